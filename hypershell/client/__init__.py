@@ -1,0 +1,1 @@
+"""The client: pulls bundles, runs tasks, returns outcomes."""

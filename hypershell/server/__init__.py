@@ -1,0 +1,1 @@
+"""The server: reads lines, hands them out, collects outcomes, prints what failed."""
