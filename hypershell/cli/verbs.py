@@ -1,0 +1,13 @@
+"""The verbs: where each one lives and what it is for, in one line. Imports nothing.
+
+The dispatcher, the overview, the man pages and the completions all read this table; a new verb is
+one more line here and one module with `USAGE` and `run(arguments)`.
+"""
+
+VERBS: dict[str, tuple[str, str]] = {
+    "server": ("hypershell.cli.server", "hand out the lines of a file as tasks, capture failures"),
+    "client": ("hypershell.cli.client", "run tasks for a server on this machine"),
+    "cluster": ("hypershell.cli.cluster", "run a server and its clients on this machine together"),
+    "completion": ("hypershell.cli.completion", "print the completion script for a shell"),
+}
+"""Name of the verb -> (module, summary), in the order in which help lists them."""
