@@ -1,0 +1,219 @@
+"""One text per verb: what docopt parses, what help prints, and what pages are made from agree."""
+
+import ast
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import docopt
+import pytest
+
+from hypershell.cli import pages
+from hypershell.cli.usage import PROGRAM, Verbatim, read_usage, usage_of
+from hypershell.cli.verbs import VERBS
+
+ROOT = Path(__file__).parents[2]
+CLI = ROOT / "hypershell" / "cli"
+
+TEXTS = ["", *VERBS]
+"""All usage texts, "" being the program's own."""
+
+OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*(?<!-)")
+CONTROL = {";", "&", "|", "&&", "||", "(", ")", "|&", ";;"}
+HANDLED_BY_DOCOPT = {"--help", "--version"}
+
+
+def declared(text: str) -> list[docopt.Option]:
+    """The options that docopt sees in a text."""
+    return docopt.parse_options(docopt.parse_docstring_sections(text).after_usage)
+
+
+def spellings(text: str) -> set[str]:
+    """Each short and long name that docopt sees."""
+    return {name for o in declared(text) for name in (o.short, o.longer) if name}
+
+
+def examples_of(text: str) -> list[str]:
+    """The command lines of the examples, a line that ends in a backslash joined to the next."""
+    blocks = [b for section in read_usage(text).sections for b in section.blocks]
+    lines = "\n".join("\n".join(b.lines) for b in blocks if isinstance(b, Verbatim))
+    joined = lines.replace("\\\n", " ").splitlines()
+    return [line[2:] for line in joined if line.startswith("$ ")]
+
+
+def commands_of(line: str) -> list[list[str]]:
+    """The arguments of each call of this program in a line of shell."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    calls: list[list[str]] = [[]]
+    for word in lexer:
+        if word in CONTROL or word in ("<(", "<(", ">("):
+            calls.append([])
+        else:
+            calls[-1].append(word)
+    found = []
+    for call in calls:
+        while call and re.match(r"\w+=", call[0]):
+            call.pop(0)
+        if call and call[0] == PROGRAM:
+            redirected = next((n for n, word in enumerate(call) if set(word) <= set("<>&")), None)
+            found.append(call[1:redirected])
+    return found
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_usage_occurs_once(verb):
+    """docopt takes a second `usage:` for a second section."""
+    assert 1 == usage_of(verb).lower().count("usage:")
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_every_option_line_is_an_option_and_nothing_else_is(verb):
+    """docopt and the reader of the pages find the same options, with and without a value."""
+    text = usage_of(verb)
+    seen = {(frozenset(o.names), bool(o.metavar)) for o in read_usage(text).options}
+    parsed = {
+        (frozenset(filter(None, (o.short, o.longer))), bool(o.argcount)) for o in declared(text)
+    }
+
+    assert parsed == seen
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_an_option_is_declared_once(verb):
+    """Two lines for one spelling would leave it to chance which of them counts."""
+    names = [name for o in declared(usage_of(verb)) for name in (o.short, o.longer) if name]
+
+    assert sorted(set(names)) == sorted(names)
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_every_option_in_the_prose_exists(verb):
+    """What a text tells the reader to use is an option, of this verb or of another."""
+    known = set().union(*(spellings(usage_of(other)) for other in TEXTS))
+    mentioned = {
+        name
+        for section in read_usage(usage_of(verb)).sections
+        for block in section.blocks
+        if not isinstance(block, Verbatim)
+        for name in OPTION.findall(getattr(block, "description", None) or str(block))
+    }
+
+    assert set() == mentioned - known
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_is_used_by_the_code(verb):
+    """An option that is parsed and then forgotten would be a promise not kept."""
+    names = {o.longer or o.short for o in declared(usage_of(verb))}
+
+    assert set() == names - HANDLED_BY_DOCOPT - strings_in_code()
+
+
+def test_every_option_that_the_code_asks_for_is_declared():
+    """The code asks docopt for no option that no text declares."""
+    known = set().union(*(spellings(usage_of(verb)) for verb in TEXTS))
+    asked = {text for text in strings_in_code() if re.fullmatch(r"--[a-z][a-z-]+[a-z]", text)}
+
+    assert set() == asked - known - {"--check"}
+
+
+def strings_in_code() -> set[str]:
+    """Every string constant of the command line's own modules."""
+    return {
+        node.value
+        for path in CLI.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_no_long_option_is_a_prefix_of_another(verb):
+    """docopt takes a prefix for the option, so a later, longer option would change its meaning."""
+    names = sorted(o.longer for o in declared(usage_of(verb)) if o.longer)
+
+    assert [] == [(a, b) for a in names for b in names if a != b and b.startswith(a)]
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_no_wrapped_line_begins_with_a_dash(verb):
+    """docopt takes such a line for an option; an option line stands two spaces from the margin."""
+    lines = usage_of(verb).partition("\n\n")[2].splitlines()
+
+    assert [] == [line for line in lines if re.match(r"(?! {2,6}-)\s*-\S", line)]
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_a_default_is_one_that_docopt_sees(verb):
+    """With one space before its description an option loses its default without a word."""
+    text = usage_of(verb)
+    written = sorted(re.findall(r"\[default: ([^\]]*)\]", text))
+
+    assert written == sorted(str(o.value) for o in declared(text) if o.argcount and o.value)
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_a_text_fits_the_terminal(verb):
+    """No line of a help text is wider than 100 columns, none ends in a space."""
+    lines = usage_of(verb).splitlines()
+
+    assert [] == [line for line in lines if len(line) > 100 or line != line.rstrip()]
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_every_example_parses(verb):
+    """Each call of this program in an example is one that its verb accepts."""
+    lines = examples_of(usage_of(verb))
+
+    for line in lines:
+        calls = commands_of(line)
+        assert calls, f"no {PROGRAM} in: {line}"
+        for name, *rest in calls:
+            assert docopt.docopt(usage_of(name), [name, *rest], default_help=False), line
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_examples(verb):
+    """A reader looks at the examples first."""
+    assert examples_of(usage_of(verb))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_offers_its_help(verb):
+    """`-h` and `--help` are options like all others."""
+    assert {"-h", "--help"} <= spellings(usage_of(verb))
+
+
+def test_the_pages_are_those_of_the_texts():
+    """The committed man pages and README blocks are what would be made now (`make docs`)."""
+    assert [] == pages.out_of_date(ROOT)
+
+
+def test_a_page_that_differs_is_noticed(tmp_path):
+    """Every page is missing from an empty directory."""
+    stale = {path.name for path in pages.out_of_date(tmp_path)}
+
+    assert {"hyper-shell.1", *(f"hyper-shell-{verb}.1" for verb in VERBS)} == stale
+
+
+def test_a_usage_block_of_the_readme_is_filled():
+    """What stands between the two markers is replaced; all else stays, and twice is as once."""
+    readme = "before\n\n.. usage: completion\n\nstale words\n\n.. end usage\n\nafter\n"
+
+    filled = pages.with_usage(readme)
+
+    assert filled.startswith("before\n\n.. usage: completion\n\n::\n\n    Usage:\n")
+    assert filled.endswith("\n\n.. end usage\n\nafter\n")
+    assert "stale words" not in filled
+    assert filled == pages.with_usage(filled)
+
+
+def test_groff_has_nothing_to_say_about_the_pages(need):
+    """The man pages render without a warning."""
+    groff = [need("groff"), "-man", "-Tutf8", "-ww"]
+
+    for path in sorted((ROOT / "man").glob("*.1")):
+        ended = subprocess.run([*groff, path], capture_output=True, text=True, check=True)
+        assert (path.name, "") == (path.name, ended.stderr)

@@ -1,0 +1,86 @@
+"""The rooms import downwards only, and some libraries belong to one room."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "hypershell"
+
+FLOORS = {"cli": 5, "server": 4, "client": 4, "store": 3, "wire": 3, "access": 2, "core": 1}
+"""A room imports from rooms on lower floors, and from itself."""
+
+OWNERS = {
+    "docopt": {"cli"},
+    "sqlalchemy": {"store"},
+    "ssl": {"access", "wire"},
+    "cryptography": {"access", "wire"},
+    "multiprocessing.managers": {"wire"},
+}
+"""A library that only these rooms know."""
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported_names(source: str) -> Iterator[str]:
+    """Every module that a source imports, wherever in it, with `from a import b` also as `a.b`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(path: Path) -> str:
+    """The room of a module; "" for the package's own `__init__` and `__main__`."""
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def breaches(room: str, source: str) -> list[str]:
+    """What a module of a room imports and may not."""
+    found = []
+    for name in imported_names(source):
+        words = name.split(".")
+        if words[0] == "hypershell" and len(words) > 1 and room and words[1] in FLOORS:
+            other = words[1]
+            if other != room and FLOORS[other] >= FLOORS[room]:
+                found.append(f"{room} imports {name}")
+        for library, rooms in OWNERS.items():
+            if f"{name}.".startswith(f"{library}.") and room not in rooms:
+                found.append(f"{room or 'the package'} imports {name}")
+    return found
+
+
+def test_every_room_has_a_floor():
+    """A new room has to say where it stands."""
+    rooms = {room_of(path) for path in MODULES} - {""}
+
+    assert rooms <= set(FLOORS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    """No module imports from above, from beside, or a library of another room."""
+    assert [] == breaches(room_of(path), path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("core", "import hypershell.wire.door"),
+        ("client", "from hypershell.server import farm"),
+        ("store", "def f():\n    from hypershell.wire import door"),
+        ("core", "from hypershell import access"),
+        ("server", "import docopt"),
+        ("server", "from ssl import SSLContext"),
+        ("client", "from multiprocessing import managers"),
+        ("access", "import sqlalchemy.orm"),
+    ],
+)
+def test_a_breach_is_seen(room, source):
+    """The walk above finds each kind of import that it forbids."""
+    assert 1 == len(breaches(room, source))

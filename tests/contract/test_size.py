@@ -1,0 +1,37 @@
+"""Modules and functions stay small enough to be read in one go."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 45
+
+SOURCES = sorted(
+    path
+    for room in ("hypershell", "tests", "benchmarks", "examples")
+    for path in (ROOT / room).rglob("*.py")
+)
+
+
+def functions_of(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function and method of a file."""
+    tree = ast.parse(path.read_text("utf-8"))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_short(path):
+    """A file of more lines is split."""
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_function_is_short(path):
+    """A function fits on a screen, its docstring included."""
+    sizes = {f.name: (f.end_lineno or 0) - f.lineno + 1 for f in functions_of(path)}
+
+    assert {} == {name: size for name, size in sizes.items() if size > LONGEST_FUNCTION}

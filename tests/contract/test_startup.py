@@ -1,0 +1,75 @@
+"""What users ask for most comes at once: `--version` and `--help` import next to nothing."""
+
+import subprocess
+import sys
+from time import perf_counter
+
+import pytest
+
+from hypershell import __version__
+from hypershell.cli.verbs import VERBS
+
+COMMAND = [sys.executable, "-m", "hypershell"]
+LIMIT_SECONDS = 0.080
+
+ALLOWED = {
+    "contextlib", "copyreg", "docopt", "enum", "functools", "hypershell", "importlib", "keyword",
+    "operator", "re", "reprlib", "runpy", "pkgutil", "types", "typing", "warnings", "__future__",
+    "collections", "itertools", "abc", "io", "os", "sys", "weakref", "heapq", "logging", "string",
+    "textwrap", "shutil", "time", "zipimport", "linecache", "tokenize", "token", "annotationlib",
+}  # fmt: skip
+"""Top-level modules that starting up may import; what is not here needs a reason to get in."""
+
+HEAVY = {
+    "ssl", "multiprocessing", "cryptography", "msgpack", "psutil", "tabulate", "sqlalchemy",
+    "dataclasses", "inspect", "asyncio", "socket", "subprocess", "json", "email", "sqlite3",
+}  # fmt: skip
+
+
+def imports_of(arguments: list[str]) -> set[str]:
+    """The top-level modules that a command imports, beyond those of the bare interpreter."""
+    return _imported([*COMMAND[1:], *arguments]) - _imported(["-c", "pass"])
+
+
+def _imported(words: list[str]) -> set[str]:
+    ended = subprocess.run(
+        [sys.executable, "-X", "importtime", *words], capture_output=True, text=True, check=True
+    )
+    names = (line.rpartition("|")[2].strip() for line in ended.stderr.splitlines())
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_start_up_imports_nothing_heavy(option):
+    """The two commonest options pay for no library that they do not use."""
+    imported = imports_of([option])
+
+    assert set() == imported & HEAVY
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_start_up_imports_only_what_is_listed(option):
+    """A new import at start-up is a decision."""
+    imported = {name for name in imports_of([option]) if not name.startswith("_")}
+
+    assert set() == imported - ALLOWED
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_imports_nothing_heavy(verb):
+    """Reading a verb's help does not load what running it needs."""
+    imported = imports_of([verb, "--help"])
+
+    assert set() == imported & HEAVY
+
+
+def test_version_is_printed_at_once():
+    """`--version` takes less than 80 ms, best of five, and prints the version."""
+    seconds = []
+    for _ in range(5):
+        start = perf_counter()
+        ended = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
+        seconds.append(perf_counter() - start)
+
+    assert __version__ in ended.stdout
+    assert min(seconds) < LIMIT_SECONDS
