@@ -56,9 +56,7 @@ def overview() -> str:
     if "Verbs" not in own:
         more.insert(0, verbs)
     whole = Usage(usage.synopsis, (*usage.sections, *more))
-    return roff.page(
-        PROGRAM, SUMMARY, whole, roff.see_also([f"{PROGRAM}-{verb}" for verb in VERBS])
-    )
+    return roff.page(PROGRAM, SUMMARY, whole, [f"{PROGRAM}-{verb}" for verb in VERBS])
 
 
 def page_of(verb: str) -> str:

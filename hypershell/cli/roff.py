@@ -107,10 +107,10 @@ def page(name: str, summary: str, usage: Usage, others: list[str]) -> str:
     ]
     described = [part for part in usage.sections if not part.title]
     with_options = [part for part in usage.sections if part.is_options]
-    others = [part for part in usage.sections if part.title and not part.is_options]
+    further = [part for part in usage.sections if part.title and not part.is_options]
     if described:
         lines += [".SH DESCRIPTION", *(ln for part in described for ln in section(part))]
     if with_options:
         lines += [".SH OPTIONS", *(ln for part in with_options for ln in section(part))]
-    lines += [ln for part in others for ln in section(part)]
+    lines += [ln for part in further for ln in section(part)]
     return "\n".join([*lines, *see_also(others)]) + "\n"
