@@ -50,7 +50,6 @@ class Swarm:
                 outcomes = succeeded(answer.claims)
                 if answer.phase is Phase.OVER and not outcomes:
                     break
-            proxy.leave(me.client_id, "done")
         except (
             OSError,
             EOFError,
