@@ -13,7 +13,7 @@ from pathlib import Path
 import farm
 import processes
 from contestants import CLUSTER, SERVER_AND_CLIENT, write_lines
-from processes import RunFailed
+from processes import Process, RunFailed
 from settings import Settings
 from tables import Figure, Report, Table, median
 
@@ -67,17 +67,27 @@ class Bell:
         self.fd = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
         self._poll = select.poll()
         self._poll.register(self.fd, select.POLLIN)
+        self._watched: dict[int, Process] = {}
+
+    def watch(self, process: Process) -> None:
+        """Wait no more once this process has ended."""
+        self._watched[process.pidfd] = process
+        self._poll.register(process.pidfd, select.POLLIN)
 
     def line(self, before: str = "") -> str:
         return f"{before}echo >{self.path}"
 
     def wait(self) -> float:
         """When it rang. Raises RunFailed."""
-        if not self._poll.poll(PATIENCE_SECONDS * 1000):
-            raise RunFailed(f"no task was started within {PATIENCE_SECONDS:.0f} s")
+        ready = [fd for fd, _ in self._poll.poll(PATIENCE_SECONDS * 1000)]
         rang = time.perf_counter()
-        os.read(self.fd, 4096)
-        return rang
+        if self.fd in ready:
+            os.read(self.fd, 4096)
+            return rang
+        for fd in ready:
+            self._watched[fd].collect()
+            raise RunFailed(self._watched[fd].complaint())
+        raise RunFailed(f"no task was started within {PATIENCE_SECONDS:.0f} s")
 
 
 @contextlib.contextmanager
@@ -99,6 +109,8 @@ def _starts(settings: Settings) -> Found:
     server = own.start_server("-", stdin=subprocess.PIPE)
     with bell(settings.place) as ring, processes.ending([server]) as both:
         both.append(own.start_client(2))
+        for process in both:
+            ring.watch(process)
         _ring(server, ring)
         for _ in range(settings.some(100, 20)):
             time.sleep(PAUSE_SECONDS)
@@ -117,7 +129,7 @@ def _starts(settings: Settings) -> Found:
     return found | ({"line to start, 10 s of silence before": (later, 0)} if later else {})
 
 
-def _ring(server: processes.Process, ring: Bell) -> float:
+def _ring(server: Process, ring: Bell) -> float:
     assert server.popen.stdin is not None
     began = time.perf_counter()
     os.write(server.popen.stdin.fileno(), ring.line().encode() + b"\n")
@@ -132,7 +144,7 @@ def _ring_alone(ring: Bell) -> float:
     return (rang - began) * 1000
 
 
-def _close(server: processes.Process) -> None:
+def _close(server: Process) -> None:
     assert server.popen.stdin is not None
     server.popen.stdin.close()
 
@@ -146,6 +158,8 @@ def _ends(settings: Settings) -> Found:
         with bell(settings.place) as ring:
             lines = write_lines(settings.place / "lines", ring.line("sleep 0.3; "), 1)
             with processes.ending([own.start_server(lines), own.start_client(2)]) as both:
+                for process in both:
+                    ring.watch(process)
                 rang = ring.wait()
                 processes.wait_all(both, PATIENCE_SECONDS)
         servers.append((both[0].ended - rang) * 1000)

@@ -89,8 +89,9 @@ def document(arguments: Sequence[str], found: list[tuple[str, Report, str]]) -> 
     if figures:
         parts.append(render(figures_table(figures)))
     for name, report, notes in found:
-        parts += [render(table) for table in report.tables]
-        if report.tables and notes:
+        tables = [table for table in report.tables if table.rows]
+        parts += [render(table) for table in tables]
+        if tables:
             parts.append(f"About {name}:\n\n{notes}")
     skipped = [f"- {name}: {text}" for name, report, _ in found for text in report.skipped]
     if skipped:
