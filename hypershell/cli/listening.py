@@ -1,0 +1,58 @@
+"""The server's socket, bound before anything else, so that a wrong address is told at once."""
+
+import errno
+import ipaddress
+import socket
+
+from hypershell.core.errors import AddressInUse, AddressUnusable, HostUnknown, KeyTooShort
+
+DEFAULT_PORT = 50001
+
+
+def bind(host: str, port: int, any_port_will_do: bool) -> socket.socket:
+    """A socket bound to an address, not listening yet.
+
+    A port in use is AddressInUse, or any other is taken; what cannot be is AddressUnusable or
+    HostUnknown.
+    """
+    where = {"host": host, "port": port}
+    try:
+        found = socket.getaddrinfo(
+            None if host in ("", "*") else host, port, type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE,
+        )
+    except (socket.gaierror, UnicodeError) as error:
+        raise HostUnknown(**where) from error
+    # IPv4 first: what is called localhost is tried there first by most.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    family, kind, protocol, _, address = found[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not any_port_will_do:
+                raise
+            sock.bind((address[0], 0, *address[2:]))
+        # Listening tells whether the port is really free, and lets clients in early.
+        sock.listen(512)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(**where) from error
+        raise AddressUnusable(**where, reason=(error.strerror or "").lower()) from error
+    return sock
+
+
+def is_loopback(sock: socket.socket) -> bool:
+    """Whether only this machine can reach the socket."""
+    return ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback
+
+
+def check_key(key: str, sock: socket.socket, host: str) -> None:
+    """KeyTooShort, if others can reach the server and could guess its key."""
+    from hypershell.access.keys import is_short
+
+    if is_short(key) and not is_loopback(sock):
+        raise KeyTooShort(length=len(key), host=host)

@@ -1,0 +1,86 @@
+"""Logging as a user asks for it: to standard error or a file, for people or for programs."""
+
+import json
+import logging
+import sys
+import time
+
+from hypershell.cli.options import Parsed
+from hypershell.core.errors import FileUnwritable
+
+OPTIONS = """\
+Logging options:
+  -v, --verbose      Say more: each failed task and why, and every detail of connections.
+  -q, --quiet        Say nothing but warnings and errors.
+  --log-file PATH    Append what is said to PATH instead of standard error.
+  --log-format FORM  human or json [default: human].
+"""
+
+
+class HumanFormatter(logging.Formatter):
+    """A line for people: time, who speaks, the level if it matters, what is said."""
+
+    def __init__(self, verb: str) -> None:
+        super().__init__()
+        self._verb = verb
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of one record; a traceback only with every detail asked for."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        line = f"{clock} {self._verb}: {level}{record.getMessage()}"
+        if record.exc_info and logging.getLogger("hypershell").level <= logging.DEBUG:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (RFC 3339, UTC), level, verb, pid, message."""
+
+    def __init__(self, verb: str) -> None:
+        super().__init__()
+        self._verb = verb
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of one record."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        fields = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "verb": self._verb,
+            "pid": record.process,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields)
+
+
+class _QuietHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """A handler that a full disk or a closed pipe does not make noisy."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """There is nowhere left to complain."""
+
+
+def set_up(parsed: Parsed) -> None:
+    """Configure logging for this process by the options of `OPTIONS`; FileUnwritable."""
+    path = parsed.text("--log-file")
+    form = parsed.choice("--log-format", ("human", "json"), "human")
+    try:
+        stream = sys.stderr if path is None else open(path, "a", encoding="utf-8")  # noqa: SIM115
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise FileUnwritable(path=path, reason=reason, option="--log-file") from error
+    handler = _QuietHandler(stream)
+    handler.setFormatter((JsonFormatter if form == "json" else HumanFormatter)(parsed.verb))
+    logger = logging.getLogger("hypershell")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(_level(parsed))
+
+
+def _level(parsed: Parsed) -> int:
+    if parsed.flag("--quiet"):
+        return logging.WARNING
+    return logging.DEBUG if parsed.flag("--verbose") else logging.INFO

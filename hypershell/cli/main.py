@@ -1,0 +1,108 @@
+"""The program: finds the verb, runs it, and turns errors into two lines and an exit status."""
+
+import os
+import sys
+
+from hypershell import __version__
+
+USAGE = """\
+Usage:
+  hyper-shell VERB [ARGUMENTS...]
+  hyper-shell (-h | --help | --version)
+
+A task farm for files of shell commands: run each line as a task, on one machine or on many, and know
+at the end which lines failed.
+
+Verbs:
+{verbs}
+Options:
+  -h, --help     Show this text, or after a verb the text of that verb, and exit.
+  --version      Show the version and exit.
+  --debug        After a verb: show the traceback of an error.
+
+Examples:
+  $ hyper-shell cluster tasks.txt -N 8 -f failed.txt
+
+  $ hyper-shell server tasks.txt -p 50001 -f failed.txt
+
+  $ hyper-shell client -H node1 -p 50001 -N 4
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line; the exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words in (["--version"], ["-V"]):
+        print(f"hyper-shell {__version__}")
+        return 0
+    from hypershell.cli.verbs import VERBS
+
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return 0 if words else 2
+    debug = "--debug" in words
+    try:
+        from importlib import import_module
+
+        if words[0] not in VERBS:
+            raise _unknown_verb(words[0])
+        verb = import_module(VERBS[words[0]][0])
+        status: int = verb.run([word for word in words[1:] if word != "--debug"])
+        return status
+    except BrokenPipeError:
+        # Whoever read our standard output has gone; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if debug:
+            raise
+        return explain(error)
+
+
+def explain(error: Exception) -> int:
+    """Say on standard error what happened and what to do; the exit status."""
+    from hypershell.core.errors import HyperShellError
+
+    if isinstance(error, HyperShellError):
+        lines, status = [f"hyper-shell: error: {error}"], error.exit_code
+        if error.advice:
+            lines.append(f"hint: {error.advice}")
+    else:
+        lines = [
+            f"hyper-shell: error: {type(error).__name__}: {error}",
+            "hint: this should not happen; run it again with --debug and report what it prints",
+        ]
+        status = 1
+    try:
+        print("\n".join(lines), file=sys.stderr, flush=True)
+    except OSError:
+        pass  # nobody to tell
+    return status
+
+
+def usage() -> str:
+    """The program's usage text, with its verbs."""
+    return USAGE
+
+
+def _unknown_verb(word: str) -> Exception:
+    from difflib import get_close_matches
+
+    from hypershell.cli.verbs import VERBS
+    from hypershell.core.errors import UsageError
+
+    close = get_close_matches(word, VERBS, 1)
+    hint = f"did you mean `hyper-shell {close[0]}`?" if close else ""
+    kind = "option" if word.startswith("-") else "verb"
+    return UsageError(f"there is no {kind} {word}", hint=hint)
+
+
+def _verbs() -> str:
+    from hypershell.cli.verbs import VERBS
+
+    return "".join(f"  {name:<12} {summary}\n" for name, (_, summary) in VERBS.items())
+
+
+USAGE = USAGE.format(verbs=_verbs())

@@ -1,0 +1,340 @@
+"""One client, from joining its server to the exit status."""
+
+import logging
+import math
+import os
+import queue
+import random
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hypershell.client.desk import Desk
+from hypershell.client.executor import Executor
+from hypershell.client.fetcher import Fetcher
+from hypershell.client.link import BROKEN, Link, boottime, greeting, margin_seconds
+from hypershell.client.output import Output
+from hypershell.client.process import DEFAULT_SHELL, Spawner
+from hypershell.client.returner import Returner
+from hypershell.client.watch import best_watch
+from hypershell.core.errors import ConnectionLost, FileUnwritable, HyperShellError, ShellUnusable
+from hypershell.core.loop import Loop
+from hypershell.wire.messages import Answer, Hello, Phase, Welcome
+
+log = logging.getLogger(__name__)
+
+_LAST_WORDS_SECONDS = 5.0
+"""How long a client that goes tries to give its last outcomes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """What a client is to do. Times are in seconds."""
+
+    host: str
+    port: int
+    secret: bytes
+    slots: int = 1
+    wait: float = 60.0
+    shell: str = DEFAULT_SHELL
+    idle_timeout: float | None = None
+    delay_start: float = 0.0
+    out_path: str | None = None
+    err_path: str | None = None
+
+
+class Tidings:
+    """What a client tells its supervisor: that it joined, that it was heard, that it left."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        self._last = 0.0
+
+    def joined(self, welcome: Welcome) -> None:
+        """The client has an identity now, and a lease."""
+        self._tell(f"joined {welcome.client_id} {welcome.lease_seconds} {boottime()}")
+
+    def heard(self, at: float, lease_seconds: float) -> None:
+        """The server heard the client at this `boottime`."""
+        if at - self._last > lease_seconds / 20:
+            self._last = at
+            self._tell(f"heard {at}")
+
+    def left(self) -> None:
+        """Nothing is left to be told to the server."""
+        self._tell("left")
+
+    def unheard(self) -> bool:
+        """Whether the supervisor has gone."""
+        self._tell("")
+        return self._descriptor is None
+
+    def _tell(self, line: str) -> None:
+        if self._descriptor is not None:
+            try:
+                os.write(self._descriptor, line.encode() + b"\n")
+            except OSError:
+                self._descriptor = None  # the supervisor has gone, which we learn by a signal
+
+
+class Client:
+    """Runs the tasks of one server until it is told to go."""
+
+    def __init__(self, options: ClientOptions, tidings: Tidings) -> None:
+        self._options = options
+        self._tidings = tidings
+        self._host = socket.gethostname()
+        self._inbox: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
+        self._watch = best_watch()
+        self._desk = Desk(options.slots, self._watch.wake, self._drained)
+        self._link = Link(options.host, options.port, options.secret, self._greet)
+        self._welcome: Welcome | None = None
+        self._phase = Phase.RUNNING
+        self._signal = 0
+        self._going: str | None = None
+        self._gone_by = math.inf
+        self._executor: Executor | None = None
+
+    def run(self) -> int:
+        """Join, run tasks until the end, leave; the exit status. Raises HyperShellError."""
+        options = self._options
+        _check_shell(options.shell)
+        out, err = _open_output(options.out_path, 1, "-o"), _open_output(options.err_path, 2, "-e")
+        if not self._join():
+            return 128 + self._signal
+        assert self._welcome is not None
+        welcome = self._welcome
+        spawner = Spawner(options.shell, welcome.client_id, self._host)
+        output = Output(out, err, options.slots, lambda: executor.stopping())
+        executor = Executor(options.slots, spawner, output, self._watch, welcome.grace_seconds)
+        executor.attach(self._desk)
+        self._executor = executor
+        fetch = Fetcher(self._link, self._desk, self._handle, welcome.lease_seconds / 3)
+        give = Returner(self._link, self._desk, self._handle)
+        loops = {
+            "executor": Loop("executor", executor.one_pass, self._loop_failed, executor.wake),
+            "fetcher": Loop("fetcher", fetch.one_pass, self._loop_failed),
+            "returner": Loop("returner", give.one_pass, self._loop_failed, self._desk.wake),
+        }
+        for loop in loops.values():
+            loop.start()
+        try:
+            return self._wait_for_end(welcome)
+        finally:
+            self._close(loops, output)
+
+    def interrupt(self, number: int) -> None:
+        """A signal came: SIGINT once finishes what runs and leaves; twice, or any other, stops it.
+
+        May be called from a signal handler.
+        """
+        self._inbox.put(("signal", number))
+
+    def child_ended(self) -> None:
+        """SIGCHLD came; only systems without pidfds need to be told."""
+        self._watch.wake()
+
+    def _greet(self) -> Hello:
+        hello = greeting(self._host, self._options.slots)
+        if self._welcome is None:
+            return hello
+        return replace(hello, client_id=self._welcome.client_id, held=self._desk.held())
+
+    def _join(self) -> bool:
+        """Join the server, waiting for it as long as we may; False if a signal came first."""
+        delay = self._options.delay_start
+        if self._pause(delay if delay >= 0 else random.uniform(0, -delay)):
+            return False
+        deadline = time.monotonic() + self._options.wait
+        pause = 0.02
+        said = False
+        while True:
+            try:
+                self._welcome = self._link.join()
+                self._tidings.joined(self._welcome)
+                log.info("joined the server as client %s", self._welcome.client_id)
+                return True
+            except BROKEN as error:
+                if not may_wait(error) or time.monotonic() + pause > deadline:
+                    raise
+                if not said:
+                    log.info("waiting for the server: %s", error)
+                    said = True
+            if self._pause(pause):
+                return False
+            pause = min(pause * 1.5, 1.0)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; whether a signal ended it."""
+        try:
+            what, value = self._inbox.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        if what == "signal" and isinstance(value, int):
+            self._signal = value
+        return self._signal != 0
+
+    def _handle(self, answer: Answer) -> None:
+        """What the server said, in whichever call."""
+        assert self._welcome is not None and self._executor is not None
+        if answer.claims:
+            self._desk.put_claims(answer.claims)
+        self._tidings.heard(self._link.heard_at, self._welcome.lease_seconds)
+        if answer.phase > self._phase:
+            self._phase = answer.phase
+            self._inbox.put(("phase", answer.phase))
+
+    def _loop_failed(self, name: str, error: Exception) -> None:
+        if not isinstance(error, HyperShellError):
+            log.critical("the %s failed: %r", name, error, exc_info=error)
+        self._inbox.put((name, error))
+
+    def _drained(self) -> None:
+        self._inbox.put(("drained", None))
+
+    def _wait_for_end(self, welcome: Welcome) -> int:
+        """Deal with what happens until there is a reason to go; the exit status."""
+        while True:
+            try:
+                what, value = self._inbox.get(timeout=self._patience(welcome))
+            except queue.Empty:
+                self._check_lease(welcome)
+                if time.monotonic() >= self._gone_by:
+                    return self._leave()
+                if self._is_idle_too_long():
+                    self._go("it was idle")
+                continue
+            if isinstance(value, Exception):
+                self._stop_all()
+                raise value
+            if what == "signal" and isinstance(value, int):
+                self._obey_signal(value)
+            elif isinstance(value, Phase):
+                if value is Phase.OVER:
+                    log.info("the server says that all is done")
+                    self._tidings.left()
+                    return self._status()
+                self._obey(value)
+            elif what == "drained" and self._going is not None:
+                return self._leave()
+
+    def _patience(self, welcome: Welcome) -> float:
+        """Seconds until the lease may be over, or something else is."""
+        now = time.monotonic()
+        patience = min(self._lease_end(welcome) - boottime(), self._gone_by - now)
+        if self._options.idle_timeout is not None and self._going is None:
+            patience = min(patience, self._options.idle_timeout - self._desk.idle_seconds())
+        return max(0.01, patience)
+
+    def _lease_end(self, welcome: Welcome) -> float:
+        """When tasks must be stopped, so that they are gone before another client has them."""
+        margin = margin_seconds(welcome.lease_seconds)
+        return self._link.heard_at + welcome.lease_seconds - welcome.grace_seconds - margin
+
+    def _check_lease(self, welcome: Welcome) -> None:
+        if boottime() < self._lease_end(welcome):
+            return
+        self._stop_all()
+        lease = f"{welcome.lease_seconds:g} s"
+        raise ConnectionLost(
+            host=self._options.host,
+            port=self._options.port,
+            reason=f"it was not heard, and the lease of {lease} is over",
+        )
+
+    def _is_idle_too_long(self) -> bool:
+        limit = self._options.idle_timeout
+        idle = limit is not None and self._desk.idle_seconds() >= limit
+        return idle and self._going is None
+
+    def _obey(self, phase: Phase) -> None:
+        """The run ends early, and the server waits for what we still have to say."""
+        assert self._executor is not None
+        self._desk.drain()
+        if phase is Phase.STOPPING:
+            self._executor.stop_tasks()
+
+    def _obey_signal(self, number: int) -> None:
+        assert self._executor is not None and self._welcome is not None
+        again = self._signal != 0
+        self._signal = number
+        if number == signal.SIGINT and not again:
+            log.warning("interrupted: finishing what runs; press Ctrl-C again to stop it")
+        else:
+            log.warning("stopping what runs")
+            self._executor.stop_tasks(self._grace())
+            self._gone_by = time.monotonic() + self._grace() + _LAST_WORDS_SECONDS
+        self._go(f"it was ended by {signal.Signals(number).name}")
+
+    def _go(self, reason: str) -> None:
+        """Leave as soon as all is finished and given."""
+        log.info("leaving: %s", reason)
+        self._going = reason
+        self._desk.drain()
+
+    def _status(self) -> int:
+        return 128 + self._signal if self._signal else 0
+
+    def _leave(self) -> int:
+        self._link.leave(self._going or "")
+        self._tidings.left()
+        return self._status()
+
+    def _grace(self) -> float:
+        """How long tasks have: less when the supervisor is dead and nothing else ends them."""
+        assert self._welcome is not None
+        grace = self._welcome.grace_seconds
+        return min(grace, 1.0) if self._tidings.unheard() else grace
+
+    def _stop_all(self) -> None:
+        """The server is out of reach, or we are broken: nothing may go on running here."""
+        assert self._executor is not None and self._welcome is not None
+        self._desk.drain()
+        self._executor.stop_tasks(self._grace())
+        self._desk.wait_until_stopped(self._welcome.grace_seconds + 1.0)
+
+    def _close(self, loops: dict[str, Loop], output: Output) -> None:
+        for loop in loops.values():
+            loop.stop()
+        self._link.close()
+        if loops["executor"].join(1.0):
+            output.close()
+
+
+def may_wait(error: BaseException) -> bool:
+    """Whether a server that could not be joined may be there in a moment."""
+    from hypershell.core.errors import HostUnknown, NoServer, NotOurServer, VersionMismatch
+
+    if isinstance(error, HostUnknown | NotOurServer | VersionMismatch):
+        return False
+    return isinstance(error, NoServer | OSError | EOFError)
+
+
+def install_handlers(handle: Callable[[int], None]) -> None:
+    """Call `handle` for the signals that end a program; one that was ignored stays so."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda received, _: handle(received))
+
+
+def _check_shell(path: str) -> None:
+    if not os.path.isabs(path):
+        raise ShellUnusable(path=path, reason="it is not a full path")
+    if not os.access(path, os.X_OK) or os.path.isdir(path):
+        reason = "it cannot be executed" if os.path.exists(path) else "it is not there"
+        raise ShellUnusable(path=path, reason=reason)
+
+
+def _open_output(path: str | None, default: int, option: str) -> int:
+    """Where output goes: a file of its own, appended to, or what this process was given."""
+    try:
+        if path is not None:
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        return os.dup(default)
+    except OSError as error:
+        if path is None:
+            return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # we were started without
+        raise FileUnwritable(path=path, reason=(error.strerror or "").lower(), option=option) from error

@@ -1,0 +1,202 @@
+"""The client's connection to its server, made anew when it breaks while the lease lasts.
+
+Two threads call: one may be parked at the server, the other gives outcomes meanwhile. When a call
+breaks, both stop; one of them comes back to the server in a new session, saying what the client
+holds, so that nothing is lost or run twice for an answer that never arrived.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from hypershell.core.errors import ClientForgotten, ConnectionLost, HyperShellError, NoServer
+from hypershell.core.task import Outcome
+from hypershell.wire.codec import WireError
+from hypershell.wire.connection import Connection
+from hypershell.wire.messages import Answer, Hello, Phase, Welcome
+from hypershell.wire.worker import WorkerProxy
+
+log = logging.getLogger(__name__)
+
+BROKEN = (OSError, EOFError, WireError, NoServer)
+"""What a call raises when the connection is at fault, and not the call."""
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+
+
+def boottime() -> float:
+    """Seconds that go on while the machine is suspended, as the lease at the server does."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+def margin_seconds(lease_seconds: float) -> float:
+    """How much earlier than the server a client takes its lease to be over."""
+    return min(1.0, lease_seconds / 10)
+
+
+class Link:
+    """Safe to use from several threads; `close` ends all their calls."""
+
+    def __init__(
+        self, host: str, port: int, secret: bytes, hello: Callable[[], Hello]
+    ) -> None:
+        self._where = {"host": host, "port": port}
+        self._proxy = WorkerProxy(host, port, secret)
+        self._hello = hello
+        self._changed = threading.Condition()
+        self._welcome: Welcome | None = None
+        self._calls: dict[int, Connection | None] = {}
+        self._up = False
+        self._rejoining = False
+        self._closed = False
+        self._heard_at = boottime()
+        self._reason = ""
+
+    def join(self) -> Welcome:
+        """Join for the first time; raises what `WorkerProxy` raises."""
+        sent = boottime()
+        welcome = self._proxy.join(self._hello())
+        self._proxy.hang_up()  # the threads that call have connections of their own
+        with self._changed:
+            self._welcome, self._heard_at, self._up = welcome, sent, True
+        return welcome
+
+    @property
+    def heard_at(self) -> float:
+        """The `boottime` at which the last call that was answered had been sent."""
+        return self._heard_at
+
+    def exchange(
+        self,
+        outcomes: list[Outcome],
+        want: int,
+        wait: float,
+        handle: Callable[[Answer], None],
+    ) -> bool:
+        """Give and take once; False if the connection broke, and was made again.
+
+        `handle` is called with the answer before any reconnection can ask what the client holds.
+        Raises ClientForgotten or ConnectionLost when there is nothing to come back to.
+        """
+        try:
+            welcome = self._begin()
+            sent = boottime()
+            answer = self._proxy.exchange(
+                welcome.client_id, welcome.session, outcomes, want, wait
+            )
+            if not answer.known:
+                raise ClientForgotten(**self._where)
+            self._heard_at = max(self._heard_at, sent)
+            handle(answer)
+            if answer.phase is Phase.OVER:
+                self.close()  # nothing more is to be said, and the server hangs up
+            return True
+        except BROKEN as error:
+            self._break(error)
+            return False
+        finally:
+            self._end()
+
+    def come_back(self, drop: Callable[[tuple[tuple[int, int], ...]], None]) -> None:
+        """After a call that broke: wait until the connection is there again, making it if need be.
+
+        `drop` is called with what the client may no longer hold. Raises ConnectionLost when it is
+        closed, and what ends the hope to come back: another key, a server that does not know us.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._rejoining)
+            if self._up:
+                return
+            self._rejoining = True
+            self._changed.wait_for(lambda: not self._calls)
+        try:
+            self._rejoin(drop)
+        finally:
+            with self._changed:
+                self._rejoining = False
+                self._changed.notify_all()
+
+    def leave(self, reason: str) -> None:
+        """Tell the server that this client goes; whether it hears it does not matter here."""
+        welcome = self._welcome
+        if welcome is None or self._closed:
+            return
+        try:
+            self._proxy.leave(welcome.client_id, reason)
+        except (HyperShellError, *BROKEN) as error:
+            log.debug("could not take leave: %s", error)
+
+    def close(self) -> None:
+        """End all calls under way and make no more."""
+        with self._changed:
+            self._closed = True
+            self._abort_calls()
+            self._changed.notify_all()
+
+    def _begin(self) -> Welcome:
+        """Enter a call of the present session, with a connection that `close` can end."""
+        with self._changed:
+            if self._closed or self._welcome is None:
+                raise ConnectionLost(**self._where, reason="it was closed")
+            if not self._up:
+                raise EOFError("the connection is down")
+            welcome = self._welcome
+            self._calls[threading.get_ident()] = None
+        connection = self._proxy.connection()
+        with self._changed:
+            self._calls[threading.get_ident()] = connection
+        return welcome
+
+    def _end(self) -> None:
+        with self._changed:
+            self._calls.pop(threading.get_ident(), None)
+            self._changed.notify_all()
+
+    def _break(self, error: BaseException) -> None:
+        """A call broke: the other thread's connection is of the same session, and no use."""
+        with self._changed:
+            if self._up and not self._closed:
+                log.warning("the connection to the server broke: %s", error)
+            self._up = False
+            self._reason = str(error)
+            self._abort_calls()
+
+    def _abort_calls(self) -> None:
+        for connection in self._calls.values():
+            if connection is not None:
+                connection.abort()
+
+    def _rejoin(self, drop: Callable[[tuple[tuple[int, int], ...]], None]) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            with self._changed:
+                if self._closed or self._welcome is None:
+                    raise ConnectionLost(**self._where, reason=self._reason)
+                before = self._welcome
+            try:
+                sent = boottime()
+                welcome = self._proxy.join(self._hello())
+            except BROKEN as error:
+                self._reason = str(error)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed, pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                continue
+            if welcome.client_id != before.client_id:
+                self._proxy.leave(welcome.client_id, "it was given up before")
+                raise ClientForgotten(**self._where)
+            drop(welcome.drop)
+            with self._changed:
+                self._welcome, self._heard_at, self._up = welcome, sent, True
+            log.info("the connection to the server is there again")
+            return
+
+
+def greeting(host: str, slots: int) -> Hello:
+    """How this process introduces itself."""
+    return Hello(host, os.getpid(), slots)

@@ -1,0 +1,168 @@
+"""What tasks print: through a pipe per slot to the client's own output, whole lines at a time.
+
+A slot keeps its pipes from task to task, so that a task that prints nothing costs nothing. Lines
+are passed on as they come, and no line is ever torn by another: one that is not finished is held
+back, in memory while it is short and in a temporary file beyond that.
+"""
+
+import errno
+import os
+import select
+import stat
+import tempfile
+from collections.abc import Callable
+from typing import IO
+
+LONGEST_IN_MEMORY = 1024 * 1024
+"""Bytes of an unfinished line that are held in memory."""
+
+_CHUNK = 64 * 1024
+_PIPE_BYTES = 4096  # what a pipe or terminal that polls as writable takes without blocking
+
+
+class Target:
+    """Where output goes in the end. Once it cannot be written, output is dropped.
+
+    `give_up` tells whether waiting for a slow reader is over.
+    """
+
+    def __init__(self, descriptor: int, give_up: Callable[[], bool]) -> None:
+        self.descriptor = descriptor
+        self.broken: OSError | None = None
+        self._give_up = give_up
+        self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._poller = select.poll()
+        self._poller.register(descriptor, select.POLLOUT)
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Write all of it, waiting for a slow reader."""
+        rest = memoryview(data)
+        while rest and self.broken is None:
+            if not self._regular and not self._poller.poll(200):
+                if self._give_up():
+                    return
+                continue
+            try:
+                size = len(rest) if self._regular else _PIPE_BYTES
+                rest = rest[os.write(self.descriptor, rest[:size]) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                self.broken = error
+
+
+class Stream:
+    """One slot's pipe for one of its outputs. `write_end` is what tasks are given."""
+
+    def __init__(self, target: Target) -> None:
+        self.read_end, self.write_end = os.pipe()
+        os.set_blocking(self.read_end, False)
+        self._target = target
+        self._held = bytearray()
+        self._spilled: IO[bytes] | None = None
+
+    def forward(self) -> None:
+        """Pass on what was printed so far, but for a line that is not finished."""
+        try:
+            data = os.read(self.read_end, _CHUNK)
+        except BlockingIOError:
+            return
+        end = data.rfind(b"\n") + 1
+        if not end:
+            self._hold(data)
+            return
+        self._release()
+        self._target.write(data[:end])
+        self._hold(data[end:])
+
+    def finish(self) -> None:
+        """The task has ended: pass on the rest of what it printed, its last line as a whole one."""
+        poller = select.poll()
+        poller.register(self.read_end, select.POLLIN)
+        while poller.poll(0):
+            self.forward()
+        if self._held or self._spilled:
+            self._release()
+            self._target.write(b"\n")
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self.read_end)
+        os.close(self.write_end)
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) < LONGEST_IN_MEMORY:
+            return
+        try:
+            if self._spilled is None:
+                self._spilled = tempfile.TemporaryFile()
+            self._spilled.write(self._held)
+            self._spilled.flush()
+        except OSError:
+            # No room to hold so long a line: better torn than lost.
+            self._release()
+        self._held.clear()
+
+    def _release(self) -> None:
+        """Pass on the beginning of the line that was held."""
+        if self._spilled is not None:
+            self._spilled.seek(0)
+            while piece := self._spilled.read(_CHUNK):
+                self._target.write(piece)
+            self._spilled.close()
+            self._spilled = None
+        if self._held:
+            self._target.write(self._held)
+            self._held.clear()
+
+
+class Output:
+    """The streams of all slots."""
+
+    def __init__(self, out: int, err: int, slots: int, give_up: Callable[[], bool]) -> None:
+        out_target = Target(out, give_up)
+        # One pipe for both where both end in the same place keeps the order of what is printed.
+        err_target = out_target if _same_file(out, err) else Target(err, give_up)
+        self._targets = {out_target, err_target}
+        self._pairs: list[tuple[Stream, Stream]] = []
+        for _ in range(slots):
+            first = Stream(out_target)
+            self._pairs.append((first, first if err_target is out_target else Stream(err_target)))
+        self.streams = {stream.read_end: stream for pair in self._pairs for stream in pair}
+        self._unfinished: set[Stream] = set()
+
+    def ends(self, slot: int) -> tuple[int, int]:
+        """The descriptors that a task in this slot (from 1) is given as its output."""
+        out, err = self._pairs[slot - 1]
+        return out.write_end, err.write_end
+
+    def forward(self, descriptor: int) -> None:
+        """Pass on what came through this pipe."""
+        stream = self.streams[descriptor]
+        stream.forward()
+        self._unfinished.add(stream)
+
+    def finish(self, slot: int) -> None:
+        """The task in this slot has ended, and all that it printed was seen to be there."""
+        for stream in self._pairs[slot - 1]:
+            if stream in self._unfinished:
+                stream.finish()
+                self._unfinished.discard(stream)
+
+    def error(self) -> OSError | None:
+        """Why output could not be written, unless its reader just went away."""
+        for target in self._targets:
+            if target.broken is not None and target.broken.errno != errno.EPIPE:
+                return target.broken
+        return None
+
+    def close(self) -> None:
+        """Close all pipes."""
+        for stream in self.streams.values():
+            stream.close()
+
+
+def _same_file(first: int, second: int) -> bool:
+    one, two = os.fstat(first), os.fstat(second)
+    return (one.st_dev, one.st_ino, one.st_rdev) == (two.st_dev, two.st_ino, two.st_rdev)

@@ -1,0 +1,175 @@
+"""A task, the claim of a client on it, and the outcome of an attempt.
+
+A lease is a number that grows each time the task is handed out, so that an answer to an older one
+is told apart from an answer to this one; an attempt is counted only when something may have been
+started under its lease.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from hypershell.core.state import TaskState
+
+LONGEST_LINE = 32 * 2**20
+"""Bytes in a line; more could not travel in one frame."""
+
+_TAGS = re.compile(
+    rb"(?:^|[ \t])#[ \t]*HYPERSHELL:((?:[ \t]+[\w.-]+:[\w.,@%+/=-]*)+)[ \t\r]*$", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One line of shell.
+
+    `number` is its line in the input, from 1; `attempt` the one under way or to come, from 1.
+    """
+
+    id: int
+    line: bytes
+    number: int
+    lease: int = 0
+    attempt: int = 1
+    failures: int = 0
+    losses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task as a client holds it: what to run, and under which lease."""
+
+    task_id: int
+    lease: int
+    attempt: int
+    command: bytes
+
+
+class Ending(Enum):
+    """How an attempt ended. Status and signal are kept apart, each with its own ending."""
+
+    EXITED = "exited"
+    SIGNALED = "signaled"
+    UNSTARTABLE = "unstartable"
+    INTERRUPTED = "interrupted"
+    GIVEN_BACK = "given back"  # it was never started
+    LOST = "lost"  # its client died or was cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt ended with.
+
+    `code` is the exit status (EXITED) or the signal (SIGNALED). `started_at` is wall time in
+    seconds since the epoch, to show; `seconds` is measured on a monotonic clock. `peak_kib` is
+    the peak resident size of the largest process, 0 where it cannot be told from the client's.
+    """
+
+    task_id: int
+    lease: int
+    ending: Ending
+    code: int = 0
+    reason: str = ""
+    started_at: float = 0.0
+    seconds: float = 0.0
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
+    peak_kib: int = 0
+    slot: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the attempt succeeded."""
+        return self.ending is Ending.EXITED and self.code == 0
+
+    @property
+    def cause(self) -> str:
+        """What happened, in a few words."""
+        match self.ending:
+            case Ending.EXITED:
+                return f"exit status {self.code}"
+            case Ending.SIGNALED:
+                return f"signal {self.code}"
+            case Ending.UNSTARTABLE:
+                return f"could not be started: {self.reason}"
+            case Ending.LOST:
+                return "its client died or was cut off"
+        return self.ending.value
+
+
+def new_task(line: bytes, number: int, task_id: int) -> Task:
+    """The task of one line of input."""
+    return Task(task_id, line, number)
+
+
+def is_task(line: bytes) -> bool:
+    """Whether a line is a task: not blank, not a comment."""
+    text = line.lstrip()
+    return bool(text) and not text.startswith(b"#")
+
+
+def command_of(line: bytes) -> bytes:
+    """The shell command of a line: all of it but a trailing `# HYPERSHELL: key:value ...`."""
+    if b"HYPERSHELL:" in line and (tags := _TAGS.search(line)):
+        return line[: tags.start()]
+    return line
+
+
+def tags_of(line: bytes) -> dict[str, str]:
+    """The tags that a line sets."""
+    found = _TAGS.search(line) if b"HYPERSHELL:" in line else None
+    if found is None:
+        return {}
+    pairs = (word.partition(":") for word in found[1].decode("ascii").split())
+    return {key: value for key, _, value in pairs}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How often a task is tried again, and when its turn comes.
+
+    `max_retries` are further attempts after a failure; a task that lost `max_lost` clients is not
+    given to another. An `eager` retry goes before new tasks, any other after those already read.
+    """
+
+    max_retries: int = 0
+    max_lost: int = 3
+    eager: bool = False
+
+
+def settle(task: Task, outcome: Outcome, policy: Policy, stopping: bool) -> tuple[Task, TaskState]:
+    """The state to which this outcome moves a task that is SENT, and the task as it is then.
+
+    A task that is stopped with its client waits for another; one that is stopped with the run
+    (`stopping`) is INTERRUPTED.
+    """
+    state = TaskState.WAITING
+    failures, losses = task.failures, task.losses
+    match outcome.ending:
+        case Ending.GIVEN_BACK:
+            return task, TaskState.WAITING
+        case Ending.INTERRUPTED:
+            state = TaskState.INTERRUPTED if stopping else TaskState.WAITING
+        case Ending.LOST:
+            losses += 1
+            state = TaskState.WAITING if losses < policy.max_lost else TaskState.FAILED
+        case _ if outcome.ok:
+            state = TaskState.SUCCEEDED
+        case _:
+            failures += 1
+            state = TaskState.WAITING if failures <= policy.max_retries else TaskState.FAILED
+    attempt = task.attempt + (state is TaskState.WAITING)
+    return Task(task.id, task.line, task.number, task.lease, attempt, failures, losses), state
+
+
+def leased(task: Task) -> Task:
+    """The task under its next lease."""
+    return Task(
+        task.id,
+        task.line,
+        task.number,
+        task.lease + 1,
+        task.attempt,
+        task.failures,
+        task.losses,
+    )

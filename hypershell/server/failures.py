@@ -1,0 +1,193 @@
+"""Writes the lines of failed tasks, byte for byte and once each, in the form the reader takes back.
+
+A loop of its own, as whoever reads standard output may be slow: the receiver never waits for it.
+"""
+
+import errno
+import logging
+import os
+import select
+import stat
+import threading
+
+from hypershell.core.errors import FileUnwritable
+from hypershell.store.memory import Recorded
+
+log = logging.getLogger(__name__)
+
+MOST_KEPT_BYTES = 64 * 2**20
+"""Of lines that could not be written: kept for another try."""
+
+_RETRY_SECONDS = 1.0
+_PIPE_BYTES = 4096  # what a pipe that polls as writable takes without blocking (PIPE_BUF)
+
+
+class LineSink:
+    """Where lines go: a descriptor, or nowhere."""
+
+    def __init__(self, descriptor: int | None, name: str, ours: bool = False) -> None:
+        self._descriptor = descriptor
+        self.name = name
+        # A file of our own can be cut back to whole lines; one that standard output was
+        # redirected to may hold what others wrote.
+        self._ours = ours and descriptor is not None and _is_regular(descriptor)
+
+    def write(self, data: bytes, keep_waiting: threading.Event) -> int:
+        """Write all of it and return how much was; OSError, with all whole lines counted.
+
+        Waits for a slow reader as long as `keep_waiting` is set. A reader that has gone is no
+        error: what it does not want is dropped.
+        """
+        if self._descriptor is None:
+            return len(data)
+        if self._ours:
+            return self._write_file(data)
+        return self._write_stream(data, keep_waiting)
+
+    def _write_file(self, data: bytes) -> int:
+        assert self._descriptor is not None
+        start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError:
+            # Half a line would be taken for another task: back to the end of the last whole one.
+            whole = data.rfind(b"\n", 0, written) + 1
+            os.ftruncate(self._descriptor, start + whole)
+            os.lseek(self._descriptor, start + whole, os.SEEK_SET)
+            if whole:
+                return whole
+            raise
+        return written
+
+    def _write_stream(self, data: bytes, keep_waiting: threading.Event) -> int:
+        assert self._descriptor is not None
+        poller = select.poll()
+        poller.register(self._descriptor, select.POLLOUT)
+        written = 0
+        while written < len(data):
+            if not poller.poll(500) and not keep_waiting.is_set():
+                return data.rfind(b"\n", 0, written) + 1
+            try:
+                written += os.write(self._descriptor, data[written : written + _PIPE_BYTES])
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                log.info("the reader of %s has gone; failed lines are no longer printed", self.name)
+                self._descriptor = None
+                return len(data)
+            except OSError:
+                if written:
+                    return written
+                raise
+        return written
+
+    def close(self) -> None:
+        """Close a file; what the system could not store until now is an OSError."""
+        if self._descriptor is not None and self._ours:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
+def open_sink(path: str | None, to_stdout: bool) -> LineSink:
+    """Standard output, or a new file at `path`, or nowhere. FileUnwritable."""
+    name = "standard output" if to_stdout else path
+    if name is None:
+        return LineSink(None, "")
+    try:
+        if to_stdout:
+            return LineSink(os.dup(1), name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        return LineSink(os.open(name, flags, 0o666), name, ours=True)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise FileUnwritable(path=name, reason=reason, option="-f") from error
+
+
+def _is_regular(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+class Failures:
+    """Moves the lines of failed tasks to a sink, as they come."""
+
+    def __init__(self, sink: LineSink) -> None:
+        self._sink = sink
+        self._changed = threading.Condition()
+        self._lines: list[bytes] = []
+        self._kept = b""
+        self._closing = False
+        self._patient = threading.Event()
+        self._patient.set()
+        self._said = False
+        self._dropped = 0
+
+    def put(self, failed: list[Recorded]) -> None:
+        """Add the lines of tasks that are finally failed; returns at once."""
+        for recorded in failed:
+            log.debug(
+                "task %d (line %d) failed at attempt %d: %s",
+                recorded.task.id,
+                recorded.task.number,
+                recorded.task.attempt,
+                recorded.outcome.cause,
+            )
+        if failed:
+            with self._changed:
+                self._lines += [recorded.task.line for recorded in failed]
+                self._changed.notify()
+
+    def pending(self) -> int:
+        """How many lines wait to be written: the reader of new lines is held back by them."""
+        return len(self._lines)
+
+    def one_pass(self) -> bool:
+        """Write what is here, waiting for it; False when closed and all is written."""
+        with self._changed:
+            retry = _RETRY_SECONDS if self._kept else None
+            self._changed.wait_for(lambda: self._lines or self._closing, retry)
+            lines, self._lines = self._lines, []
+            closing = self._closing
+        data = self._kept + b"".join([line + b"\n" for line in lines])
+        self._kept = b""
+        if data:
+            self._write(data)
+        return not closing or (bool(self._lines) and self._patient.is_set())
+
+    def close(self, patient: bool) -> None:
+        """Write what is here and end; if not `patient`, without waiting for a slow reader."""
+        if not patient:
+            self._patient.clear()
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+
+    def finish(self) -> int:
+        """After the last pass: how many lines could not be written, having said so."""
+        if self._kept:
+            self._write(self._kept)
+        missing = self._kept.count(b"\n") + self._dropped + len(self._lines)
+        try:
+            self._sink.close()
+        except OSError as error:
+            log.error("cannot write %s: %s", self._sink.name, error.strerror)
+            return max(missing, 1)
+        if missing:
+            log.error("%d failed lines could not be written to %s", missing, self._sink.name)
+        return missing
+
+    def _write(self, data: bytes) -> None:
+        try:
+            written = self._sink.write(data, self._patient)
+        except OSError as error:
+            written = 0
+            if not self._said:
+                reason = os.strerror(error.errno or errno.EIO).lower()
+                log.error("cannot write %s: %s; it is tried again", self._sink.name, reason)
+                self._said = True
+        self._kept = data[written:]
+        if len(self._kept) > MOST_KEPT_BYTES:
+            cut = self._kept.rfind(b"\n", 0, MOST_KEPT_BYTES) + 1
+            self._dropped += self._kept.count(b"\n", cut)
+            self._kept = self._kept[:cut]

@@ -1,0 +1,98 @@
+"""The worker plane of the server: what clients call. It gives to the finished queue and takes
+from the scheduled queue, in one round trip.
+"""
+
+import logging
+from typing import Any
+
+from hypershell.server.finished import FinishedQueue
+from hypershell.server.roster import Roster, lost
+from hypershell.server.scheduled import ScheduledQueue
+from hypershell.core.task import Claim, command_of
+from hypershell.wire.messages import (
+    Answer,
+    pack_answer,
+    pack_welcome,
+    unpack_hello,
+    unpack_outcome,
+)
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 60.0
+"""Seconds that a call may be parked, whatever it asks for."""
+
+
+class Farm:
+    """The object behind the worker plane. Its public methods are the verbs, and no others.
+
+    All arguments come from peers: each verb checks them and raises ValueError.
+    """
+
+    def __init__(self, roster: Roster, scheduled: ScheduledQueue, finished: FinishedQueue) -> None:
+        self._roster = roster
+        self._scheduled = scheduled
+        self._finished = finished
+
+    def join(self, packed: Any) -> list[Any]:
+        """Take a client in, or back after a broken connection."""
+        hello = unpack_hello(packed)
+        welcome = self._roster.join(hello)
+        if welcome.session == 1:
+            log.info(
+                "client %s joined from %s (pid %d, %d slots)",
+                welcome.client_id,
+                _printable(hello.host),
+                hello.pid,
+                hello.slots,
+            )
+            return pack_welcome(welcome)
+        log.info("client %s is back after a broken connection", welcome.client_id)
+        self._scheduled.wake_all()  # a call of the older session must not take anything more
+        client, never_arrived = self._roster.missing(hello)
+        if never_arrived:
+            self._finished.give(client, never_arrived)
+        return pack_welcome(welcome)
+
+    def exchange(
+        self, client_id: Any, session: Any, outcomes: Any, want: Any, wait: Any
+    ) -> list[Any]:
+        """Give outcomes, take claims; the outcomes are recorded when this returns."""
+        match client_id, session, outcomes, want, wait:
+            case str(), int(), list(), int(), int() | float():
+                pass
+            case _:
+                raise ValueError("not an exchange")
+        given = [unpack_outcome(outcome) for outcome in outcomes]
+        client = self._roster.hear(client_id, session)
+        if client is None:
+            return pack_answer(Answer(False, self._scheduled.phase, []))
+        if (own := self._roster.own(client, given)) and not self._finished.give(client, own):
+            raise ValueError("the server is ending")
+        tasks = self._scheduled.take(client, want, min(float(wait), LONGEST_WAIT))
+        claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line)) for t in tasks]
+        return pack_answer(Answer(True, self._scheduled.phase, claims))
+
+    def leave(self, client_id: Any, reason: Any) -> None:
+        """A client goes, or has died, as its supervisor says: what it held goes to others."""
+        if not isinstance(client_id, str) or not isinstance(reason, str):
+            raise ValueError("not a leave")
+        client = self._roster.leave(client_id)
+        if client is None:
+            return
+        held = lost(client)
+        level = logging.WARNING if held else logging.INFO
+        log.log(
+            level,
+            "client %s left: %s%s",
+            client.id,
+            _printable(reason),
+            f"; {len(held)} tasks go to others" if held else "",
+        )
+        if held:
+            self._finished.give(client, held)
+
+
+def _printable(text: str) -> str:
+    """Text from a peer, fit for a log line."""
+    return "".join(c if c.isprintable() else "?" for c in text[:200])

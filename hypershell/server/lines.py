@@ -1,0 +1,126 @@
+"""Reads lines as bytes from a file or a pipe, as they come, and stops at one that cannot run."""
+
+import os
+import select
+import stat
+
+from hypershell.core.errors import InputDamaged, InputMissing, InputUnreadable, StartError
+from hypershell.core.task import LONGEST_LINE
+
+_CHUNK = 64 * 1024
+
+STDIN = "-"
+
+
+def open_input(path: str) -> int:
+    """Open a file of lines, `-` for standard input, and return a descriptor of our own.
+
+    Raises InputMissing or InputUnreadable.
+    """
+    try:
+        if path == STDIN:
+            return os.dup(0)
+        # A named pipe without a writer must not keep the open waiting beyond a signal.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise InputMissing(path=path) from error
+    except (OSError, ValueError) as error:
+        raise InputUnreadable(path=path, reason=_reason(error)) from error
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputUnreadable(path=path, reason="it is a directory")
+    return descriptor
+
+
+class LineReader:
+    """Lines from a descriptor, with their numbers; each read waits no longer than it is told.
+
+    `wake` ends a wait from any other thread or from a signal handler.
+    """
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        self._descriptor = descriptor
+        self._path = "standard input" if path == STDIN else path
+        self._rest = bytearray()
+        self._number = 0
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._poller = select.poll()
+        self._poller.register(descriptor, select.POLLIN)
+        self._poller.register(self._wake_read, select.POLLIN)
+        self.error: StartError | None = None
+        self.ended = False
+
+    @property
+    def lines_read(self) -> int:
+        """How many lines were read so far, tasks or not."""
+        return self._number
+
+    def read(self, timeout: float | None) -> list[tuple[int, bytes]]:
+        """Return lines that are there, waiting for the first of them up to `timeout` seconds.
+
+        At the end of the input `ended` is set, with `error` if it could not be read to its end.
+        """
+        events = dict(self._poller.poll(None if timeout is None else timeout * 1000))
+        if self._wake_read in events:
+            os.read(self._wake_read, 4096)
+        if self._descriptor not in events:
+            return []
+        try:
+            chunk = os.read(self._descriptor, _CHUNK)
+        except OSError as error:
+            self.ended = True
+            self.error = InputUnreadable(path=self._path, reason=_reason(error))
+            return []
+        return self._split(chunk)
+
+    def wake(self) -> None:
+        """End the wait of a read that is under way."""
+        try:
+            os.write(self._wake_write, b"w")
+        except BlockingIOError:
+            pass  # it is awake already
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        for descriptor in (self._descriptor, self._wake_read, self._wake_write):
+            os.close(descriptor)
+
+    def _split(self, chunk: bytes) -> list[tuple[int, bytes]]:
+        if not chunk:
+            self.ended = True
+            pieces = [bytes(self._rest)] if self._rest else []
+        elif b"\n" not in chunk:
+            self._rest += chunk
+            pieces = []
+        else:
+            *pieces, tail = chunk.split(b"\n")
+            if self._rest:
+                pieces[0] = bytes(self._rest) + pieces[0]
+            self._rest = bytearray(tail)
+        lines = []
+        for piece in pieces:
+            self._number += 1
+            if not self._fits(piece):
+                return lines
+            lines.append((self._number, piece))
+        if len(self._rest) > LONGEST_LINE:
+            self._number += 1
+            self._fits(self._rest)
+        return lines
+
+    def _fits(self, line: bytes | bytearray) -> bool:
+        """Whether a line can be a command; if not, the input ends here."""
+        if b"\0" in line:
+            reason = "it contains a NUL byte"
+        elif len(line) > LONGEST_LINE:
+            reason = f"it is longer than {LONGEST_LINE} bytes"
+        else:
+            return True
+        self.ended = True
+        self.error = InputDamaged(path=self._path, number=self._number, reason=reason)
+        return False
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -1,0 +1,57 @@
+"""Takes from the finished queue and records in the store; hands failed lines on."""
+
+from collections.abc import Callable
+
+from hypershell.core.state import TaskState
+from hypershell.core.task import Outcome
+from hypershell.server.failures import Failures
+from hypershell.server.finished import FinishedQueue
+from hypershell.server.roster import Roster
+from hypershell.server.scheduled import ScheduledQueue
+from hypershell.server.scheduler import Scheduler
+from hypershell.store.memory import MemoryStore
+from hypershell.wire.messages import Phase
+
+
+class Receiver:
+    """Makes outcomes final. A batch is acknowledged after it is recorded, never before."""
+
+    def __init__(
+        self,
+        finished: FinishedQueue,
+        store: MemoryStore,
+        roster: Roster,
+        scheduler: Scheduler,
+        scheduled: ScheduledQueue,
+        failures: Failures,
+        settled: Callable[[], None],
+    ) -> None:
+        self._finished = finished
+        self._store = store
+        self._roster = roster
+        self._scheduler = scheduler
+        self._scheduled = scheduled
+        self._failures = failures
+        self._settled = settled
+
+    def one_pass(self) -> bool:
+        """Record all batches that are here, waiting for the first."""
+        batches = self._finished.take()
+        if not batches:
+            return False
+        outcomes: list[Outcome] = []
+        for batch in batches:
+            outcomes += batch.outcomes
+        stopping = self._scheduled.phase is Phase.STOPPING
+        recorded = self._store.record(outcomes, stopping)
+        self._failures.put([r for r in recorded if r.state is TaskState.FAILED])
+        for batch in batches:
+            self._roster.settle(batch.client, batch.outcomes)
+        if any(r.state is TaskState.WAITING for r in recorded):
+            self._scheduler.dispatch_urgent()
+            self._scheduler.poke()
+        for batch in batches:
+            batch.recorded = True
+            batch.done.set()
+        self._settled()
+        return True

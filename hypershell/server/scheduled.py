@@ -1,0 +1,129 @@
+"""The scheduled queue: bundles under lease that no client has taken yet.
+
+The scheduler offers, clients take. A client that finds nothing may park: the one that waited
+longest gets what comes next, and no other is woken for it.
+"""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from hypershell.core.task import Task
+from hypershell.server.roster import Client
+from hypershell.wire.messages import Phase
+
+CAPACITY = 1000
+"""Tasks under lease ahead of demand; or a few bundles, where they are large."""
+
+_MOST_BYTES = 16 * 2**20  # of lines in one answer: far below the limit of a frame
+
+
+class ScheduledQueue:
+    """Bundles in the order in which they go out. `ran_low` is called when it is half empty."""
+
+    def __init__(self, lock: threading.RLock, bundlesize: int, ran_low: Callable[[], None]) -> None:
+        self._lock = lock
+        self._ran_low = ran_low
+        self._capacity = max(CAPACITY, 2 * bundlesize)
+        self._bundles: deque[list[Task]] = deque()
+        self._size = 0
+        self._parked: OrderedDict[threading.Condition, Client] = OrderedDict()
+        self._told = threading.Condition(lock)
+        self.phase = Phase.RUNNING
+
+    def room(self) -> int:
+        """How many tasks more it takes; 0 until it is half empty."""
+        free = self._capacity - self._size
+        return free if free >= self._capacity // 2 else 0
+
+    def offer(self, bundles: list[list[Task]], first: bool = False) -> None:
+        """Add bundles behind, or before, those that are here."""
+        with self._lock:
+            if first:
+                self._bundles.extendleft(reversed(bundles))
+            else:
+                self._bundles.extend(bundles)
+            self._size += sum(map(len, bundles))
+            hungry = [parked for parked, client in self._parked.items() if client.room > 0]
+            for parked, _ in zip(hungry, bundles, strict=False):
+                parked.notify()
+
+    def take(self, client: Client, want: int, wait_seconds: float) -> list[Task]:
+        """Return tasks for a client; they are its claims from now on.
+
+        `want` is how many it wishes to hold in all, -1 for as before. With nothing for it, it is
+        parked until there is, until the phase of the run is not what it was told, until it comes
+        back in another session, or until the time is over.
+        """
+        deadline = time.monotonic() + wait_seconds
+        session = client.session
+        with self._lock:
+            if want >= 0:
+                client.want = want
+            while True:
+                tasks = self._pop(client) if client.session == session else []
+                remaining = deadline - time.monotonic()
+                changed = client.told != self.phase or client.session != session
+                if tasks or changed or remaining <= 0:
+                    break
+                self._park(client, remaining)
+            if client.told is not self.phase:
+                client.told = self.phase
+                self._told.notify_all()
+            low = self._size < self._capacity // 2
+        if tasks and low:
+            self._ran_low()
+        return tasks
+
+    def tell(self, phase: Phase) -> None:
+        """The run is in this phase now: wake all who are parked."""
+        with self._lock:
+            self.phase = phase
+            self.wake_all()
+
+    def wait_until_told(self, clients: list[Client], timeout: float) -> bool:
+        """Wait until all these clients know the phase, so many seconds at most; whether they do."""
+        with self._lock:
+            return self._told.wait_for(
+                lambda: all(client.told is self.phase for client in clients), timeout
+            )
+
+    def wake_all(self) -> None:
+        """Let all who are parked look again."""
+        with self._lock:
+            for parked in self._parked:
+                parked.notify()
+
+    def drain(self) -> list[Task]:
+        """Remove and return all that is here."""
+        with self._lock:
+            tasks = [task for bundle in self._bundles for task in bundle]
+            self._bundles.clear()
+            self._size = 0
+        return tasks
+
+    def _park(self, client: Client, seconds: float) -> None:
+        parked = threading.Condition(self._lock)
+        self._parked[parked] = client
+        try:
+            parked.wait(seconds)
+        finally:
+            del self._parked[parked]
+
+    def _pop(self, client: Client) -> list[Task]:
+        tasks: list[Task] = []
+        taken_bytes = 0
+        if self.phase is not Phase.RUNNING:
+            return tasks
+        while self._bundles and client.room > 0 and taken_bytes < _MOST_BYTES:
+            bundle = self._bundles.popleft()
+            for position, task in enumerate(bundle):
+                if taken_bytes >= _MOST_BYTES:  # the rest of a bundle that is too large to send
+                    self._bundles.appendleft(bundle[position:])
+                    break
+                tasks.append(task)
+                taken_bytes += len(task.line)
+                client.claims[task.id] = task.lease
+        self._size -= len(tasks)
+        return tasks

@@ -1,0 +1,297 @@
+"""One run of a server, from the opened input to the exit status."""
+
+import logging
+import queue
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from socket import socket
+
+from hypershell.access.keys import WORKER
+from hypershell.core.bundle import Bundler
+from hypershell.core.errors import StartError
+from hypershell.core.loop import Loop
+from hypershell.core.task import Policy, Task
+from hypershell.server.failures import Failures, LineSink
+from hypershell.server.farm import Farm
+from hypershell.server.finished import FinishedQueue
+from hypershell.server.intake import MOST_WAITING, MOST_WAITING_BYTES, Intake
+from hypershell.server.lines import LineReader
+from hypershell.server.receiver import Receiver
+from hypershell.server.roster import Client, Roster, lost
+from hypershell.server.scheduled import ScheduledQueue
+from hypershell.server.scheduler import Scheduler
+from hypershell.store.memory import Counts, MemoryStore
+from hypershell.wire.manager import Plane
+from hypershell.wire.messages import Phase
+from hypershell.wire.worker import FARM, VERBS
+
+log = logging.getLogger(__name__)
+
+_TELL_SECONDS = 1.0
+"""How long the end of a run waits for clients that have not heard of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What a run is to do. Times are in seconds."""
+
+    bundlesize: int = 1
+    bundlewait: float = 5.0
+    policy: Policy = Policy()
+    lease: float = 30.0
+    grace: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: what became of the tasks, and why it ended early, if it did."""
+
+    counts: Counts
+    seconds: float
+    signal: int = 0
+    error: StartError | None = None
+    failure: Exception | None = None
+    unfinished_numbers: tuple[int, ...] = ()
+    unwritten: int = 0
+
+
+class Server:
+    """Schedules the tasks of one input and collects their outcomes.
+
+    `run` returns when all of them are final, or when it was told to stop by `interrupt`.
+    """
+
+    def __init__(
+        self,
+        options: ServerOptions,
+        reader: LineReader,
+        sink: LineSink,
+        sock: socket,
+        secret: bytes,
+    ) -> None:
+        self._options = options
+        self._reader = reader
+        self._inbox: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
+        self._input_ended = threading.Event()
+        self._input_error: StartError | None = None
+        self._room = threading.Condition()
+        lock = threading.RLock()
+        self._store = MemoryStore(options.policy)
+        self._finished = FinishedQueue()
+        self._failures = Failures(sink)
+        self._roster = Roster(lock, options.lease, options.grace)
+        self._scheduled = ScheduledQueue(lock, options.bundlesize, self._ran_low)
+        self._scheduler = Scheduler(self._store, self._scheduled, options.bundlesize)
+        farm = Farm(self._roster, self._scheduled, self._finished)
+        self._door = Plane(sock, WORKER, secret, {FARM: (farm, VERBS)}).get_server()
+        self._loops = self._make_loops()
+
+    def run(self, started: Callable[[], None] = lambda: None) -> Ended:
+        """Serve until all is done; `started` is called once clients can join."""
+        begin = time.monotonic()
+        allow_many_connections()
+        for loop in self._loops.values():
+            loop.start()
+        self._door.start()
+        started()
+        number, failure = self._wait_for_end()
+        self._close()
+        counts = self._store.counts()
+        return Ended(
+            counts=counts,
+            seconds=time.monotonic() - begin,
+            signal=number,
+            error=self._input_error,
+            failure=failure,
+            unfinished_numbers=tuple(self._store.unfinished_numbers()),
+            unwritten=self._failures.finish(),
+        )
+
+    def interrupt(self, number: int) -> None:
+        """A signal came: SIGINT once finishes what runs; twice, or any other, stops it.
+
+        May be called from a signal handler.
+        """
+        self._inbox.put(("signal", number))
+
+    def give_up(self, error: Exception) -> None:
+        """The run cannot go on; stop what runs and end."""
+        self._inbox.put(("failure", error))
+
+    def _make_loops(self) -> dict[str, Loop]:
+        options = self._options
+        intake = Intake(
+            self._reader,
+            Bundler[Task](options.bundlesize, options.bundlewait),
+            self._store,
+            self._wait_for_room,
+            self._scheduler.poke,
+            self._input_is_over,
+        )
+        receiver = Receiver(
+            self._finished,
+            self._store,
+            self._roster,
+            self._scheduler,
+            self._scheduled,
+            self._failures,
+            self._settled,
+        )
+        passes: dict[str, tuple[Callable[[], bool], Callable[[], None]]] = {
+            "intake": (intake.one_pass, self._wake_intake),
+            "scheduler": (self._scheduler.one_pass, self._scheduler.poke),
+            "receiver": (receiver.one_pass, self._finished.close),
+            "roster": (self._watch_clients, self._roster.wake),
+            "failures": (self._failures.one_pass, lambda: None),
+        }
+        return {
+            name: Loop(name, one_pass, self._loop_failed, wake)
+            for name, (one_pass, wake) in passes.items()
+        }
+
+    # What the loops tell.
+
+    def _loop_failed(self, name: str, error: Exception) -> None:
+        log.critical("the %s failed: %r", name, error, exc_info=error)
+        self.give_up(error)
+
+    def _input_is_over(self, error: StartError | None) -> None:
+        self._input_error = error
+        if error:
+            log.error("%s", error)
+        self._input_ended.set()
+        self._settled()
+
+    def _settled(self) -> None:
+        """Some outcomes were recorded, or the input is over: the run may be, too."""
+        with self._room:
+            self._room.notify()
+        phase = self._scheduled.phase
+        if phase is Phase.RUNNING:
+            if self._input_ended.is_set() and not self._store.counts().unfinished:
+                self._inbox.put(("done", None))
+        elif not self._roster.claimed():
+            self._inbox.put(("done", None))
+
+    def _ran_low(self) -> None:
+        self._scheduler.poke()
+        with self._room:
+            self._room.notify()
+
+    def _wait_for_room(self, timeout: float) -> bool:
+        """Whether the store takes more lines, waiting so many seconds for it."""
+
+        def there_is_room() -> bool:
+            tasks, size = self._store.backlog()
+            return tasks + self._failures.pending() < MOST_WAITING and size < MOST_WAITING_BYTES
+
+        with self._room:
+            return self._room.wait_for(there_is_room, timeout)
+
+    def _wake_intake(self) -> None:
+        self._reader.wake()
+        with self._room:
+            self._room.notify()
+
+    def _watch_clients(self) -> bool:
+        """One pass of the roster's loop: what silent clients hold goes to others."""
+        for client in self._roster.wait_for_silent(timeout=10.0):
+            self._give_up_client(client)
+        return True
+
+    def _give_up_client(self, client: Client) -> None:
+        if self._roster.leave(client.id) is None:
+            return
+        held = lost(client)
+        log.warning(
+            "client %s on %s was not heard for %g s: given up; %d tasks go to others",
+            client.id,
+            client.host,
+            self._options.lease,
+            len(held),
+        )
+        self._finished.put(client, held)
+
+    # The end.
+
+    def _wait_for_end(self) -> tuple[int, Exception | None]:
+        """Wait until all is done or must be; the signal that ended the run, and what failed."""
+        number, failure = 0, None
+        deadline: float | None = None
+        while True:
+            try:
+                remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+                what, value = self._inbox.get(timeout=remaining)
+            except queue.Empty:
+                log.warning("%d tasks did not end in time", self._roster.claimed())
+                return number, failure
+            if what == "done":
+                return number, failure
+            again = number != 0
+            if isinstance(value, Exception):
+                failure = value
+            elif isinstance(value, int):
+                number = value
+            if what == "signal" and number == signal.SIGINT and not again:
+                self._drain()
+            elif deadline is None:
+                self._stop()
+                deadline = time.monotonic() + self._options.grace + 2.0
+
+    def _drain(self) -> None:
+        running = self._roster.claimed()
+        log.warning(
+            "interrupted: waiting for %d tasks on clients; press Ctrl-C again to stop them", running
+        )
+        self._go_to(Phase.DRAINING)
+
+    def _stop(self) -> None:
+        log.warning("stopping: %d tasks on clients are stopped", self._roster.claimed())
+        self._go_to(Phase.STOPPING)
+
+    def _go_to(self, phase: Phase) -> None:
+        self._loops["intake"].stop()
+        self._scheduled.tell(phase)
+        self._settled()
+
+    def _close(self) -> None:
+        """End in an order in which nothing is lost and nobody is left waiting."""
+        # Clients learn that all is done, and so leave with 0, before the door closes.
+        self._scheduled.tell(Phase.OVER)
+        self._scheduled.wait_until_told(self._roster.clients(), _TELL_SECONDS)
+        self._door.stop(patience_seconds=_TELL_SECONDS)
+        self._store.take_back(self._scheduled.drain())
+        for name in ("intake", "scheduler", "roster", "receiver"):
+            self._loops[name].stop()
+        self._loops["receiver"].join()  # it has put the last failed lines
+        self._failures.close(patient=True)
+        self._wait_for_failures()
+
+    def _wait_for_failures(self) -> None:
+        """Whoever reads the failed lines may be slow; a signal ends the patience."""
+        finished = threading.Event()
+
+        def watch() -> None:
+            self._loops["failures"].join()
+            finished.set()
+            self._inbox.put(("written", None))
+
+        threading.Thread(target=watch, name="last lines", daemon=True).start()
+        while not finished.is_set():
+            what, _ = self._inbox.get()
+            if what == "signal":
+                self._failures.close(patient=False)
+
+
+def allow_many_connections() -> None:
+    """Raise the limit of open files as far as it goes: each client keeps two connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            pass

@@ -1,0 +1,63 @@
+"""Values to bytes and back: a closed set of types, so that no peer can name code to run.
+
+None, bool, int (64 bits), float, str (undecodable bytes as surrogates), bytes, list, dict with
+str keys; by tag, the manager's Token and a short list of exceptions. Nothing else, either way.
+"""
+
+from multiprocessing.managers import RemoteError, Token
+from typing import Any
+
+import msgpack
+
+_TOKEN = 1
+_EXCEPTION = 2
+
+_EXCEPTIONS: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (AttributeError, KeyError, TypeError, ValueError)
+}
+
+
+class WireError(Exception):
+    """A peer sent what the protocol does not allow, or a value that cannot be sent."""
+
+
+def encode(value: Any) -> bytes:
+    """Return the bytes of a value; WireError if its type is not in the closed set."""
+    try:
+        packed: bytes = msgpack.packb(
+            value, default=_encode_tagged, unicode_errors="surrogateescape", use_bin_type=True
+        )
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise WireError(f"cannot send this value: {error}") from error
+    return packed
+
+
+def decode(data: bytes | bytearray | memoryview) -> Any:
+    """Return the value of these bytes; tuples come back as lists. WireError if they are none."""
+    try:
+        return msgpack.unpackb(
+            data, ext_hook=_decode_tagged, unicode_errors="surrogateescape", raw=False
+        )
+    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
+        raise WireError(f"not a value: {type(error).__name__}") from error
+
+
+def _encode_tagged(value: Any) -> msgpack.ExtType:
+    if isinstance(value, Token):
+        return msgpack.ExtType(_TOKEN, encode([value.typeid, value.address, value.id]))
+    if isinstance(value, Exception):
+        return msgpack.ExtType(
+            _EXCEPTION, encode([type(value).__name__, [str(part) for part in value.args]])
+        )
+    raise TypeError(f"{type(value).__name__} is not in the closed set of types")
+
+
+def _decode_tagged(tag: int, data: bytes) -> Any:
+    match tag, decode(data):
+        case 1, [str(typeid), address, str(ident)]:
+            return Token(typeid, tuple(address) if isinstance(address, list) else address, ident)
+        case 2, [str(name), list(parts)] if all(isinstance(part, str) for part in parts):
+            if name in _EXCEPTIONS:
+                return _EXCEPTIONS[name](*parts)
+            return RemoteError(f"{name}: {', '.join(parts)}")
+    raise WireError(f"unknown tag {tag}")

@@ -1,0 +1,155 @@
+"""The records of the worker plane and the plain lists as which they travel.
+
+What comes from a peer is checked field by field: ValueError if it is not what it should be.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from hypershell.core.task import Claim, Ending, Outcome
+
+_ENDINGS = list(Ending)
+_CODES = {ending: code for code, ending in enumerate(_ENDINGS)}
+_NUMBERS = (int, float)
+
+
+class Phase(IntEnum):
+    """How far a run is, as its clients are told."""
+
+    RUNNING = 0
+    DRAINING = 1  # start nothing more; finish what runs
+    STOPPING = 2  # stop what runs
+    OVER = 3  # all is done: leave
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """How a client joins; with `client_id` and `held`, how it comes back after a broken connection.
+
+    `held` are (task id, lease) of all that it holds or has an outcome for.
+    """
+
+    host: str
+    pid: int
+    slots: int
+    client_id: str = ""
+    held: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The answer: who the client is now, how long it may be silent, what it must drop.
+
+    Calls carry the `session`, so that one from before a reconnection changes nothing.
+    """
+
+    client_id: str
+    session: int
+    lease_seconds: float
+    grace_seconds: float
+    drop: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to an exchange. `known` is False when the client was given up for dead."""
+
+    known: bool
+    phase: Phase
+    claims: list[Claim]
+
+
+def pack_hello(hello: Hello) -> list[Any]:
+    """As plain values."""
+    return [hello.host, hello.pid, hello.slots, hello.client_id, [list(h) for h in hello.held]]
+
+
+def unpack_hello(packed: Any) -> Hello:
+    """Check and return; ValueError."""
+    match packed:
+        case [str(host), int(pid), int(slots), str(client_id), list(held)] if (
+            len(host) <= 255 and 0 < slots <= 100_000
+        ):
+            return Hello(host, pid, slots, client_id, _pairs(held))
+    raise ValueError("not a greeting")
+
+
+def pack_welcome(welcome: Welcome) -> list[Any]:
+    """As plain values."""
+    return [
+        welcome.client_id,
+        welcome.session,
+        welcome.lease_seconds,
+        welcome.grace_seconds,
+        [list(pair) for pair in welcome.drop],
+    ]
+
+
+def unpack_welcome(packed: Any) -> Welcome:
+    """Check and return; ValueError."""
+    match packed:
+        case [str(client_id), int(session), float(lease), float(grace), list(drop)]:
+            return Welcome(client_id, session, lease, grace, _pairs(drop))
+    raise ValueError("not a welcome")
+
+
+def pack_answer(answer: Answer) -> list[Any]:
+    """As plain values."""
+    claims = [[c.task_id, c.lease, c.attempt, c.command] for c in answer.claims]
+    return [answer.known, int(answer.phase), claims]
+
+
+def unpack_answer(packed: Any) -> Answer:
+    """Check and return; ValueError."""
+    match packed:
+        case [bool(known), int(phase), list(claims)]:
+            return Answer(known, Phase(phase), [_claim(claim) for claim in claims])
+    raise ValueError("not an answer")
+
+
+def pack_outcome(o: Outcome) -> list[Any]:
+    """As plain values."""
+    return [
+        o.task_id,
+        o.lease,
+        _CODES[o.ending],
+        o.code,
+        o.reason,
+        o.started_at,
+        o.seconds,
+        o.user_seconds,
+        o.system_seconds,
+        o.peak_kib,
+        o.slot,
+    ]
+
+
+def unpack_outcome(packed: Any) -> Outcome:
+    """Check and return; ValueError."""
+    match packed:
+        case [int(), int(), int(ending), int(), str(reason), *times, int(), int()] if (
+            0 <= ending < len(_ENDINGS)
+            and len(reason) <= 4096
+            and len(times) == 4
+            and all(isinstance(time, _NUMBERS) for time in times)
+        ):
+            task_id, lease, _, code, *rest = packed
+            return Outcome(task_id, lease, _ENDINGS[ending], code, *rest)
+    raise ValueError("not an outcome")
+
+
+def _claim(packed: Any) -> Claim:
+    match packed:
+        case [int(task_id), int(lease), int(attempt), bytes(command)]:
+            return Claim(task_id, lease, attempt, command)
+    raise ValueError("not a claim")
+
+
+def _pairs(packed: list[Any]) -> tuple[tuple[int, int], ...]:
+    for pair in packed:
+        match pair:
+            case [int(), int()]:
+                continue
+        raise ValueError("not a pair of numbers")
+    return tuple((pair[0], pair[1]) for pair in packed)
