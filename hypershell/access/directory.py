@@ -22,6 +22,7 @@ from hypershell.access.errors import (
 from hypershell.access.held import Held
 from hypershell.access.holder import SERVER, Fate, Holder
 from hypershell.access.lock import DirectoryLock
+from hypershell.access.mounts import lock_reaches_all
 from hypershell.access.private import OTHERS, make_private_directory
 from hypershell.access.run import (
     ACCESS,
@@ -67,10 +68,14 @@ def _home(environ: Mapping[str, str]) -> str:
 
 
 class ServerDirectory:
-    """One server directory; `path` is absolute."""
+    """One server directory; `path` is absolute.
 
-    def __init__(self, path: Path) -> None:
+    `reaches` tells of a directory whether every machine that sees it sees locks in it as well.
+    """
+
+    def __init__(self, path: Path, reaches: Callable[[Path], bool] = lock_reaches_all) -> None:
         self.path = path
+        self._reaches = reaches
 
     def hold(
         self,
@@ -91,7 +96,7 @@ class ServerDirectory:
         CurrentBlocked, DirectoryUnusable and what derives from it.
         """
         self._prepare()
-        lock = DirectoryLock(self.path)
+        lock = DirectoryLock(self.path, self._reaches)
         lock.take(verb, server_uid, wait_seconds, take_over, lambda: self._ask(answers))
         try:
             check_current(self.path)
@@ -137,7 +142,7 @@ class ServerDirectory:
 
     def live_holder(self) -> Holder | None:
         """Who has the directory now; also who may have it, where that cannot be told from here."""
-        lock = DirectoryLock(self.path)
+        lock = DirectoryLock(self.path, self._reaches)
         is_free = lock.is_free()
         holder = lock.holder()
         if holder is not None and is_free and lock.fate_of(holder) is Fate.GONE:

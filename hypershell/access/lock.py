@@ -45,8 +45,9 @@ _LARGEST_CLAIM = 16 * 1024
 class DirectoryLock:
     """The lock of one directory, free or taken by this process or by others."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, reaches: Callable[[Path], bool] = lock_reaches_all) -> None:
         self.directory = directory
+        self._reaches = reaches
         self._lock = directory / "lock"
         self._claim = directory / "claim"
         self._descriptor: int | None = None
@@ -121,7 +122,7 @@ class DirectoryLock:
 
     def fate_of(self, holder: Holder) -> Fate:
         """What became of a holder, asked while the lock is free."""
-        return fate(holder, this_process(""), lock_reaches_all(self.directory))
+        return fate(holder, this_process(""), self._reaches(self.directory))
 
     def _take_kernel_lock(self, mine: Holder, wait_seconds: float) -> int:
         """A descriptor that holds the lock."""
@@ -181,7 +182,7 @@ class DirectoryLock:
         known = Fate.UNKNOWN if other is None else fate(other, mine, lock_reaches=False)
         if known is Fate.ALIVE or (known is Fate.UNKNOWN and answers()):
             raise self._locked(other)
-        is_gone = known is Fate.GONE or lock_reaches_all(self.directory)
+        is_gone = known is Fate.GONE or self._reaches(self.directory)
         if not is_gone and not take_over:
             raise DirectoryClaimed(
                 path=shown(self.directory),
