@@ -1,6 +1,6 @@
 """`hyper-shell completion`: prints the script that teaches a shell to complete the command line."""
 
-from docopt import docopt
+from hypershell.cli.options import parse
 
 USAGE = """\
 Usage:
@@ -25,9 +25,11 @@ Examples:
 
 def run(arguments: list[str]) -> int:
     """Print the script for the shell that `arguments` names."""
-    chosen = docopt(USAGE, ["completion", *arguments])
+    options = parse(USAGE, "completion", arguments)
+    if options is None:
+        return 0
     from hypershell.cli.shells import SCRIPTS
 
-    (shell,) = (name for name in SCRIPTS if chosen[name])
+    (shell,) = (name for name in SCRIPTS if options.flag(name))
     print(SCRIPTS[shell](), end="")
     return 0

@@ -17,10 +17,10 @@ from hypershell.client.executor import Executor
 from hypershell.client.fetcher import Fetcher
 from hypershell.client.link import BROKEN, Link, boottime, greeting, margin_seconds
 from hypershell.client.output import Output
-from hypershell.client.process import DEFAULT_SHELL, Spawner
+from hypershell.client.process import DEFAULT_SHELL, Spawner, check_shell
 from hypershell.client.returner import Returner
 from hypershell.client.watch import best_watch
-from hypershell.core.errors import ConnectionLost, FileUnwritable, HyperShellError, ShellUnusable
+from hypershell.core.errors import ConnectionLost, FileUnwritable, HyperShellError
 from hypershell.core.loop import Loop
 from hypershell.wire.messages import Answer, Hello, Phase, Welcome
 
@@ -101,7 +101,7 @@ class Client:
     def run(self) -> int:
         """Join, run tasks until the end, leave; the exit status. Raises HyperShellError."""
         options = self._options
-        _check_shell(options.shell)
+        check_shell(options.shell)
         out, err = _open_output(options.out_path, 1, "-o"), _open_output(options.err_path, 2, "-e")
         if not self._join():
             return 128 + self._signal
@@ -318,14 +318,6 @@ def install_handlers(handle: Callable[[int], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda received, _: handle(received))
-
-
-def _check_shell(path: str) -> None:
-    if not os.path.isabs(path):
-        raise ShellUnusable(path=path, reason="it is not a full path")
-    if not os.access(path, os.X_OK) or os.path.isdir(path):
-        reason = "it cannot be executed" if os.path.exists(path) else "it is not there"
-        raise ShellUnusable(path=path, reason=reason)
 
 
 def _open_output(path: str | None, default: int, option: str) -> int:

@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from hypershell.core.errors import ShellUnusable
 from hypershell.core.plain import plain_words
 from hypershell.core.task import Claim, Ending, Outcome
 
@@ -111,6 +112,15 @@ class Spawner:
             return self._start_shell(b". /dev/fd/3", variables, passed)
         finally:
             os.close(script)
+
+
+def check_shell(path: str) -> None:
+    """ShellUnusable, unless this is the full path of something that can be executed."""
+    if not os.path.isabs(path):
+        raise ShellUnusable(path=path, reason="it is not a full path")
+    if not os.access(path, os.X_OK) or os.path.isdir(path):
+        reason = "it cannot be executed" if os.path.exists(path) else "it is not there"
+        raise ShellUnusable(path=path, reason=reason)
 
 
 def _spawn(

@@ -18,6 +18,9 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+PARENT_VARIABLE = "HYPERSHELL_PARENT"
+"""In the environment: the process whose death this one is not to survive."""
+
 _GRACE_SECONDS = 0.5
 """Between TERM and KILL for what a client left behind."""
 
@@ -47,6 +50,10 @@ class Supervisor:
         os.set_blocking(wake_read, False)
         os.set_blocking(wake_write, False)
         supervisor = os.getpid()
+        if (parent := os.environ.pop(PARENT_VARIABLE, "")).isdigit():
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != int(parent):
+                return 128 + signal.SIGTERM
         self._pid = os.fork()  # nothing else runs in this process yet
         if self._pid == 0:
             for descriptor in (read_end, wake_read, wake_write):

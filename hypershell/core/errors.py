@@ -6,7 +6,7 @@ HyperShellError
 │                               FileUnwritable
 ├── NoServer                 4  ServerUnreachable HostUnknown NotOurServer VersionMismatch
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort
-└── ConnectionLost           6  ClientForgotten
+└── ConnectionLost           6  ClientForgotten ClientsEnded
 
 Only `cli/main.py` turns an error into text and an exit status.
 """
@@ -177,3 +177,10 @@ class ClientForgotten(ConnectionLost):
 
     says = "the server gave this client up: it was not heard for longer than its lease"
     hint = "its tasks run elsewhere; start the client again, and the server with a longer --lease"
+
+
+class ClientsEnded(ConnectionLost):
+    """All clients that were started for a run ended before it did."""
+
+    says = "all clients ended before the run did, the worst with status {status}"
+    hint = "see what they said above; the lines that are left can be run again"

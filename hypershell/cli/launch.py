@@ -1,0 +1,71 @@
+"""How clients are started. Here: on this machine, as processes of our own.
+
+A launcher for other machines is one more class with these methods.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from hypershell.client.supervisor import PARENT_VARIABLE
+
+
+class Launcher(Protocol):
+    """Starts clients and ends them."""
+
+    def start(self, arguments: list[str], key: str, ended: Callable[[int], None]) -> None:
+        """Start the clients with these arguments of `hyper-shell client`; returns at once.
+
+        `ended` is called, from another thread, when the last of them has ended, with the worst of
+        their exit statuses.
+        """
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all have ended; those that have not by then are stopped."""
+
+
+class LocalLauncher:
+    """Clients on this machine."""
+
+    def __init__(self, number: int, tasks_print_to_stderr: bool) -> None:
+        self._number = number
+        self._stdout = 2 if tasks_print_to_stderr else None
+        self._clients: list[subprocess.Popen[bytes]] = []
+
+    def start(self, arguments: list[str], key: str, ended: Callable[[int], None]) -> None:
+        """See Launcher."""
+        command = [*_this_program(), "client", *arguments]
+        environment = os.environ | {"HYPERSHELL_AUTH": key, PARENT_VARIABLE: str(os.getpid())}
+        for _ in range(self._number):
+            # A session of its own: what a terminal sends reaches it through the server alone.
+            client = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._stdout,
+                start_new_session=True,
+            )
+            self._clients.append(client)
+        threading.Thread(target=self._watch, args=(ended,), daemon=True, name="launcher").start()
+
+    def wait(self, seconds: float) -> None:
+        """See Launcher."""
+        for client in self._clients:
+            try:
+                client.wait(seconds)
+            except subprocess.TimeoutExpired:
+                client.terminate()
+        for client in self._clients:
+            client.wait()
+
+    def _watch(self, ended: Callable[[int], None]) -> None:
+        ended(max(abs(client.wait()) for client in self._clients))
+
+
+def _this_program() -> list[str]:
+    """The words by which this program was started, without its arguments."""
+    count = len(sys.orig_argv) - len(sys.argv) + 1
+    return [sys.executable, *sys.orig_argv[1:count]]
