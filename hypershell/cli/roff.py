@@ -8,7 +8,7 @@ import re
 from hypershell import __version__
 from hypershell.cli.usage import PROGRAM, Entry, Option, Section, Usage, Verbatim
 
-MARKED = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|(?<![\w-])(--?[A-Za-z][\w-]*)")
+MARKED = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|(?<![\w-])(--[A-Za-z][\w-]*|-[A-Za-z](?![\w-]))")
 """What stands out in prose: `code`, **strong**, and options."""
 
 NO_STRETCHING = ".nh", ".ad l"

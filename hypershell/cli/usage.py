@@ -14,6 +14,7 @@ from hypershell.cli.verbs import VERBS
 PROGRAM = "hyper-shell"
 
 HEADING = re.compile(r"^(?P<title>[A-Z][A-Za-z ]{0,38}):$")
+CHOICES = re.compile(r"^([a-z]+) or ([a-z]+)(?: \[default: [a-z]+\])?\.?$")
 ENTRY = re.compile(r"^ {1,8}(?P<term>\S+(?: \S+)*) {2,}(?P<meaning>\S.*)$")
 WORD = re.compile(r"--?[A-Za-z][\w-]*|[A-Za-z][\w-]*|<[\w-]+>|-(?=\s|$|\|)")
 
@@ -28,8 +29,11 @@ class Option:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words it takes, if its value is written as `one|other`."""
-        return tuple(self.metavar.split("|")) if "|" in self.metavar else ()
+        """The words it takes, if it says so: as `one|other`, or as "one or other" for a start."""
+        if "|" in self.metavar:
+            return tuple(self.metavar.split("|"))
+        found = CHOICES.match(self.description) if self.metavar else None
+        return tuple(found.groups()) if found else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,21 @@ def test_bash_offers_files_where_a_file_is_wanted(script, need):
     )
 
 
+@pytest.mark.parametrize("words", [["--log-format", ""], ["--log-format", "=", ""]])
+def test_bash_offers_the_words_that_an_option_takes(words, script, need):
+    """Where only a few words will do, these are offered."""
+    need("bash")
+
+    assert ["human", "json"] == bash_offers(script("bash"), "hyper-shell", "server", *words)
+
+
+def test_fish_offers_the_words_that_an_option_takes(script, need):
+    """Where only a few words will do, these are offered."""
+    need("fish")
+
+    assert ["human", "json"] == fish_offers(script("fish"), "hyper-shell server --log-format ")
+
+
 def test_bash_offers_nothing_where_a_number_is_wanted(script, need):
     """The value of --port is neither a file nor a verb."""
     need("bash")
@@ -155,8 +170,11 @@ def test_bash_takes_the_value_of_an_option_for_no_operand(script, need):
     need("bash")
     directory = script("bash")
 
-    assert "stop" in bash_offers(directory, "hyper-shell", "server", "--port", "1", "st")
-    assert [] == bash_offers(directory, "hyper-shell", "server", "stop", "st")
+    assert ["tasks list.txt"] == bash_offers(
+        directory, "hyper-shell", "server", "--port", "1", "tas"
+    )
+    assert ["fish"] == bash_offers(directory, "hyper-shell", "completion", "fi")
+    assert [] == bash_offers(directory, "hyper-shell", "completion", "bash", "fi")
 
 
 def test_fish_offers_files_where_a_file_is_wanted(script, need):
@@ -176,6 +194,7 @@ def test_fish_offers_files_where_a_file_is_wanted(script, need):
         ("hyper-shell server --bundles", "hyper-shell server --bundlesize"),
         ("hyper-shell server --failures tas", r"hyper-shell server --failures tasks\ list.txt"),
         ("hyper-shell server tas", r"hyper-shell server tasks\ list.txt"),
+        ("hyper-shell server --log-format js", "hyper-shell server --log-format json"),
         ("hyper-shell completion fi", "hyper-shell completion fish"),
     ],
 )

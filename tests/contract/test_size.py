@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LONGEST_FILE = 400
+LONGEST_TEST_FILE = 800
 LONGEST_FUNCTION = 45
 
 SOURCES = sorted(
@@ -25,8 +26,10 @@ def functions_of(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_short(path):
-    """A file of more lines is split."""
-    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE
+    """A file of more lines is split; one of tests, which nobody reads as a whole, later."""
+    limit = LONGEST_TEST_FILE if path.name.startswith("test_") else LONGEST_FILE
+
+    assert len(path.read_text("utf-8").splitlines()) <= limit
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

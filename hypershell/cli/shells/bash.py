@@ -103,4 +103,4 @@ def _bash_value(option: Option) -> str:
         "host": f'__{NAME}_offer "$word" -A hostname; ',
         "choice": f'__{NAME}_offer "$word" -W {quote(" ".join(option.choices))}; ',
     }
-    return f"{action.get(kind_of(option.metavar), '')}return"
+    return f"{action.get(kind_of(option), '')}return"

@@ -16,16 +16,18 @@ HOST_VALUES = {"ADDR", "HOST"}
 DESCRIPTION_LENGTH = 60
 
 
-def kind_of(metavar: str) -> str:
+def kind_of(option: Option) -> str:
     """What completes a value: file, directory, host, choice, or nothing that a shell could know."""
+    if option.choices:
+        return "choice"
     for kind, names in (
         ("file", FILE_VALUES),
         ("directory", DIRECTORY_VALUES),
         ("host", HOST_VALUES),
     ):
-        if metavar in names:
+        if option.metavar in names:
             return kind
-    return "choice" if "|" in metavar else "free"
+    return "free"
 
 
 def short_of(description: str) -> str:
@@ -54,7 +56,7 @@ def usages() -> dict[str, Usage]:
 
 def takes_files(usage: Usage) -> bool:
     """Whether a positional argument is a file."""
-    return any(kind_of(name.strip("<>").upper()) == "file" for name in usage.operands)
+    return any(name.strip("<>").upper() in FILE_VALUES for name in usage.operands)
 
 
 def names_of(options: Iterable[Option]) -> list[str]:

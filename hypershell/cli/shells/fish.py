@@ -77,7 +77,7 @@ def _fish_option(condition: str, option: Option) -> str:
         words.append(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}")
     if option.metavar:
         choices = f"-x -a {_fish_quote(' '.join(option.choices))}"
-        words.append(FISH_ACTIONS.get(kind_of(option.metavar), choices))
+        words.append(FISH_ACTIONS.get(kind_of(option), choices))
     if text := short_of(option.description):
         words.append(f"-d {_fish_quote(text)}")
     return " ".join(words)

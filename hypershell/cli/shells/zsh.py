@@ -63,7 +63,7 @@ def _zsh_option(option: Option) -> str:
         names = [f"{name}=" if name.startswith("--") else f"{name}+" for name in names]
         choices = f"({' '.join(option.choices)})"
         metavar = "value" if option.choices else option.metavar
-        value = f":{metavar}:{ZSH_ACTIONS.get(kind_of(option.metavar), choices)}"
+        value = f":{metavar}:{ZSH_ACTIONS.get(kind_of(option), choices)}"
     others = f"({' '.join(option.names)})" if "--help" not in option.names else "(- *)"
     return " ".join(quote(f"{others}{name}[{text}]{value}") for name in names)
 
