@@ -3,20 +3,8 @@
 import os
 import sys
 
-from hypershell.cli.listening import DEFAULT_PORT
-from hypershell.cli.logs import OPTIONS as LOG_OPTIONS
-from hypershell.cli.logs import set_up
 from hypershell.cli.options import Parsed, parse
-from hypershell.client.supervisor import Supervisor
-
-RUN_OPTIONS = """\
-Run options:
-  -N NUM, --num-threads NUM  Tasks to run at a time; 0 is one per usable core [default: 1].
-  -j NUM, --jobs NUM         The same as -N.
-  --shell PATH               The shell that runs the lines [default: /bin/sh].
-  -o PATH, --output PATH     Append what tasks print to PATH instead of standard output.
-  -e PATH, --errors PATH     The same for their standard error.
-"""
+from hypershell.cli.texts import DEFAULT_PORT, LOG_OPTIONS, RUN_OPTIONS
 
 USAGE = f"""\
 Usage:
@@ -53,8 +41,10 @@ def run(arguments: list[str]) -> int:
     key = parsed.text("--auth") or os.environ.get("HYPERSHELL_AUTH")
     if not key:
         raise parsed.error(
-            "no key was given", "give -k, or HYPERSHELL_AUTH, the key that the server was started with"
+            "no key was given", "give the key by HYPERSHELL_AUTH or -k"
         )
+    from hypershell.cli.logs import set_up
+
     settings = _settings(parsed)
     set_up(parsed)
     return _supervise(settings, key)
@@ -89,7 +79,9 @@ def slots(parsed: Parsed) -> int:
 
 def usable_cores() -> int:
     """Cores this process may use: the affinity mask, within the quota of its cgroup."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
     quota = _cgroup_quota()
     return max(1, min(cores, int(quota))) if quota else cores
 
@@ -149,5 +141,7 @@ def _supervise(settings: dict[str, object], key: str) -> int:
         from hypershell.client.start import take_leave
 
         take_leave(settings, key, client_id, reason)
+
+    from hypershell.client.supervisor import Supervisor
 
     return Supervisor(be_client, leave).run()

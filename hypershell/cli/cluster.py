@@ -1,35 +1,17 @@
 """`hyper-shell cluster`: a server and its clients on this machine, in one command."""
 
-import logging
-
-from hypershell.access.keys import WORKER, new_key, plane_secret
-from hypershell.cli.client import RUN_OPTIONS, slots
-from hypershell.cli.launch import Launcher, LocalLauncher
-from hypershell.cli.logs import OPTIONS as LOG_OPTIONS
-from hypershell.cli.logs import set_up
-from hypershell.cli.options import Parsed, parse
-from hypershell.cli.serving import (
-    ADDRESS_OPTIONS,
-    TASK_OPTIONS,
-    bind_for,
-    key_from,
-    open_streams,
-    run_server,
-    server_options,
-)
-from hypershell.client.process import check_shell
-from hypershell.core.errors import ClientsEnded
-from hypershell.server.server import Server
+from hypershell.cli.options import parse
+from hypershell.cli.texts import ADDRESS_OPTIONS, LOG_OPTIONS, RUN_OPTIONS, TASK_OPTIONS
 
 USAGE = f"""\
 Usage:
   hyper-shell cluster [FILE] [options]
 
-Run the lines of FILE, or of standard input (- or no FILE), as tasks on this machine: a server and its
-clients in one command, with a key and a port made for it. What tasks print goes to standard output,
-or with --print to standard error, as that leaves standard output to the lines that failed.
+Run the lines of FILE, or of standard input (- or no FILE), as tasks on this machine: a server and
+its clients in one command, with a key and a port made for it. What tasks print goes to standard
+output, or with --print to standard error, which leaves standard output to the lines that failed.
 
-{RUN_OPTIONS}  --clients NUM              How many clients to start, each with -N slots [default: 1].
+{RUN_OPTIONS}  --clients NUM              Clients to start, each with -N slots [default: 1].
 
 {TASK_OPTIONS}
 {ADDRESS_OPTIONS}
@@ -43,53 +25,12 @@ Examples:
   $ seq 1 100 | sed 's/^/sleep 0./' | hyper-shell cluster -N 0
 """
 
-_LEAVE_SECONDS = 5.0
-
 
 def run(arguments: list[str]) -> int:
     """Run a cluster; the exit status."""
     parsed = parse(USAGE, "cluster", arguments)
     if parsed is None:
         return 0
-    options = server_options(parsed)
-    number = parsed.whole("--clients", default=1, lowest=1, highest=1000)
-    client_arguments = _client_arguments(parsed)
-    set_up(parsed)
-    if not parsed.flag("--verbose"):
-        logging.getLogger("hypershell.server").setLevel(logging.WARNING)
-    key = key_from(parsed) or new_key()
-    reader, sink = open_streams(parsed, parsed.text("FILE") or "-")
-    sock = bind_for(parsed, key, default_port=0)
-    launcher = LocalLauncher(number, tasks_print_to_stderr=parsed.flag("--print"))
-    host, port = sock.getsockname()[:2]
-    where = ["-H", _reachable(host), "-p", str(port)]
-    server = Server(options, reader, sink, sock, plane_secret(key, WORKER))
-    return _run(server, launcher, [*client_arguments, *where], key)
+    from hypershell.cli.clustering import run_cluster
 
-
-def _run(server: Server, launcher: Launcher, arguments: list[str], key: str) -> int:
-    def ended(status: int) -> None:
-        # After the end of a run nobody listens to this any more.
-        server.give_up(ClientsEnded(status=status))
-
-    launcher.start(arguments, key, ended)
-    try:
-        return run_server(server, lambda: None)
-    finally:
-        launcher.wait(_LEAVE_SECONDS)
-
-
-def _client_arguments(parsed: Parsed) -> list[str]:
-    """The words that give each client its options."""
-    shell = parsed.text("--shell") or ""
-    check_shell(shell)
-    arguments = ["-N", str(slots(parsed)), "--shell", shell]
-    for name in ("--output", "--errors", "--log-file", "--log-format"):
-        if (value := parsed.text(name)) is not None:
-            arguments += [name, value]
-    return [*arguments, "--verbose" if parsed.flag("--verbose") else "--quiet"]
-
-
-def _reachable(host: str) -> str:
-    """Where a client of this machine finds a server that listens on all addresses."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return run_cluster(parsed)

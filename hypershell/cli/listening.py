@@ -6,8 +6,6 @@ import socket
 
 from hypershell.core.errors import AddressInUse, AddressUnusable, HostUnknown, KeyTooShort
 
-DEFAULT_PORT = 50001
-
 
 def bind(host: str, port: int, any_port_will_do: bool) -> socket.socket:
     """A socket bound to an address, not listening yet.
@@ -18,7 +16,9 @@ def bind(host: str, port: int, any_port_will_do: bool) -> socket.socket:
     where = {"host": host, "port": port}
     try:
         found = socket.getaddrinfo(
-            None if host in ("", "*") else host, port, type=socket.SOCK_STREAM,
+            None if host in ("", "*") else host,
+            port,
+            type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE,
         )
     except (socket.gaierror, UnicodeError) as error:

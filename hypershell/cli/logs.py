@@ -8,14 +8,6 @@ import time
 from hypershell.cli.options import Parsed
 from hypershell.core.errors import FileUnwritable
 
-OPTIONS = """\
-Logging options:
-  -v, --verbose      Say more: each failed task and why, and every detail of connections.
-  -q, --quiet        Say nothing but warnings and errors.
-  --log-file PATH    Append what is said to PATH instead of standard error.
-  --log-format FORM  human or json [default: human].
-"""
-
 
 class HumanFormatter(logging.Formatter):
     """A line for people: time, who speaks, the level if it matters, what is said."""
@@ -59,7 +51,7 @@ class JsonFormatter(logging.Formatter):
 class _QuietHandler(logging.StreamHandler):  # type: ignore[type-arg]
     """A handler that a full disk or a closed pipe does not make noisy."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:
         """There is nowhere left to complain."""
 
 

@@ -10,8 +10,8 @@ Usage:
   hyper-shell VERB [ARGUMENTS...]
   hyper-shell (-h | --help | --version)
 
-A task farm for files of shell commands: run each line as a task, on one machine or on many, and know
-at the end which lines failed.
+A task farm for files of shell commands: run each line as a task, on one machine or on many, and
+know at the end which lines failed.
 
 Verbs:
 {verbs}

@@ -1,13 +1,17 @@
-"""What `server` and `cluster` share: their options, a run from the command line, its summary."""
+"""A run of a server from the command line: its options, its files, its end and its summary."""
 
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable
 from socket import socket
 
-from hypershell.cli.listening import DEFAULT_PORT, bind, check_key
+from hypershell.access.keys import WORKER, new_key, plane_secret
+from hypershell.cli.listening import bind, check_key
+from hypershell.cli.logs import set_up
 from hypershell.cli.options import Parsed
+from hypershell.cli.texts import DEFAULT_PORT
 from hypershell.core.errors import FileUnwritable
 from hypershell.core.task import Policy
 from hypershell.server.failures import LineSink, open_sink
@@ -15,32 +19,6 @@ from hypershell.server.lines import LineReader, open_input
 from hypershell.server.server import Ended, Server, ServerOptions
 
 log = logging.getLogger(__name__)
-
-TASK_OPTIONS = """\
-Task options:
-  -b NUM, --bundlesize NUM   Tasks per bundle [default: 1].
-  -w SEC, --bundlewait SEC   Hand out a bundle that is not full after SEC seconds [default: 5].
-  -t SEC                     The same as -w.
-  -r NUM, --max-retries NUM  Further attempts for a task that failed [default: 0].
-  --eager                    Retries go before new tasks, not after those already read.
-  --max-lost NUM             A task whose client died under it so often is failed [default: 3].
-  --lease SEC                How long a client holds its tasks without being heard [default: 30].
-  --grace SEC                How long a task has between TERM and KILL [default: 5].
-  --no-db                    Keep everything in memory.
-
-Failure options:
-  --print                    Print the lines of failed tasks to standard output.
-  -f PATH, --failures PATH   Write the lines of failed tasks to PATH.
-"""
-
-ADDRESS_OPTIONS = """\
-Address options:
-  -H ADDR, --bind ADDR  Address to listen on: a name, IPv4 or IPv6 [default: localhost].
-  -p NUM, --port NUM    Port for clients; 0 is any free one. The default is 50001.
-  --worker-port NUM     The same as --port.
-  -k KEY, --auth KEY    The key that clients must hold, at least 16 characters unless on loopback.
-                        Better in HYPERSHELL_AUTH: a command line can be read by others.
-"""
 
 
 def server_options(parsed: Parsed) -> ServerOptions:
@@ -140,10 +118,8 @@ def run_server(server: Server, started: Callable[[], None]) -> int:
 def _say_summary(ended: Ended) -> None:
     counts, seconds = ended.counts, ended.seconds
     done = counts.succeeded + counts.failed
-    parts = [
-        f"{counts.total} tasks: {counts.succeeded} succeeded, {counts.failed} failed, "
-        f"{counts.retried} retried"
-    ]
+    parts = [f"{counts.total} tasks: {counts.succeeded} succeeded", f"{counts.failed} failed"]
+    parts.append(f"{counts.retried} retried")
     if counts.unfinished:
         parts.append(f"{counts.unfinished} unfinished")
     rate = done / seconds if seconds else 0.0
@@ -162,3 +138,31 @@ def ranges(numbers: tuple[int, ...], most: int = 20) -> str:
             found.append([number, number])
     text = ", ".join(f"{a}-{b}" if b > a else f"{a}" for a, b in found[:most])
     return text if len(found) <= most else f"{text} and {len(found) - most} more ranges"
+
+
+def serve(parsed: Parsed) -> int:
+    """Run a server by its parsed options."""
+    options = server_options(parsed)
+    path = parsed.text("FILE") or "-"
+    if path == "-" and parsed.text("FILE") is None and sys.stdin is not None and sys.stdin.isatty():
+        print("hyper-shell: reading commands from this terminal; end with Ctrl-D", file=sys.stderr)
+    set_up(parsed)
+    key = key_from(parsed)
+    reader, sink = open_streams(parsed, path)
+    sock = bind_for(parsed, key)
+    made_key = key is None
+    key = key or new_key()
+    server = Server(options, reader, sink, sock, plane_secret(key, WORKER))
+
+    def started() -> None:
+        host, port = sock.getsockname()[:2]
+        log.info("listening on %s port %d", host, port)
+        if made_key:
+            # Not by the log: that may end in a file that others read.
+            print(
+                f"hyper-shell: clients join with HYPERSHELL_AUTH={key} and -p {port}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return run_server(server, started)

@@ -7,7 +7,6 @@ import queue
 import random
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -179,7 +178,8 @@ class Client:
 
     def _handle(self, answer: Answer) -> None:
         """What the server said, in whichever call."""
-        assert self._welcome is not None and self._executor is not None
+        assert self._welcome is not None
+        assert self._executor is not None
         if answer.claims:
             self._desk.put_claims(answer.claims)
         self._tidings.heard(self._link.heard_at, self._welcome.lease_seconds)
@@ -258,7 +258,8 @@ class Client:
             self._executor.stop_tasks()
 
     def _obey_signal(self, number: int) -> None:
-        assert self._executor is not None and self._welcome is not None
+        assert self._executor is not None
+        assert self._welcome is not None
         again = self._signal != 0
         self._signal = number
         if number == signal.SIGINT and not again:
@@ -291,7 +292,8 @@ class Client:
 
     def _stop_all(self) -> None:
         """The server is out of reach, or we are broken: nothing may go on running here."""
-        assert self._executor is not None and self._welcome is not None
+        assert self._executor is not None
+        assert self._welcome is not None
         self._desk.drain()
         self._executor.stop_tasks(self._grace())
         self._desk.wait_until_stopped(self._welcome.grace_seconds + 1.0)
@@ -329,4 +331,6 @@ def _open_output(path: str | None, default: int, option: str) -> int:
     except OSError as error:
         if path is None:
             return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # we were started without
-        raise FileUnwritable(path=path, reason=(error.strerror or "").lower(), option=option) from error
+        raise FileUnwritable(
+            path=path, reason=(error.strerror or "").lower(), option=option
+        ) from error

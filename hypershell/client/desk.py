@@ -169,9 +169,7 @@ class Desk:
             self._changed.notify_all()
 
     def _tell_if_drained(self) -> None:
-        if self._draining and not (
-            self._ready or self._running or self._outcomes or self._given
-        ):
+        if self._draining and not (self._ready or self._running or self._outcomes or self._given):
             self._drained()
 
     def _appraise(self, now: float) -> int:

@@ -1,4 +1,4 @@
-"""Fetches claims while there is nothing to give: parked at the server, it hears all news at once."""
+"""Fetches claims while there is nothing to give; parked at the server, it hears news at once."""
 
 from collections.abc import Callable
 

@@ -42,9 +42,7 @@ def margin_seconds(lease_seconds: float) -> float:
 class Link:
     """Safe to use from several threads; `close` ends all their calls."""
 
-    def __init__(
-        self, host: str, port: int, secret: bytes, hello: Callable[[], Hello]
-    ) -> None:
+    def __init__(self, host: str, port: int, secret: bytes, hello: Callable[[], Hello]) -> None:
         self._where = {"host": host, "port": port}
         self._proxy = WorkerProxy(host, port, secret)
         self._hello = hello
@@ -86,9 +84,7 @@ class Link:
         try:
             welcome = self._begin()
             sent = boottime()
-            answer = self._proxy.exchange(
-                welcome.client_id, welcome.session, outcomes, want, wait
-            )
+            answer = self._proxy.exchange(welcome.client_id, welcome.session, outcomes, want, wait)
             if not answer.known:
                 raise ClientForgotten(**self._where)
             self._heard_at = max(self._heard_at, sent)

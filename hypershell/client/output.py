@@ -96,7 +96,7 @@ class Stream:
             return
         try:
             if self._spilled is None:
-                self._spilled = tempfile.TemporaryFile()
+                self._spilled = tempfile.TemporaryFile()  # noqa: SIM115
             self._spilled.write(self._held)
             self._spilled.flush()
         except OSError:

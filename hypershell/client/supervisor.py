@@ -6,6 +6,7 @@ itself, orphans included, and tells the server `leave` in the client's name. Whe
 gone, the kernel sends the client SIGTERM.
 """
 
+import contextlib
 import ctypes
 import os
 import select
@@ -139,10 +140,8 @@ class Supervisor:
                 self._last_sigint = now
                 if now - before < _SAME_SIGNAL_SECONDS:
                     continue
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, number)
-            except ProcessLookupError:
-                pass
 
     def _reap(self) -> int | None:
         """Reap what has ended, orphans included; the client's wait status if it is among them."""
@@ -194,10 +193,8 @@ def descendants() -> list[int]:
 
 def _kill_all(number: int) -> None:
     for pid in descendants():
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass
 
 
 def _story(status: int) -> str:
@@ -207,10 +204,8 @@ def _story(status: int) -> str:
 
 
 def _say(text: str) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.write(2, f"hyper-shell: {text}\n".encode())
-    except OSError:
-        pass
 
 
 def _boottime() -> float:

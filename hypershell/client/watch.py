@@ -4,6 +4,7 @@ On Linux each child has a pidfd in an epoll set. Elsewhere children are looked a
 came, which the client's main thread passes on by `wake`.
 """
 
+import contextlib
 import os
 import select
 import sys
@@ -52,10 +53,8 @@ class _Waker:
             pass  # it is awake already
 
     def clear(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self.read_end, 4096)
-        except BlockingIOError:
-            pass
 
     def close(self) -> None:
         os.close(self.read_end)

@@ -2,8 +2,8 @@
 
 HyperShellError
 ├── UsageError               2  the command line is wrong
-├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse AddressUnusable
-│                               FileUnwritable
+├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
+│                               AddressUnusable FileUnwritable ShellUnusable
 ├── NoServer                 4  ServerUnreachable HostUnknown NotOurServer VersionMismatch
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort
 └── ConnectionLost           6  ClientForgotten ClientsEnded
@@ -153,7 +153,7 @@ class KeyRefused(Refused):
 class PlaneRefused(Refused):
     """That port belongs to the other plane."""
 
-    says = "port {port} on {host} is the {plane} plane of that server; this needs the {wanted} plane"
+    says = "port {port} on {host} is the {plane} plane of a server; this needs the {wanted} plane"
     hint = "`hyper-shell client` joins the worker plane; every other verb uses the client plane"
 
 

@@ -94,7 +94,7 @@ class Outcome:
                 return f"could not be started: {self.reason}"
             case Ending.LOST:
                 return "its client died or was cut off"
-        return self.ending.value
+        return str(self.ending.value)
 
 
 def new_task(line: bytes, number: int, task_id: int) -> Task:

@@ -5,10 +5,10 @@ from the scheduled queue, in one round trip.
 import logging
 from typing import Any
 
+from hypershell.core.task import Claim, command_of
 from hypershell.server.finished import FinishedQueue
 from hypershell.server.roster import Roster, lost
 from hypershell.server.scheduled import ScheduledQueue
-from hypershell.core.task import Claim, command_of
 from hypershell.wire.messages import (
     Answer,
     pack_answer,

@@ -98,7 +98,7 @@ class LineReader:
             if self._rest:
                 pieces[0] = bytes(self._rest) + pieces[0]
             self._rest = bytearray(tail)
-        lines = []
+        lines: list[tuple[int, bytes]] = []
         for piece in pieces:
             self._number += 1
             if not self._fits(piece):

@@ -42,7 +42,7 @@ class Roster:
     def join(self, hello: Hello) -> Welcome:
         """Take a client in, or back: one that lived through a broken connection.
 
-        What it holds and no longer may is in `drop`; `missing` has what it should hold and does not.
+        What it holds and no longer may is in `drop`; `missing` has what it should hold as well.
         """
         with self._lock:
             client = self._clients.get(hello.client_id)

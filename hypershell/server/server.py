@@ -1,5 +1,6 @@
 """One run of a server, from the opened input to the exit status."""
 
+import contextlib
 import logging
 import queue
 import resource
@@ -7,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from socket import socket
 
 from hypershell.access.keys import WORKER
@@ -41,7 +42,7 @@ class ServerOptions:
 
     bundlesize: int = 1
     bundlewait: float = 5.0
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     lease: float = 30.0
     grace: float = 5.0
 
@@ -291,7 +292,5 @@ def allow_many_connections() -> None:
     """Raise the limit of open files as far as it goes: each client keeps two connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        try:
+        with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):
-            pass

@@ -5,12 +5,14 @@ accepts, strangers are few and have little time, no frame names code to run, and
 the listed verbs of the objects that exist and nothing else.
 """
 
+import contextlib
 import errno
 import logging
 import socket
 import threading
 from collections import OrderedDict
-from multiprocessing.connection import AuthenticationError, answer_challenge, deliver_challenge
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import answer_challenge, deliver_challenge
 from multiprocessing.managers import Server
 from typing import Any
 
@@ -53,10 +55,8 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening; a blocked accept returns with an error."""
-        try:
+        with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._sock.close()
 
 
@@ -83,8 +83,11 @@ class Door(Server):
         objects: dict[str, tuple[object, frozenset[str]]],
         serializer: str,
     ) -> None:
-        super().__init__({}, sock, challenge_key(secret), serializer)
-        self.id_to_obj = {name: (thing, verbs, {}) for name, (thing, verbs) in objects.items()}
+        key = challenge_key(secret)
+        super().__init__({}, sock, key, serializer)  # type: ignore[arg-type]
+        self.listener: Listener  # what the serializer stands for, made by `Server`
+        self._challenge_key = key
+        self._objects = objects
         self.stop_event = threading.Event()
         self._plane = plane
         self._context = server_context(secret)
@@ -152,7 +155,7 @@ class Door(Server):
             if self._strangers:
                 self._strangers.popitem(last=False)[0].abort()
 
-    def handle_request(self, conn: Connection) -> None:
+    def handle_request(self, conn: Connection) -> None:  # type: ignore[override]
         """Admit one peer and serve it until it hangs up."""
         try:
             try:
@@ -169,8 +172,8 @@ class Door(Server):
         connection.set_timeout(ADMISSION_SECONDS)
         receive(connection, self._plane)
         connection.start_tls(self._context, server_side=True)
-        deliver_challenge(connection, self.authkey)  # type: ignore[arg-type]
-        answer_challenge(connection, self.authkey)  # type: ignore[arg-type]
+        deliver_challenge(connection, self._challenge_key)  # type: ignore[arg-type]
+        answer_challenge(connection, self._challenge_key)  # type: ignore[arg-type]
         match connection.recv():
             case [None, "accept_connection", [str()], dict()]:
                 pass
@@ -183,7 +186,7 @@ class Door(Server):
                 raise WireError("a peer that came too late")
             self._peers.add(connection)
 
-    def serve_client(self, conn: Connection) -> None:
+    def serve_client(self, conn: Connection) -> None:  # type: ignore[override]
         """Answer the calls of one admitted peer."""
         try:
             while not self.stop_event.is_set():
@@ -205,7 +208,7 @@ class Door(Server):
     def _answer(self, request: Any) -> tuple[str, Any]:
         match request:
             case [str(ident), str(verb), list(args), dict(kwds)]:
-                thing, verbs, _ = self.id_to_obj.get(ident, (None, frozenset(), {}))
+                thing, verbs = self._objects.get(ident, (None, frozenset()))
             case _:
                 return "#ERROR", ValueError("not a request")
         if thing is None or verb not in verbs:

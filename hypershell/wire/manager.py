@@ -9,7 +9,8 @@ import multiprocessing.managers as managers
 import socket
 import ssl
 import time
-from multiprocessing.connection import AuthenticationError, answer_challenge, deliver_challenge
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import answer_challenge, deliver_challenge
 from typing import Any
 
 from hypershell.access.keys import PLANES, WORKER

@@ -21,8 +21,8 @@ _CURVE = ec.SECP256R1()
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # SEC 2, 2.4.2
 
 # Clocks of compute nodes are not to be relied on, and a leaf lives as long as its process.
-_NOT_BEFORE = datetime.datetime(2000, 1, 1)
-_NOT_AFTER = datetime.datetime(9999, 12, 31)
+_NOT_BEFORE = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
+_NOT_AFTER = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
 
 
 @functools.lru_cache(maxsize=4)

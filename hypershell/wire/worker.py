@@ -1,5 +1,6 @@
 """The worker plane as a client sees it: join, exchange, leave."""
 
+from collections.abc import Callable
 from multiprocessing.managers import BaseProxy, Token
 from typing import Any
 
@@ -32,6 +33,9 @@ class WorkerProxy(BaseProxy):
     A call that breaks (OSError, EOFError, WireError) leaves its thread without a connection; the
     next call makes a new one, and raises what `manager.dial` raises if it cannot.
     """
+
+    _tls: Any  # set by BaseProxy: what each thread has of its own
+    _connect: Callable[[], None]
 
     def __init__(self, host: str, port: int, secret: bytes) -> None:
         token = Token("Farm", (host, port), FARM)
