@@ -12,7 +12,7 @@ from pathlib import Path
 
 import farm
 import processes
-from contestants import CLUSTER, SERVER_AND_CLIENT, write_lines
+from contestants import CLUSTER, SERVER_AND_CLIENT, Contestant, write_lines
 from processes import Process, RunFailed
 from settings import Settings
 from tables import Figure, Report, Table, median
@@ -38,7 +38,7 @@ def measure(settings: Settings) -> Report:
     report = Report()
     table = Table("Latency", ("what", "median, ms", "best", "worst", "samples"))
     report.tables.append(table)
-    for what in (_starts, _ends, _runs_of_one):
+    for what in (_starts, _ends, _runs_of_one, _runs_of_one_cluster):
         try:
             found = what(settings)
         except RunFailed as error:
@@ -171,11 +171,17 @@ def _ends(settings: Settings) -> Found:
 
 
 def _runs_of_one(settings: Settings) -> Found:
-    found: Found = {}
+    return _runs_of(SERVER_AND_CLIENT, settings)
+
+
+def _runs_of_one_cluster(settings: Settings) -> Found:
+    return _runs_of(CLUSTER, settings)
+
+
+def _runs_of(who: Contestant, settings: Settings) -> Found:
     lines = write_lines(settings.place / "lines", "true", 1)
-    for _ in range(settings.some(10, 3)):
-        for who in (SERVER_AND_CLIENT, CLUSTER):
-            done = who.run(settings.place, lines, 1, 2, PATIENCE_SECONDS)
-            name = f"run of one true, {who.name}"
-            found.setdefault(name, ([], ONE_LIMIT_SECONDS * 1000))[0].append(done.seconds * 1000)
-    return found
+    runs = [
+        who.run(settings.place, lines, 1, 2, PATIENCE_SECONDS).seconds * 1000
+        for _ in range(settings.some(10, 3))
+    ]
+    return {f"run of one true, {who.name}": (runs, ONE_LIMIT_SECONDS * 1000)}

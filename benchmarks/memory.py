@@ -16,7 +16,7 @@ from tables import Figure, Report, Table
 LIMIT_MB = 80.0
 ALONE_SECONDS = 3.0
 TIMEOUT_SECONDS = 300.0
-PARTS = (0.1, 0.25, 0.5, 0.75, 1.0)
+PARTS = (0.1, 0.25, 0.5, 0.75, 0.95)
 NOTES = """\
 - Resident memory from ``/proc`` in MB of 10^6 bytes, looked at five times a second; a client is
   the sum of its processes, its tasks left out.

@@ -54,6 +54,7 @@ def machine() -> list[str]:
     lines = [
         f"Date: {time.strftime('%Y-%m-%d')}",
         f"Machine: {cpus} usable cores, {_cpu_model()}, {_memory_gb():.0f} GB",
+        f"Load before: {os.getloadavg()[0]:.1f}",
         f"System: {uname.system} {uname.release} {uname.machine}, {_distribution()}",
         f"Python: {platform.python_version()}",
         f"hyper-shell: {farm.version()}",
@@ -79,12 +80,15 @@ def _distribution() -> str:
         return "unknown distribution"
 
 
-def document(arguments: Sequence[str], found: list[tuple[str, Report, str]]) -> str:
+def document(
+    arguments: Sequence[str], where: list[str], found: list[tuple[str, Report, str]]
+) -> str:
     """All of it as one page of reStructuredText."""
     command = shlex.join(["python", "benchmarks/run.py", *arguments])
     parts = ["Benchmark results\n=================\n"]
-    parts.append("Written by ``" + command + "``.\n")
-    parts.append("\n".join(f"- {line}" for line in machine()) + "\n")
+    quick = " A quick look: short runs, not for the record." if "--quick" in arguments else ""
+    parts.append(f"Written by ``{command}``.{quick}\n")
+    parts.append("\n".join(f"- {line}" for line in where) + "\n")
     figures: list[Figure] = [figure for _, report, _ in found for figure in report.figures]
     if figures:
         parts.append(render(figures_table(figures)))
@@ -101,13 +105,13 @@ def document(arguments: Sequence[str], found: list[tuple[str, Report, str]]) -> 
 
 def main(arguments: Sequence[str]) -> int:
     chosen = options(arguments)
-    found = []
+    where, found = machine(), []
     with tempfile.TemporaryDirectory(prefix="hyper-shell-bench-") as place:
         rounds = chosen.rounds or (1 if chosen.quick else 3)
         for name in [name for name in SUBJECTS if name in (chosen.only or SUBJECTS)]:
             report, notes = measure(name, Settings(Path(place), rounds, chosen.quick))
             found.append((name, report, notes))
-    text = document(arguments, found)
+    text = document(arguments, where, found)
     print(text)
     if chosen.write:
         chosen.write.write_text(text)
