@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # A farm on this machine, from start to end: a server, two clients, failed lines captured into a
-# file, and a second run over that file. Exit status 0: all went as the text says. Needs
+# file, runs over that file until it is empty, and retries. Exit status 0: all went as the text says. Needs
 # `hyper-shell` on the PATH; `make demo` sees to that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
+command -v hyper-shell >/dev/null || {
+    echo "demo.sh: hyper-shell is not on the PATH; \`make demo\` makes one and puts it there" >&2
+    exit 1
+}
 scratch=$(mktemp -d)
 children=()
 clean_up() {
@@ -14,7 +18,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+say() { if [ -t 1 ]; then printf '\n\033[1m%s\033[0m\n' "$*"; else printf '\n%s\n' "$*"; fi; }
 expect() {
     local what=$1
     shift
@@ -57,7 +61,7 @@ farm() {
     done
     children=()
     cat "$output.1" "$output.2" >"$output"
-    printf '  client %s ran %s tasks\n' 1 "$(wc -l <"$output.1")" 2 "$(wc -l <"$output.2")"
+    printf '  client %s brought %s results\n' 1 "$(wc -l <"$output.1")" 2 "$(wc -l <"$output.2")"
 }
 
 # The lines of a file of tasks, sorted, without comments and blank lines.
@@ -94,5 +98,15 @@ sed 's/^/    | /' "$scratch/output"
 expect "exit status 0: every task succeeded" [ "$status" -eq 0 ]
 expect "no failed line is left" [ ! -s "$scratch/none.txt" ]
 expect "the four missing results are there" [ "$(wc -l <"$scratch/output")" -eq 4 ]
+
+say "4. Flaky tasks fail once and then succeed: retried within one run, everything in one command."
+echo "  \$ hyper-shell cluster flaky.txt -N 2 -r 1 -f flaky-failed.txt"
+status=0
+bounded hyper-shell cluster flaky.txt -N 2 -r 1 -f "$scratch/flaky.txt" >"$scratch/output" ||
+    status=$?
+sed 's/^/    | /' "$scratch/output"
+expect "exit status 0: each task succeeded in the end" [ "$status" -eq 0 ]
+expect "each task had two attempts" [ "$(grep -c 'attempt 2' "$scratch/output")" -eq 3 ]
+expect "no line was captured, as none failed for good" [ ! -s "$scratch/flaky.txt" ]
 
 say "All as promised."
