@@ -161,11 +161,12 @@ def _read_verbatim(lines: list[str]) -> Verbatim:
 def _read_table(lines: list[str]) -> list[Entry]:
     """The entries of a table of two columns; none if the lines are something else."""
     entries: list[Entry] = []
+    margin = len(lines[0]) - len(lines[0].lstrip())
     for line in lines:
-        if found := ENTRY.match(line):
-            entries.append(Entry(found["term"], found["meaning"]))
-        elif entries and line.startswith(" " * 9):
+        if entries and line.startswith(" " * (margin + 1)):
             entries[-1] = Entry(entries[-1].term, f"{entries[-1].meaning} {line.strip()}")
+        elif found := ENTRY.match(line):
+            entries.append(Entry(found["term"], found["meaning"]))
         else:
             return []
     return [] if entries[0].term.startswith("$") else entries

@@ -1,0 +1,97 @@
+"""What a usage text says is what the reader of a man page sees, whatever characters it has."""
+
+import subprocess
+
+import pytest
+
+from hypershell.cli import roff
+from hypershell.cli.usage import Entry, Option, Verbatim, read_usage
+
+TEXT = """\
+Usage:
+  hyper-shell server (stop | FILE) [options]
+                     [--more]
+
+A `back\\slash`, a ~tilde, a ^hat, "quotes" and 'quotes', an arrow \u2192.
+
+.TH is no request here, nor is
+'this.
+
+  verbatim   .as it stands
+  'here
+
+Options:
+  -p NUM, --port NUM     Where; see -f,
+                         and --more [default: 7].
+  -f, --failures=PATH    Lines. Of files.
+  --more
+                         On a line of its own.
+
+Form options:
+  --form FORM            human or json [default: human].
+  --shape round|square   Its shape.
+
+Exit status:
+  0    all is well
+  130  a signal
+       came
+
+Examples:
+  $ hyper-shell server - | cat
+"""
+
+
+def shown(text: str, groff: str) -> str:
+    """The man page made from a text, as a terminal shows it without its fonts, on one line."""
+    page = roff.page("hyper-shell-server", "try", read_usage(text), ["hyper-shell"])
+    command = [groff, "-man", "-Tutf8", "-ww", "-P-cbou"]
+    ended = subprocess.run(
+        [*command, "-Kutf8"], input=page, capture_output=True, text=True, check=True
+    )
+    assert "" == ended.stderr
+    return " ".join(ended.stdout.split())
+
+
+def test_a_usage_text_is_read_into_its_parts():
+    """Forms, paragraphs, lines that stand, options, tables: each is told from the others."""
+    usage = read_usage(TEXT)
+
+    assert ("hyper-shell server (stop | FILE) [options] [--more]",) == usage.synopsis
+    assert ["stop"] == usage.words
+    assert ["FILE"] == usage.operands
+    assert ["", "Options", "Form options", "Exit status", "Examples"] == [
+        section.title for section in usage.sections
+    ]
+    assert Verbatim(("$ hyper-shell server - | cat",)) == usage.sections[-1].blocks[0]
+    assert (Entry("0", "all is well"), Entry("130", "a signal came")) == usage.sections[-2].blocks
+
+
+def test_an_option_is_read_with_its_value_and_its_words():
+    """Spellings, the name of the value, a description over several lines, and what it takes."""
+    port, failures, more, form, shape = read_usage(TEXT).options
+
+    assert port == Option(("-p", "--port"), "NUM", "Where; see -f, and --more [default: 7].")
+    assert failures == Option(("-f", "--failures"), "PATH", "Lines. Of files.")
+    assert more == Option(("--more",), "", "On a line of its own.")
+    assert ("human", "json") == form.choices
+    assert ("round", "square") == shape.choices
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "hyper-shell server (stop | FILE) [options] [--more]",
+        "A back\\slash, a ~tilde, a ^hat, \"quotes\" and 'quotes', an arrow →.",
+        ".TH is no request here, nor is 'this.",
+        "verbatim .as it stands 'here",
+        "-p, --port NUM Where; see -f, and --more [default: 7].",
+        "-f, --failures PATH Lines. Of files.",
+        "Form options --form FORM human or json",
+        "EXIT STATUS 0 all is well 130 a signal came",
+        "$ hyper-shell server - | cat",
+        "SEE ALSO hyper-shell(1)",
+    ],
+)
+def test_a_page_shows_what_the_text_says(words, need):
+    """No character of a text is lost to roff, or taken for a request."""
+    assert words in shown(TEXT, need("groff"))
