@@ -40,9 +40,7 @@ def run(arguments: list[str]) -> int:
         return 0
     key = parsed.text("--auth") or os.environ.get("HYPERSHELL_AUTH")
     if not key:
-        raise parsed.error(
-            "no key was given", "give the key by HYPERSHELL_AUTH or -k"
-        )
+        raise parsed.error("no key was given", "give the key by HYPERSHELL_AUTH or -k")
     from hypershell.cli.logs import set_up
 
     settings = _settings(parsed)

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections import deque
-from dataclasses import replace
 
 from hypershell.client.desk import Desk
 from hypershell.client.output import Output
@@ -171,7 +170,7 @@ class Executor:
         outcomes = []
         for child in gone:
             del self._dying[child]
-            outcomes.append(replace(self._collect(child), ending=Ending.INTERRUPTED))
+            outcomes.append(self._collect(child)._replace(ending=Ending.INTERRUPTED))
         if outcomes:
             self._desk.put_outcomes(outcomes)
         if ended and not gone:

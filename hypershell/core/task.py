@@ -3,11 +3,15 @@
 A lease is a number that grows each time the task is handed out, so that an answer to an older one
 is told apart from an answer to this one; an attempt is counted only when something may have been
 started under its lease.
+
+The three records are made once or more for every task, and travel as they are: named tuples are
+made three times as fast as dataclasses are.
 """
 
 import re
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
+from typing import NamedTuple
 
 from hypershell.core.state import TaskState
 
@@ -19,8 +23,7 @@ _TAGS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One line of shell.
 
     `number` is its line in the input, from 1; `attempt` the one under way or to come, from 1.
@@ -35,8 +38,7 @@ class Task:
     losses: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A task as a client holds it: what to run, and under which lease."""
 
     task_id: int
@@ -45,19 +47,18 @@ class Claim:
     command: bytes
 
 
-class Ending(Enum):
-    """How an attempt ended. Status and signal are kept apart, each with its own ending."""
+class Ending(IntEnum):
+    """How an attempt ended. The numbers travel and are stored: they never change."""
 
-    EXITED = "exited"
-    SIGNALED = "signaled"
-    UNSTARTABLE = "unstartable"
-    INTERRUPTED = "interrupted"
-    GIVEN_BACK = "given back"  # it was never started
-    LOST = "lost"  # its client died or was cut off
+    EXITED = 0
+    SIGNALED = 1
+    UNSTARTABLE = 2
+    INTERRUPTED = 3
+    GIVEN_BACK = 4  # it was never started
+    LOST = 5  # its client died or was cut off
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an attempt ended with.
 
     `code` is the exit status (EXITED) or the signal (SIGNALED). `started_at` is wall time in
@@ -80,7 +81,7 @@ class Outcome:
     @property
     def ok(self) -> bool:
         """Whether the attempt succeeded."""
-        return self.ending is Ending.EXITED and self.code == 0
+        return self.code == 0 and self.ending is Ending.EXITED
 
     @property
     def cause(self) -> str:
@@ -94,7 +95,7 @@ class Outcome:
                 return f"could not be started: {self.reason}"
             case Ending.LOST:
                 return "its client died or was cut off"
-        return str(self.ending.value)
+        return self.ending.name.lower().replace("_", " ")
 
 
 def new_task(line: bytes, number: int, task_id: int) -> Task:
@@ -143,6 +144,8 @@ def settle(task: Task, outcome: Outcome, policy: Policy, stopping: bool) -> tupl
     A task that is stopped with its client waits for another; one that is stopped with the run
     (`stopping`) is INTERRUPTED.
     """
+    if outcome.ok:
+        return task, TaskState.SUCCEEDED
     state = TaskState.WAITING
     failures, losses = task.failures, task.losses
     match outcome.ending:
@@ -153,8 +156,6 @@ def settle(task: Task, outcome: Outcome, policy: Policy, stopping: bool) -> tupl
         case Ending.LOST:
             losses += 1
             state = TaskState.WAITING if losses < policy.max_lost else TaskState.FAILED
-        case _ if outcome.ok:
-            state = TaskState.SUCCEEDED
         case _:
             failures += 1
             state = TaskState.WAITING if failures <= policy.max_retries else TaskState.FAILED

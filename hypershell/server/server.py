@@ -173,7 +173,7 @@ class Server:
             self._room.notify()
         phase = self._scheduled.phase
         if phase is Phase.RUNNING:
-            if self._input_ended.is_set() and not self._store.counts().unfinished:
+            if self._input_ended.is_set() and not self._store.unfinished():
                 self._inbox.put(("done", None))
         elif not self._roster.claimed():
             self._inbox.put(("done", None))

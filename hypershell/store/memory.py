@@ -1,24 +1,24 @@
 """Tasks in memory, for the length of one run: what is final is counted and forgotten."""
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from hypershell.core.state import FINAL, TaskState, may_move
 from hypershell.core.task import Ending, Outcome, Policy, Task, leased, settle
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An outcome that was new, the task it belongs to, and the state the task is in now."""
 
     task: Task
-    outcome: Outcome
     state: TaskState
+    outcome: Outcome
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Tasks by state, and how many further attempts were granted after a failure or a loss."""
 
@@ -58,16 +58,17 @@ class MemoryStore:
         self._urgent: deque[Task] = deque()  # goes before what waits
         self._sent: dict[int, Task] = {}
         self._interrupted: list[Task] = []
-        self._counts = Counts()
+        self._in_state = dict.fromkeys(TaskState, 0)
+        self._retried = 0
         self._waiting_bytes = 0
 
     def add(self, tasks: Iterable[Task]) -> None:
         """Take new tasks in, in order; each is WAITING."""
+        added = list(tasks)
         with self._lock:
-            for task in tasks:
-                self._waiting.append(task)
-                self._waiting_bytes += len(task.line)
-                self._counts.waiting += 1
+            self._waiting.extend(added)
+            self._waiting_bytes += sum(len(task.line) for task in added)
+            self._in_state[TaskState.WAITING] += len(added)
 
     def lease(self, limit: int) -> list[Task]:
         """Return up to `limit` waiting tasks under a new lease; each is now SENT."""
@@ -82,10 +83,9 @@ class MemoryStore:
 
     def _lease_from(self, queue: deque[Task], limit: int) -> list[Task]:
         tasks = [leased(queue.popleft()) for _ in range(min(limit, len(queue)))]
-        for task in tasks:
-            self._waiting_bytes -= len(task.line)
-            self._sent[task.id] = task
-            self._move(TaskState.WAITING, TaskState.SENT)
+        self._sent.update((task.id, task) for task in tasks)
+        self._waiting_bytes -= sum(len(task.line) for task in tasks)
+        self._move(TaskState.WAITING, TaskState.SENT, len(tasks))
         return tasks
 
     def record(self, outcomes: Iterable[Outcome], stopping: bool = False) -> list[Recorded]:
@@ -100,22 +100,32 @@ class MemoryStore:
                 if task is None or task.lease != outcome.lease:
                     continue
                 del self._sent[task.id]
-                task, state = settle(task, outcome, self._policy, stopping)
-                self._put(task, outcome, state)
-                recorded.append(Recorded(task, outcome, state))
+                recorded.append(Recorded(*settle(task, outcome, self._policy, stopping), outcome))
+            for state, number in Counter(r.state for r in recorded).items():
+                self._move(TaskState.SENT, state, number)
+            for task, state, outcome in recorded:
+                if state is not TaskState.SUCCEEDED:
+                    self._put(task, state, outcome)
         return recorded
 
     def take_back(self, tasks: Iterable[Task]) -> None:
         """Leased tasks that no client has taken are WAITING again, before all others."""
         with self._lock:
-            for task in reversed(list(tasks)):
+            for task in tasks:
                 del self._sent[task.id]
                 self._wait_again(task, first=True)
+                self._move(TaskState.SENT, TaskState.WAITING)
 
     def counts(self) -> Counts:
         """Tasks by state at this moment."""
         with self._lock:
-            return replace(self._counts)
+            by_name = {state.value: number for state, number in self._in_state.items()}
+            return Counts(**by_name, retried=self._retried)
+
+    def unfinished(self) -> int:
+        """How many tasks are not final."""
+        with self._lock:
+            return sum(n for state, n in self._in_state.items() if state not in FINAL)
 
     def backlog(self) -> tuple[int, int]:
         """How many tasks wait, and the bytes of their lines."""
@@ -127,28 +137,21 @@ class MemoryStore:
             tasks = [*self._waiting, *self._urgent, *self._sent.values(), *self._interrupted]
             return sorted(task.number for task in tasks)
 
-    def _put(self, task: Task, outcome: Outcome, state: TaskState) -> None:
+    def _put(self, task: Task, state: TaskState, outcome: Outcome) -> None:
         """Where a task goes that was SENT until now; what is final is not kept."""
         if state is TaskState.WAITING:
             given_back = outcome.ending is Ending.GIVEN_BACK
-            self._counts.retried += not given_back
+            self._retried += not given_back
             self._wait_again(task, first=given_back or self._policy.eager)
-            return
-        self._move(TaskState.SENT, state)
-        if state not in FINAL:
+        elif state not in FINAL:
             self._interrupted.append(task)
 
     def _wait_again(self, task: Task, first: bool) -> None:
-        self._move(TaskState.SENT, TaskState.WAITING)
         self._waiting_bytes += len(task.line)
-        if first:
-            self._urgent.append(task)
-        else:
-            self._waiting.append(task)
+        (self._urgent if first else self._waiting).append(task)
 
-    def _move(self, before: TaskState, after: TaskState) -> None:
+    def _move(self, before: TaskState, after: TaskState, number: int = 1) -> None:
         if not may_move(before, after):
             raise AssertionError(f"a task cannot go from {before.value} to {after.value}")
-        counts = self._counts
-        setattr(counts, before.value, getattr(counts, before.value) - 1)
-        setattr(counts, after.value, getattr(counts, after.value) + 1)
+        self._in_state[before] -= number
+        self._in_state[after] += number

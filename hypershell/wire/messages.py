@@ -10,8 +10,8 @@ from typing import Any
 from hypershell.core.task import Claim, Ending, Outcome
 
 _ENDINGS = list(Ending)
-_CODES = {ending: code for code, ending in enumerate(_ENDINGS)}
-_NUMBERS = (int, float)
+_CLAIM = (int, int, int, bytes)
+_OUTCOME = (int, int, int, int, str, float, float, float, float, int, int)
 
 
 class Phase(IntEnum):
@@ -96,8 +96,7 @@ def unpack_welcome(packed: Any) -> Welcome:
 
 def pack_answer(answer: Answer) -> list[Any]:
     """As plain values."""
-    claims = [[c.task_id, c.lease, c.attempt, c.command] for c in answer.claims]
-    return [answer.known, int(answer.phase), claims]
+    return [answer.known, int(answer.phase), answer.claims]
 
 
 def unpack_answer(packed: Any) -> Answer:
@@ -108,41 +107,19 @@ def unpack_answer(packed: Any) -> Answer:
     raise ValueError("not an answer")
 
 
-def pack_outcome(o: Outcome) -> list[Any]:
-    """As plain values."""
-    return [
-        o.task_id,
-        o.lease,
-        _CODES[o.ending],
-        o.code,
-        o.reason,
-        o.started_at,
-        o.seconds,
-        o.user_seconds,
-        o.system_seconds,
-        o.peak_kib,
-        o.slot,
-    ]
-
-
 def unpack_outcome(packed: Any) -> Outcome:
-    """Check and return; ValueError."""
-    match packed:
-        case [int(), int(), int(ending), int(), str(reason), *times, int(), int()] if (
-            0 <= ending < len(_ENDINGS)
-            and len(reason) <= 4096
-            and len(times) == 4
-            and all(isinstance(time, _NUMBERS) for time in times)
-        ):
-            task_id, lease, _, code, *rest = packed
-            return Outcome(task_id, lease, _ENDINGS[ending], code, *rest)
+    """Check and return; ValueError. An outcome is sent as the tuple that it is."""
+    if tuple(map(type, packed)) == _OUTCOME:
+        ending, reason = packed[2], packed[4]
+        if 0 <= ending < len(_ENDINGS) and len(reason) <= 4096:
+            packed[2] = _ENDINGS[ending]
+            return Outcome(*packed)
     raise ValueError("not an outcome")
 
 
 def _claim(packed: Any) -> Claim:
-    match packed:
-        case [int(task_id), int(lease), int(attempt), bytes(command)]:
-            return Claim(task_id, lease, attempt, command)
+    if tuple(map(type, packed)) == _CLAIM:
+        return Claim(*packed)
     raise ValueError("not a claim")
 
 

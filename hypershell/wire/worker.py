@@ -13,7 +13,6 @@ from hypershell.wire.messages import (
     Hello,
     Welcome,
     pack_hello,
-    pack_outcome,
     unpack_answer,
     unpack_welcome,
 )
@@ -54,8 +53,7 @@ class WorkerProxy(BaseProxy):
         wishes to hold in all, -1 for as before. With `wait` the answer comes when there is
         something to say, after so many seconds at the latest.
         """
-        packed = [pack_outcome(outcome) for outcome in outcomes]
-        answer = self._call("exchange", client_id, session, packed, want, wait, patience=wait)
+        answer = self._call("exchange", client_id, session, outcomes, want, wait, patience=wait)
         return unpack_answer(answer)
 
     def leave(self, client_id: str, reason: str) -> None:
