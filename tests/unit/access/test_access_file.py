@@ -27,6 +27,7 @@ from hypershell.access.errors import (
 from hypershell.access.file import inspect, read, reseal, write, write_together
 from hypershell.access.keyring import Keyring
 from hypershell.access.keys import CLIENT, WORKER
+from hypershell.access.private import read_private
 from hypershell.access.seal import passphrase_seal
 from hypershell.core.errors import HyperShellError, Refused, UsageError
 
@@ -184,6 +185,22 @@ def test_no_file_is_open_to_others_for_an_instant(tmp_path, access, ring, fork):
 
     assert [".", "a"] == names  # it did see the temporary ones
     assert [0o400] == modes
+
+
+def test_a_file_is_closed_to_others_before_anything_is_done_to_it(tmp_path, access, ring, fork):
+    """Killed right after it was made, under a umask of 0: what is left has its mode."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    seal = ring.new_seal()
+
+    def child() -> None:
+        os.umask(0)
+        os.fchmod = lambda *_: os._exit(0)
+        write(folder / "a.json", access, seal)
+
+    os.waitpid(fork(child), 0)
+
+    assert [0o400] == [stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()]
 
 
 def ended(pipe: int) -> bool:
@@ -501,6 +518,15 @@ def test_a_key_from_another_file_of_the_user_is_not_taken(tmp_path, access_file,
     )
 
 
+def test_a_member_that_stands_twice_is_refused(access_file, tmp_path):
+    """It could mean one thing here and another elsewhere; also for those who only look."""
+    text = access_file.read_bytes()
+    rewritten(access_file, text.replace(b'  "worker"', b'  "program": "1.0.0",\n  "worker"'))
+
+    with pytest.raises(AccessFileDamaged, match="not JSON"):
+        inspect(access_file, Keyring(tmp_path / "none"))
+
+
 def test_a_directory_is_refused(tmp_path, ring):
     """In words of its own."""
     error = refusal(tmp_path, ring)
@@ -529,6 +555,12 @@ def test_a_huge_file_is_refused_unread(tmp_path, ring):
     os.truncate(path, 100_000_000)
 
     assert "larger than 65536 bytes" in str(refusal(path, ring))
+
+
+def test_a_file_that_grows_as_it_is_read_is_not_read_for_ever():
+    """The kernel's own files have more in them than their size says."""
+    with pytest.raises(FileUnreadable, match="larger than 10 bytes"):
+        read_private(Path("/proc/self/environ"), "access file", 10)
 
 
 def test_a_loop_of_links_is_refused(tmp_path, ring):

@@ -216,7 +216,7 @@ def test_a_fork_that_ends_does_not_free_the_lock(directory, fork):
     with directory.hold() as held:
         os.waitpid(fork(held.release), 0)
 
-        with pytest.raises(DirectoryLocked):
+        with pytest.raises(DirectoryLocked, match=f"pid {os.getpid()} on"):
             directory.hold()
 
 
