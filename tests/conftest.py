@@ -1,10 +1,14 @@
 """Fixtures for all tests."""
 
-import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.helpers.components import lacks
+from tests.helpers.farm import Farm
+from tests.helpers.relay import Relay
 
 
 @pytest.fixture
@@ -12,12 +16,28 @@ def need() -> Callable[[str], str]:
     """Find another program by name; without it the test is skipped here and fails in CI."""
 
     def find(program: str) -> str:
-        path = shutil.which(program)
-        if path is None:
-            missing = f"{program} is not installed"
-            if os.environ.get("CI") == "true":
-                pytest.fail(missing)
-            pytest.skip(missing)
-        return path
+        return shutil.which(program) or lacks(f"{program} is not installed")
 
     return find
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    """Real servers and clients in a directory of their own; none may be left behind."""
+    farm = Farm(tmp_path)
+    yield farm
+    farm.close()
+
+
+@pytest.fixture
+def relay_to() -> Iterator[Callable[[int], Relay]]:
+    """Make relays to ports of this machine."""
+    relays: list[Relay] = []
+
+    def make(port: int) -> Relay:
+        relays.append(Relay(port))
+        return relays[-1]
+
+    yield make
+    for relay in relays:
+        relay.close()

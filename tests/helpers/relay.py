@@ -1,0 +1,100 @@
+"""A small TCP relay between clients and a server, that can cut, stall and heal."""
+
+import contextlib
+import select
+import socket
+import threading
+
+_CHUNK = 64 * 1024
+
+
+class Relay:
+    """Listens on a free port of loopback and passes bytes on to another port.
+
+    `stall` lets nothing through and tells nobody; `cut` breaks the connections there are; `refuse`
+    does that and turns new ones away; `heal` is the end of either.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._refusing = False
+        self._closed = False
+        self.accepted = 0
+        threading.Thread(target=self._accept, daemon=True, name="relay").start()
+
+    def stall(self) -> None:
+        """Hold back all that is sent either way; connections stay, new ones hang."""
+        self._flowing.clear()
+
+    def heal(self) -> None:
+        """Let everything through, what was held back first."""
+        self._refusing = False
+        self._flowing.set()
+
+    def cut(self) -> None:
+        """Break all connections that there are."""
+        with self._lock:
+            for sock in self._sockets:
+                _hang_up(sock)
+
+    def refuse(self) -> None:
+        """Break all connections, and any new one at once."""
+        self._refusing = True
+        self.cut()
+
+    def close(self) -> None:
+        """End all threads."""
+        self._closed = True
+        _hang_up(self._listener)
+        self._listener.close()
+        self.cut()
+        self._flowing.set()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            if self._refusing:
+                near.close()
+                continue
+            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+
+    def _serve(self, near: socket.socket) -> None:
+        try:
+            far = socket.create_connection(self._target)
+        except OSError:
+            near.close()
+            return
+        with near, far:
+            for sock in (near, far):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._sockets |= {near, far}
+            with contextlib.suppress(OSError):
+                self._pump({near: far, far: near})
+            with self._lock:
+                self._sockets -= {near, far}
+
+    def _pump(self, other: dict[socket.socket, socket.socket]) -> None:
+        while True:
+            readable, _, _ = select.select(list(other), [], [])
+            self._flowing.wait()
+            for sock in readable:
+                data = sock.recv(_CHUNK)
+                if not data:
+                    return
+                other[sock].sendall(data)
+
+
+def _hang_up(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
