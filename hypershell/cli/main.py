@@ -31,6 +31,7 @@ Examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit status."""
+    _open_standard_streams()
     words = sys.argv[1:] if arguments is None else arguments
     if words in (["--version"], ["-V"]):
         print(f"hyper-shell {__version__}")
@@ -59,6 +60,15 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             raise
         return explain(error)
+
+
+def _open_standard_streams() -> None:
+    """Whoever started us may have closed 0, 1 or 2; no file of ours is to get such a number."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
 
 
 def explain(error: Exception) -> int:

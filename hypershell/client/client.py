@@ -25,8 +25,8 @@ from hypershell.wire.messages import Answer, Hello, Phase, Welcome
 
 log = logging.getLogger(__name__)
 
-_LAST_WORDS_SECONDS = 5.0
-"""How long a client that goes tries to give its last outcomes."""
+_LAST_WORDS_SECONDS = 1.0
+"""How long a client that goes, and runs nothing more, tries to give its last outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +192,8 @@ class Client:
             log.critical("the %s failed: %r", name, error, exc_info=error)
         self._inbox.put((name, error))
 
-    def _drained(self) -> None:
-        self._inbox.put(("drained", None))
+    def _drained(self, all_given: bool) -> None:
+        self._inbox.put(("drained", all_given))
 
     def _wait_for_end(self, welcome: Welcome) -> int:
         """Deal with what happens until there is a reason to go; the exit status."""
@@ -219,7 +219,9 @@ class Client:
                     return self._status()
                 self._obey(value)
             elif what == "drained" and self._going is not None:
-                return self._leave()
+                if value:
+                    return self._leave()
+                self._gone_by = min(self._gone_by, time.monotonic() + _LAST_WORDS_SECONDS)
 
     def _patience(self, welcome: Welcome) -> float:
         """Seconds until the lease may be over, or something else is."""
@@ -267,7 +269,7 @@ class Client:
         else:
             log.warning("stopping what runs")
             self._executor.stop_tasks(self._grace())
-            self._gone_by = time.monotonic() + self._grace() + _LAST_WORDS_SECONDS
+            self._gone_by = time.monotonic() + self._grace() + 2 * _LAST_WORDS_SECONDS
         self._go(f"it was ended by {signal.Signals(number).name}")
 
     def _go(self, reason: str) -> None:

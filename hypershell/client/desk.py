@@ -23,12 +23,12 @@ _LARGEST_BATCH = 5000
 class Desk:
     """Safe to use from several threads.
 
-    `wake_executor` is called when it has something to do, `drained` when nothing is left after
-    `drain`.
+    `wake_executor` is called when it has something to do; after `drain`, `drained` when nothing
+    runs any more, with whether all outcomes were accepted too.
     """
 
     def __init__(
-        self, slots: int, wake_executor: Callable[[], None], drained: Callable[[], None]
+        self, slots: int, wake_executor: Callable[[], None], drained: Callable[[bool], None]
     ) -> None:
         self._slots = slots
         self._wake_executor = wake_executor
@@ -78,6 +78,7 @@ class Desk:
             if first:
                 self._oldest = now
             self._outcomes += outcomes
+            self._tell_if_drained()
             if first or len(self._ready) <= self._low:
                 self._changed.notify_all()
 
@@ -169,8 +170,8 @@ class Desk:
             self._changed.notify_all()
 
     def _tell_if_drained(self) -> None:
-        if self._draining and not (self._ready or self._running or self._outcomes or self._given):
-            self._drained()
+        if self._draining and not self._running:
+            self._drained(not (self._ready or self._outcomes or self._given))
 
     def _appraise(self, now: float) -> int:
         """How many claims to hold in all, having given back what is too many."""

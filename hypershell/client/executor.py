@@ -178,9 +178,9 @@ class Executor:
 
     def _check_output(self) -> None:
         error = self._output.error()
-        if error is not None and not self._said_broken:
+        if error and not self._said_broken:
             self._said_broken = True
-            log.error("cannot write what tasks print: %s", os.strerror(error.errno or 0).lower())
+            log.error("cannot write what tasks print: %s", os.strerror(error).lower())
 
 
 def _unstartable(claim: Claim, error: OSError, slot: int) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from hypershell.client.desk import Desk
-from hypershell.client.link import Link
+from hypershell.client.link import Link, LinkClosed
 from hypershell.wire.messages import Answer
 
 
@@ -20,6 +20,9 @@ class Fetcher:
 
     def one_pass(self) -> bool:
         """One call. It tells the server that we live, so it is never parked for long."""
-        if not self._link.exchange([], -1, self._wait_seconds, self._handle):
-            self._link.come_back(self._desk.drop)
+        try:
+            if not self._link.exchange([], -1, self._wait_seconds, self._handle):
+                self._link.come_back(self._desk.drop)
+        except LinkClosed:
+            return False
         return True

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from hypershell.core.errors import ClientForgotten, ConnectionLost, HyperShellError, NoServer
+from hypershell.core.errors import ClientForgotten, HyperShellError, NoServer
 from hypershell.core.task import Outcome
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
@@ -22,6 +22,11 @@ log = logging.getLogger(__name__)
 
 BROKEN = (OSError, EOFError, WireError, NoServer)
 """What a call raises when the connection is at fault, and not the call."""
+
+
+class LinkClosed(Exception):
+    """It was closed on purpose: there is nothing more to call for."""
+
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
@@ -79,7 +84,7 @@ class Link:
         """Give and take once; False if the connection broke, and was made again.
 
         `handle` is called with the answer before any reconnection can ask what the client holds.
-        Raises ClientForgotten or ConnectionLost when there is nothing to come back to.
+        Raises ClientForgotten when there is nothing to come back to, LinkClosed after `close`.
         """
         try:
             welcome = self._begin()
@@ -101,8 +106,8 @@ class Link:
     def come_back(self, drop: Callable[[tuple[tuple[int, int], ...]], None]) -> None:
         """After a call that broke: wait until the connection is there again, making it if need be.
 
-        `drop` is called with what the client may no longer hold. Raises ConnectionLost when it is
-        closed, and what ends the hope to come back: another key, a server that does not know us.
+        `drop` is called with what the client may no longer hold. Raises LinkClosed, and what ends
+        the hope to come back: another key, a server that does not know us.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._rejoining)
@@ -138,7 +143,7 @@ class Link:
         """Enter a call of the present session, with a connection that `close` can end."""
         with self._changed:
             if self._closed or self._welcome is None:
-                raise ConnectionLost(**self._where, reason="it was closed")
+                raise LinkClosed
             if not self._up:
                 raise EOFError("the connection is down")
             welcome = self._welcome
@@ -168,11 +173,16 @@ class Link:
                 connection.abort()
 
     def _rejoin(self, drop: Callable[[tuple[tuple[int, int], ...]], None]) -> None:
-        pause = _FIRST_PAUSE
+        pause = 
+class LinkClosed(Exception):
+    """It was closed on purpose: there is nothing more to call for."""
+
+
+_FIRST_PAUSE
         while True:
             with self._changed:
                 if self._closed or self._welcome is None:
-                    raise ConnectionLost(**self._where, reason=self._reason)
+                    raise LinkClosed
                 before = self._welcome
             try:
                 sent = boottime()

@@ -28,7 +28,7 @@ class Target:
 
     def __init__(self, descriptor: int, give_up: Callable[[], bool]) -> None:
         self.descriptor = descriptor
-        self.broken: OSError | None = None
+        self.broken = 0  # the errno for which output is dropped
         self._give_up = give_up
         self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._poller = select.poll()
@@ -36,19 +36,20 @@ class Target:
 
     def write(self, data: bytes | bytearray) -> None:
         """Write all of it, waiting for a slow reader."""
-        rest = memoryview(data)
-        while rest and self.broken is None:
+        written = 0
+        while written < len(data) and not self.broken:
             if not self._regular and not self._poller.poll(200):
                 if self._give_up():
                     return
                 continue
             try:
-                size = len(rest) if self._regular else _PIPE_BYTES
-                rest = rest[os.write(self.descriptor, rest[:size]) :]
+                end = len(data) if self._regular else written + _PIPE_BYTES
+                with memoryview(data) as view:
+                    written += os.write(self.descriptor, view[written:end])
             except BlockingIOError:
                 continue
             except OSError as error:
-                self.broken = error
+                self.broken = error.errno or errno.EIO
 
 
 class Stream:
@@ -150,12 +151,10 @@ class Output:
                 stream.finish()
                 self._unfinished.discard(stream)
 
-    def error(self) -> OSError | None:
-        """Why output could not be written, unless its reader just went away."""
-        for target in self._targets:
-            if target.broken is not None and target.broken.errno != errno.EPIPE:
-                return target.broken
-        return None
+    def error(self) -> int:
+        """The errno for which output is dropped, 0 if it is not or its reader just went away."""
+        broken = [target.broken for target in self._targets if target.broken != errno.EPIPE]
+        return max(broken, default=0)
 
     def close(self) -> None:
         """Close all pipes."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from hypershell.client.desk import Desk
-from hypershell.client.link import Link
+from hypershell.client.link import Link, LinkClosed
 from hypershell.wire.messages import Answer
 
 _PATIENCE_SECONDS = 60.0
@@ -25,9 +25,12 @@ class Returner:
             return True
         outcomes, want = batch
         begin = time.monotonic()
-        if self._link.exchange(outcomes, want, 0, self._handle):
-            self._desk.accepted(time.monotonic() - begin)
-        else:
-            self._desk.not_accepted()
-            self._link.come_back(self._desk.drop)
+        try:
+            if self._link.exchange(outcomes, want, 0, self._handle):
+                self._desk.accepted(time.monotonic() - begin)
+            else:
+                self._desk.not_accepted()
+                self._link.come_back(self._desk.drop)
+        except LinkClosed:
+            return False
         return True

@@ -13,7 +13,7 @@ from socket import socket
 
 from hypershell.access.keys import WORKER
 from hypershell.core.bundle import Bundler
-from hypershell.core.errors import StartError
+from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.loop import Loop
 from hypershell.core.task import Policy, Task
 from hypershell.server.failures import Failures, LineSink
@@ -239,6 +239,8 @@ class Server:
                 number = value
             if what == "signal" and number == signal.SIGINT and not again:
                 self._drain()
+            elif isinstance(failure, ClientsEnded):
+                return number, failure  # there is nobody to wait for
             elif deadline is None:
                 self._stop()
                 deadline = time.monotonic() + self._options.grace + 2.0
