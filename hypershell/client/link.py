@@ -173,12 +173,7 @@ class Link:
                 connection.abort()
 
     def _rejoin(self, drop: Callable[[tuple[tuple[int, int], ...]], None]) -> None:
-        pause = 
-class LinkClosed(Exception):
-    """It was closed on purpose: there is nothing more to call for."""
-
-
-_FIRST_PAUSE
+        pause = _FIRST_PAUSE
         while True:
             with self._changed:
                 if self._closed or self._welcome is None:

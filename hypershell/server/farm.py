@@ -69,7 +69,7 @@ class Farm:
             return pack_answer(Answer(False, self._scheduled.phase, []))
         if (own := self._roster.own(client, given)) and not self._finished.give(client, own):
             raise ValueError("the server is ending")
-        tasks = self._scheduled.take(client, want, min(float(wait), LONGEST_WAIT))
+        tasks = self._scheduled.take(client, session, want, min(float(wait), LONGEST_WAIT))
         claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line)) for t in tasks]
         return pack_answer(Answer(True, self._scheduled.phase, claims))
 
@@ -80,6 +80,7 @@ class Farm:
         client = self._roster.leave(client_id)
         if client is None:
             return
+        self._scheduled.wake_all()  # a call of its own that is parked must not take anything more
         held = lost(client)
         level = logging.WARNING if held else logging.INFO
         log.log(

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from hypershell.core.task import Ending, Outcome
 from hypershell.wire.messages import Hello, Phase, Welcome
 
+_GONE = 0
+"""The session of a client that is not on the roster; that of others begins with 1."""
+
 
 @dataclass(slots=True, eq=False)
 class Client:
@@ -95,9 +98,14 @@ class Roster:
                     del client.claims[outcome.task_id]
 
     def leave(self, client_id: str) -> Client | None:
-        """Take a client out and return it, with what it held; None if it is not here."""
+        """Take a client out and return it, with what it held; None if it is not here.
+
+        Its calls under way belong to no session any more, and take nothing.
+        """
         with self._lock:
             client = self._clients.pop(client_id, None)
+            if client is not None:
+                client.session = _GONE
             self._changed.notify_all()
             return client
 

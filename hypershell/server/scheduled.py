@@ -45,32 +45,29 @@ class ScheduledQueue:
             else:
                 self._bundles.extend(bundles)
             self._size += sum(map(len, bundles))
-            hungry = [parked for parked, client in self._parked.items() if client.room > 0]
-            for parked, _ in zip(hungry, bundles, strict=False):
-                parked.notify()
+            self._wake_hungry(len(bundles))
 
-    def take(self, client: Client, want: int, wait_seconds: float) -> list[Task]:
+    def take(self, client: Client, session: int, want: int, wait_seconds: float) -> list[Task]:
         """Return tasks for a client; they are its claims from now on.
 
         `want` is how many it wishes to hold in all, -1 for as before. With nothing for it, it is
-        parked until there is, until the phase of the run is not what it was told, until it comes
-        back in another session, or until the time is over.
+        parked until there is, until the phase of the run is not what it was told, or until the
+        time is over. A call of a session that is not the client's any more takes nothing.
         """
         deadline = time.monotonic() + wait_seconds
-        session = client.session
         with self._lock:
-            if want >= 0:
-                client.want = want
-            while True:
-                tasks = self._pop(client) if client.session == session else []
+            tasks: list[Task] = []
+            while client.session == session:
+                if want >= 0:
+                    client.want, want = want, -1
+                tasks = self._pop(client)
                 remaining = deadline - time.monotonic()
-                changed = client.told != self.phase or client.session != session
-                if tasks or changed or remaining <= 0:
+                if tasks or client.told is not self.phase or remaining <= 0:
+                    self._note_told(client)
                     break
                 self._park(client, remaining)
-            if client.told is not self.phase:
-                client.told = self.phase
-                self._told.notify_all()
+            # Whoever was woken and did not take all there is wakes the next.
+            self._wake_hungry(len(self._bundles))
             low = self._size < self._capacity // 2
         if tasks and low:
             self._ran_low()
@@ -103,13 +100,27 @@ class ScheduledQueue:
             self._size = 0
         return tasks
 
+    def _note_told(self, client: Client) -> None:
+        if client.told is not self.phase:
+            client.told = self.phase
+            self._told.notify_all()
+
+    def _wake_hungry(self, most: int) -> None:
+        """Wake those who have been parked longest for want of tasks, so many at most."""
+        if not most or not self._parked:
+            return
+        hungry = [parked for parked, client in self._parked.items() if client.room > 0]
+        for parked in hungry[:most]:
+            del self._parked[parked]  # it is on its way: the next bundle is for another
+            parked.notify()
+
     def _park(self, client: Client, seconds: float) -> None:
         parked = threading.Condition(self._lock)
         self._parked[parked] = client
         try:
             parked.wait(seconds)
         finally:
-            del self._parked[parked]
+            self._parked.pop(parked, None)
 
     def _pop(self, client: Client) -> list[Task]:
         tasks: list[Task] = []

@@ -207,6 +207,7 @@ class Server:
     def _give_up_client(self, client: Client) -> None:
         if self._roster.leave(client.id) is None:
             return
+        self._scheduled.wake_all()
         held = lost(client)
         log.warning(
             "client %s on %s was not heard for %g s: given up; %d tasks go to others",

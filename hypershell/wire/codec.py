@@ -4,6 +4,7 @@ None, bool, int (64 bits), float, str (undecodable bytes as surrogates), bytes, 
 str keys; by tag, the manager's Token and a short list of exceptions. Nothing else, either way.
 """
 
+from collections.abc import Callable
 from multiprocessing.managers import RemoteError, Token
 from typing import Any
 
@@ -32,13 +33,18 @@ def encode(value: Any) -> bytes:
     return packed
 
 
-def decode(data: bytes | bytearray | memoryview) -> Any:
-    """Return the value of these bytes; tuples come back as lists. WireError if they are none."""
+def decode(data: bytes) -> Any:
+    """Return the value of these bytes; tuples come back as lists. WireError if they are none.
+
+    The library's own timestamps are decoded too; no verb takes one.
+    """
+    return _unpack(data, _decode_tagged)
+
+
+def _unpack(data: bytes, ext_hook: Callable[[int, bytes], Any]) -> Any:
     try:
-        return msgpack.unpackb(
-            data, ext_hook=_decode_tagged, unicode_errors="surrogateescape", raw=False
-        )
-    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
+        return msgpack.unpackb(data, ext_hook=ext_hook, unicode_errors="surrogateescape")
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError) as error:
         raise WireError(f"not a value: {type(error).__name__}") from error
 
 
@@ -53,11 +59,18 @@ def _encode_tagged(value: Any) -> msgpack.ExtType:
 
 
 def _decode_tagged(tag: int, data: bytes) -> Any:
-    match tag, decode(data):
+    if tag not in (_TOKEN, _EXCEPTION):
+        raise WireError(f"unknown tag {tag}")
+    # Tags do not nest: each level would take a large piece of a small stack.
+    match tag, _unpack(data, _refuse_tag):
         case 1, [str(typeid), address, str(ident)]:
             return Token(typeid, tuple(address) if isinstance(address, list) else address, ident)
         case 2, [str(name), list(parts)] if all(isinstance(part, str) for part in parts):
             if name in _EXCEPTIONS:
                 return _EXCEPTIONS[name](*parts)
             return RemoteError(f"{name}: {', '.join(parts)}")
-    raise WireError(f"unknown tag {tag}")
+    raise WireError(f"not what tag {tag} stands for")
+
+
+def _refuse_tag(tag: int, data: bytes) -> Any:
+    raise WireError(f"tag {tag} within a tag")

@@ -33,7 +33,7 @@ STRANGERS = 64
 REPLY_SECONDS = 60.0
 """A peer that does not take its answer for so long is cut off."""
 
-_STACK_BYTES = 256 * 1024
+_STACK_BYTES = 512 * 1024
 
 
 class Listener:
