@@ -1,0 +1,174 @@
+"""Parts of a farm in one process, without its threads and sockets, and calls that may block."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from hypershell.core.task import Claim, Ending, Outcome, Policy, Task, new_task
+from hypershell.server.failures import Failures, LineSink
+from hypershell.server.farm import Farm
+from hypershell.server.finished import FinishedQueue
+from hypershell.server.receiver import Receiver
+from hypershell.server.roster import Roster
+from hypershell.server.scheduled import ScheduledQueue
+from hypershell.server.scheduler import Scheduler
+from hypershell.store.memory import MemoryStore
+from hypershell.wire.codec import decode, encode
+from hypershell.wire.messages import (
+    Answer,
+    Hello,
+    Welcome,
+    pack_hello,
+    unpack_answer,
+    unpack_welcome,
+)
+from tests.helpers.waiting import until
+
+T = TypeVar("T")
+
+
+class Call(Generic[T]):
+    """A call in a thread of its own, as it may block."""
+
+    def __init__(self, function: Callable[..., T], *args: Any) -> None:
+        self._function = function
+        self._args = args
+        self._value: list[T] = []
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._value.append(self._function(*self._args))
+        except Exception as error:  # noqa: BLE001 - raised again by `result`
+            self._error = error
+
+    def is_over(self, seconds: float = 0.0) -> bool:
+        """Whether it has returned or raised, waiting so long for it."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def result(self, seconds: float = 5.0) -> T:
+        """What it returned; what it raised is raised here."""
+        if not self.is_over(seconds):
+            raise AssertionError(f"{self._function} did not return within {seconds:g} s")
+        if self._error is not None:
+            raise self._error
+        return self._value[0]
+
+
+class ServerParts:
+    """The rooms of a server, real ones, whose passes the test makes itself.
+
+    Calls go through the codec, as they would from a client.
+    """
+
+    def __init__(
+        self,
+        *lines: bytes,
+        bundlesize: int = 1,
+        policy: Policy = Policy(),  # noqa: B008 - it is frozen
+        lease: float = 30.0,
+        sink: LineSink | None = None,
+    ) -> None:
+        self.low: list[None] = []
+        self.settled: list[None] = []
+        self.lock = threading.RLock()
+        self.store = MemoryStore(policy)
+        self.roster = Roster(self.lock, lease, 5.0)
+        self.scheduled = ScheduledQueue(self.lock, bundlesize, lambda: self.low.append(None))
+        self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
+        self.finished = FinishedQueue()
+        self.failures = Failures(sink or LineSink(None, ""))
+        self.farm = Farm(self.roster, self.scheduled, self.finished)
+        self.receiver = Receiver(
+            self.finished,
+            self.store,
+            self.roster,
+            self.scheduler,
+            self.scheduled,
+            self.failures,
+            lambda: self.settled.append(None),
+        )
+        self._number = 0
+        self.add(*lines)
+        self.scheduler.dispatch()
+
+    def add(self, *lines: bytes) -> None:
+        """Put lines into the store, numbered on."""
+        tasks = []
+        for line in lines:
+            self._number += 1
+            tasks.append(new_task(line, self._number, self._number))
+        self.store.add(tasks)
+
+    def join(self, host: str = "node1", slots: int = 1) -> Welcome:
+        """A new client."""
+        return self.greet(Hello(host, 1, slots))
+
+    def greet(self, hello: Hello) -> Welcome:
+        """Join, or come back, as the wire does it."""
+        return unpack_welcome(_travel(self.farm.join(_travel(pack_hello(hello)))))
+
+    def exchange(
+        self,
+        client: Welcome,
+        outcomes: Iterable[Outcome] = (),
+        want: int = -1,
+        wait: float = 0.0,
+    ) -> Answer:
+        """One call of a client; it blocks while outcomes wait for the receiver's pass."""
+        arguments = _travel([client.client_id, client.session, list(outcomes), want, wait])
+        return unpack_answer(_travel(self.farm.exchange(*arguments)))
+
+    def give(self, client: Welcome, *outcomes: Outcome, want: int = -1) -> Answer:
+        """The same with outcomes, which the receiver records meanwhile."""
+        call = Call(self.exchange, client, outcomes, want)
+        self.receive()
+        return call.result()
+
+    def park(self, client: Welcome, want: int = 1, wait: float = 10.0) -> "Call[Answer]":
+        """A call that finds nothing and waits for it."""
+        before = self.parked()
+        call = Call(self.exchange, client, (), want, wait)
+        until(lambda: self.parked() > before, 5.0, "the call is parked")
+        return call
+
+    def parked(self) -> int:
+        """How many calls are parked."""
+        with self.lock:
+            return len(self.scheduled._parked)
+
+    def receive(self) -> bool:
+        """A pass of the receiver."""
+        return self.receiver.one_pass()
+
+
+def succeeded(claim: Claim | Task) -> Outcome:
+    """An attempt that went well."""
+    return _ended(claim, Ending.EXITED, 0)
+
+
+def failed(claim: Claim | Task, code: int = 1) -> Outcome:
+    """An attempt that exited with a status."""
+    return _ended(claim, Ending.EXITED, code)
+
+
+def ended(claim: Claim | Task, ending: Ending) -> Outcome:
+    """An attempt that ended otherwise."""
+    return _ended(claim, ending, 0)
+
+
+def _ended(claim: Claim | Task, ending: Ending, code: int) -> Outcome:
+    task_id = claim.task_id if isinstance(claim, Claim) else claim.id
+    return Outcome(task_id, claim.lease, ending, code)
+
+
+def commands(answer: Answer) -> list[bytes]:
+    """What an answer gives to run."""
+    return [claim.command for claim in answer.claims]
+
+
+def _travel(value: Any) -> Any:
+    return decode(encode(value))

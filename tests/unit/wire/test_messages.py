@@ -1,0 +1,76 @@
+"""The records of the worker plane: bounds that a peer's word must keep."""
+
+import pytest
+
+from hypershell.core.task import Ending, Outcome
+from hypershell.wire.codec import decode, encode
+from hypershell.wire.messages import (
+    Hello,
+    Welcome,
+    pack_hello,
+    pack_welcome,
+    unpack_answer,
+    unpack_hello,
+    unpack_outcome,
+    unpack_welcome,
+)
+
+
+@pytest.mark.parametrize("slots", [0, -1, 100_001, 2**63])
+def test_a_greeting_with_an_absurd_number_of_slots_is_refused(slots):
+    """Nobody has none, and nobody has so many."""
+    with pytest.raises(ValueError, match="greeting"):
+        unpack_hello(pack_hello(Hello("node1", 1, slots)))
+
+
+def test_a_greeting_with_an_endless_host_name_is_refused():
+    """It is written into logs."""
+    with pytest.raises(ValueError, match="greeting"):
+        unpack_hello(pack_hello(Hello("n" * 256, 1, 1)))
+
+
+@pytest.mark.parametrize("ending", [-1, len(Ending), 2**40])
+def test_an_outcome_with_an_unknown_ending_is_refused(ending):
+    """A newer client must not end tasks in a way that this server does not know."""
+    packed = decode(encode(Outcome(1, 1, Ending.EXITED)))
+    packed[2] = ending
+
+    with pytest.raises(ValueError, match="outcome"):
+        unpack_outcome(packed)
+
+
+def test_an_outcome_with_an_endless_reason_is_refused():
+    """It would be kept for as long as the task."""
+    packed = decode(encode(Outcome(1, 1, Ending.UNSTARTABLE, reason="x" * 4097)))
+
+    with pytest.raises(ValueError, match="outcome"):
+        unpack_outcome(packed)
+
+
+def test_an_answer_of_an_unknown_phase_is_refused():
+    """What it would ask for cannot be known."""
+    with pytest.raises(ValueError, match="9"):
+        unpack_answer([True, 9, []])
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="it is a TypeError", run=True)
+@pytest.mark.parametrize("packed", [None, 5, True, 1.5])
+def test_what_is_not_even_a_list_is_refused_alike(packed):
+    """A ValueError, as for any other garbage."""
+    with pytest.raises(ValueError, match="outcome"):
+        unpack_outcome(packed)
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="it is a TypeError")
+def test_an_answer_with_a_claim_that_is_no_list_is_refused():
+    """A ValueError, as for any other garbage."""
+    with pytest.raises(ValueError, match="claim"):
+        unpack_answer([True, 0, [5]])
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="only floats are taken")
+def test_a_lease_of_whole_seconds_is_a_lease():
+    """An int is a number of seconds as good as any other."""
+    welcome = Welcome("c1", 1, 30, 5)
+
+    assert welcome == unpack_welcome(pack_welcome(welcome))
