@@ -27,11 +27,7 @@ def kill(client: Process, part: str) -> None:
     target.kill()
 
 
-HANGS = pytest.mark.xfail(reason="the dead client is given its tasks again", strict=False)
-PARTS = [pytest.param("client", marks=HANGS), "supervisor"]
-
-
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", ["client", "supervisor"])
 def test_tasks_of_a_killed_client_are_gone_in_2_s_and_run_again_in_3(farm, part):
     """Their children die too; the other client takes over; nothing is lost."""
     server = farm.start_server([exclusive(FIRST_ATTEMPT_HANGS)] * 2)
@@ -74,7 +70,7 @@ def test_what_a_task_put_into_a_session_of_its_own_dies_with_a_killed_client(far
     assert server.is_running
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", ["client", "supervisor"])
 def test_one_of_two_clients_is_killed_and_no_task_is_lost(farm, part):
     """In the middle of a run: all tasks end, each succeeded, none ran twice at once."""
     server = farm.start_server([exclusive("sleep 0.05")] * 100)
@@ -89,7 +85,6 @@ def test_one_of_two_clients_is_killed_and_no_task_is_lost(farm, part):
     assert_never_twice(farm)
 
 
-@HANGS
 def test_a_task_that_outlives_three_clients_is_failed_with_that_reason(farm):
     """`--max-lost 2`: the second client that dies under it is the last."""
     server = farm.start_server(["kill -9 $PPID; sleep 1000"], "--max-lost", 2, "-v", "--print")

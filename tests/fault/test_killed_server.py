@@ -18,7 +18,7 @@ def test_clients_stop_their_tasks_within_the_lease_and_exit_6(farm, number):
     server.signal(number)
 
     until(lambda: not farm.tasks(), 3.2, "no task is left")
-    assert 6 == client.wait(5 if number == signal.SIGKILL else 15)
+    assert 6 == client.wait(5)
     assert re.search("\nhyper-shell: error: the connection to the server .*\nhint: ", client.err)
     server.kill()
 

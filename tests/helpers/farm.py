@@ -44,10 +44,9 @@ class Process:
         with contextlib.ExitStack() as files:
             err = files.enter_context(self._err_path.open("wb"))
             out = files.enter_context(self.out_path.open("wb"))
-            settings = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err} | popen
-            self.popen = subprocess.Popen(
-                command, env=dict(environment), start_new_session=True, **settings
-            )
+            settings = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err}
+            settings |= {"start_new_session": True} | popen
+            self.popen = subprocess.Popen(command, env=dict(environment), **settings)
         self.pid = self.popen.pid
 
     @property

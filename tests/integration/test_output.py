@@ -3,8 +3,6 @@
 import collections
 import subprocess
 
-import pytest
-
 from tests.helpers.waiting import until
 
 
@@ -67,7 +65,6 @@ def test_a_very_long_line_of_output_stays_whole(farm):
     assert 11 == len(lines)
 
 
-@pytest.mark.xfail(reason="BufferError at times", strict=False)
 def test_a_client_whose_output_nobody_reads_any_more_runs_on(farm):
     """`client | head -n 1`: what tasks print is dropped, and no task fails for it."""
     server = farm.start_server([f"seq 1 5000 && echo >> ran-{n}" for n in range(20)])
@@ -82,7 +79,6 @@ def test_a_client_whose_output_nobody_reads_any_more_runs_on(farm):
     assert 20 == len(list(farm.folder.glob("ran-*")))
 
 
-@pytest.mark.xfail(reason="its descriptors take the numbers 0 to 2")
 def test_a_client_may_be_started_without_any_output(farm):
     """`>&- 2>&- <&-`: all three closed; its tasks find somewhere to print to."""
     server = farm.start_server(["echo out; echo err >&2; cat; echo >> ran"] * 3)

@@ -1,0 +1,230 @@
+"""Peers without the key, and clients that want more than a client may: all are served nothing,
+while a good client is served as if they were not there.
+"""
+
+import contextlib
+import os
+import pickle
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from hypershell.access.keys import WORKER, plane_secret
+from hypershell.wire.connection import Connection
+from hypershell.wire.manager import dial
+from hypershell.wire.preamble import PROTOCOL
+from tests.helpers.farm import Farm, Process
+from tests.helpers.waiting import stays, until
+
+PREAMBLE = f"hyper-shell {PROTOCOL} {WORKER} {WORKER}\n".encode()
+TASKS = 30
+
+
+@pytest.fixture
+def server(farm: Farm) -> Process:
+    """A server of some tasks that nobody runs yet."""
+    return farm.start_server(["echo >> ran"] * TASKS)
+
+
+@pytest.fixture
+def connect(farm: Farm, server: Process) -> Iterator:
+    """Make raw connections to the server."""
+    with contextlib.ExitStack() as sockets:
+
+        def make(first_words: bytes = b"") -> socket.socket:
+            sock = socket.create_connection(("127.0.0.1", farm.port), timeout=15)
+            sockets.enter_context(sock)
+            sock.sendall(first_words)
+            return sock
+
+        yield make
+
+
+def assert_good_client_is_served(farm: Farm, server: Process) -> None:
+    """A client joins and runs all tasks, in about the time that this takes by itself."""
+    begin = time.monotonic()
+    client = farm.start_client()
+
+    assert [0, 0] == [server.wait(8), client.wait()]
+    assert TASKS == len(farm.read("ran"))
+    assert time.monotonic() - begin < 5
+
+
+GREETINGS = {
+    "silence": b"",
+    "half a word": b"hyper",
+    "preamble and silence": PREAMBLE,
+    "preamble and noise": PREAMBLE + os.urandom(10_000),
+    "preamble and a length of 4 GB": PREAMBLE + b"\xff\xff\xff\xff" + b"x" * 1000,
+    "a length of 4 GB": b"\xff\xff\xff\xff" + b"x" * 1000,
+    "noise": os.urandom(100_000),
+    "a web browser": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a manager of the standard library": struct.pack("!i", 11) + b"#CHALLENGE#",
+    "a pickle": pickle.dumps(os.getpid),
+    "a line without end": b"x" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("greeting", GREETINGS)
+def test_a_stranger_does_not_keep_a_good_client_waiting(farm, server, connect, greeting):
+    """Forty of them at once, whatever they say first."""
+    for _ in range(40):
+        with contextlib.suppress(ConnectionError):
+            connect(GREETINGS[greeting])
+
+    assert_good_client_is_served(farm, server)
+    assert "Traceback" not in server.err
+
+
+def test_200_half_open_connections_do_not_lock_a_good_client_out(farm, server, connect):
+    """They are there first, they stay, and new ones keep coming while the client runs tasks."""
+    for n in range(200):
+        connect(PREAMBLE if n % 2 else b"")
+    over = threading.Event()
+
+    def keep_coming() -> None:
+        while not over.wait(0.02):
+            with contextlib.suppress(OSError):
+                connect(b"hyper")
+
+    comer = threading.Thread(target=keep_coming)
+    comer.start()
+    try:
+        assert_good_client_is_served(farm, server)
+    finally:
+        over.set()
+        comer.join()
+
+
+def test_strangers_cost_the_server_no_memory(farm, server, connect):
+    """A megabyte each from fifty of them: the server stays as small as it was."""
+    before = psutil.Process(server.pid).memory_info().rss
+
+    for _ in range(50):
+        with contextlib.suppress(ConnectionError):
+            connect(PREAMBLE + b"\xff\xff\xff\xff" + b"x" * 1_000_000)
+
+    grown = psutil.Process(server.pid).memory_info().rss - before
+    assert grown < 20 * 2**20
+    assert_good_client_is_served(farm, server)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("peer", ["silent", "slow"])
+def test_a_peer_that_does_not_get_on_is_hung_up_on(farm, server, connect, peer):
+    """After ten seconds in all, even if a byte comes every half second."""
+    sock = connect()
+    sock.settimeout(0.5)
+    begin = time.monotonic()
+
+    def hung_up() -> bool:
+        with contextlib.suppress(TimeoutError):
+            if peer == "slow":
+                sock.sendall(b"h")
+            return sock.recv(100) == b""
+        return False
+
+    until(lambda: closed(hung_up), 14, "the server hangs up")
+
+    assert 8 < time.monotonic() - begin < 14
+    assert_good_client_is_served(farm, server)
+
+
+def closed(look) -> bool:
+    """Whether a look finds the connection closed, in whatever way."""
+    try:
+        return look()
+    except ConnectionError:
+        return True
+
+
+# Peers that hold the key.
+
+
+@pytest.fixture
+def insider(farm: Farm, server: Process) -> Iterator[Connection]:
+    """An admitted connection, as a client has it."""
+    secret = plane_secret(farm.environment["HYPERSHELL_AUTH"], WORKER)
+    connection = dial(("127.0.0.1", farm.port), secret)
+    connection.set_timeout(10)
+    connection.send((None, "accept_connection", ("test",), {}))
+    assert ["#RETURN", None] == connection.recv()
+    yield connection
+    connection.close()
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (self.path,)
+
+
+def test_a_pickle_from_a_client_with_the_key_is_refused(farm, server, insider):
+    """Nothing is unpickled: the peer is hung up on, and the server goes on."""
+    bomb = pickle.dumps(Bomb(str(farm.folder / "exploded")))
+
+    insider.send_bytes(bomb)
+    with contextlib.suppress(EOFError, OSError):
+        insider.recv()
+
+    assert_good_client_is_served(farm, server)
+    assert not (farm.folder / "exploded").exists()
+
+
+@pytest.mark.parametrize("ident", ["farm", "0", None])
+@pytest.mark.parametrize(
+    "verb", ["shutdown", "create", "debug_info", "number_of_objects", "dummy", "get_methods",
+             "decref", "__init__", "__class__", "_roster", "stop", "#GETVALUE", "__getattribute__"]
+)  # fmt: skip
+def test_a_worker_calls_no_verb_outside_its_list(farm, server, insider, ident, verb):
+    """Not one that managers have by habit, and no attribute."""
+    insider.send([ident, verb, [], {}])
+
+    kind, value = insider.recv()
+
+    assert "#ERROR" == kind
+    assert isinstance(value, AttributeError | ValueError)
+    assert server.is_running
+
+
+def test_a_length_of_4_gb_from_a_client_with_the_key_is_refused(farm, server, insider):
+    """It is hung up on before anything is read."""
+    before = psutil.Process(server.pid).memory_info().rss
+
+    insider.send_raw(b"\xff\xff\xff\xff" + b"x" * 100_000)
+    with pytest.raises((EOFError, OSError)):
+        insider.recv()
+
+    assert psutil.Process(server.pid).memory_info().rss - before < 5 * 2**20
+    assert_good_client_is_served(farm, server)
+
+
+def test_nonsense_from_a_client_with_the_key_changes_nothing(farm, server, insider):
+    """Wrong arguments are errors to the caller; the run goes on to its end."""
+    calls = [
+        ["farm", "join", [], {}],
+        ["farm", "join", [["host", 1, -5, "", []]], {}],
+        ["farm", "exchange", ["nobody", 1, [[1, 1, 0]], 1, 0.0], {}],
+        ["farm", "exchange", ["nobody", 1, [], 10**9, float("nan")], {}],
+        ["farm", "leave", [1, 2], {}],
+        ["farm", "join", [1], {"packed": 2}],
+    ]
+
+    answers = []
+    for call in calls:
+        insider.send(call)
+        answers.append(insider.recv()[0])
+
+    assert ["#ERROR"] * 3 == [answers[n] for n in (0, 1, 5)]
+    stays(lambda: server.is_running, 0.2, "the server is running")
+    assert_good_client_is_served(farm, server)
+    assert "Traceback" not in server.err
