@@ -2,25 +2,30 @@
 
 import os
 import sys
+from dataclasses import dataclass
+from typing import Any
 
 from hypershell.cli.options import Parsed, parse
-from hypershell.cli.texts import DEFAULT_PORT, LOG_OPTIONS, RUN_OPTIONS
+from hypershell.cli.texts import DEFAULT_PORT, LOG_OPTIONS, PLACE_OPTIONS, RUN_OPTIONS
+from hypershell.core.errors import HyperShellError
 
 USAGE = f"""\
 Usage:
   hyper-shell client [options]
 
-Join a server and run its tasks on this machine, until the server says that all is done.
+Join a server and run its tasks on this machine, until the server says that all is done. Without -k
+the server is found by its directory or an access file, and so are its key, host and port.
 
 Server options:
-  -H ADDR, --host ADDR  Where the server is [default: localhost].
-  -p NUM, --port NUM    Its port for clients. The default is 50001.
+  -H ADDR, --host ADDR  Where the server is. The default is localhost, or what the file says.
+  -p NUM, --port NUM    Its port for clients. The default is 50001, or what the file says.
   -k KEY, --auth KEY    Its key. Better in HYPERSHELL_AUTH: a command line can be read by others.
   --wait SEC            How long to wait for a server that is not there yet [default: 60].
   --delay-start SEC     Wait SEC seconds before joining; -SEC, a random time up to SEC [default: 0].
   -T SEC, --timeout SEC
                         Leave when there was nothing to do for SEC seconds.
 
+{PLACE_OPTIONS}
 {RUN_OPTIONS}
 {LOG_OPTIONS}
 Other options:
@@ -38,23 +43,20 @@ def run(arguments: list[str]) -> int:
     parsed = parse(USAGE, "client", arguments)
     if parsed is None:
         return 0
-    key = parsed.text("--auth") or os.environ.get("HYPERSHELL_AUTH")
-    if not key:
-        raise parsed.error("no key was given", "give the key by HYPERSHELL_AUTH or -k")
     from hypershell.cli.logs import set_up
 
     settings = _settings(parsed)
+    where = Where.of(parsed)
     set_up(parsed)
-    return _supervise(settings, key)
+    where.ask_passphrase()
+    return _supervise(settings, where)
 
 
-def _settings(parsed: Parsed) -> dict[str, object]:
-    """What `ClientOptions` takes but the key, checked; heavy imports come later, in the child."""
+def _settings(parsed: Parsed) -> dict[str, Any]:
+    """What `ClientOptions` takes, checked; heavy imports come later, in the child."""
     timeout = parsed.text("--timeout")
     shell = parsed.text("--shell") or ""
     return {
-        "host": parsed.text("--host"),
-        "port": parsed.whole("--port", default=DEFAULT_PORT, lowest=1, highest=65535),
         "slots": slots(parsed),
         "wait": parsed.seconds("--wait", default=60),
         "shell": shell,
@@ -123,13 +125,79 @@ def _version_1_quota(folder: str) -> float | None:
     return limit / period if limit > 0 else None
 
 
-def _supervise(settings: dict[str, object], key: str) -> int:
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What a command line says of where the server is. A key needs no file, a file needs no key."""
+
+    host: str | None
+    port: int | None
+    key: str | None
+    server_dir: str | None
+    access_file: str | None
+    passphrase_file: str | None
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> "Where":
+        """As the options and the environment have it."""
+        access_file = parsed.text("--access-file")
+        key = parsed.text("--auth")
+        if key is not None and access_file is not None:
+            raise parsed.error("-k and --access-file exclude each other")
+        if key is None and access_file is None:
+            key = os.environ.get("HYPERSHELL_AUTH")
+        if key == "":
+            raise parsed.error("the key is empty", "give -k or HYPERSHELL_AUTH a key, or none")
+        port = parsed.whole("--port", default=0, lowest=1, highest=65535)
+        return cls(
+            host=parsed.text("--host"),
+            port=port or None,
+            key=key,
+            server_dir=parsed.text("--server-dir"),
+            access_file=access_file,
+            passphrase_file=parsed.text("--passphrase-file"),
+        )
+
+    def find(self) -> tuple[str, int, bytes]:
+        """Host, port and secret of the worker plane; NoServer if the file is not there (yet)."""
+        from hypershell.access.keys import WORKER, plane_secret
+
+        if self.key is not None:
+            secret = plane_secret(self.key, WORKER)
+            return self.host or "localhost", self.port or DEFAULT_PORT, secret
+        from hypershell.cli.reach import place_of
+
+        place = place_of(self.server_dir, self.access_file, self.passphrase_file)
+        door, _ = place.door(WORKER, "hyper-shell client")
+        return self.host or door.host, self.port or door.port, plane_secret(door.key, WORKER)
+
+    def ask_passphrase(self) -> None:
+        """Ask on a terminal for the passphrase, if the file is there and sealed with one.
+
+        The client itself runs where it cannot read from the terminal.
+        """
+        given = self.key or self.passphrase_file or os.environ.get("HYPERSHELL_PASSPHRASE")
+        if given or sys.stdin is None or not sys.stdin.isatty():
+            return
+        from hypershell.cli.reach import place_of
+
+        place = place_of(self.server_dir, self.access_file, None)
+        try:
+            if not place.is_sealed_by_passphrase():
+                return
+        except HyperShellError:
+            return  # the client says it, once it has waited
+        import getpass
+
+        os.environ["HYPERSHELL_PASSPHRASE"] = getpass.getpass("Passphrase of the access file: ")
+
+
+def _supervise(settings: dict[str, Any], where: Where) -> int:
     def be_client(tidings: int) -> int:
         from hypershell.cli.main import explain
         from hypershell.client.start import run_client
 
         try:
-            return run_client(settings, key, tidings)
+            return run_client(settings, where.find, tidings)
         except Exception as error:
             if "--debug" in sys.argv:
                 raise
@@ -138,7 +206,7 @@ def _supervise(settings: dict[str, object], key: str) -> int:
     def leave(client_id: str, reason: str) -> None:
         from hypershell.client.start import take_leave
 
-        take_leave(settings, key, client_id, reason)
+        take_leave(where.find, client_id, reason)
 
     from hypershell.client.supervisor import Supervisor
 

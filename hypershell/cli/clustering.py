@@ -7,8 +7,8 @@ from hypershell.cli.client import slots
 from hypershell.cli.launch import Launcher, LocalLauncher
 from hypershell.cli.logs import set_up
 from hypershell.cli.options import Parsed
+from hypershell.cli.planes import PlannedPlane
 from hypershell.cli.serving import (
-    bind_for,
     key_from,
     open_streams,
     run_server,
@@ -31,11 +31,13 @@ def run_cluster(parsed: Parsed) -> int:
         logging.getLogger("hypershell.server").setLevel(logging.WARNING)
     key = key_from(parsed) or new_key()
     reader, sink = open_streams(parsed, parsed.text("FILE") or "-")
-    sock = bind_for(parsed, key, default_port=0)
+    port = parsed.whole("--port", "--worker-port", default=0, lowest=0, highest=65535)
+    bind_host = parsed.text("--bind") or "localhost"
+    sock = PlannedPlane(bind_host, None, port, key, others_do=False).bind()
     launcher = LocalLauncher(number, tasks_print_to_stderr=parsed.flag("--print"))
     host, port = sock.getsockname()[:2]
     where = ["-H", _reachable(host), "-p", str(port)]
-    server = Server(options, reader, sink, sock, plane_secret(key, WORKER))
+    server = Server(options, reader, sink, {WORKER: (sock, plane_secret(key, WORKER))})
     return _run(server, launcher, [*client_arguments, *where], key)
 
 

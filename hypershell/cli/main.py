@@ -7,7 +7,7 @@ from hypershell import __version__
 
 USAGE = """\
 Usage:
-  hyper-shell VERB [ARGUMENTS...]
+  hyper-shell [--server-dir DIR] VERB [ARGUMENTS...]
   hyper-shell (-h | --help | --version)
 
 A task farm for files of shell commands: run each line as a task, on one machine or on many, and
@@ -18,6 +18,8 @@ Verbs:
 Options:
   -h, --help     Show this text, or after a verb the text of that verb, and exit.
   --version      Show the version and exit.
+  --server-dir DIR
+                 The server directory, here or after the verb; see `hyper-shell server --help`.
   --debug        After a verb: show the traceback of an error.
 
 Examples:
@@ -41,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage(), end="")
         return 0 if words else 2
+    words = _verb_first(words)
     debug = "--debug" in words
     try:
         from importlib import import_module
@@ -60,6 +63,15 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             raise
         return explain(error)
+
+
+def _verb_first(words: list[str]) -> list[str]:
+    """The words with --server-dir, where it stands before the verb, behind it."""
+    if words[0].startswith("--server-dir="):
+        return [*words[1:2], words[0], *words[2:]]
+    if words[0] == "--server-dir" and len(words) > 2:
+        return [words[2], *words[:2], *words[3:]]
+    return words
 
 
 def _open_standard_streams() -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from docopt import DocoptExit, docopt
+from docopt import DocoptExit, docopt, parse_docstring_sections, parse_options
 
 from hypershell.core.errors import UsageError
 
@@ -13,15 +13,33 @@ _NAME = re.compile(r"--?[A-Za-z][\w-]*")
 
 
 class Parsed:
-    """The options of one command line. Asking for one checks its value."""
+    """The options of one command line. Asking for one checks its value.
 
-    def __init__(self, verb: str, values: Mapping[str, Any]) -> None:
+    `defaults` are the values of options that were not given.
+    """
+
+    def __init__(
+        self, verb: str, values: Mapping[str, Any], defaults: Mapping[str, object]
+    ) -> None:
         self.verb = verb
         self._values = values
+        self._defaults = defaults
+
+    def given(self) -> set[str]:
+        """The long names (or only names) of options whose value is not the default."""
+        return {
+            name
+            for name, default in self._defaults.items()
+            if name.startswith("-") and self._values[name] != default
+        }
 
     def flag(self, name: str) -> bool:
         """Whether it was given."""
         return bool(self._values[name])
+
+    def words(self, name: str) -> list[str]:
+        """A positional argument that may be repeated."""
+        return list(self._values[name])
 
     def text(self, *names: str) -> str | None:
         """The value of an option or of its synonyms; two that differ are an error."""
@@ -81,7 +99,9 @@ def parse(usage: str, verb: str, arguments: list[str]) -> Parsed | None:
         values = docopt(usage, [verb, *arguments], default_help=False)
     except DocoptExit as error:
         raise UsageError(_complaint(arguments, known), verb) from error
-    return Parsed(verb, values)
+    options = parse_options(parse_docstring_sections(usage).after_usage)
+    defaults: dict[str, object] = {option.name or "": option.value for option in options}
+    return Parsed(verb, values, defaults)
 
 
 def _complaint(arguments: list[str], known: set[str]) -> str:

@@ -5,13 +5,22 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from socket import socket
 
-from hypershell.access.keys import WORKER, new_key, plane_secret
-from hypershell.cli.listening import bind, check_key
+from hypershell.access.directory import server_directory
+from hypershell.access.doors import new_server_uid
+from hypershell.access.held import Held
+from hypershell.access.keyring import Keyring, keyring
+from hypershell.access.run import Run
 from hypershell.cli.logs import set_up
 from hypershell.cli.options import Parsed
-from hypershell.cli.texts import DEFAULT_PORT
+from hypershell.cli.planes import (
+    BoundPlanes,
+    access_from_file,
+    facts_of,
+    plan,
+    predecessor_access,
+    run_answers,
+)
 from hypershell.core.errors import FileUnwritable
 from hypershell.core.task import Policy
 from hypershell.server.failures import LineSink, open_sink
@@ -59,22 +68,6 @@ def key_from(parsed: Parsed) -> str | None:
     return key
 
 
-def bind_for(parsed: Parsed, key: str | None, default_port: int = DEFAULT_PORT) -> socket:
-    """The socket of the worker plane, with a key that is good enough for its address."""
-    asked = parsed.text("--port", "--worker-port")
-    port = parsed.whole("--port", "--worker-port", default=default_port, lowest=0, highest=65535)
-    host = parsed.text("--bind") or "localhost"
-    # Clients with the key come to the default port: if it is not ours they would meet another.
-    sock = bind(host, port, any_port_will_do=asked is None and key is None)
-    try:
-        if key is not None:
-            check_key(key, sock, host)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
 def open_streams(parsed: Parsed, path: str) -> tuple[LineReader, LineSink]:
     """The input and where failed lines go; StartError."""
     descriptor = open_input(path)
@@ -97,21 +90,25 @@ def _is_same_file(descriptor: int, path: str) -> bool:
     return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
 
 
-def run_server(server: Server, started: Callable[[], None]) -> int:
+def run_server(
+    server: Server, started: Callable[[], None], ended: Callable[[], None] = lambda: None
+) -> int:
     """Run it with signals handled, say how it went, and return the exit status."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda received, _: server.interrupt(received))
-    ended = server.run(started)
-    _say_summary(ended)
-    if ended.failure is not None:
-        raise ended.failure
-    if ended.signal:
-        return 128 + ended.signal
-    if ended.error is not None:
-        raise ended.error
-    counts = ended.counts
-    bad = counts.failed + counts.cancelled + counts.unfinished + ended.unwritten
+    result = server.run(started, ended)
+    _say_summary(result)
+    if result.failure is not None:
+        raise result.failure
+    if result.signal:
+        return 128 + result.signal
+    if result.error is not None:
+        raise result.error
+    counts = result.counts
+    bad = counts.failed + counts.cancelled + counts.interrupted + result.unwritten
+    if not result.stopped:
+        bad += counts.unfinished
     return 1 if bad else 0
 
 
@@ -141,28 +138,63 @@ def ranges(numbers: tuple[int, ...], most: int = 20) -> str:
 
 
 def serve(parsed: Parsed) -> int:
-    """Run a server by its parsed options."""
+    """Run a server by its parsed options, found by its directory; the exit status."""
     options = server_options(parsed)
-    path = parsed.text("FILE") or "-"
-    if path == "-" and parsed.text("FILE") is None and sys.stdin is not None and sys.stdin.isatty():
-        print("hyper-shell: reading commands from this terminal; end with Ctrl-D", file=sys.stderr)
+    forever = parsed.flag("--forever") or (parsed.flag("start") and parsed.text("FILE") is None)
+    if parsed.flag("--forever") and parsed.text("FILE") is not None:
+        raise parsed.error("--forever and FILE exclude each other")
     set_up(parsed)
     key = key_from(parsed)
-    reader, sink = open_streams(parsed, path)
-    sock = bind_for(parsed, key)
-    made_key = key is None
-    key = key or new_key()
-    server = Server(options, reader, sink, sock, plane_secret(key, WORKER))
+    ring = keyring(parsed.text("--passphrase-file"), os.environ)
+    directory = server_directory(parsed.text("--server-dir"), os.environ)
+    prepared = access_from_file(parsed, ring)
+    reader, sink = open_input_and_sink(parsed, forever)
+    uid = prepared.server_uid if prepared else new_server_uid()
+    take_over = parsed.flag("--take-over")
+    with directory.hold("server", uid, take_over=take_over, answers=run_answers) as held:
+        planned = plan(parsed, prepared or predecessor_access(held, ring), prepared, key)
+        with planned.bind() as planes:
+            return _serve_found(options, reader, sink, held, planes, uid, ring)
+
+
+def _serve_found(
+    options: ServerOptions,
+    reader: LineReader | None,
+    sink: LineSink,
+    held: Held,
+    planes: BoundPlanes,
+    uid: str,
+    ring: Keyring,
+) -> int:
+    """Run a server that others find by the directory that is held."""
+    access = planes.access(uid)
+    facts = facts_of(access, held.path)
+    runs: list[Run] = []
 
     def started() -> None:
-        host, port = sock.getsockname()[:2]
-        log.info("listening on %s port %d", host, port)
-        if made_key:
-            # Not by the log: that may end in a file that others read.
-            print(
-                f"hyper-shell: clients join with HYPERSHELL_AUTH={key} and -p {port}",
-                file=sys.stderr,
-                flush=True,
-            )
+        runs.append(held.start_run(access, ring.new_seal()))
+        log.info(
+            "server %s listens on %s port %d for clients, port %d for all else; directory %s",
+            uid,
+            *planes.worker.getsockname()[:2],
+            planes.client.getsockname()[1],
+            held.path,
+        )
 
-    return run_server(server, started)
+    def ended() -> None:
+        for run in runs:
+            run.end("it was told to" if server.told_to_end() else "all was done")
+        held.release()
+
+    server = Server(options, reader, sink, planes.secrets(), facts)
+    return run_server(server, started, ended)
+
+
+def open_input_and_sink(parsed: Parsed, forever: bool) -> tuple[LineReader | None, LineSink]:
+    """The input, none for a server that runs what is submitted, and where failed lines go."""
+    if forever:
+        return None, open_sink(parsed.text("--failures"), parsed.flag("--print"))
+    path = parsed.text("FILE")
+    if path is None and sys.stdin is not None and sys.stdin.isatty():
+        print("hyper-shell: reading commands from this terminal; end with Ctrl-D", file=sys.stderr)
+    return open_streams(parsed, path or "-")

@@ -21,11 +21,20 @@ Failure options:
 
 ADDRESS_OPTIONS = """\
 Address options:
-  -H ADDR, --bind ADDR  Address to listen on: a name, IPv4 or IPv6 [default: localhost].
+  -H ADDR, --bind ADDR  Address to listen on: a name, IPv4 or IPv6. The default is localhost.
   -p NUM, --port NUM    Port for clients; 0 is any free one. The default is 50001.
   --worker-port NUM     The same as --port.
   -k KEY, --auth KEY    The key that clients must hold, at least 16 characters unless on loopback.
                         Better in HYPERSHELL_AUTH: a command line can be read by others.
+"""
+
+PLACE_OPTIONS = """\
+Place options:
+  --server-dir DIR        The server directory. The default is HYPERSHELL_SERVER_DIR, or
+                          ~/.hyper-shell.
+  --access-file FILE      Hosts, ports and keys, from a file that generate-access made.
+  --passphrase-file FILE  The passphrase of access files that are sealed with one; or give it in
+                          HYPERSHELL_PASSPHRASE, or when asked.
 """
 
 RUN_OPTIONS = """\

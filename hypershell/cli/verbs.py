@@ -8,6 +8,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "server": ("hypershell.cli.server", "hand out the lines of a file as tasks, capture failures"),
     "client": ("hypershell.cli.client", "run tasks for a server on this machine"),
     "cluster": ("hypershell.cli.cluster", "run a server and its clients on this machine together"),
+    "submit": ("hypershell.cli.submit", "give a running server more tasks"),
+    "access": ("hypershell.cli.access", "show what an access file opens, or seal it anew"),
     "completion": ("hypershell.cli.completion", "print the completion script for a shell"),
 }
 """Name of the verb -> (module, summary), in the order in which help lists them."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from hypershell.client.desk import Desk
 from hypershell.client.executor import Executor
 from hypershell.client.fetcher import Fetcher
-from hypershell.client.link import BROKEN, Link, boottime, greeting, margin_seconds
+from hypershell.client.link import BROKEN, Find, Link, boottime, greeting, margin_seconds
 from hypershell.client.output import Output
 from hypershell.client.process import DEFAULT_SHELL, Spawner, check_shell
 from hypershell.client.returner import Returner
@@ -33,9 +33,7 @@ _LAST_WORDS_SECONDS = 1.0
 class ClientOptions:
     """What a client is to do. Times are in seconds."""
 
-    host: str
-    port: int
-    secret: bytes
+    find: Find
     slots: int = 1
     wait: float = 60.0
     shell: str = DEFAULT_SHELL
@@ -89,7 +87,9 @@ class Client:
         self._inbox: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
         self._watch = best_watch()
         self._desk = Desk(options.slots, self._watch.wake, self._drained)
-        self._link = Link(options.host, options.port, options.secret, self._greet)
+        self._link = Link(options.find, self._greet)
+        self._link.returned = self._returned
+        self._spawner: Spawner
         self._welcome: Welcome | None = None
         self._phase = Phase.RUNNING
         self._signal = 0
@@ -110,8 +110,8 @@ class Client:
         output = Output(out, err, options.slots, lambda: executor.stopping())
         executor = Executor(options.slots, spawner, output, self._watch, welcome.grace_seconds)
         executor.attach(self._desk)
-        self._executor = executor
-        fetch = Fetcher(self._link, self._desk, self._handle, welcome.lease_seconds / 3)
+        self._executor, self._spawner = executor, spawner
+        fetch = Fetcher(self._link, self._handle, self._beat_seconds)
         give = Returner(self._link, self._desk, self._handle)
         loops = {
             "executor": Loop("executor", executor.one_pass, self._loop_failed, executor.wake),
@@ -121,7 +121,7 @@ class Client:
         for loop in loops.values():
             loop.start()
         try:
-            return self._wait_for_end(welcome)
+            return self._wait_for_end()
         finally:
             self._close(loops, output)
 
@@ -187,6 +187,22 @@ class Client:
             self._phase = answer.phase
             self._inbox.put(("phase", answer.phase))
 
+    def _returned(self, welcome: Welcome, still_known: bool) -> None:
+        """The connection is there again; what we hold is ours only if the server knows us."""
+        if still_known:
+            log.info("the connection to the server is there again")
+            self._desk.drop(welcome.drop)
+        else:
+            log.warning("joined anew as client %s: what runs here is stopped", welcome.client_id)
+            self._stop_running()
+            self._desk.clear()
+            self._spawner.rename(welcome.client_id)
+            self._phase = Phase.RUNNING
+            if self._executor is not None and self._going is None:
+                self._executor.resume()
+        self._welcome = welcome
+        self._tidings.joined(welcome)
+
     def _loop_failed(self, name: str, error: Exception) -> None:
         if not isinstance(error, HyperShellError):
             log.critical("the %s failed: %r", name, error, exc_info=error)
@@ -195,13 +211,13 @@ class Client:
     def _drained(self, all_given: bool) -> None:
         self._inbox.put(("drained", all_given))
 
-    def _wait_for_end(self, welcome: Welcome) -> int:
+    def _wait_for_end(self) -> int:
         """Deal with what happens until there is a reason to go; the exit status."""
         while True:
             try:
-                what, value = self._inbox.get(timeout=self._patience(welcome))
+                what, value = self._inbox.get(timeout=self._patience())
             except queue.Empty:
-                self._check_lease(welcome)
+                self._check_lease()
                 if time.monotonic() >= self._gone_by:
                     return self._leave()
                 if self._is_idle_too_long():
@@ -223,27 +239,36 @@ class Client:
                     return self._leave()
                 self._gone_by = min(self._gone_by, time.monotonic() + _LAST_WORDS_SECONDS)
 
-    def _patience(self, welcome: Welcome) -> float:
+    def _patience(self) -> float:
         """Seconds until the lease may be over, or something else is."""
         now = time.monotonic()
-        patience = min(self._lease_end(welcome) - boottime(), self._gone_by - now)
+        patience = min(self._lease_end() - boottime(), self._gone_by - now)
         if self._options.idle_timeout is not None and self._going is None:
             patience = min(patience, self._options.idle_timeout - self._desk.idle_seconds())
         return max(0.01, patience)
 
-    def _lease_end(self, welcome: Welcome) -> float:
+    def _beat_seconds(self) -> float:
+        """How long a call may be parked, so that the server hears us thrice a lease."""
+        assert self._welcome is not None
+        return self._welcome.lease_seconds / 3
+
+    def _lease_end(self) -> float:
         """When tasks must be stopped, so that they are gone before another client has them."""
+        welcome = self._welcome
+        assert welcome is not None
         margin = margin_seconds(welcome.lease_seconds)
         return self._link.heard_at + welcome.lease_seconds - welcome.grace_seconds - margin
 
-    def _check_lease(self, welcome: Welcome) -> None:
-        if boottime() < self._lease_end(welcome):
+    def _check_lease(self) -> None:
+        if boottime() < self._lease_end():
             return
+        assert self._welcome is not None
+        welcome = self._welcome
         self._stop_all()
         lease = f"{welcome.lease_seconds:g} s"
         raise ConnectionLost(
-            host=self._options.host,
-            port=self._options.port,
+            host=self._link.host,
+            port=self._link.port,
             reason=f"it was not heard, and the lease of {lease} is over",
         )
 
@@ -294,9 +319,13 @@ class Client:
 
     def _stop_all(self) -> None:
         """The server is out of reach, or we are broken: nothing may go on running here."""
+        self._desk.drain()
+        self._stop_running()
+
+    def _stop_running(self) -> None:
+        """Stop what runs, and come back when it is gone."""
         assert self._executor is not None
         assert self._welcome is not None
-        self._desk.drain()
         self._executor.stop_tasks(self._grace())
         self._desk.wait_until_stopped(self._welcome.grace_seconds + 1.0)
 

@@ -137,6 +137,15 @@ class Desk:
             self._ready = deque(kept)
             self._outcomes = [o for o in self._outcomes if (o.task_id, o.lease) not in gone]
 
+    def clear(self) -> None:
+        """Forget all that is here: it belongs to a server that is gone, or to others by now."""
+        with self._changed:
+            self._ready.clear()
+            self._outcomes, self._given = [], []
+            self._asked = -1
+            self._changed.notify_all()
+            self._tell_if_drained()
+
     def drain(self) -> None:
         """Start nothing more: what is ready goes back."""
         with self._changed:

@@ -58,6 +58,11 @@ class Executor:
         self._stop_asked = self._grace_seconds if grace_seconds is None else grace_seconds
         self._watch.wake()
 
+    def resume(self) -> None:
+        """Run tasks again, after all of them were stopped."""
+        self._stop_asked = self._kill_at = None
+        self._watch.wake()
+
     def stopping(self) -> bool:
         """Whether tasks are being stopped."""
         return self._stop_asked is not None

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from hypershell.core.errors import ClientForgotten, HyperShellError, NoServer
+from hypershell.core.errors import HyperShellError, NoServer
 from hypershell.core.task import Outcome
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
@@ -19,6 +19,9 @@ from hypershell.wire.messages import Answer, Hello, Phase, Welcome
 from hypershell.wire.worker import WorkerProxy
 
 log = logging.getLogger(__name__)
+
+Find = Callable[[], tuple[str, int, bytes]]
+"""Tells host, port and secret of the server's worker plane; NoServer while that is not known."""
 
 BROKEN = (OSError, EOFError, WireError, NoServer)
 """What a call raises when the connection is at fault, and not the call."""
@@ -45,12 +48,19 @@ def margin_seconds(lease_seconds: float) -> float:
 
 
 class Link:
-    """Safe to use from several threads; `close` ends all their calls."""
+    """Safe to use from several threads; `close` ends all their calls.
 
-    def __init__(self, host: str, port: int, secret: bytes, hello: Callable[[], Hello]) -> None:
-        self._where = {"host": host, "port": port}
-        self._proxy = WorkerProxy(host, port, secret)
+    `find` tells where the server is. `returned` is called when the connection is there again,
+    before any call uses it: with the welcome, and whether the server still knows this client.
+    """
+
+    returned: Callable[[Welcome, bool], None]
+
+    def __init__(self, find: Find, hello: Callable[[], Hello]) -> None:
+        self._find = find
         self._hello = hello
+        self._proxy: WorkerProxy
+        self.host, self.port = "", 0
         self._changed = threading.Condition()
         self._welcome: Welcome | None = None
         self._calls: dict[int, Connection | None] = {}
@@ -61,7 +71,8 @@ class Link:
         self._reason = ""
 
     def join(self) -> Welcome:
-        """Join for the first time; raises what `WorkerProxy` raises."""
+        """Join for the first time; raises what `find` and `WorkerProxy` raise."""
+        self._look_up()
         sent = boottime()
         welcome = self._proxy.join(self._hello())
         self._proxy.hang_up()  # the threads that call have connections of their own
@@ -84,14 +95,14 @@ class Link:
         """Give and take once; False if the connection broke, and was made again.
 
         `handle` is called with the answer before any reconnection can ask what the client holds.
-        Raises ClientForgotten when there is nothing to come back to, LinkClosed after `close`.
+        Raises LinkClosed after `close`.
         """
         try:
             welcome = self._begin()
             sent = boottime()
             answer = self._proxy.exchange(welcome.client_id, welcome.session, outcomes, want, wait)
             if not answer.known:
-                raise ClientForgotten(**self._where)
+                raise EOFError("it does not know this client any more")
             self._heard_at = max(self._heard_at, sent)
             handle(answer)
             if answer.phase is Phase.OVER:
@@ -103,11 +114,10 @@ class Link:
         finally:
             self._end()
 
-    def come_back(self, drop: Callable[[tuple[tuple[int, int], ...]], None]) -> None:
+    def come_back(self) -> None:
         """After a call that broke: wait until the connection is there again, making it if need be.
 
-        `drop` is called with what the client may no longer hold. Raises LinkClosed, and what ends
-        the hope to come back: another key, a server that does not know us.
+        Raises LinkClosed, and what ends the hope to come back, such as another key.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._rejoining)
@@ -116,11 +126,23 @@ class Link:
             self._rejoining = True
             self._changed.wait_for(lambda: not self._calls)
         try:
-            self._rejoin(drop)
+            self._rejoin()
         finally:
             with self._changed:
                 self._rejoining = False
                 self._changed.notify_all()
+
+    def beat(self, load: float, memory_percent: float) -> bool:
+        """Tell how busy this machine is; False as in `exchange`."""
+        try:
+            welcome = self._begin()
+            self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent)
+            return True
+        except BROKEN as error:
+            self._break(error)
+            return False
+        finally:
+            self._end()
 
     def leave(self, reason: str) -> None:
         """Tell the server that this client goes; whether it hears it does not matter here."""
@@ -172,7 +194,12 @@ class Link:
             if connection is not None:
                 connection.abort()
 
-    def _rejoin(self, drop: Callable[[tuple[tuple[int, int], ...]], None]) -> None:
+    def _look_up(self) -> None:
+        """Where the server is now: one that was started again may have moved."""
+        self.host, self.port, secret = self._find()
+        self._proxy = WorkerProxy(self.host, self.port, secret)
+
+    def _rejoin(self) -> None:
         pause = _FIRST_PAUSE
         while True:
             with self._changed:
@@ -180,6 +207,7 @@ class Link:
                     raise LinkClosed
                 before = self._welcome
             try:
+                self._look_up()
                 sent = boottime()
                 welcome = self._proxy.join(self._hello())
             except BROKEN as error:
@@ -188,13 +216,10 @@ class Link:
                     self._changed.wait_for(lambda: self._closed, pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
-            if welcome.client_id != before.client_id:
-                self._proxy.leave(welcome.client_id, "it was given up before")
-                raise ClientForgotten(**self._where)
-            drop(welcome.drop)
+            self._heard_at = sent
+            self.returned(welcome, welcome.client_id == before.client_id)
             with self._changed:
-                self._welcome, self._heard_at, self._up = welcome, sent, True
-            log.info("the connection to the server is there again")
+                self._welcome, self._up = welcome, True
             return
 
 

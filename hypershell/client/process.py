@@ -27,6 +27,8 @@ _DEFAULTED = frozenset(
     {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU, signal.SIGCHLD}
 )
 
+_SECRETS = frozenset({b"HYPERSHELL_AUTH", b"HYPERSHELL_PASSPHRASE"})
+
 _FALL_BACK = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP})
 
 SHORT_OF = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
@@ -49,11 +51,16 @@ class Spawner:
 
     def __init__(self, shell: str, client_id: str, host: str) -> None:
         self._shell = os.fsencode(shell)
-        self._environment = _task_environment(client_id, host)
+        self._environment = _task_environment(host)
+        self.rename(client_id)
         self._direct = shell == DEFAULT_SHELL and not any(
             name == b"BASH_ENV" or name.startswith(b"BASH_FUNC_") for name in self._environment
         )
         self._devnull = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def rename(self, client_id: str) -> None:
+        """The client is known by this name from now on."""
+        self._environment[b"TASK_CLIENT_ID"] = client_id.encode()
 
     def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
         """Start a task with these descriptors as its output; OSError if it cannot be."""
@@ -191,18 +198,15 @@ def live_groups() -> set[int]:
     return groups
 
 
-def _task_environment(client_id: str, host: str) -> dict[bytes, bytes]:
+def _task_environment(host: str) -> dict[bytes, bytes]:
     """What all tasks share. The keys of the farm are not for them."""
-    environment = {
-        name: value for name, value in os.environb.items() if not name.startswith(b"HYPERSHELL_")
-    }
+    environment = {n: value for n, value in os.environb.items() if n not in _SECRETS}
     # A shell would set PWD; a command that is started without one finds it as well.
     if not _names_this_directory(environment.get(b"PWD", b"")):
         try:
             environment[b"PWD"] = os.getcwdb()
         except OSError:
             environment.pop(b"PWD", None)
-    environment[b"TASK_CLIENT_ID"] = client_id.encode()
     environment[b"TASK_CLIENT_HOST"] = os.fsencode(host)
     return environment
 

@@ -30,7 +30,7 @@ class Returner:
                 self._desk.accepted(time.monotonic() - begin)
             else:
                 self._desk.not_accepted()
-                self._link.come_back(self._desk.drop)
+                self._link.come_back()
         except LinkClosed:
             return False
         return True

@@ -4,29 +4,26 @@ import logging
 import signal
 from typing import Any
 
-from hypershell.access.keys import WORKER, plane_secret
 from hypershell.client.client import Client, ClientOptions, Tidings, install_handlers
-from hypershell.client.link import BROKEN
+from hypershell.client.link import BROKEN, Find
 from hypershell.core.errors import HyperShellError
 from hypershell.wire.worker import WorkerProxy
 
 log = logging.getLogger(__name__)
 
 
-def run_client(settings: dict[str, Any], key: str, tidings: int) -> int:
+def run_client(settings: dict[str, Any], find: Find, tidings: int) -> int:
     """Run a client to its end; `tidings` is the descriptor on which its supervisor listens."""
-    options = ClientOptions(secret=plane_secret(key, WORKER), **settings)
-    client = Client(options, Tidings(tidings))
+    client = Client(ClientOptions(find=find, **settings), Tidings(tidings))
     install_handlers(client.interrupt)
     signal.signal(signal.SIGCHLD, lambda *_: client.child_ended())
     return client.run()
 
 
-def take_leave(settings: dict[str, Any], key: str, client_id: str, reason: str) -> None:
+def take_leave(find: Find, client_id: str, reason: str) -> None:
     """Tell the server that a client is dead, so that its tasks need not wait for its lease."""
     log.warning("the client is dead: %s; all that it ran was ended", reason)
     try:
-        proxy = WorkerProxy(settings["host"], settings["port"], plane_secret(key, WORKER))
-        proxy.leave(client_id, reason)
+        WorkerProxy(*find()).leave(client_id, reason)
     except (HyperShellError, *BROKEN) as error:
         log.debug("could not tell the server: %s", error)

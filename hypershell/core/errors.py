@@ -6,7 +6,7 @@ HyperShellError
 │                               AddressUnusable FileUnwritable ShellUnusable
 ├── NoServer                 4  ServerUnreachable HostUnknown NotOurServer VersionMismatch
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort
-└── ConnectionLost           6  ClientForgotten ClientsEnded
+└── ConnectionLost           6  SubmitLost ClientsEnded
 
 Only `cli/main.py` turns an error into text and an exit status.
 """
@@ -172,11 +172,11 @@ class ConnectionLost(HyperShellError):
     hint = "its tasks here were stopped; start the client again when the server is back"
 
 
-class ClientForgotten(ConnectionLost):
-    """The server gave this client up for dead and may have handed its tasks to another."""
+class SubmitLost(ConnectionLost):
+    """A submission broke off."""
 
-    says = "the server gave this client up: it was not heard for longer than its lease"
-    hint = "its tasks run elsewhere; start the client again, and the server with a longer --lease"
+    says = "the submission broke off after {accepted} tasks: {reason}"
+    hint = "those tasks are at the server; the batch that broke off may be, in part or in whole"
 
 
 class ClientsEnded(ConnectionLost):

@@ -73,6 +73,17 @@ class Farm:
         claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line)) for t in tasks]
         return pack_answer(Answer(True, self._scheduled.phase, claims))
 
+    def beat(self, client_id: Any, session: Any, load: Any, memory: Any) -> None:
+        """How busy a client's machine is, for `info` to show."""
+        match client_id, session, load, memory:
+            case str(), int(), float(), float():
+                pass
+            case _:
+                raise ValueError("not a beat")
+        client = self._roster.hear(client_id, session)
+        if client is not None:
+            client.load, client.memory_percent = load, memory
+
     def leave(self, client_id: Any, reason: Any) -> None:
         """A client goes, or has died, as its supervisor says: what it held goes to others."""
         if not isinstance(client_id, str) or not isinstance(reason, str):

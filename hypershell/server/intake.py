@@ -25,6 +25,7 @@ class Intake:
         reader: LineReader,
         bundler: Bundler[Task],
         store: MemoryStore,
+        next_id: Callable[[], int],
         has_room: Callable[[float], bool],
         added: Callable[[], None],
         ended: Callable[[StartError | None], None],
@@ -35,7 +36,7 @@ class Intake:
         self._has_room = has_room
         self._added = added
         self._ended = ended
-        self._next_id = 1
+        self._next_id = next_id
 
     def one_pass(self) -> bool:
         """Read what is there and store the bundles that are full or old enough."""
@@ -57,8 +58,7 @@ class Intake:
         tasks = []
         for number, line in self._reader.read(timeout):
             if is_task(line):
-                tasks.append(new_task(line, number, self._next_id))
-                self._next_id += 1
+                tasks.append(new_task(line, number, self._next_id()))
         return tasks
 
     def _store_bundles(self, bundles: list[list[Task]]) -> None:

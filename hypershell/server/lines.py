@@ -74,6 +74,10 @@ class LineReader:
             return []
         return self._split(chunk)
 
+    def is_ready(self) -> bool:
+        """Whether a read would return at once."""
+        return bool(self._poller.poll(0))
+
     def wake(self) -> None:
         """End the wait of a read that is under way."""
         try:

@@ -25,6 +25,10 @@ class Client:
     want: int = 0
     told: Phase = Phase.RUNNING
     claims: dict[int, int] = field(default_factory=dict)
+    done: int = 0
+    failed: int = 0
+    load: float | None = None
+    memory_percent: float | None = None
 
     @property
     def room(self) -> int:
@@ -96,6 +100,9 @@ class Roster:
             for outcome in outcomes:
                 if client.claims.get(outcome.task_id) == outcome.lease:
                     del client.claims[outcome.task_id]
+                    if outcome.ending < Ending.INTERRUPTED:
+                        client.done += 1
+                        client.failed += not outcome.ok
 
     def leave(self, client_id: str) -> Client | None:
         """Take a client out and return it, with what it held; None if it is not here.

@@ -1,6 +1,7 @@
 """One run of a server, from the opened input to the exit status."""
 
 import contextlib
+import itertools
 import logging
 import queue
 import resource
@@ -10,12 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from socket import socket
+from typing import Any
 
-from hypershell.access.keys import WORKER
+from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.loop import Loop
 from hypershell.core.task import Policy, Task
+from hypershell.server.control import Control
 from hypershell.server.failures import Failures, LineSink
 from hypershell.server.farm import Farm
 from hypershell.server.finished import FinishedQueue
@@ -26,9 +29,12 @@ from hypershell.server.roster import Client, Roster, lost
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
 from hypershell.store.memory import Counts, MemoryStore
+from hypershell.wire.control import CONTROL
+from hypershell.wire.control import VERBS as CONTROL_VERBS
 from hypershell.wire.manager import Plane
 from hypershell.wire.messages import Phase
-from hypershell.wire.worker import FARM, VERBS
+from hypershell.wire.worker import FARM
+from hypershell.wire.worker import VERBS as FARM_VERBS
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +60,7 @@ class Ended:
     counts: Counts
     seconds: float
     signal: int = 0
+    stopped: bool = False
     error: StartError | None = None
     failure: Exception | None = None
     unfinished_numbers: tuple[int, ...] = ()
@@ -63,23 +70,29 @@ class Ended:
 class Server:
     """Schedules the tasks of one input and collects their outcomes.
 
-    `run` returns when all of them are final, or when it was told to stop by `interrupt`.
+    `run` returns when all of them are final, or when it was told to stop: by `interrupt`, or by
+    a peer on the client plane. Without a `reader` it runs what is submitted until it is told to
+    stop. `planes` are sockets that listen, and the secret of each plane; `facts` is what `info`
+    tells of the server itself.
     """
 
     def __init__(
         self,
         options: ServerOptions,
-        reader: LineReader,
+        reader: LineReader | None,
         sink: LineSink,
-        sock: socket,
-        secret: bytes,
+        planes: dict[str, tuple[socket, bytes]],
+        facts: dict[str, Any] | None = None,
     ) -> None:
         self._options = options
+        self._ids = itertools.count(1)
         self._reader = reader
         self._inbox: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
         self._input_ended = threading.Event()
         self._input_error: StartError | None = None
         self._room = threading.Condition()
+        self._stopped = False
+        self._signal = 0
         lock = threading.RLock()
         self._store = MemoryStore(options.policy)
         self._finished = FinishedQueue()
@@ -87,25 +100,46 @@ class Server:
         self._roster = Roster(lock, options.lease, options.grace)
         self._scheduled = ScheduledQueue(lock, options.bundlesize, self._ran_low)
         self._scheduler = Scheduler(self._store, self._scheduled, options.bundlesize)
-        farm = Farm(self._roster, self._scheduled, self._finished)
-        self._door = Plane(sock, WORKER, secret, {FARM: (farm, VERBS)}).get_server()
+        self._objects: dict[str, dict[str, tuple[object, frozenset[str]]]] = {
+            WORKER: {FARM: (Farm(self._roster, self._scheduled, self._finished), FARM_VERBS)},
+            CLIENT: {CONTROL: (self._make_control(facts or {}), CONTROL_VERBS)},
+        }
+        self._doors = {
+            plane: Plane(sock, plane, secret, self._objects[plane]).get_server()
+            for plane, (sock, secret) in planes.items()
+        }
         self._loops = self._make_loops()
 
-    def run(self, started: Callable[[], None] = lambda: None) -> Ended:
-        """Serve until all is done; `started` is called once clients can join."""
+    def run(
+        self,
+        started: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
+    ) -> Ended:
+        """Serve until all is done.
+
+        `started` is called once clients can join; `ended` when all is over but those who wait for
+        the end have not been told.
+        """
         begin = time.monotonic()
         allow_many_connections()
         for loop in self._loops.values():
             loop.start()
-        self._door.start()
-        started()
-        number, failure = self._wait_for_end()
-        self._close()
+        for door in self._doors.values():
+            door.start()
+        try:
+            started()
+            number, failure = self._wait_for_end()
+            self._close()
+        finally:
+            ended()
+            for door in self._doors.values():
+                door.stop(patience_seconds=_TELL_SECONDS)
         counts = self._store.counts()
         return Ended(
             counts=counts,
             seconds=time.monotonic() - begin,
             signal=number,
+            stopped=self._stopped,
             error=self._input_error,
             failure=failure,
             unfinished_numbers=tuple(self._store.unfinished_numbers()),
@@ -119,20 +153,38 @@ class Server:
         """
         self._inbox.put(("signal", number))
 
+    def told_to_end(self) -> bool:
+        """Whether a signal or a peer ended the run."""
+        return self._stopped or self._signal != 0
+
     def give_up(self, error: Exception) -> None:
         """The run cannot go on; stop what runs and end."""
         self._inbox.put(("failure", error))
 
-    def _make_loops(self) -> dict[str, Loop]:
+    def _make_control(self, facts: dict[str, Any]) -> Control:
+        return Control(
+            self._store,
+            self._roster,
+            facts,
+            self._ids.__next__,
+            self._wait_for_room,
+            self._scheduler.poke,
+            lambda drain: self._inbox.put(("stop", drain)),
+        )
+
+    def _make_intake(self, reader: LineReader) -> Intake:
         options = self._options
-        intake = Intake(
-            self._reader,
+        return Intake(
+            reader,
             Bundler[Task](options.bundlesize, options.bundlewait),
             self._store,
+            self._ids.__next__,
             self._wait_for_room,
             self._scheduler.poke,
             self._input_is_over,
         )
+
+    def _make_loops(self) -> dict[str, Loop]:
         receiver = Receiver(
             self._finished,
             self._store,
@@ -143,12 +195,14 @@ class Server:
             self._settled,
         )
         passes: dict[str, tuple[Callable[[], bool], Callable[[], None]]] = {
-            "intake": (intake.one_pass, self._wake_intake),
             "scheduler": (self._scheduler.one_pass, self._scheduler.poke),
             "receiver": (receiver.one_pass, self._finished.close),
             "roster": (self._watch_clients, self._roster.wake),
             "failures": (self._failures.one_pass, lambda: None),
         }
+        if self._reader is not None:
+            intake = self._make_intake(self._reader)
+            passes["intake"] = (intake.one_pass, self._wake_intake)
         return {
             name: Loop(name, one_pass, self._loop_failed, wake)
             for name, (one_pass, wake) in passes.items()
@@ -194,7 +248,8 @@ class Server:
             return self._room.wait_for(there_is_room, timeout)
 
     def _wake_intake(self) -> None:
-        self._reader.wake()
+        if self._reader is not None:
+            self._reader.wake()
         with self._room:
             self._room.notify()
 
@@ -232,25 +287,27 @@ class Server:
                 log.warning("%d tasks did not end in time", self._roster.claimed())
                 return number, failure
             if what == "done":
+                if self._scheduled.phase is Phase.RUNNING and not self._store.close_if_finished():
+                    continue  # something was submitted at the last moment
                 return number, failure
-            again = number != 0
+            again = number != 0 or self._stopped
+            self._stopped = self._stopped or what == "stop"
             if isinstance(value, Exception):
                 failure = value
-            elif isinstance(value, int):
-                number = value
-            if what == "signal" and number == signal.SIGINT and not again:
-                self._drain()
+            elif what == "signal" and isinstance(value, int):
+                self._signal = number = value
+            gently = value == signal.SIGINT if what == "signal" else value is True
+            if gently and not again:
+                self._drain(what)
             elif isinstance(failure, ClientsEnded):
                 return number, failure  # there is nobody to wait for
             elif deadline is None:
                 self._stop()
                 deadline = time.monotonic() + self._options.grace + 2.0
 
-    def _drain(self) -> None:
-        running = self._roster.claimed()
-        log.warning(
-            "interrupted: waiting for %d tasks on clients; press Ctrl-C again to stop them", running
-        )
+    def _drain(self, what: str) -> None:
+        how = "press Ctrl-C again to stop them" if what == "signal" else "nothing new is started"
+        log.warning("waiting for %d tasks on clients; %s", self._roster.claimed(), how)
         self._go_to(Phase.DRAINING)
 
     def _stop(self) -> None:
@@ -258,7 +315,8 @@ class Server:
         self._go_to(Phase.STOPPING)
 
     def _go_to(self, phase: Phase) -> None:
-        self._loops["intake"].stop()
+        if "intake" in self._loops:
+            self._loops["intake"].stop()
         self._scheduled.tell(phase)
         self._settled()
 
@@ -267,10 +325,11 @@ class Server:
         # Clients learn that all is done, and so leave with 0, before the door closes.
         self._scheduled.tell(Phase.OVER)
         self._scheduled.wait_until_told(self._roster.clients(), _TELL_SECONDS)
-        self._door.stop(patience_seconds=_TELL_SECONDS)
+        self._doors[WORKER].stop(patience_seconds=_TELL_SECONDS)
         self._store.take_back(self._scheduled.drain())
-        for name in ("intake", "scheduler", "roster", "receiver"):
-            self._loops[name].stop()
+        for name, loop in self._loops.items():
+            if name != "failures":
+                loop.stop()
         self._loops["receiver"].join()  # it has put the last failed lines
         self._failures.close(patient=True)
         self._wait_for_failures()

@@ -10,6 +10,10 @@ from hypershell.core.state import FINAL, TaskState, may_move
 from hypershell.core.task import Ending, Outcome, Policy, Task, leased, settle
 
 
+class StoreClosed(ValueError):
+    """The run is over: it takes no more tasks."""
+
+
 class Recorded(NamedTuple):
     """An outcome that was new, the task it belongs to, and the state the task is in now."""
 
@@ -60,12 +64,15 @@ class MemoryStore:
         self._interrupted: list[Task] = []
         self._in_state = dict.fromkeys(TaskState, 0)
         self._retried = 0
+        self._closed = False
         self._waiting_bytes = 0
 
     def add(self, tasks: Iterable[Task]) -> None:
-        """Take new tasks in, in order; each is WAITING."""
+        """Take new tasks in, in order; each is WAITING. StoreClosed after the end of the run."""
         added = list(tasks)
         with self._lock:
+            if self._closed:
+                raise StoreClosed("the run is over")
             self._waiting.extend(added)
             self._waiting_bytes += sum(len(task.line) for task in added)
             self._in_state[TaskState.WAITING] += len(added)
@@ -127,15 +134,22 @@ class MemoryStore:
         with self._lock:
             return sum(n for state, n in self._in_state.items() if state not in FINAL)
 
+    def close_if_finished(self) -> bool:
+        """End the run if all tasks are final: nothing can be added then. Whether it is ended."""
+        with self._lock:
+            unfinished = sum(n for state, n in self._in_state.items() if state not in FINAL)
+            self._closed = not unfinished
+            return self._closed
+
     def backlog(self) -> tuple[int, int]:
         """How many tasks wait, and the bytes of their lines."""
         return len(self._waiting) + len(self._urgent), self._waiting_bytes
 
     def unfinished_numbers(self) -> list[int]:
-        """The line numbers of all tasks that are not final, in order."""
+        """The line numbers of all tasks from the input that are not final, in order."""
         with self._lock:
             tasks = [*self._waiting, *self._urgent, *self._sent.values(), *self._interrupted]
-            return sorted(task.number for task in tasks)
+            return sorted(task.number for task in tasks if task.number)
 
     def _put(self, task: Task, state: TaskState, outcome: Outcome) -> None:
         """Where a task goes that was SENT until now; what is final is not kept."""

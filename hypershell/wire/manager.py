@@ -1,6 +1,6 @@
 """The planes as managers: `BaseManager` with our own listener, connection and server.
 
-`open_door` is the server's side; `WorkerProxy` and `dial` are the client's. A serializer name
+`Plane` is the server's side; `dial` is the side of its peers. A serializer name
 stands for a plane, as `multiprocessing.managers.listener_client` foresees.
 """
 
@@ -87,7 +87,25 @@ def dial(address: tuple[str, int], authkey: bytes, plane: str = WORKER) -> Conne
         return connection
     except BaseException as error:
         connection.close()
-        raise _explain(error, where) from error
+        raise _explain(error, where, plane) from error
+
+
+def greets(host: str, port: int, plane: str) -> bool:
+    """Whether a server of ours listens there, as far as can be told without its key."""
+    try:
+        connection = Connection(_connect(host, port))
+    except (ServerUnreachable, HostUnknown):
+        return False
+    try:
+        connection.set_timeout(CONNECT_SECONDS)
+        announce(connection, plane, plane)
+    except (WrongPlane, WrongVersion):
+        return True
+    except (NotOurs, WireError, EOFError, OSError):
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def _connect(host: str, port: int) -> socket.socket:
@@ -111,11 +129,11 @@ def _connect(host: str, port: int) -> socket.socket:
     raise ServerUnreachable(**where, reason=_reason(failure)) from failure
 
 
-def _explain(error: BaseException, where: dict[str, Any]) -> BaseException:
+def _explain(error: BaseException, where: dict[str, Any], plane: str) -> BaseException:
     """The error that a user can act on."""
     match error:
         case WrongPlane():
-            return PlaneRefused(**where, plane=error.args[0], wanted=WORKER)
+            return PlaneRefused(**where, plane=error.args[0], wanted=plane)
         case WrongVersion():
             return VersionMismatch(**where, theirs=error.args[0])
         case NotOurs():

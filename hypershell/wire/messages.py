@@ -80,8 +80,8 @@ def pack_welcome(welcome: Welcome) -> list[Any]:
     return [
         welcome.client_id,
         welcome.session,
-        welcome.lease_seconds,
-        welcome.grace_seconds,
+        float(welcome.lease_seconds),
+        float(welcome.grace_seconds),
         [list(pair) for pair in welcome.drop],
     ]
 
@@ -109,7 +109,7 @@ def unpack_answer(packed: Any) -> Answer:
 
 def unpack_outcome(packed: Any) -> Outcome:
     """Check and return; ValueError. An outcome is sent as the tuple that it is."""
-    if tuple(map(type, packed)) == _OUTCOME:
+    if type(packed) is list and tuple(map(type, packed)) == _OUTCOME:
         ending, reason = packed[2], packed[4]
         if 0 <= ending < len(_ENDINGS) and len(reason) <= 4096:
             packed[2] = _ENDINGS[ending]
@@ -118,7 +118,7 @@ def unpack_outcome(packed: Any) -> Outcome:
 
 
 def _claim(packed: Any) -> Claim:
-    if tuple(map(type, packed)) == _CLAIM:
+    if type(packed) is list and tuple(map(type, packed)) == _CLAIM:
         return Claim(*packed)
     raise ValueError("not a claim")
 

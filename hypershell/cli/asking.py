@@ -1,0 +1,131 @@
+"""`hyper-shell server stop | info | wait | generate-access`."""
+
+import json
+import os
+import select
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypershell.access.doors import generate
+from hypershell.access.errors import AccessFileMissing
+from hypershell.access.file import write_together
+from hypershell.access.holder import this_host
+from hypershell.access.keyring import keyring
+from hypershell.access.keys import CLIENT, WORKER
+from hypershell.cli.options import Parsed
+from hypershell.cli.reach import connect, place_from
+from hypershell.core.errors import NoServer
+from hypershell.wire.codec import WireError
+
+_WAIT_SECONDS = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+
+
+def stop(parsed: Parsed) -> int:
+    """End the server, and return when it is gone."""
+    proxy = connect(place_from(parsed), "hyper-shell server stop")
+    facts = proxy.info()
+    gone = _watch_process(facts)
+    proxy.stop(parsed.flag("--drain"))
+    proxy.wait_until_gone()
+    if gone is not None:
+        select.select([gone], [], [], _WAIT_SECONDS)
+        os.close(gone)
+    return 0
+
+
+def _watch_process(facts: dict[str, Any]) -> int | None:
+    """A descriptor that is readable when the server's process has ended, if it is one of ours."""
+    pid = facts.get("pid")
+    if facts.get("host") != this_host() or not isinstance(pid, int):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def info(parsed: Parsed) -> int:
+    """Show the server, its tasks and its clients."""
+    facts = connect(place_from(parsed), "hyper-shell server info").info()
+    if parsed.flag("--json"):
+        print(json.dumps(facts, indent=2))
+        return 0
+    from tabulate import tabulate
+
+    tasks, clients = facts.pop("tasks"), facts.pop("clients")
+    facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts["started"]))
+    facts["tasks"] = ", ".join(f"{number} {state}" for state, number in tasks.items() if number)
+    facts["tasks"] = facts["tasks"] or "none yet"
+    print(tabulate([(name.replace("_", " "), value) for name, value in facts.items()]))
+    print(f"\n{len(clients)} client{'s' if len(clients) != 1 else ''}")
+    if clients:
+        print(tabulate([_row(client) for client in clients], headers="keys"))
+    return 0
+
+
+def _row(client: dict[str, Any]) -> dict[str, Any]:
+    """One client as a line of the table."""
+    load, memory = client["load"], client["memory_percent"]
+    return {
+        "id": client["id"],
+        "host": client["host"],
+        "slots": client["slots"],
+        "running": client["running"],
+        "done": client["done"],
+        "failed": client["failed"],
+        "last heard": f"{client['last_heard']:.1f} s ago",
+        "load": "-" if load is None else f"{load:.2f}",
+        "memory": "-" if memory is None else f"{memory:.0f} %",
+    }
+
+
+def wait(parsed: Parsed) -> int:
+    """Return as soon as a server answers; NoServer, in the words that fit, if none does."""
+    place = place_from(parsed)
+    deadline = time.monotonic() + parsed.seconds("--timeout", default=_WAIT_SECONDS)
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            connect(place, "hyper-shell server wait").info()
+            return 0
+        except (NoServer, AccessFileMissing, EOFError, OSError, WireError):
+            if time.monotonic() + pause > deadline:
+                raise
+        time.sleep(pause)  # nothing tells when a file appears on another machine's disk
+        pause = min(1.5 * pause, _LONGEST_PAUSE)
+
+
+def generate_access(parsed: Parsed) -> int:
+    """Make an access file, and its parts, for a server that is to come."""
+    ports = {
+        WORKER: parsed.whole("--port", "--worker-port", default=0, lowest=1, highest=65535),
+        CLIENT: parsed.whole("--client-port", default=0, lowest=1, highest=65535),
+    }
+    if not all(ports.values()):
+        raise parsed.error("generate-access needs both --worker-port and --client-port")
+    if ports[WORKER] == ports[CLIENT]:
+        raise parsed.error(f"both ports are {ports[WORKER]}")
+    host = parsed.text("--host") or "localhost"
+    access = generate(
+        (parsed.text("--worker-host") or host, ports[WORKER]),
+        (parsed.text("--client-host") or host, ports[CLIENT]),
+    )
+    seal = keyring(parsed.text("--passphrase-file"), os.environ).new_seal()
+    files = [(Path(parsed.text("FILE") or ""), access)]
+    for plane in (CLIENT, WORKER):
+        if (part := parsed.text(f"--{plane}-file")) is not None:
+            files.append((Path(part), access.only(plane)))
+    write_together(files, seal)
+    return 0
+
+
+ASK: dict[str, Callable[[Parsed], int]] = {
+    "stop": stop,
+    "info": info,
+    "wait": wait,
+    "generate-access": generate_access,
+}
+"""What each word after `server` does, but for `start`."""
