@@ -266,6 +266,7 @@ class Client:
         welcome = self._welcome
         self._stop_all()
         lease = f"{welcome.lease_seconds:g} s"
+        self._tidings.left()  # nobody hears our leave, and our tasks are gone
         raise ConnectionLost(
             host=self._link.host,
             port=self._link.port,

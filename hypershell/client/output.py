@@ -17,6 +17,7 @@ LONGEST_IN_MEMORY = 1024 * 1024
 """Bytes of an unfinished line that are held in memory."""
 
 _CHUNK = 64 * 1024
+_MOST_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
 _PIPE_BYTES = 4096  # what a pipe or terminal that polls as writable takes without blocking
 
 
@@ -43,13 +44,18 @@ class Target:
                     return
                 continue
             try:
-                end = len(data) if self._regular else written + _PIPE_BYTES
+                end = len(data) if self._regular else self._end_of_piece(data, written)
                 with memoryview(data) as view:
                     written += os.write(self.descriptor, view[written:end])
             except BlockingIOError:
                 continue
             except OSError as error:
                 self.broken = error.errno or errno.EIO
+
+    @staticmethod
+    def _end_of_piece(data: bytes | bytearray, start: int) -> int:
+        """Where a piece that goes in one write ends: after a line, so that no other can tear it."""
+        return data.rfind(b"\n", start, start + _PIPE_BYTES) + 1 or start + _PIPE_BYTES
 
 
 class Stream:
@@ -62,26 +68,25 @@ class Stream:
         self._held = bytearray()
         self._spilled: IO[bytes] | None = None
 
-    def forward(self) -> None:
-        """Pass on what was printed so far, but for a line that is not finished."""
+    def forward(self) -> bool:
+        """Pass on what was printed so far, but for a line that is not finished; False if nothing."""
         try:
             data = os.read(self.read_end, _CHUNK)
         except BlockingIOError:
-            return
+            return False
         end = data.rfind(b"\n") + 1
-        if not end:
-            self._hold(data)
-            return
-        self._release()
-        self._target.write(data[:end])
+        if end:
+            self._release()
+            self._target.write(data[:end])
         self._hold(data[end:])
+        return True
 
     def finish(self) -> None:
         """The task has ended: pass on the rest of what it printed, its last line as a whole one."""
-        poller = select.poll()
-        poller.register(self.read_end, select.POLLIN)
-        while poller.poll(0):
-            self.forward()
+        # What it wrote is here by now; what it left behind may go on writing without end.
+        for _ in range(_MOST_IN_PIPE // _CHUNK):
+            if not self.forward():
+                break
         if self._held or self._spilled:
             self._release()
             self._target.write(b"\n")
@@ -97,13 +102,12 @@ class Stream:
             return
         try:
             if self._spilled is None:
-                self._spilled = tempfile.TemporaryFile()  # noqa: SIM115
-            self._spilled.write(self._held)
-            self._spilled.flush()
+                self._spilled = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            while self._held:
+                del self._held[: self._spilled.write(self._held)]
         except OSError:
             # No room to hold so long a line: better torn than lost.
             self._release()
-        self._held.clear()
 
     def _release(self) -> None:
         """Pass on the beginning of the line that was held."""

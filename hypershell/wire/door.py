@@ -203,7 +203,8 @@ class Door(Server):
                         self._calls -= 1
                         self._quiet.notify_all()
         except (WireError, EOFError, OSError, DeadlinePassed) as error:
-            log.debug("a connection ended: %s", error)
+            if not self.stop_event.is_set():
+                log.debug("a connection ended: %s", error)
 
     def _answer(self, request: Any) -> tuple[str, Any]:
         match request:
