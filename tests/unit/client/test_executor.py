@@ -1,0 +1,302 @@
+"""The executor: it fills the slots, reaps what ends, and stops what must be stopped."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from hypershell.client.process import Child
+from hypershell.client.watch import PidfdWatch, SignalWatch, best_watch
+from hypershell.core.task import Claim, Ending
+from tests.helpers.waiting import until
+from tests.unit.client.conftest import PROMPT, state_of
+
+
+def codes(outcomes):
+    """How tasks ended, in short."""
+    return [(o.ending, o.code) for o in outcomes]
+
+
+def test_every_end_is_told_alike_on_either_watch(make_bench, watch):
+    """A status, a signal, a command that is not there, one that cannot be executed."""
+    bench = make_bench(watch)
+
+    outcomes = bench.run(b"true", b"exit 3", b"kill -9 $$", b"no-such-command", b"/etc/passwd")
+
+    assert [
+        (Ending.EXITED, 0),
+        (Ending.EXITED, 3),
+        (Ending.SIGNALED, 9),
+        (Ending.EXITED, 127),
+        (Ending.EXITED, 126),
+    ] == codes(outcomes)
+
+
+def test_many_short_tasks_all_end_on_either_watch(make_bench, watch):
+    """None is missed, however many end at once."""
+    bench = make_bench(watch, slots=8)
+
+    outcomes = bench.run(*[b"exit %d" % (n % 7) for n in range(200)])
+
+    assert [n % 7 for n in range(200)] == [o.code for o in outcomes]
+
+
+def test_all_that_a_task_printed_is_there_when_it_has_ended(make_bench, watch):
+    """On either watch, to the right one of its two outputs."""
+    bench = make_bench(watch)
+
+    bench.run(*[b"echo out %d; echo err %d >&2" % (n, n) for n in range(50)])
+
+    assert {b"out %d" % n for n in range(50)} == set(bench.out.splitlines())
+    assert {b"err %d" % n for n in range(50)} == set(bench.err.splitlines())
+
+
+def test_no_more_tasks_run_than_there_are_slots(bench):
+    """The others wait on the desk."""
+    bench.claim(*[b"sleep 60"] * 5)
+    bench.executor.wake()
+
+    bench.executor.one_pass()
+
+    assert 2 == len(bench.executor._children)
+    assert 3 == len(bench.desk._ready)
+
+
+def test_each_task_has_a_slot_to_itself(bench):
+    """Numbered from 1, and used again when it is free."""
+    outcomes = bench.run(*[b"echo $TASK_SLOT"] * 6)
+
+    assert {1, 2} >= {o.slot for o in outcomes}
+    assert sorted(bench.out.split()) == sorted(b"%d" % o.slot for o in outcomes)
+
+
+def test_an_executor_with_nothing_to_do_is_silent(bench):
+    """A pass ends because it was woken, and nothing comes of it."""
+    bench.executor.wake()
+
+    assert bench.executor.one_pass()
+    assert bench.desk.held() == ()
+
+
+def test_tasks_are_given_a_moment_to_end_when_they_are_stopped(bench):
+    """TERM to begin with: one that cleans up has done so."""
+    bench.claim(b"trap 'echo bye; exit 0' TERM; echo here; while :; do sleep 0.01; done")
+    bench.passes_until(lambda: b"here" in bench.out)
+
+    bench.executor.stop_tasks()
+    outcome = bench.passes_until_ended(1)[0]
+
+    assert b"here\nbye\n" == bench.out
+    assert Ending.INTERRUPTED is outcome.ending
+
+
+def test_a_task_that_does_not_heed_term_is_killed_after_the_grace(make_bench, watch):
+    """With all of its group, on either watch."""
+    bench = make_bench(watch, grace=0.2)
+    bench.claim(b"trap '' TERM; echo here; while :; do sleep 60; done")
+    bench.passes_until(lambda: b"here" in bench.out)
+    begin = time.monotonic()
+
+    bench.executor.stop_tasks()
+    outcome = bench.passes_until_ended(1)[0]
+
+    assert Ending.INTERRUPTED is outcome.ending
+    assert time.monotonic() - begin >= 0.2
+
+
+def test_the_children_of_a_task_end_with_it(bench):
+    """Also those that it left in the background and that outlive their parent."""
+    bench.claim(b"sleep 60 & echo $!; wait")
+    bench.passes_until(lambda: b"\n" in bench.out)
+    child = int(bench.out)
+
+    bench.executor.stop_tasks()
+    bench.passes_until_ended(1)
+
+    until(lambda: state_of(child) in ("", "Z"), PROMPT, "the child has ended")
+
+
+def test_a_leader_is_not_reaped_while_its_group_lives(make_bench):
+    """Its number is what the group is killed by: one that ignores TERM meets KILL."""
+    bench = make_bench(best_watch(), grace=0.3)
+    bench.claim(b"(trap '' TERM; echo here; while :; do sleep 60; done) & echo $!; wait")
+    bench.passes_until(lambda: bench.out.count(b"\n") == 2)
+    leader = next(iter(bench.executor._children)).pid
+    stubborn = next(int(word) for word in bench.out.split() if word.isdigit())
+
+    bench.executor.stop_tasks()
+    bench.passes_until(lambda: bench.executor._dying)
+
+    assert "Z" == state_of(leader)
+    assert state_of(stubborn) not in ("", "Z")
+    bench.passes_until_ended(1)
+    until(lambda: state_of(stubborn) in ("", "Z"), PROMPT, "the stubborn one has ended")
+
+
+def test_a_task_that_is_stopped_by_a_signal_can_still_be_ended(bench):
+    """It is woken to see that it is to end."""
+    bench.claim(b"echo here; kill -STOP $$; sleep 60")
+    bench.passes_until(lambda: b"here" in bench.out)
+    leader = next(iter(bench.executor._children)).pid
+    until(lambda: state_of(leader) == "T", PROMPT, "the task is stopped")
+    begin = time.monotonic()
+
+    bench.executor.stop_tasks()
+    bench.passes_until_ended(1)
+
+    assert time.monotonic() - begin < 4.0
+
+
+def test_what_ended_by_itself_before_the_stop_is_no_victim_of_it(bench):
+    """Its outcome is its own."""
+    bench.claim(b"sleep 0.05; exit 3")
+    bench.executor.wake()
+    bench.executor.one_pass()
+    child = next(iter(bench.executor._children))
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    bench.executor.stop_tasks()
+    outcomes = bench.passes_until_ended(1)
+
+    assert [(Ending.EXITED, 3)] == codes(outcomes)
+
+
+def test_nothing_is_started_after_a_stop(bench):
+    """What comes to the desk stays there."""
+    bench.executor.stop_tasks()
+    bench.claim(b"echo never")
+
+    bench.executor.one_pass()
+
+    assert not bench.executor._children
+    assert b"" == bench.out
+
+
+def test_a_task_that_cannot_be_started_is_an_outcome(bench, monkeypatch):
+    """With the reason; its slot is free again, and the next one runs."""
+    real = bench.executor._spawner.spawn
+
+    def spawn(claim, *rest: object):
+        if claim.task_id == 1:
+            raise PermissionError(1, "Operation not permitted")
+        return real(claim, *rest)
+
+    monkeypatch.setattr(bench.executor._spawner, "spawn", spawn)
+
+    outcomes = bench.run(b"never", b"true", b"true")
+
+    assert [Ending.UNSTARTABLE, Ending.EXITED, Ending.EXITED] == [o.ending for o in outcomes]
+    assert "operation not permitted" == outcomes[0].reason
+
+
+def test_a_machine_that_is_short_of_processes_is_waited_for(bench, monkeypatch):
+    """The task is started when there is room again, and no failure of it is told."""
+    real = bench.executor._spawner.spawn
+    refusals = [BlockingIOError(11, "Resource temporarily unavailable")] * 3
+
+    def spawn(*arguments: object):
+        if refusals:
+            raise refusals.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(bench.executor._spawner, "spawn", spawn)
+
+    outcomes = bench.run(b"true", b"exit 2")
+
+    assert [0, 2] == [o.code for o in outcomes]
+    assert not refusals
+
+
+def test_a_child_that_cannot_be_watched_does_not_run(bench, monkeypatch):
+    """Without a pidfd nobody would see it end: it is killed, and tried again."""
+    real = bench.watch.add
+    refused = []
+
+    def add(child):
+        if not refused:
+            refused.append(child)
+            raise OSError(24, "Too many open files")
+        real(child)
+
+    monkeypatch.setattr(bench.watch, "add", add)
+
+    outcomes = bench.run(b"sleep 0.05")
+
+    assert [0] == [o.code for o in outcomes]
+    assert "" == state_of(refused[0].pid)
+
+
+def test_output_that_cannot_be_written_stops_no_task(bench, caplog):
+    """It is said once; what was to be printed is lost."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, bench._ends[0])
+    os.close(full)
+
+    outcomes = bench.run(b"echo lost", b"echo lost too", b"echo >&2 kept")
+
+    assert [0, 0, 0] == [o.code for o in outcomes]
+    assert b"kept\n" == bench.err
+    assert 1 == caplog.text.count("no space left on device")
+
+
+@pytest.mark.parametrize("kind", [PidfdWatch, SignalWatch])
+def test_a_wake_from_anywhere_ends_a_wait(kind):
+    """Once; the next wait is a new one."""
+    watch = kind()
+    watch.wake()
+
+    assert ([], []) == watch.wait(PROMPT)
+    begin = time.monotonic()
+    assert ([], []) == watch.wait(0.05)
+    assert time.monotonic() - begin >= 0.04
+    watch.close()
+
+
+def test_an_ended_child_is_told_until_it_is_removed(watch, spawn):
+    """On either watch; it is not reaped by being told."""
+    child = spawn(b"true")
+    watch.add(child)
+
+    ended: list[Child] = []
+    while not ended:
+        ended, _ = watch.wait(PROMPT)
+    again, _ = watch.wait(0)
+    watch.remove(child)
+
+    assert [child] == ended == again
+    assert ([], []) == watch.wait(0)
+    assert "Z" == state_of(child.pid)
+    watch.close()
+
+
+def test_a_child_that_ended_before_it_was_watched_is_told(watch, spawn):
+    """No signal comes for it any more."""
+    child = spawn(b"true")
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    watch.add(child)
+
+    assert [child] == watch.wait(PROMPT)[0]
+    watch.remove(child)
+    watch.close()
+
+
+def test_children_of_others_are_left_to_them(make_bench, signal_watch):
+    """SIGCHLD is for all children of the process: only tasks are reaped."""
+    bench = make_bench(signal_watch)
+    stranger = os.posix_spawn("/bin/true", ["true"], {})
+
+    bench.run(b"sleep 0.01")
+
+    assert stranger == os.waitpid(stranger, 0)[0]
+    assert signal.getsignal(signal.SIGCHLD) is not signal.SIG_DFL
+
+
+def test_a_stale_claim_keeps_its_own_lease(bench):
+    """An outcome answers to the lease under which its task was started."""
+    bench.desk.put_claims([Claim(9, 4, 2, b"true")])
+
+    outcome = bench.passes_until_ended(1)[0]
+
+    assert (9, 4) == (outcome.task_id, outcome.lease)

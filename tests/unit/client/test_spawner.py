@@ -1,0 +1,343 @@
+"""What a task is given, and what its end is taken for."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hypershell.client.process import (
+    DEFAULT_SHELL,
+    LONGEST_ARGUMENT,
+    Spawner,
+    check_shell,
+    live_groups,
+    reap,
+)
+from hypershell.core.errors import ShellUnusable
+from hypershell.core.task import Claim, Ending
+
+
+@pytest.fixture
+def run(spawn, tmp_path):
+    """Run a command to its end: its outcome and what it printed."""
+
+    def start(command):
+        outcome = reap(spawn(command))
+        return outcome, (tmp_path / "out").read_bytes()
+
+    return start
+
+
+def by_the_shell(command: bytes) -> tuple[int, bytes]:
+    """What the shell itself makes of a command."""
+    done = subprocess.run(
+        ["sh", "-c", "--", command],
+        executable=DEFAULT_SHELL,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"true",
+        b"exit 3",
+        b"/bin/true",
+        b"/bin/false",
+        b"no-such-command",
+        b"/no/such/command",
+        b"/etc/passwd",
+        b"/etc",
+        b"/etc/passwd/x",
+        b"'",
+        b"kill -9 $$; :",
+        b"sh -c 'kill -9 $$'; exit $?",
+        b"echo a 'b c' | cat",
+        b"-x",
+        b"+x",
+        b"  /bin/echo   a  b ",
+        b"echo '\xff\xfe' $#",
+        b"VAR=1 env | grep ^VAR=",
+    ],
+)
+def test_a_task_ends_and_prints_as_the_shell_has_it(run, command):
+    """Also where it is started without one: 126, 127, messages and all."""
+    status, printed = by_the_shell(command)
+
+    outcome, output = run(command)
+
+    assert status == (-outcome.code if outcome.ending is Ending.SIGNALED else outcome.code)
+    assert printed == output
+
+
+def test_a_signal_is_kept_apart_from_a_status(run):
+    """9 by a signal is not 9 by exit."""
+    by_signal, _ = run(b"kill -9 $$")
+    by_exit, _ = run(b"exit 9")
+
+    assert (Ending.SIGNALED, 9) == (by_signal.ending, by_signal.code)
+    assert (Ending.EXITED, 9) == (by_exit.ending, by_exit.code)
+
+
+def test_an_executable_that_is_a_script_without_a_first_line_is_run(run, tmp_path):
+    """As the shell runs it."""
+    script = tmp_path / "script"
+    script.write_bytes(b"echo from a script\nexit 4\n")
+    script.chmod(0o755)
+
+    outcome, output = run(os.fsencode(script))
+
+    assert (4, b"from a script\n") == (outcome.code, output)
+
+
+@pytest.mark.parametrize("size", [LONGEST_ARGUMENT, LONGEST_ARGUMENT + 1, 1_000_000])
+def test_a_long_line_is_run_to_its_last_byte(run, size):
+    """Beyond what one argument can hold as well."""
+    filler = size - len("x=''; echo ${#x}")
+    command = b"x='" + b"y" * filler + b"'; echo ${#x}"
+
+    outcome, output = run(command)
+
+    assert size == len(command)
+    assert (0, b"%d\n" % filler) == (outcome.code, output)
+
+
+def test_a_long_line_that_needs_no_shell_is_run(run):
+    """Its words are short, all of it is not."""
+    outcome, output = run(b"/bin/echo" + b" word" * 100_000)
+
+    assert 0 == outcome.code
+    assert b"word " * 99_999 + b"word\n" == output
+
+
+def test_a_long_line_has_all_descriptors_to_itself(run):
+    """What it is read from is closed before it runs."""
+    _, output = run(b": " + b"x" * LONGEST_ARGUMENT + b"\nls /proc/$$/fd")
+
+    assert b"3" not in output.split()
+
+
+@pytest.mark.xfail(strict=True, raises=OSError, reason="E2BIG is not handed to the shell")
+def test_a_word_that_is_too_long_fails_as_the_shell_has_it(run):
+    """In a plain command as well: 126, and the shell's message."""
+    outcome, output = run(b"/bin/echo " + b"y" * 200_000)
+
+    assert 126 == outcome.code
+    assert b"rgument list too long" in output
+
+
+def test_a_task_knows_what_it_is(run):
+    """Its id, attempt, slot and line, and who runs it."""
+    _, output = run(b"env | grep ^TASK_ | sort")
+
+    assert [
+        b"TASK_ARGS=env | grep ^TASK_ | sort",
+        b"TASK_ATTEMPT=2",
+        b"TASK_CLIENT_HOST=node1",
+        b"TASK_CLIENT_ID=c1",
+        b"TASK_ID=7",
+        b"TASK_SLOT=3",
+    ] == output.splitlines()
+
+
+def test_the_keys_of_the_farm_are_not_for_tasks(monkeypatch, tmp_path):
+    """And all else that the client was given is."""
+    monkeypatch.setenv("HYPERSHELL_AUTH", "secret")
+    monkeypatch.setenv("OTHER", "value")
+    path = tmp_path / "out"
+
+    with path.open("wb") as out:
+        spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+        reap(spawner.spawn(Claim(1, 1, 1, b"env"), 1, out.fileno(), out.fileno()))
+
+    assert b"secret" not in path.read_bytes()
+    assert b"OTHER=value\n" in path.read_bytes()
+
+
+def test_a_variable_of_no_encoding_reaches_the_task(monkeypatch, tmp_path):
+    """An environment is bytes."""
+    monkeypatch.setitem(os.environb, b"ODD", b"\xff\xfe")
+    path = tmp_path / "out"
+
+    with path.open("wb") as out:
+        spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+        reap(spawner.spawn(Claim(1, 1, 1, b"/usr/bin/env"), 1, out.fileno(), out.fileno()))
+
+    assert b"ODD=\xff\xfe\n" in path.read_bytes()
+
+
+def test_a_function_in_the_environment_makes_the_shell_decide(monkeypatch, tmp_path):
+    """bash as /bin/sh would run it instead of a program of that name."""
+    monkeypatch.setenv("BASH_FUNC_ls%%", "() { echo mine; }")
+
+    spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+
+    assert not spawner._direct
+
+
+def test_standard_input_is_empty(run):
+    """A task does not eat the list of tasks, nor wait for a terminal."""
+    _, output = run(b"cat; readlink /proc/self/fd/0")
+
+    assert b"/dev/null\n" == output
+
+
+@pytest.mark.parametrize("command", [b"/bin/cat /proc/self/status", b"cat /proc/self/status; :"])
+def test_no_signal_is_ignored_or_blocked_by_our_doing(run, command):
+    """Python ignores SIGPIPE and SIGXFSZ, and a client SIGTTOU: tasks do not inherit it."""
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        _, output = run(command)
+    finally:
+        signal.signal(signal.SIGTTOU, before)
+
+    fields = dict(line.split(b":\t", 1) for line in output.splitlines() if b":\t" in line)
+    ours = signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU
+    assert 0 == int(fields[b"SigBlk"], 16)
+    assert not [number for number in ours if int(fields[b"SigIgn"], 16) >> (number - 1) & 1]
+
+
+def test_a_signal_that_the_client_was_told_to_ignore_stays_ignored(run):
+    """So that `nohup` holds for all that is below it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        outcome, output = run(b"kill -HUP $$; echo alive")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert (0, b"alive\n") == (outcome.code, output)
+
+
+def test_a_task_is_a_process_group_of_its_own(spawn, tmp_path):
+    """All of it can be signaled, and nothing else is."""
+    child = spawn(b"ps -o pgid= -p $$; :")
+
+    reap(child)
+
+    assert child.pid == int((tmp_path / "out").read_bytes())
+
+
+def is_inheritable(descriptor: int) -> bool:
+    """Whether this process was given a descriptor to hand on to all that it starts."""
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:
+        return False
+
+
+def test_a_task_inherits_no_other_descriptor(run):
+    """Not the sockets, nor the pipes of other tasks."""
+    handed_on = {fd for fd in map(int, os.listdir("/proc/self/fd")) if is_inheritable(fd)}
+
+    _, output = run(b"/bin/ls /proc/self/fd")
+
+    assert {0, 1, 2, 3} | handed_on == set(map(int, output.split()))  # ls reads through 3
+
+
+def test_an_outcome_says_how_long_and_how_much(run):
+    """Wall time and processor time, each its own."""
+    outcome, _ = run(b"i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")
+
+    assert 0 < outcome.user_seconds <= outcome.seconds * 1.5
+    assert outcome.started_at > 1e9
+
+
+def test_a_peak_below_that_of_the_client_is_not_told(run):
+    """It would be the client's own size, which a child begins with."""
+    outcome, _ = run(b"true")
+
+    assert 0 == outcome.peak_kib
+
+
+def test_a_large_task_has_its_peak_told(run):
+    """Where it is the task's own."""
+    script = f"{sys.executable} -c \"x = b'x' * 300_000_000\""
+
+    outcome, _ = run(script.encode())
+
+    assert outcome.peak_kib > 290_000
+
+
+def test_a_working_directory_that_has_gone_stops_no_task(monkeypatch, tmp_path, run):
+    """The shell starts there all the same."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    before = os.getcwd()
+    os.chdir(folder)
+    folder.rmdir()
+    try:
+        spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+        child = spawner.spawn(Claim(1, 1, 1, b"true"), 1, 1, 2)
+    finally:
+        os.chdir(before)
+
+    assert reap(child).ok
+
+
+def test_pwd_is_this_directory(monkeypatch, tmp_path):
+    """Whatever the client was told: a shell would have set it."""
+    monkeypatch.setenv("PWD", "/nowhere")
+    path = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+
+    with path.open("wb") as out:
+        spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+        reap(spawner.spawn(Claim(1, 1, 1, b"/usr/bin/env"), 1, out.fileno(), out.fileno()))
+
+    assert f"PWD={tmp_path}\n".encode() in path.read_bytes()
+
+
+def test_another_shell_runs_every_line(tmp_path):
+    """A plain one as well: it is that shell's own affair."""
+    shell = tmp_path / "shell"
+    shell.write_text('#!/bin/sh\necho "shell: $*"\n')
+    shell.chmod(0o755)
+    path = tmp_path / "out"
+
+    with path.open("wb") as out:
+        spawner = Spawner(str(shell), "c1", "node1")
+        reap(spawner.spawn(Claim(1, 1, 1, b"/bin/true x"), 1, out.fileno(), out.fileno()))
+
+    assert b"shell: -c /bin/true x\n" == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("sh", "full path"),
+        ("/no/such/shell", "not there"),
+        ("/etc/passwd", "cannot"),
+        ("/", "cannot"),
+    ],
+)
+def test_a_shell_that_cannot_be_one_is_refused_beforehand(path, reason):
+    """Before any task fails by it."""
+    with pytest.raises(ShellUnusable, match=reason):
+        check_shell(path)
+
+
+def test_a_zombie_is_not_alive(spawn):
+    """A group of which only an unreaped leader is left can be let go."""
+    child = spawn(b"true")
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    groups = live_groups()
+
+    assert child.pid not in groups
+    assert os.getpgid(0) in groups
+
+
+def test_the_processes_of_a_group_are_alive(spawn):
+    """As long as one of them is."""
+    child = spawn(b"sleep 60 & exit 0")
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    assert child.pid in live_groups()
+    assert Path("/proc").is_dir()
