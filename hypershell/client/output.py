@@ -69,7 +69,7 @@ class Stream:
         self._spilled: IO[bytes] | None = None
 
     def forward(self) -> bool:
-        """Pass on what was printed so far, but for a line that is not finished; False if nothing."""
+        """Pass on what was printed so far, but for an unfinished line; False if it was nothing."""
         try:
             data = os.read(self.read_end, _CHUNK)
         except BlockingIOError:
