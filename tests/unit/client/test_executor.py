@@ -300,3 +300,33 @@ def test_a_stale_claim_keeps_its_own_lease(bench):
     outcome = bench.passes_until_ended(1)[0]
 
     assert (9, 4) == (outcome.task_id, outcome.lease)
+
+
+def test_tasks_run_again_after_a_stop_that_is_over(bench):
+    """The client has joined another run."""
+    bench.claim(b"sleep 60")
+    bench.executor.wake()
+    bench.executor.one_pass()
+    bench.executor.stop_tasks()
+    bench.passes_until_ended(1)
+
+    bench.executor.resume()
+
+    assert [(Ending.EXITED, 3)] == codes(bench.run(b"sleep 0.1; exit 3"))
+
+
+@pytest.mark.xfail(strict=True, reason="a pass reads again what has changed meanwhile")
+def test_a_stop_may_be_taken_back_at_any_moment(bench, monkeypatch):
+    """Nothing ran, so whoever asked for it did not have to wait for anything."""
+    real = bench.watch.wait
+
+    def wait(timeout):
+        bench.executor.resume()
+        return real(timeout)
+
+    bench.executor.stop_tasks()
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.watch, "wait", wait)
+        bench.executor.one_pass()
+
+    assert [(Ending.EXITED, 3)] == codes(bench.run(b"sleep 0.1; exit 3"))

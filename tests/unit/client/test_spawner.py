@@ -124,7 +124,6 @@ def test_a_long_line_has_all_descriptors_to_itself(run):
     assert b"3" not in output.split()
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="E2BIG is not handed to the shell")
 def test_a_word_that_is_too_long_fails_as_the_shell_has_it(run):
     """In a plain command as well: 126, and the shell's message."""
     outcome, output = run(b"/bin/echo " + b"y" * 200_000)

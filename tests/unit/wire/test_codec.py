@@ -99,18 +99,3 @@ def test_nested_tags_do_not_end_the_process():
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
 
     assert (0, b"refused\n") == (result.returncode, result.stdout)
-
-
-@pytest.mark.xfail(strict=True, reason="msgpack has a tag of its own for timestamps")
-def test_a_timestamp_is_refused():
-    """It is not in the closed set."""
-    with pytest.raises(WireError):
-        decode(msgpack.packb(msgpack.Timestamp(1)))
-
-
-@pytest.mark.xfail(strict=True, reason="msgpack knows these types by itself")
-@pytest.mark.parametrize("value", [msgpack.Timestamp(1), msgpack.ExtType(5, b"x"), {1: "a"}])
-def test_what_no_receiver_would_take_is_not_sent(value):
-    """The closed set holds either way."""
-    with pytest.raises(WireError):
-        encode(value)
