@@ -1,6 +1,6 @@
 """`python -m hypershell`."""
 
-from hypershell.cli.main import main
+from hypershell.cli.main import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program()

@@ -193,15 +193,15 @@ class Where:
 
 def _supervise(settings: dict[str, Any], where: Where) -> int:
     def be_client(tidings: int) -> int:
-        from hypershell.cli.main import explain
+        from hypershell.cli.main import explain, leave
         from hypershell.client.start import run_client
 
         try:
-            return run_client(settings, where.find, tidings)
+            leave(run_client(settings, where.find, tidings))
         except Exception as error:
             if "--debug" in sys.argv:
                 raise
-            return explain(error)
+            leave(explain(error))
 
     def leave(client_id: str, reason: str) -> None:
         from hypershell.client.start import take_leave

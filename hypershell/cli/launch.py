@@ -14,13 +14,17 @@ from hypershell.client.supervisor import PARENT_VARIABLE
 
 
 class Launcher(Protocol):
-    """Starts clients and ends them."""
+    """Starts the clients of a run and ends them."""
 
-    def start(self, arguments: list[str], key: str, ended: Callable[[int], None]) -> None:
-        """Start the clients with these arguments of `hyper-shell client`; returns at once.
+    def prepare(self, arguments: list[str], key: str) -> None:
+        """What the clients will be given: arguments of `hyper-shell client`, and the key."""
 
-        `ended` is called, from another thread, when the last of them has ended, with the worst of
-        their exit statuses.
+    def start(self) -> None:
+        """Start the clients; returns at once."""
+
+    def watch(self, ended: Callable[[int], None]) -> None:
+        """Have `ended` called, from another thread, when the last client has ended, with the worst
+        of their exit statuses.
         """
 
     def wait(self, seconds: float) -> None:
@@ -33,23 +37,36 @@ class LocalLauncher:
     def __init__(self, number: int, tasks_print_to_stderr: bool) -> None:
         self._number = number
         self._stdout = 2 if tasks_print_to_stderr else None
+        self._command: list[str] = []
+        self._environment: dict[str, str] = {}
         self._clients: list[subprocess.Popen[bytes]] = []
 
-    def start(self, arguments: list[str], key: str, ended: Callable[[int], None]) -> None:
+    def prepare(self, arguments: list[str], key: str) -> None:
         """See Launcher."""
-        command = [*_this_program(), "client", *arguments]
-        environment = os.environ | {"HYPERSHELL_AUTH": key, PARENT_VARIABLE: str(os.getpid())}
+        self._command = [*_this_program(), "client", *arguments]
+        parent = str(os.getpid())
+        self._environment = os.environ | {"HYPERSHELL_AUTH": key, PARENT_VARIABLE: parent}
+
+    def start(self) -> None:
+        """See Launcher."""
         for _ in range(self._number):
             # A session of its own: what a terminal sends reaches it through the server alone.
             client = subprocess.Popen(
-                command,
-                env=environment,
+                self._command,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=self._stdout,
                 start_new_session=True,
             )
             self._clients.append(client)
-        threading.Thread(target=self._watch, args=(ended,), daemon=True, name="launcher").start()
+
+    def watch(self, ended: Callable[[int], None]) -> None:
+        """See Launcher."""
+
+        def wait_for_all() -> None:
+            ended(max(abs(client.wait()) for client in self._clients))
+
+        threading.Thread(target=wait_for_all, daemon=True, name="launcher").start()
 
     def wait(self, seconds: float) -> None:
         """See Launcher."""
@@ -60,9 +77,6 @@ class LocalLauncher:
                 client.terminate()
         for client in self._clients:
             client.wait()
-
-    def _watch(self, ended: Callable[[int], None]) -> None:
-        ended(max(abs(client.wait()) for client in self._clients))
 
 
 def _this_program() -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import NoReturn
 
 from hypershell import __version__
 
@@ -31,6 +32,27 @@ Examples:
 """
 
 
+def program() -> NoReturn:
+    """Run the command line of this process, and end the process."""
+    try:
+        leave(main())
+    except BrokenPipeError:
+        leave(0)  # whoever read our standard output has gone; nothing more can be said to them
+
+
+def leave(status: int) -> NoReturn:
+    """End the process without taking the interpreter apart, which is of use to nobody.
+
+    Threads that still wait for something end with it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # closed, or nobody reads it
+    os._exit(status)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit status."""
     _open_standard_streams()
@@ -54,9 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         status: int = verb.run([word for word in words[1:] if word != "--debug"])
         return status
     except BrokenPipeError:
-        # Whoever read our standard output has gone; nothing more can be said to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        raise
     except KeyboardInterrupt:
         return 130
     except Exception as error:

@@ -147,7 +147,8 @@ class Client:
         delay = self._options.delay_start
         if self._pause(delay if delay >= 0 else random.uniform(0, -delay)):
             return False
-        deadline = time.monotonic() + self._options.wait
+        begin = time.monotonic()
+        deadline = begin + self._options.wait
         pause = 0.02
         said = False
         while True:
@@ -164,7 +165,8 @@ class Client:
                     said = True
             if self._pause(pause):
                 return False
-            pause = min(pause * 1.5, 1.0)
+            # A server that is started at the same moment is there soon, one of tomorrow is not.
+            pause = min(1.0, max(0.02, (time.monotonic() - begin) / 10))
 
     def _pause(self, seconds: float) -> bool:
         """Wait; whether a signal ended it."""

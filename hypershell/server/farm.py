@@ -19,8 +19,8 @@ from hypershell.wire.messages import (
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT = 60.0
-"""Seconds that a call may be parked, whatever it asks for."""
+LONGEST_WAIT = 3600.0
+"""Seconds for which a call may ask to be parked."""
 
 
 class Farm:
@@ -59,7 +59,7 @@ class Farm:
     ) -> list[Any]:
         """Give outcomes, take claims; the outcomes are recorded when this returns."""
         match client_id, session, outcomes, want, wait:
-            case str(), int(), list(), int(), int() | float():
+            case str(), int(), list(), int(), int() | float() if 0 <= wait <= LONGEST_WAIT:
                 pass
             case _:
                 raise ValueError("not an exchange")
@@ -69,7 +69,7 @@ class Farm:
             return pack_answer(Answer(False, self._scheduled.phase, []))
         if (own := self._roster.own(client, given)) and not self._finished.give(client, own):
             raise ValueError("the server is ending")
-        tasks = self._scheduled.take(client, session, want, min(float(wait), LONGEST_WAIT))
+        tasks = self._scheduled.take(client, session, want, float(wait))
         claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line)) for t in tasks]
         return pack_answer(Answer(True, self._scheduled.phase, claims))
 

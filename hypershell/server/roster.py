@@ -72,11 +72,11 @@ class Roster:
         """Outcomes for claims that a client that came back does not hold: they were never begun."""
         with self._lock:
             client = self._clients[hello.client_id]
-            held = dict(hello.held)
+            held = set(hello.held)
             return client, [
                 Outcome(task_id, lease, Ending.GIVEN_BACK)
                 for task_id, lease in client.claims.items()
-                if held.get(task_id) != lease
+                if (task_id, lease) not in held
             ]
 
     def hear(self, client_id: str, session: int) -> Client | None:

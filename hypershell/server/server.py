@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from socket import socket
 from typing import Any
 
@@ -17,7 +17,7 @@ from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.loop import Loop
-from hypershell.core.task import Policy, Task
+from hypershell.core.task import Task
 from hypershell.server.control import Control
 from hypershell.server.failures import Failures, LineSink
 from hypershell.server.farm import Farm
@@ -28,6 +28,7 @@ from hypershell.server.receiver import Receiver
 from hypershell.server.roster import Client, Roster, lost
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
+from hypershell.server.settings import ServerOptions
 from hypershell.store.memory import Counts, MemoryStore
 from hypershell.wire.control import CONTROL
 from hypershell.wire.control import VERBS as CONTROL_VERBS
@@ -40,17 +41,6 @@ log = logging.getLogger(__name__)
 
 _TELL_SECONDS = 1.0
 """How long the end of a run waits for clients that have not heard of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """What a run is to do. Times are in seconds."""
-
-    bundlesize: int = 1
-    bundlewait: float = 5.0
-    policy: Policy = field(default_factory=Policy)
-    lease: float = 30.0
-    grace: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

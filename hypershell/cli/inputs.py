@@ -1,0 +1,81 @@
+"""What `server` and `cluster` are given: their options checked, their files opened."""
+
+import os
+import sys
+
+from hypershell.cli.options import Parsed
+from hypershell.core.errors import FileUnwritable
+from hypershell.core.task import Policy
+from hypershell.server.failures import LineSink, open_sink
+from hypershell.server.lines import LineReader, open_input
+from hypershell.server.settings import ServerOptions
+
+
+def server_options(parsed: Parsed) -> ServerOptions:
+    """The options of a run; UsageError."""
+    if parsed.flag("--print") and parsed.text("--failures") is not None:
+        raise parsed.error("--print and -f exclude each other")
+    lease = parsed.seconds("--lease", default=30, lowest=0.5)
+    grace = parsed.seconds("--grace", default=5)
+    if grace > lease / 2:
+        raise parsed.error(f"--grace {grace:g} is more than half of --lease {lease:g}")
+    return ServerOptions(
+        bundlesize=parsed.whole("--bundlesize", default=1, lowest=1),
+        bundlewait=_bundlewait(parsed),
+        policy=Policy(
+            parsed.whole("--max-retries", default=0, lowest=0),
+            parsed.whole("--max-lost", default=3, lowest=1),
+            parsed.flag("--eager"),
+        ),
+        lease=lease,
+        grace=grace,
+    )
+
+
+def _bundlewait(parsed: Parsed) -> float:
+    # docopt fills in the default of -w, which must not contradict a -t that was given.
+    if parsed.text("-t") is not None and parsed.text("--bundlewait") == "5":
+        return parsed.seconds("-t", default=5)
+    return parsed.seconds("--bundlewait", "-t", default=5)
+
+
+def key_from(parsed: Parsed) -> str | None:
+    """The key that was given, by -k or in the environment."""
+    key = parsed.text("--auth")
+    if key is None:
+        key = os.environ.get("HYPERSHELL_AUTH")
+    if key == "":
+        raise parsed.error("the key is empty", "give -k or HYPERSHELL_AUTH a key, or leave it out")
+    return key
+
+
+def open_streams(parsed: Parsed, path: str) -> tuple[LineReader, LineSink]:
+    """The input and where failed lines go; StartError."""
+    descriptor = open_input(path)
+    failures = parsed.text("--failures")
+    try:
+        if failures is not None and _is_same_file(descriptor, failures):
+            reason = "it is the file that is read"
+            raise FileUnwritable(path=failures, reason=reason, option="-f")
+        return LineReader(descriptor, path), open_sink(failures, parsed.flag("--print"))
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _is_same_file(descriptor: int, path: str) -> bool:
+    try:
+        one, two = os.fstat(descriptor), os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
+
+
+def open_input_and_sink(parsed: Parsed, forever: bool) -> tuple[LineReader | None, LineSink]:
+    """The input, none for a server that runs what is submitted, and where failed lines go."""
+    if forever:
+        return None, open_sink(parsed.text("--failures"), parsed.flag("--print"))
+    path = parsed.text("FILE")
+    if path is None and sys.stdin is not None and sys.stdin.isatty():
+        print("hyper-shell: reading commands from this terminal; end with Ctrl-D", file=sys.stderr)
+    return open_streams(parsed, path or "-")
