@@ -193,13 +193,13 @@ class Where:
 
 def _supervise(settings: dict[str, Any], where: Where) -> int:
     def be_client(tidings: int) -> int:
-        from hypershell.cli.main import explain, leave
+        from hypershell.cli.main import Debugging, explain, leave
         from hypershell.client.start import run_client
 
         try:
             leave(run_client(settings, where.find, tidings))
         except Exception as error:
-            if "--debug" in sys.argv:
+            if Debugging.on:
                 raise
             leave(explain(error))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hypershell.client.supervisor import PARENT_VARIABLE
+from hypershell.core.loop import leave_signals_to_the_main_thread
 
 
 class Launcher(Protocol):
@@ -64,6 +65,7 @@ class LocalLauncher:
         """See Launcher."""
 
         def wait_for_all() -> None:
+            leave_signals_to_the_main_thread()
             ended(max(abs(client.wait()) for client in self._clients))
 
         threading.Thread(target=wait_for_all, daemon=True, name="launcher").start()

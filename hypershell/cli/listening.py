@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import socket
+from typing import Any
 
 from hypershell.core.errors import AddressInUse, AddressUnusable, HostUnknown, KeyTooShort
 
@@ -14,6 +15,8 @@ def bind(host: str, port: int, any_port_will_do: bool) -> socket.socket:
     HostUnknown.
     """
     where = {"host": host, "port": port}
+    if host in ("", "*") and socket.has_dualstack_ipv6():
+        return _bind_to(socket.AF_INET6, ("::", port), where, any_port_will_do)
     try:
         found = socket.getaddrinfo(
             None if host in ("", "*") else host,
@@ -25,10 +28,17 @@ def bind(host: str, port: int, any_port_will_do: bool) -> socket.socket:
         raise HostUnknown(**where) from error
     # IPv4 first: what is called localhost is tried there first by most.
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    family, kind, protocol, _, address = found[0]
-    sock = socket.socket(family, kind, protocol)
+    return _bind_to(found[0][0], found[0][4], where, any_port_will_do)
+
+
+def _bind_to(
+    family: int, address: tuple[Any, ...], where: dict[str, Any], any_port_will_do: bool
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address[0] == "::":  # all addresses, of both kinds
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         try:
             sock.bind(address)
         except OSError as error:

@@ -66,23 +66,36 @@ def main(arguments: list[str] | None = None) -> int:
         print(usage(), end="")
         return 0 if words else 2
     words = _verb_first(words)
-    debug = "--debug" in words
+    words = _take_debug(words)
     try:
         from importlib import import_module
 
         if words[0] not in VERBS:
             raise _unknown_verb(words[0])
         verb = import_module(VERBS[words[0]][0])
-        status: int = verb.run([word for word in words[1:] if word != "--debug"])
+        status: int = verb.run(words[1:])
         return status
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if debug:
+        if Debugging.on:
             raise
         return explain(error)
+
+
+class Debugging:
+    """Whether errors are to show where they come from."""
+
+    on = False
+
+
+def _take_debug(words: list[str]) -> list[str]:
+    """The words without --debug, wherever it stands before `--`: what follows is not ours."""
+    end = words.index("--") if "--" in words else len(words)
+    Debugging.on = "--debug" in words[:end]
+    return [word for word in words[:end] if word != "--debug"] + words[end:]
 
 
 def _verb_first(words: list[str]) -> list[str]:

@@ -150,7 +150,7 @@ def _planned(
     host = parsed.text("--host") or (known.host if known else None)
     bind_host = parsed.text("--bind")
     if bind_host is None:
-        bind_host = "localhost" if host is None or _is_loopback(host) else ALL_ADDRESSES
+        bind_host = "localhost" if host is None else host if _is_loopback(host) else ALL_ADDRESSES
     port = asked_port if asked_port >= 0 else (known.port if known else default_port)
     return PlannedPlane(
         bind_host=bind_host,

@@ -39,8 +39,10 @@ class Executor:
         self._children: dict[Child, None] = {}
         self._dying: dict[Child, None] = {}  # leaders that ended while their group is being stopped
         self._short_since: float | None = None
-        self._stop_asked: float | None = None  # seconds of grace
+        self._orders: deque[float | None] = deque()  # seconds of grace to stop in, None to resume
+        self._stop_asked: float | None = None
         self._kill_at: float | None = None
+        self._resume_asked = False
         self._said_broken = False
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
@@ -55,20 +57,21 @@ class Executor:
 
     def stop_tasks(self, grace_seconds: float | None = None) -> None:
         """Stop all that runs: TERM to each process group, KILL after the grace. Returns at once."""
-        self._stop_asked = self._grace_seconds if grace_seconds is None else grace_seconds
+        self._orders.append(self._grace_seconds if grace_seconds is None else grace_seconds)
         self._watch.wake()
 
     def resume(self) -> None:
-        """Run tasks again, after all of them were stopped."""
-        self._stop_asked = self._kill_at = None
+        """Run tasks again, as soon as all that are being stopped are gone. Returns at once."""
+        self._orders.append(None)
         self._watch.wake()
 
     def stopping(self) -> bool:
-        """Whether tasks are being stopped."""
-        return self._stop_asked is not None
+        """Whether tasks are being stopped, or are to be."""
+        return self._stop_asked is not None or any(o is not None for o in self._orders)
 
     def one_pass(self) -> bool:
         """Start what can be started, wait until something happens, and deal with it."""
+        self._take_orders()
         if self._stop_asked is None:
             self._fill_slots()
         elif self._kill_at is None:
@@ -81,6 +84,19 @@ class Executor:
             self._forward(readable)
             self._end_stopped(ended)
         return True
+
+    def _take_orders(self) -> None:
+        """Orders come from other threads; what they change is changed here alone."""
+        while self._orders:
+            grace_seconds = self._orders.popleft()
+            self._resume_asked = grace_seconds is None
+            if grace_seconds is not None:
+                self._stop_asked = grace_seconds
+                if self._kill_at is not None:
+                    self._kill_at = min(self._kill_at, time.monotonic() + grace_seconds)
+        if self._resume_asked and not self._children:
+            self._resume_asked = False
+            self._stop_asked = self._kill_at = None
 
     def _collect_ended(self, ended: list[Child], readable: list[int]) -> None:
         self._forward(readable)

@@ -16,7 +16,7 @@ from typing import Any
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import ClientsEnded, StartError
-from hypershell.core.loop import Loop
+from hypershell.core.loop import Loop, leave_signals_to_the_main_thread
 from hypershell.core.task import Task
 from hypershell.server.control import Control
 from hypershell.server.failures import Failures, LineSink
@@ -329,6 +329,7 @@ class Server:
         finished = threading.Event()
 
         def watch() -> None:
+            leave_signals_to_the_main_thread()
             self._loops["failures"].join()
             finished.set()
             self._inbox.put(("written", None))

@@ -17,6 +17,7 @@ from multiprocessing.managers import Server
 from typing import Any
 
 from hypershell.core.errors import HyperShellError
+from hypershell.core.loop import leave_signals_to_the_main_thread
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection, DeadlinePassed
 from hypershell.wire.preamble import receive
@@ -113,6 +114,7 @@ class Door(Server):
 
     def accepter(self) -> None:
         """Accept until stopped, whatever happens to one connection."""
+        leave_signals_to_the_main_thread()
         while not self.stop_event.is_set():
             try:
                 connection = self.listener.accept()
