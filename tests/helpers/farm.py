@@ -29,7 +29,7 @@ PROMPT = 15.0
 """Seconds within which what needs no time has happened, on a machine that is busy."""
 
 _MARK = "FARM_UNDER_TEST"
-_LISTENING = r"listening on (\S+) port (\d+)"
+_LISTENING = r"listens on (\S+) port (\d+)"
 
 
 class Process:
@@ -190,6 +190,10 @@ class Farm:
         process.wait(seconds)
         return process
 
+    def elsewhere(self) -> dict[str, str]:
+        """An environment with a server directory of its own, for a second server at a time."""
+        return {"HYPERSHELL_SERVER_DIR": str(self.folder / f"directory-{len(self.processes)}")}
+
     def free_port(self) -> int:
         """A port that is free now, which from now on is the one that clients go to."""
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -241,7 +245,23 @@ class Farm:
             raise AssertionError(f"{error}: {_described(self.alive())}") from None
 
     def close(self) -> None:
-        """End all that runs; AssertionError if a process was left behind, or told a traceback."""
+        """End all that runs; AssertionError if that fails, or if something was left behind."""
+        stubborn = self._stop_what_runs()
+        try:
+            self.wait_until_gone()
+            left = ""
+        except AssertionError:
+            left = _described(self.alive())
+            for orphan in self.alive():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    orphan.kill()
+        assert not stubborn, f"SIGTERM did not end {stubborn[0].command}\n{stubborn[0].err}"
+        assert not left, f"left behind: {left}"
+        for process in self.processes:
+            assert "Traceback" not in process.err, process.err
+
+    def _stop_what_runs(self) -> list[Process]:
+        """End all that was started here; what did not end by SIGTERM."""
         for process in self._still_running():
             process.signal(signal.SIGCONT)
             process.signal(signal.SIGTERM)
@@ -249,19 +269,10 @@ class Farm:
         for process in self._still_running():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.popen.wait(max(0.0, deadline - time.monotonic()))
+        stubborn = list(self._still_running())
+        for process in stubborn:
             process.kill()
-        left = []
-        try:
-            self.wait_until_gone()
-        except AssertionError:
-            left = self.alive()
-        described = _described(left)
-        for orphan in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                orphan.kill()
-        assert not left, f"left behind: {described}"
-        for process in self.processes:
-            assert "Traceback" not in process.err, process.err
+        return stubborn
 
     def _still_running(self) -> Iterator[Process]:
         return filter(lambda process: process.is_running, self.processes)

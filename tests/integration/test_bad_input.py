@@ -88,11 +88,11 @@ def test_a_command_that_cannot_work_is_refused_at_once(farm, tasks, case):
     assert_complaint(process, code, *mentioned)
 
 
-def test_a_key_is_needed_to_join(farm):
-    """A client without any key says how to give one."""
+def test_an_empty_key_is_no_key(farm):
+    """A client says so, and how to give one."""
     client = farm.start("client", env={"HYPERSHELL_AUTH": ""})
 
-    assert_complaint(client, 2, "no key")
+    assert_complaint(client, 2, "key is empty")
 
 
 def test_a_short_key_is_refused_where_others_can_reach_the_server(farm, tasks):
@@ -109,7 +109,7 @@ def test_a_port_in_use_is_named(farm, tasks):
     """The second server on a port ends; the first goes on."""
     first = farm.start_server(["true"])
 
-    second = farm.start("server", tasks, "-p", farm.port)
+    second = farm.start("server", tasks, "-p", farm.port, env=farm.elsewhere())
 
     assert_complaint(second, 3, f"port {farm.port}", "in use")
     assert first.is_running
@@ -174,7 +174,7 @@ def test_a_file_without_tasks_is_a_run_that_succeeds(farm):
     """Empty, or comments only: exit 0 without any client."""
     empty, comments = farm.write_lines([]), farm.write_lines(["# nothing", ""])
 
-    servers = [farm.start("server", path, "-p", 0) for path in (empty, comments)]
+    servers = [farm.run("server", path, "-p", 0) for path in (empty, comments)]
 
     assert [0, 0] == [server.wait() for server in servers]
     assert all("0 tasks" in server.err for server in servers)

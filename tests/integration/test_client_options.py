@@ -21,7 +21,8 @@ def test_no_number_of_slots_means_one_for_each_usable_core(farm, need):
     if usable < 2:
         lacks("a second core")
     one = str(min(os.sched_getaffinity(0)))
-    all_server, one_server = farm.start_server(["true"]), farm.start_server(["true"])
+    all_server = farm.start_server(["true"])
+    one_server = farm.start_server(["true"], env=farm.elsewhere())
 
     farm.start_client("-N", 0, port=all_server.port)
     farm.spawn_shell(

@@ -44,6 +44,7 @@ def test_a_run_in_which_all_succeed_exits_0_and_leaves_an_empty_file(farm):
     assert (farm.folder / "failed").exists()
 
 
+@pytest.mark.xfail(reason="two servers of one user want the same directory")
 def test_failed_lines_stream_from_a_server_into_the_next(farm):
     """`server A --print | server -`: the second runs, while the first runs, what failed there."""
     lines = [
