@@ -21,7 +21,9 @@ DEFAULT_SHELL = "/bin/sh"
 LONGEST_ARGUMENT = 128 * 1024 - 1
 """Bytes in one argument or variable, without its NUL (MAX_ARG_STRLEN, execve(2))."""
 
-_DEFAULTED = frozenset(
+_DEFAULTED = tuple(
+    int(number)
+    for number in
     # Python ignores SIGPIPE and SIGXFSZ, a shell ignores SIGINT and SIGQUIT for what it starts
     # in the background, and the client itself ignores SIGTTOU: tasks inherit what is ignored.
     {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU, signal.SIGCHLD}
@@ -49,16 +51,23 @@ class Child:
 
 
 class Spawner:
-    """Starts tasks with the environment of this process and the variables of the task."""
+    """Starts tasks with the environment of this process and the variables of the task.
+
+    Standard input of this process is /dev/null from then on, and so is theirs.
+    """
 
     def __init__(self, shell: str, client_id: str, host: str) -> None:
         self._shell = os.fsencode(shell)
+        self._shell_name = os.path.basename(self._shell)
         self._environment = _task_environment(host)
         self.rename(client_id)
         self._direct = shell == DEFAULT_SHELL and not any(
             name == b"BASH_ENV" or name.startswith(b"BASH_FUNC_") for name in self._environment
         )
-        self._devnull = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        # Tasks inherit it: one thing less to be done for each of them.
+        devnull = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(devnull, 0)
+        os.close(devnull)
 
     def rename(self, client_id: str) -> None:
         """The client is known by this name from now on."""
@@ -66,11 +75,7 @@ class Spawner:
 
     def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
         """Start a task with these descriptors as its output; OSError if it cannot be."""
-        files = [
-            (os.POSIX_SPAWN_DUP2, self._devnull, 0),
-            (os.POSIX_SPAWN_DUP2, out, 1),
-            (os.POSIX_SPAWN_DUP2, err, 2),
-        ]
+        files = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
         started_at, started = time.time(), time.monotonic()
         pid = self._start(claim, self._variables(claim, slot), files)
         return Child(claim, pid, slot, started, started_at)
@@ -107,7 +112,7 @@ class Spawner:
         self, command: bytes, variables: dict[bytes, bytes], files: list[tuple[int, int, int]]
     ) -> int:
         dashes = [b"--"] if command[:1] in (b"-", b"+") else []
-        arguments = [os.path.basename(self._shell), b"-c", *dashes, command]
+        arguments = [self._shell_name, b"-c", *dashes, command]
         return _spawn(self._shell, arguments, variables, files)
 
     def _start_long(
@@ -159,7 +164,7 @@ def reap(child: Child) -> Outcome:
     signaled = os.WIFSIGNALED(status)
     peak_kib = used.ru_maxrss if sys.platform != "darwin" else used.ru_maxrss // 1024
     # A child starts out at the size of its parent; a peak below that says nothing about the task.
-    if peak_kib <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+    if peak_kib <= _own_peak[0] or peak_kib <= _look_at_own_peak():
         peak_kib = 0
     return Outcome(
         claim.task_id,
@@ -174,6 +179,14 @@ def reap(child: Child) -> Outcome:
         peak_kib,
         child.slot,
     )
+
+
+_own_peak = [0]  # KiB, as last looked at: it only grows
+
+
+def _look_at_own_peak() -> int:
+    _own_peak[0] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return _own_peak[0]
 
 
 def signal_group(child: Child, number: int) -> None:
