@@ -139,12 +139,13 @@ class Where:
     @classmethod
     def of(cls, parsed: Parsed) -> "Where":
         """As the options and the environment have it."""
-        access_file = parsed.text("--access-file")
+        access_file, server_dir = parsed.text("--access-file"), parsed.text("--server-dir")
         key = parsed.text("--auth")
-        if key is not None and access_file is not None:
-            raise parsed.error("-k and --access-file exclude each other")
-        if key is None and access_file is None:
-            key = os.environ.get("HYPERSHELL_AUTH")
+        named = "--access-file" if access_file is not None else "--server-dir"
+        if access_file is None and server_dir is None:
+            key = os.environ.get("HYPERSHELL_AUTH") if key is None else key
+        elif key is not None:
+            raise parsed.error(f"-k and {named} exclude each other")
         if key == "":
             raise parsed.error("the key is empty", "give -k or HYPERSHELL_AUTH a key, or none")
         port = parsed.whole("--port", default=0, lowest=1, highest=65535)
@@ -152,7 +153,7 @@ class Where:
             host=parsed.text("--host"),
             port=port or None,
             key=key,
-            server_dir=parsed.text("--server-dir"),
+            server_dir=server_dir,
             access_file=access_file,
             passphrase_file=parsed.text("--passphrase-file"),
         )

@@ -60,8 +60,11 @@ def _say_summary(ended: Ended) -> None:
         parts.append(f"{counts.unfinished} unfinished")
     rate = done / seconds if seconds else 0.0
     log.info("%s, in %.2f s (%.0f tasks/s)", ", ".join(parts), seconds, rate)
-    if ended.unfinished_numbers:
-        log.warning("unfinished: lines %s", ranges(ended.unfinished_numbers))
+    if counts.unfinished:
+        submitted = counts.unfinished - len(ended.unfinished_numbers)
+        named = [f"lines {ranges(ended.unfinished_numbers)}"] if ended.unfinished_numbers else []
+        named += [f"{submitted} that were submitted"] if submitted else []
+        log.warning("unfinished: %s", " and ".join(named))
 
 
 def ranges(numbers: tuple[int, ...], most: int = 20) -> str:

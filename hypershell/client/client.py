@@ -19,11 +19,19 @@ from hypershell.client.output import Output
 from hypershell.client.process import DEFAULT_SHELL, Spawner, check_shell
 from hypershell.client.returner import Returner
 from hypershell.client.watch import best_watch
-from hypershell.core.errors import ConnectionLost, FileUnwritable, HyperShellError
+from hypershell.core.errors import (
+    ConnectionLost,
+    FileUnwritable,
+    HyperShellError,
+    TooManySlots,
+)
+from hypershell.core.limits import raise_descriptor_limit
 from hypershell.core.loop import Loop
 from hypershell.wire.messages import Answer, Hello, Phase, Welcome
 
 log = logging.getLogger(__name__)
+
+_DESCRIPTORS_A_SLOT = 5  # two pipes, and what watches the task
 
 _LAST_WORDS_SECONDS = 1.0
 """How long a client that goes, and runs nothing more, tries to give its last outcomes."""
@@ -102,6 +110,8 @@ class Client:
         options = self._options
         check_shell(options.shell)
         out, err = _open_output(options.out_path, 1, "-o"), _open_output(options.err_path, 2, "-e")
+        if not raise_descriptor_limit(_DESCRIPTORS_A_SLOT * options.slots + 100):
+            raise TooManySlots(slots=options.slots)
         if not self._join():
             return 128 + self._signal
         assert self._welcome is not None
@@ -250,9 +260,13 @@ class Client:
         return max(0.01, patience)
 
     def _beat_seconds(self) -> float:
-        """How long a call may be parked, so that the server hears us thrice a lease."""
-        assert self._welcome is not None
-        return self._welcome.lease_seconds / 3
+        """How long a call may be parked: we are heard as of when it was sent, and a call that is
+        answered late, or the next one, must still come well before the end of the lease.
+        """
+        welcome = self._welcome
+        assert welcome is not None
+        margin = margin_seconds(welcome.lease_seconds)
+        return (welcome.lease_seconds - welcome.grace_seconds - margin) / 4
 
     def _lease_end(self) -> float:
         """When tasks must be stopped, so that they are gone before another client has them."""

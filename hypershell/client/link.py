@@ -225,4 +225,4 @@ class Link:
 
 def greeting(host: str, slots: int) -> Hello:
     """How this process introduces itself."""
-    return Hello(host, os.getpid(), slots)
+    return Hello(host.encode("ascii", "replace").decode(), os.getpid(), slots)

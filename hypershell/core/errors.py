@@ -3,7 +3,7 @@
 HyperShellError
 ├── UsageError               2  the command line is wrong
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
-│                               AddressUnusable FileUnwritable ShellUnusable
+│                               AddressUnusable FileUnwritable ShellUnusable TooManySlots
 ├── NoServer                 4  ServerUnreachable HostUnknown NotOurServer VersionMismatch
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort
 └── ConnectionLost           6  SubmitLost ClientsEnded
@@ -101,6 +101,13 @@ class ShellUnusable(StartError):
 
     says = "cannot use {path} as the shell: {reason}"
     hint = "give --shell the full path of a shell, for example /bin/bash"
+
+
+class TooManySlots(StartError):
+    """Each slot takes a few descriptors, and the system allows no more."""
+
+    says = "{slots} slots need more open files than this process may have"
+    hint = "give -N a smaller number, or raise the hard limit (`ulimit -Hn`)"
 
 
 class NoServer(HyperShellError):

@@ -18,6 +18,9 @@ _SHELL_WORDS = frozenset(
     shift shopt source stop suspend test then time times trap true ttyctl type typeset ulimit
     umask unalias unfunction unhash unlimit unset unsetopt until vared wait whence where which
     while
+    compadd comparguments compcall compctl compdescribe compfiles compgroups compquote compset
+    comptags comptry compvalues disable echotc echoti getln private pushln zcompile zformat zle
+    zmodload zparseopts zregexparse zstyle
     """.split()
 )
 

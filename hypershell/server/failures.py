@@ -32,6 +32,11 @@ class LineSink:
         # redirected to may hold what others wrote.
         self._ours = ours and descriptor is not None and _is_regular(descriptor)
 
+    def begin(self) -> None:
+        """The run begins: what an earlier one left in a file of ours goes."""
+        if self._ours and self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+
     def write(self, data: bytes, keep_waiting: threading.Event) -> int:
         """Write all of it and return how much was; OSError, with all whole lines counted.
 
@@ -91,14 +96,18 @@ class LineSink:
 
 
 def open_sink(path: str | None, to_stdout: bool) -> LineSink:
-    """Standard output, or a new file at `path`, or nowhere. FileUnwritable."""
+    """Standard output, or the file `path`, emptied when the run begins, or nowhere.
+
+    FileUnwritable if it cannot be opened.
+    """
     name = "standard output" if to_stdout else path
     if name is None:
         return LineSink(None, "")
     try:
         if to_stdout:
             return LineSink(os.dup(1), name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        # Not truncated yet: a server that cannot start must not cost the one that runs its file.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
         return LineSink(os.open(name, flags, 0o666), name, ours=True)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
@@ -122,6 +131,10 @@ class Failures:
         self._patient.set()
         self._said = False
         self._dropped = 0
+
+    def begin(self) -> None:
+        """The run begins."""
+        self._sink.begin()
 
     def put(self, failed: list[Recorded]) -> None:
         """Add the lines of tasks that are finally failed; returns at once."""

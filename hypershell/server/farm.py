@@ -42,7 +42,7 @@ class Farm:
             log.info(
                 "client %s joined from %s (pid %d, %d slots)",
                 welcome.client_id,
-                _printable(hello.host),
+                hello.host,
                 hello.pid,
                 hello.slots,
             )

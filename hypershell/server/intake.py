@@ -54,6 +54,10 @@ class Intake:
             return False
         return True
 
+    def flush(self) -> None:
+        """After the last pass: store what still gathers, so that it is named as unfinished."""
+        self._store_bundles(self._bundler.flush())
+
     def _tasks(self, timeout: float | None) -> list[Task]:
         tasks = []
         for number, line in self._reader.read(timeout):

@@ -1,10 +1,8 @@
 """One run of a server, from the opened input to the exit status."""
 
-import contextlib
 import itertools
 import logging
 import queue
-import resource
 import signal
 import threading
 import time
@@ -16,6 +14,7 @@ from typing import Any
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import ClientsEnded, StartError
+from hypershell.core.limits import raise_descriptor_limit
 from hypershell.core.loop import Loop, leave_signals_to_the_main_thread
 from hypershell.core.task import Task
 from hypershell.server.control import Control
@@ -83,6 +82,7 @@ class Server:
         self._room = threading.Condition()
         self._stopped = False
         self._signal = 0
+        self._intake: Intake | None = None
         lock = threading.RLock()
         self._store = MemoryStore(options.policy)
         self._finished = FinishedQueue()
@@ -111,7 +111,8 @@ class Server:
         the end have not been told.
         """
         begin = time.monotonic()
-        allow_many_connections()
+        raise_descriptor_limit()
+        self._failures.begin()
         for loop in self._loops.values():
             loop.start()
         for door in self._doors.values():
@@ -157,7 +158,7 @@ class Server:
             self._roster,
             facts,
             self._ids.__next__,
-            self._wait_for_room,
+            self._takes_more,
             self._scheduler.poke,
             lambda drain: self._inbox.put(("stop", drain)),
         )
@@ -191,8 +192,8 @@ class Server:
             "failures": (self._failures.one_pass, lambda: None),
         }
         if self._reader is not None:
-            intake = self._make_intake(self._reader)
-            passes["intake"] = (intake.one_pass, self._wake_intake)
+            self._intake = self._make_intake(self._reader)
+            passes["intake"] = (self._intake.one_pass, self._wake_intake)
         return {
             name: Loop(name, one_pass, self._loop_failed, wake)
             for name, (one_pass, wake) in passes.items()
@@ -236,6 +237,12 @@ class Server:
 
         with self._room:
             return self._room.wait_for(there_is_room, timeout)
+
+    def _takes_more(self, timeout: float) -> bool:
+        """Whether there is room for a submission; ValueError when the run is ending."""
+        if self._scheduled.phase is not Phase.RUNNING:
+            raise ValueError("the server is ending")
+        return self._wait_for_room(timeout)
 
     def _wake_intake(self) -> None:
         if self._reader is not None:
@@ -320,6 +327,8 @@ class Server:
         for name, loop in self._loops.items():
             if name != "failures":
                 loop.stop()
+        if self._intake is not None and self._loops["intake"].join(1.0):
+            self._intake.flush()
         self._loops["receiver"].join()  # it has put the last failed lines
         self._failures.close(patient=True)
         self._wait_for_failures()
@@ -339,11 +348,3 @@ class Server:
             what, _ = self._inbox.get()
             if what == "signal":
                 self._failures.close(patient=False)
-
-
-def allow_many_connections() -> None:
-    """Raise the limit of open files as far as it goes: each client keeps two connections."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -69,7 +69,7 @@ def unpack_hello(packed: Any) -> Hello:
     """Check and return; ValueError."""
     match packed:
         case [str(host), int(pid), int(slots), str(client_id), list(held)] if (
-            len(host) <= 255 and 0 < slots <= 100_000
+            len(host) <= 255 and host.isascii() and host.isprintable() and 0 < slots <= 100_000
         ):
             return Hello(host, pid, slots, client_id, _pairs(held))
     raise ValueError("not a greeting")
