@@ -15,7 +15,7 @@ def server_options(parsed: Parsed) -> ServerOptions:
     """The options of a run; UsageError."""
     if parsed.flag("--print") and parsed.text("--failures") is not None:
         raise parsed.error("--print and -f exclude each other")
-    lease = parsed.seconds("--lease", default=30, lowest=0.5)
+    lease = parsed.seconds("--lease", default=30, lowest=1)
     grace = parsed.seconds("--grace", default=5)
     if grace > lease / 2:
         raise parsed.error(f"--grace {grace:g} is more than half of --lease {lease:g}")

@@ -60,7 +60,9 @@ def set_up(parsed: Parsed) -> None:
     path = parsed.text("--log-file")
     form = parsed.choice("--log-format", ("human", "json"), "human")
     try:
-        stream = sys.stderr if path is None else open(path, "a", encoding="utf-8")  # noqa: SIM115
+        stream = sys.stderr
+        if path is not None:
+            stream = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise FileUnwritable(path=path, reason=reason, option="--log-file") from error

@@ -14,7 +14,15 @@ from dataclasses import dataclass, replace
 from hypershell.client.desk import Desk
 from hypershell.client.executor import Executor
 from hypershell.client.fetcher import Fetcher
-from hypershell.client.link import BROKEN, Find, Link, boottime, greeting, margin_seconds
+from hypershell.client.link import (
+    BROKEN,
+    Find,
+    Link,
+    boottime,
+    greeting,
+    margin_seconds,
+    turn_seconds,
+)
 from hypershell.client.output import Output
 from hypershell.client.process import DEFAULT_SHELL, Spawner, check_shell
 from hypershell.client.returner import Returner
@@ -121,7 +129,7 @@ class Client:
         executor = Executor(options.slots, spawner, output, self._watch, welcome.grace_seconds)
         executor.attach(self._desk)
         self._executor, self._spawner = executor, spawner
-        fetch = Fetcher(self._link, self._handle, self._beat_seconds)
+        fetch = Fetcher(self._link, self._handle, self._turn_seconds)
         give = Returner(self._link, self._desk, self._handle)
         loops = {
             "executor": Loop("executor", executor.one_pass, self._loop_failed, executor.wake),
@@ -207,7 +215,7 @@ class Client:
         else:
             log.warning("joined anew as client %s: what runs here is stopped", welcome.client_id)
             self._stop_running()
-            self._desk.clear()
+            self._desk.begin_anew(draining=self._going is not None)
             self._spawner.rename(welcome.client_id)
             self._phase = Phase.RUNNING
             if self._executor is not None and self._going is None:
@@ -240,7 +248,7 @@ class Client:
                 raise value
             if what == "signal" and isinstance(value, int):
                 self._obey_signal(value)
-            elif isinstance(value, Phase):
+            elif isinstance(value, Phase) and value is self._phase:
                 if value is Phase.OVER:
                     log.info("the server says that all is done")
                     self._tidings.left()
@@ -259,14 +267,9 @@ class Client:
             patience = min(patience, self._options.idle_timeout - self._desk.idle_seconds())
         return max(0.01, patience)
 
-    def _beat_seconds(self) -> float:
-        """How long a call may be parked: we are heard as of when it was sent, and a call that is
-        answered late, or the next one, must still come well before the end of the lease.
-        """
-        welcome = self._welcome
-        assert welcome is not None
-        margin = margin_seconds(welcome.lease_seconds)
-        return (welcome.lease_seconds - welcome.grace_seconds - margin) / 4
+    def _turn_seconds(self) -> float:
+        assert self._welcome is not None
+        return turn_seconds(self._welcome)
 
     def _lease_end(self) -> float:
         """When tasks must be stopped, so that they are gone before another client has them."""

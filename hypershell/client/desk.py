@@ -65,6 +65,9 @@ class Desk:
         with self._changed:
             del self._running[claim.task_id]
             self._ready.appendleft(claim)
+            if self._draining:
+                self._give_back(0)
+                self._changed.notify_all()
 
     def put_outcomes(self, outcomes: list[Outcome]) -> None:
         """Tasks have ended."""
@@ -137,9 +140,10 @@ class Desk:
             self._ready = deque(kept)
             self._outcomes = [o for o in self._outcomes if (o.task_id, o.lease) not in gone]
 
-    def clear(self) -> None:
+    def begin_anew(self, draining: bool) -> None:
         """Forget all that is here: it belongs to a server that is gone, or to others by now."""
         with self._changed:
+            self._draining = draining
             self._ready.clear()
             self._outcomes, self._given = [], []
             self._asked = -1

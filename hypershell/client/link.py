@@ -33,6 +33,7 @@ class LinkClosed(Exception):
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
+_LONGEST_TURN = 60.0
 
 
 def boottime() -> float:
@@ -45,6 +46,17 @@ def boottime() -> float:
 def margin_seconds(lease_seconds: float) -> float:
     """How much earlier than the server a client takes its lease to be over."""
     return min(1.0, lease_seconds / 10)
+
+
+def turn_seconds(welcome: Welcome) -> float:
+    """How long a call may be parked, and then how much longer its answer may take.
+
+    The lease counts from when a call that was answered was sent. A quarter of what a client has of
+    it for parking, one for the answer, and as much for the next call, leave one to come back in
+    when a connection dies without a word.
+    """
+    mine = welcome.lease_seconds - welcome.grace_seconds - margin_seconds(welcome.lease_seconds)
+    return min(mine / 4, _LONGEST_TURN)
 
 
 class Link:
@@ -100,7 +112,9 @@ class Link:
         try:
             welcome = self._begin()
             sent = boottime()
-            answer = self._proxy.exchange(welcome.client_id, welcome.session, outcomes, want, wait)
+            answer = self._proxy.exchange(
+                welcome.client_id, welcome.session, outcomes, want, wait, turn_seconds(welcome)
+            )
             if not answer.known:
                 raise EOFError("it does not know this client any more")
             self._heard_at = max(self._heard_at, sent)
@@ -136,7 +150,8 @@ class Link:
         """Tell how busy this machine is; False as in `exchange`."""
         try:
             welcome = self._begin()
-            self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent)
+            turn = turn_seconds(welcome)
+            self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent, turn)
             return True
         except BROKEN as error:
             self._break(error)

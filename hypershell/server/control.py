@@ -8,6 +8,7 @@ from typing import Any
 from hypershell.core.state import TaskState
 from hypershell.core.task import LONGEST_LINE, is_task, new_task
 from hypershell.server.roster import Client, Roster
+from hypershell.server.scheduled import ScheduledQueue
 from hypershell.store.memory import MemoryStore
 from hypershell.wire.control import SUBMIT_SECONDS
 
@@ -25,6 +26,7 @@ class Control:
         self,
         store: MemoryStore,
         roster: Roster,
+        scheduled: ScheduledQueue,
         facts: dict[str, Any],
         next_id: Callable[[], int],
         has_room: Callable[[float], bool],
@@ -33,6 +35,7 @@ class Control:
     ) -> None:
         self._store = store
         self._roster = roster
+        self._scheduled = scheduled
         self._facts = facts
         self._next_id = next_id
         self._has_room = has_room
@@ -59,6 +62,10 @@ class Control:
         """What the server is, its tasks by state, its clients."""
         counts = self._store.counts()
         tasks = {state.value: getattr(counts, state.value) for state in TaskState}
+        # What no client has taken yet waits, whatever the store calls it.
+        untaken = min(self._scheduled.size(), counts.sent)
+        tasks["sent"] -= untaken
+        tasks["waiting"] += untaken
         clients = [_shown(client) for client in self._roster.clients()]
         return self._facts | {"tasks": tasks | {"retried": counts.retried}, "clients": clients}
 

@@ -125,6 +125,7 @@ class Failures:
         self._sink = sink
         self._changed = threading.Condition()
         self._lines: list[bytes] = []
+        self._bytes = 0
         self._kept = b""
         self._closing = False
         self._patient = threading.Event()
@@ -149,18 +150,19 @@ class Failures:
         if failed:
             with self._changed:
                 self._lines += [recorded.task.line for recorded in failed]
+                self._bytes += sum(len(recorded.task.line) for recorded in failed)
                 self._changed.notify()
 
-    def pending(self) -> int:
-        """How many lines wait to be written: the reader of new lines is held back by them."""
-        return len(self._lines)
+    def pending(self) -> tuple[int, int]:
+        """Lines that wait to be written, and their bytes: the reader of new lines is held back."""
+        return len(self._lines), self._bytes
 
     def one_pass(self) -> bool:
         """Write what is here, waiting for it; False when closed and all is written."""
         with self._changed:
             retry = _RETRY_SECONDS if self._kept else None
             self._changed.wait_for(lambda: self._lines or self._closing, retry)
-            lines, self._lines = self._lines, []
+            lines, self._lines, self._bytes = self._lines, [], 0
             closing = self._closing
         data = self._kept + b"".join([line + b"\n" for line in lines])
         self._kept = b""

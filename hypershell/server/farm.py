@@ -7,7 +7,7 @@ from typing import Any
 
 from hypershell.core.task import Claim, command_of
 from hypershell.server.finished import FinishedQueue
-from hypershell.server.roster import Roster, lost
+from hypershell.server.roster import Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.wire.messages import (
     Answer,
@@ -88,11 +88,11 @@ class Farm:
         """A client goes, or has died, as its supervisor says: what it held goes to others."""
         if not isinstance(client_id, str) or not isinstance(reason, str):
             raise ValueError("not a leave")
-        client = self._roster.leave(client_id)
-        if client is None:
+        gone = self._roster.leave(client_id)
+        if gone is None:
             return
+        client, held = gone
         self._scheduled.wake_all()  # a call of its own that is parked must not take anything more
-        held = lost(client)
         level = logging.WARNING if held else logging.INFO
         log.log(
             level,

@@ -104,17 +104,20 @@ class Roster:
                         client.done += 1
                         client.failed += not outcome.ok
 
-    def leave(self, client_id: str) -> Client | None:
-        """Take a client out and return it, with what it held; None if it is not here.
+    def leave(self, client_id: str) -> tuple[Client, list[Outcome]] | None:
+        """Take a client out and return it, with an outcome for all that it held; None if unknown.
 
         Its calls under way belong to no session any more, and take nothing.
         """
         with self._lock:
             client = self._clients.pop(client_id, None)
-            if client is not None:
-                client.session = _GONE
+            if client is None:
+                return None
+            client.session = _GONE
+            held = [Outcome(task, lease, Ending.LOST) for task, lease in client.claims.items()]
+            client.claims.clear()
             self._changed.notify_all()
-            return client
+            return client, held
 
     def wait_for_silent(self, timeout: float) -> list[Client]:
         """Clients not heard for a lease, waiting until there is one, or for so many seconds."""
@@ -141,8 +144,3 @@ class Roster:
         """The clients at this moment."""
         with self._lock:
             return list(self._clients.values())
-
-
-def lost(client: Client) -> list[Outcome]:
-    """Outcomes for all that a client held when it died or was cut off."""
-    return [Outcome(task_id, lease, Ending.LOST) for task_id, lease in client.claims.items()]

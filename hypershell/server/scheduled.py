@@ -16,7 +16,8 @@ from hypershell.wire.messages import Phase
 CAPACITY = 1000
 """Tasks under lease ahead of demand; or a few bundles, where they are large."""
 
-_MOST_BYTES = 16 * 2**20  # of lines in one answer: far below the limit of a frame
+MOST_BYTES = 16 * 2**20
+"""Of lines that are here, or in one answer, but for the last of them: far below a frame's limit."""
 
 
 class ScheduledQueue:
@@ -28,14 +29,19 @@ class ScheduledQueue:
         self._capacity = max(CAPACITY, 2 * bundlesize)
         self._bundles: deque[list[Task]] = deque()
         self._size = 0
+        self._bytes = 0
         self._parked: OrderedDict[threading.Condition, Client] = OrderedDict()
         self._told = threading.Condition(lock)
         self.phase = Phase.RUNNING
 
     def room(self) -> int:
-        """How many tasks more it takes; 0 until it is half empty."""
+        """How many tasks more it takes; 0 until it is half empty, or while its lines are long."""
         free = self._capacity - self._size
-        return free if free >= self._capacity // 2 else 0
+        return free if free >= self._capacity // 2 and self._bytes < MOST_BYTES else 0
+
+    def size(self) -> int:
+        """How many tasks are here."""
+        return self._size
 
     def offer(self, bundles: list[list[Task]], first: bool = False) -> None:
         """Add bundles behind, or before, those that are here."""
@@ -45,6 +51,7 @@ class ScheduledQueue:
             else:
                 self._bundles.extend(bundles)
             self._size += sum(map(len, bundles))
+            self._bytes += sum(len(task.line) for bundle in bundles for task in bundle)
             self._wake_hungry(len(bundles))
 
     def take(self, client: Client, session: int, want: int, wait_seconds: float) -> list[Task]:
@@ -68,7 +75,7 @@ class ScheduledQueue:
                 self._park(client, remaining)
             # Whoever was woken and did not take all there is wakes the next.
             self._wake_hungry(len(self._bundles))
-            low = self._size < self._capacity // 2
+            low = self.room() > 0
         if tasks and low:
             self._ran_low()
         return tasks
@@ -97,7 +104,7 @@ class ScheduledQueue:
         with self._lock:
             tasks = [task for bundle in self._bundles for task in bundle]
             self._bundles.clear()
-            self._size = 0
+            self._size = self._bytes = 0
         return tasks
 
     def _note_told(self, client: Client) -> None:
@@ -127,14 +134,15 @@ class ScheduledQueue:
         taken_bytes = 0
         if self.phase is not Phase.RUNNING:
             return tasks
-        while self._bundles and client.room > 0 and taken_bytes < _MOST_BYTES:
+        while self._bundles and client.room > 0 and taken_bytes < MOST_BYTES:
             bundle = self._bundles.popleft()
             for position, task in enumerate(bundle):
-                if taken_bytes >= _MOST_BYTES:  # the rest of a bundle that is too large to send
+                if taken_bytes >= MOST_BYTES:  # the rest of a bundle that is too large to send
                     self._bundles.appendleft(bundle[position:])
                     break
                 tasks.append(task)
                 taken_bytes += len(task.line)
                 client.claims[task.id] = task.lease
         self._size -= len(tasks)
+        self._bytes -= taken_bytes
         return tasks

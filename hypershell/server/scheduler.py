@@ -3,7 +3,7 @@
 import threading
 
 from hypershell.core.task import Task
-from hypershell.server.scheduled import ScheduledQueue
+from hypershell.server.scheduled import MOST_BYTES, ScheduledQueue
 from hypershell.store.memory import MemoryStore
 
 
@@ -33,7 +33,7 @@ class Scheduler:
         with self._one_at_a_time:
             while room := self._scheduled.room():
                 whole_bundles = max(room // self._bundlesize, 1) * self._bundlesize
-                tasks = self._store.lease(whole_bundles)
+                tasks = self._store.lease(whole_bundles, MOST_BYTES)
                 if not tasks:
                     return
                 self._scheduled.offer(self._bundles(tasks))

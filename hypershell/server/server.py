@@ -24,7 +24,7 @@ from hypershell.server.finished import FinishedQueue
 from hypershell.server.intake import MOST_WAITING, MOST_WAITING_BYTES, Intake
 from hypershell.server.lines import LineReader
 from hypershell.server.receiver import Receiver
-from hypershell.server.roster import Client, Roster, lost
+from hypershell.server.roster import Client, Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
 from hypershell.server.settings import ServerOptions
@@ -156,6 +156,7 @@ class Server:
         return Control(
             self._store,
             self._roster,
+            self._scheduled,
             facts,
             self._ids.__next__,
             self._takes_more,
@@ -233,7 +234,8 @@ class Server:
 
         def there_is_room() -> bool:
             tasks, size = self._store.backlog()
-            return tasks + self._failures.pending() < MOST_WAITING and size < MOST_WAITING_BYTES
+            lines, line_bytes = self._failures.pending()
+            return tasks + lines < MOST_WAITING and size + line_bytes < MOST_WAITING_BYTES
 
         with self._room:
             return self._room.wait_for(there_is_room, timeout)
@@ -257,10 +259,11 @@ class Server:
         return True
 
     def _give_up_client(self, client: Client) -> None:
-        if self._roster.leave(client.id) is None:
+        gone = self._roster.leave(client.id)
+        if gone is None:
             return
         self._scheduled.wake_all()
-        held = lost(client)
+        _, held = gone
         log.warning(
             "client %s on %s was not heard for %g s: given up; %d tasks go to others",
             client.id,

@@ -77,21 +77,30 @@ class MemoryStore:
             self._waiting_bytes += sum(len(task.line) for task in added)
             self._in_state[TaskState.WAITING] += len(added)
 
-    def lease(self, limit: int) -> list[Task]:
-        """Return up to `limit` waiting tasks under a new lease; each is now SENT."""
+    def lease(self, limit: int, most_bytes: int = 2**62) -> list[Task]:
+        """Return up to `limit` waiting tasks under a new lease; each is now SENT.
+
+        Once their lines have `most_bytes` there are no more of them.
+        """
         with self._lock:
-            urgent = self._lease_from(self._urgent, limit)
-            return urgent + self._lease_from(self._waiting, limit - len(urgent))
+            urgent = self._lease_from(self._urgent, limit, most_bytes)
+            rest = most_bytes - sum(len(task.line) for task in urgent)
+            return urgent + self._lease_from(self._waiting, limit - len(urgent), rest)
 
     def lease_urgent(self) -> list[Task]:
         """The same for all tasks that go before the others."""
         with self._lock:
-            return self._lease_from(self._urgent, len(self._urgent))
+            return self._lease_from(self._urgent, len(self._urgent), 2**62)
 
-    def _lease_from(self, queue: deque[Task], limit: int) -> list[Task]:
-        tasks = [leased(queue.popleft()) for _ in range(min(limit, len(queue)))]
-        self._sent.update((task.id, task) for task in tasks)
-        self._waiting_bytes -= sum(len(task.line) for task in tasks)
+    def _lease_from(self, queue: deque[Task], limit: int, most_bytes: int) -> list[Task]:
+        tasks: list[Task] = []
+        size = 0
+        while queue and len(tasks) < limit and size < most_bytes:
+            task = leased(queue.popleft())
+            size += len(task.line)
+            self._sent[task.id] = task
+            tasks.append(task)
+        self._waiting_bytes -= size
         self._move(TaskState.WAITING, TaskState.SENT, len(tasks))
         return tasks
 
@@ -155,7 +164,7 @@ class MemoryStore:
         """Where a task goes that was SENT until now; what is final is not kept."""
         if state is TaskState.WAITING:
             given_back = outcome.ending is Ending.GIVEN_BACK
-            self._retried += not given_back
+            self._retried += outcome.ending not in (Ending.GIVEN_BACK, Ending.INTERRUPTED)
             self._wait_again(task, first=given_back or self._policy.eager)
         elif state not in FINAL:
             self._interrupted.append(task)

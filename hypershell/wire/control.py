@@ -3,7 +3,7 @@
 from typing import Any
 
 from hypershell.access.keys import CLIENT
-from hypershell.wire.proxy import PlaneProxy
+from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 
 CONTROL = "control"
 """The identity of the object that a client plane exposes."""
@@ -22,7 +22,7 @@ class ControlProxy(PlaneProxy):
 
     def submit(self, lines: list[bytes]) -> list[int]:
         """Add lines as tasks and return their ids; none of them if there is no room just now."""
-        ids = self._call("submit", lines, patience=SUBMIT_SECONDS)
+        ids = self._call("submit", lines, seconds=SUBMIT_SECONDS + CALL_SECONDS)
         if isinstance(ids, list) and all(isinstance(number, int) for number in ids):
             return ids
         raise ValueError("not a list of ids")

@@ -8,7 +8,7 @@ from hypershell.wire.connection import Connection
 from hypershell.wire.manager import serializer_of
 
 CALL_SECONDS = 20.0
-"""An answer that takes longer than this, over what was asked for, is not coming."""
+"""An answer that takes longer than this is not coming, if nothing else was said."""
 
 
 class PlaneProxy(BaseProxy):
@@ -39,9 +39,9 @@ class PlaneProxy(BaseProxy):
         connection: Connection = self._tls.connection
         return connection
 
-    def _call(self, verb: str, *args: Any, patience: float = 0.0) -> Any:
+    def _call(self, verb: str, *args: Any, seconds: float = CALL_SECONDS) -> Any:
         connection = self.connection()
-        connection.set_timeout(patience + CALL_SECONDS)
+        connection.set_timeout(seconds)
         try:
             return self._callmethod(verb, args)
         except BaseException:

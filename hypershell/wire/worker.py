@@ -10,7 +10,7 @@ from hypershell.wire.messages import (
     unpack_answer,
     unpack_welcome,
 )
-from hypershell.wire.proxy import PlaneProxy
+from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 
 FARM = "farm"
 """The identity of the object that a worker plane exposes."""
@@ -29,21 +29,32 @@ class WorkerProxy(PlaneProxy):
         return unpack_welcome(self._call("join", pack_hello(hello)))
 
     def exchange(
-        self, client_id: str, session: int, outcomes: list[Outcome], want: int, wait: float
+        self,
+        client_id: str,
+        session: int,
+        outcomes: list[Outcome],
+        want: int,
+        wait: float,
+        patience: float = CALL_SECONDS,
     ) -> Answer:
         """Give outcomes and take claims in one round trip.
 
         The outcomes are the server's own once this returns. `want` is how many claims the client
         wishes to hold in all, -1 for as before. With `wait` the answer comes when there is
-        something to say, after so many seconds at the latest.
+        something to say, after so many seconds at the latest; if it has not come `patience` seconds
+        after that, the connection is taken to be broken.
         """
-        answer = self._call("exchange", client_id, session, outcomes, want, wait, patience=wait)
+        answer = self._call(
+            "exchange", client_id, session, outcomes, want, wait, seconds=wait + patience
+        )
         return unpack_answer(answer)
 
     def leave(self, client_id: str, reason: str) -> None:
         """Give up all that the client holds; its tasks may run elsewhere at once."""
         self._call("leave", client_id, reason)
 
-    def beat(self, client_id: str, session: int, load: float, memory: float) -> None:
+    def beat(
+        self, client_id: str, session: int, load: float, memory: float, patience: float
+    ) -> None:
         """Tell how busy the machine is: its load average, and the percentage of memory in use."""
-        self._call("beat", client_id, session, load, memory)
+        self._call("beat", client_id, session, load, memory, seconds=patience)
