@@ -70,18 +70,18 @@ def test_what_a_task_put_into_a_session_of_its_own_dies_with_a_killed_client(far
     assert server.is_running
 
 
-@pytest.mark.parametrize("part", ["client", "supervisor"])
+@pytest.mark.parametrize("part", ["client", pytest.param("supervisor", marks=pytest.mark.campaign)])
 def test_one_of_two_clients_is_killed_and_no_task_is_lost(farm, part):
     """In the middle of a run: all tasks end, each succeeded, none ran twice at once."""
-    server = farm.start_server([exclusive("sleep 0.05")] * 100)
+    server = farm.start_server([exclusive("sleep 0.05")] * 60)
     lost, other = farm.start_client("-N", 2), farm.start_client("-N", 2)
     farm.wait_for_lines("ends", 20)
 
     kill(lost, part)
 
     assert [0, 0] == [server.wait(30), other.wait()]
-    assert "100 tasks: 100 succeeded, 0 failed" in server.err
-    assert 100 == len(starts_of(farm))
+    assert "60 tasks: 60 succeeded, 0 failed" in server.err
+    assert 60 == len(starts_of(farm))
     assert_never_twice(farm)
 
 
@@ -115,18 +115,19 @@ def test_a_frozen_client_loses_its_tasks_before_another_has_them(farm):
 
 def test_a_client_that_was_frozen_for_less_than_its_lease_goes_on(farm):
     """SIGSTOP and SIGCONT: nothing is lost, and nothing runs twice."""
-    server = farm.start_server([exclusive("sleep 0.02")] * 60, "--lease", 8, "--grace", 0.5)
+    server = farm.start_server([exclusive("sleep 0.02")] * 40, "--lease", 8, "--grace", 0.5)
     client = farm.start_client("-N", 2)
     farm.wait_for_lines("ends", 10)
 
     client.client_proper().suspend()
-    stays(lambda: server.is_running, 1.0, "the server waits")
+    stays(lambda: server.is_running, 0.5, "the server waits")
     client.client_proper().resume()
 
     assert [0, 0] == [server.wait(), client.wait()]
     assert {1} == {len(attempts) for attempts in starts_of(farm).values()}
 
 
+@pytest.mark.campaign
 def test_a_frozen_supervisor_changes_nothing(farm):
     """The client runs on; its end is told when the supervisor thaws."""
     server = farm.start_server(["sleep 0.05"] * 20)

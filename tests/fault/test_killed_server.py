@@ -37,6 +37,7 @@ def test_a_server_that_is_back_before_the_lease_is_over_is_not_missed(farm):
     assert 30 == len(farm.read("ran"))
 
 
+@pytest.mark.campaign
 def test_an_idle_client_of_a_dead_server_ends_too(farm):
     """Exit 6 at the end of the lease, with nothing to stop."""
     server = farm.start_server(["sleep 1000"], "--lease", 2, "--grace", 0.3)

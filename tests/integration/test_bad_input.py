@@ -125,7 +125,10 @@ def test_a_wrong_key_is_refused_and_the_server_goes_on(farm):
     assert [0, 0] == [farm.start_client().wait(), server.wait()]
 
 
-@pytest.fixture(params=[b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 100], ids=repr)
+SILENCE = pytest.param(b"", marks=pytest.mark.campaign)
+
+
+@pytest.fixture(params=[SILENCE, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 100], ids=repr)
 def stranger_port(request: pytest.FixtureRequest) -> Iterator[int]:
     """A port on which something listens that is not ours: silent, a web server, noise."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

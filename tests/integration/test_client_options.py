@@ -33,7 +33,7 @@ def test_no_number_of_slots_means_one_for_each_usable_core(farm, need):
     assert 1 <= slots_told(all_server) <= usable
 
 
-@pytest.mark.parametrize("option", ["-N", "--num-threads", "-j", "--jobs"])
+@pytest.mark.parametrize("option", ["-N", "--jobs"])
 def test_slots_are_how_many_tasks_run_at_a_time(farm, option):
     """Three tasks that wait for each other end only where three run at once."""
     lines = [f"touch here-{n}; until test -e here-{(n + 1) % 3}; do :; done" for n in range(3)]
@@ -45,25 +45,25 @@ def test_slots_are_how_many_tasks_run_at_a_time(farm, option):
 
 
 def test_a_client_may_be_told_to_start_later(farm):
-    """`--delay-start 1.5`: it joins no earlier; `-0.2`: within that time."""
+    """`--delay-start 0.8`: it joins no earlier; `-0.2`: within that time."""
     farm.start_server(["sleep 1000"])
     begin = time.monotonic()
 
-    late = farm.start_client("--delay-start", 1.5)
+    late = farm.start_client("--delay-start", 0.8)
     soon = farm.start_client("--delay-start", -0.2)
 
     soon.expect("joined the server")
     assert "joined" not in late.err
     late.expect("joined the server")
-    assert 1.5 < time.monotonic() - begin < 4
+    assert 0.8 < time.monotonic() - begin < 4
 
 
 def test_an_idle_client_leaves_when_its_patience_ends(farm):
-    """`-T 1`: exit 0 after a second without work; a task that runs is work."""
+    """`-T 0.5`: exit 0 after half a second without work; a task that runs is work."""
     server = farm.start_server(["until test -e go; do sleep 0.05; done"])
     farm.start_client().expect("joined")
 
-    idle = farm.start_client("-T", 1)
+    idle = farm.start_client("-T", 0.5)
 
     assert 0 == idle.wait()
     assert "leaving: it was idle" in idle.err

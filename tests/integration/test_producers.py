@@ -59,7 +59,7 @@ def test_a_single_line_runs_at_once(farm):
     assert 0 == server.wait()
 
 
-@pytest.mark.parametrize("option", ["-t", "-w", "--bundlewait"])
+@pytest.mark.parametrize("option", ["-t", "-w"])
 def test_a_full_bundle_and_the_last_one_wait_for_nothing(farm, option):
     """With `-b 3` and a wait of a minute, three lines run at once, and one more when input ends."""
     server = start_fed_server(farm, "-b", 3, option, 60)

@@ -44,7 +44,6 @@ def test_a_run_in_which_all_succeed_exits_0_and_leaves_an_empty_file(farm):
     assert (farm.folder / "failed").exists()
 
 
-@pytest.mark.xfail(reason="two servers of one user want the same directory")
 def test_failed_lines_stream_from_a_server_into_the_next(farm):
     """`server A --print | server -`: the second runs, while the first runs, what failed there."""
     lines = [
@@ -53,7 +52,7 @@ def test_failed_lines_stream_from_a_server_into_the_next(farm):
     ]
     first = farm.start_server(lines, "--print", stdout=(pipe := Pipe()).write_end)
     first_client = farm.start_client("-N", 2)
-    second = farm.start("server", "-", "-p", 0, stdin=pipe.read_end)
+    second = farm.start("server", "-", "-p", 0, stdin=pipe.read_end, env=farm.elsewhere())
     pipe.close()
     second_client = farm.start_client(port=second.port)
 
