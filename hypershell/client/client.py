@@ -24,8 +24,9 @@ from hypershell.client.link import (
     turn_seconds,
 )
 from hypershell.client.output import Output
-from hypershell.client.process import DEFAULT_SHELL, Spawner, check_shell
+from hypershell.client.process import DEFAULT_SHELL, Spawner, check_shell, kill_strays
 from hypershell.client.returner import Returner
+from hypershell.client.tidings import Tidings
 from hypershell.client.watch import best_watch
 from hypershell.core.errors import (
     ConnectionLost,
@@ -57,40 +58,6 @@ class ClientOptions:
     delay_start: float = 0.0
     out_path: str | None = None
     err_path: str | None = None
-
-
-class Tidings:
-    """What a client tells its supervisor: that it joined, that it was heard, that it left."""
-
-    def __init__(self, descriptor: int | None) -> None:
-        self._descriptor = descriptor
-        self._last = 0.0
-
-    def joined(self, welcome: Welcome) -> None:
-        """The client has an identity now, and a lease."""
-        self._tell(f"joined {welcome.client_id} {welcome.lease_seconds} {boottime()}")
-
-    def heard(self, at: float, lease_seconds: float) -> None:
-        """The server heard the client at this `boottime`."""
-        if at - self._last > lease_seconds / 20:
-            self._last = at
-            self._tell(f"heard {at}")
-
-    def left(self) -> None:
-        """Nothing is left to be told to the server."""
-        self._tell("left")
-
-    def unheard(self) -> bool:
-        """Whether the supervisor has gone."""
-        self._tell("")
-        return self._descriptor is None
-
-    def _tell(self, line: str) -> None:
-        if self._descriptor is not None:
-            try:
-                os.write(self._descriptor, line.encode() + b"\n")
-            except OSError:
-                self._descriptor = None  # the supervisor has gone, which we learn by a signal
 
 
 class Client:
@@ -239,7 +206,7 @@ class Client:
             except queue.Empty:
                 self._check_lease()
                 if time.monotonic() >= self._gone_by:
-                    return self._leave()
+                    return self._leave(dead=True)
                 if self._is_idle_too_long():
                     self._go("it was idle")
                 continue
@@ -256,7 +223,7 @@ class Client:
                 self._obey(value)
             elif what == "drained" and self._going is not None:
                 if value:
-                    return self._leave()
+                    return self._leave(dead=False)
                 self._gone_by = min(self._gone_by, time.monotonic() + _LAST_WORDS_SECONDS)
 
     def _patience(self) -> float:
@@ -326,8 +293,9 @@ class Client:
     def _status(self) -> int:
         return 128 + self._signal if self._signal else 0
 
-    def _leave(self) -> int:
-        self._link.leave(self._going or "")
+    def _leave(self, dead: bool) -> int:
+        self._end_strays()
+        self._link.leave(self._going or "", dead)
         self._tidings.left()
         return self._status()
 
@@ -348,6 +316,13 @@ class Client:
         assert self._welcome is not None
         self._executor.stop_tasks(self._grace())
         self._desk.wait_until_stopped(self._welcome.grace_seconds + 1.0)
+        self._end_strays()
+
+    def _end_strays(self) -> None:
+        """Without a supervisor, kill what tasks left in the background; it would do that."""
+        assert self._welcome is not None
+        if self._tidings.unheard():
+            kill_strays(self._welcome.client_id)
 
     def _close(self, loops: dict[str, Loop], output: Output) -> None:
         for loop in loops.values():

@@ -24,7 +24,7 @@ class Desk:
     """Safe to use from several threads.
 
     `wake_executor` is called when it has something to do; after `drain`, `drained` when nothing
-    runs any more, with whether all outcomes were accepted too.
+    runs any more, with whether the server has accepted all outcomes, and will send nothing more.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Desk:
         self._appetite = Appetite(slots)
         self._round_trip = 0.001
         self._draining = False
+        self._server_knows = False  # that we want nothing more: no claim is on its way to us
         self._excess_since = 0.0
         self._last_busy = time.monotonic()
 
@@ -121,6 +122,7 @@ class Desk:
     def accepted(self, round_trip_seconds: float) -> None:
         """The server has recorded what the last batch gave."""
         with self._changed:
+            self._server_knows = self._draining and self._asked == 0
             self._given = []
             self._round_trip += 0.25 * (round_trip_seconds - self._round_trip)
             self._tell_if_drained()
@@ -144,6 +146,7 @@ class Desk:
         """Forget all that is here: it belongs to a server that is gone, or to others by now."""
         with self._changed:
             self._draining = draining
+            self._server_knows = False
             self._ready.clear()
             self._outcomes, self._given = [], []
             self._asked = -1
@@ -184,7 +187,8 @@ class Desk:
 
     def _tell_if_drained(self) -> None:
         if self._draining and not self._running:
-            self._drained(not (self._ready or self._outcomes or self._given))
+            left = self._ready or self._outcomes or self._given
+            self._drained(self._server_knows and not left)
 
     def _appraise(self, now: float) -> int:
         """How many claims to hold in all, having given back what is too many."""

@@ -159,13 +159,16 @@ class Link:
         finally:
             self._end()
 
-    def leave(self, reason: str) -> None:
-        """Tell the server that this client goes; whether it hears it does not matter here."""
+    def leave(self, reason: str, dead: bool) -> None:
+        """Tell the server that this client goes; whether it hears it does not matter here.
+
+        `dead` says that it may have begun tasks whose outcomes it could not give.
+        """
         welcome = self._welcome
         if welcome is None or self._closed:
             return
         try:
-            self._proxy.leave(welcome.client_id, reason)
+            self._proxy.leave(welcome.client_id, reason, dead)
         except (HyperShellError, *BROKEN) as error:
             log.debug("could not take leave: %s", error)
 

@@ -213,6 +213,21 @@ def live_groups() -> set[int]:
     return groups
 
 
+def kill_strays(client_id: str) -> None:
+    """Kill all processes that carry this client's mark in their environment, whoever's children."""
+    mark = b"TASK_CLIENT_ID=" + client_id.encode()
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                is_ours = mark in file.read().split(b"\0")
+            if is_ours:
+                os.kill(int(name), signal.SIGKILL)
+        except OSError:
+            continue  # gone, or not ours to look at
+
+
 def _task_environment(host: str) -> dict[bytes, bytes]:
     """What all tasks share. The keys of the farm are not for them."""
     environment = {n: value for n, value in os.environb.items() if n not in _SECRETS}

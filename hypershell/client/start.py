@@ -4,8 +4,9 @@ import logging
 import signal
 from typing import Any
 
-from hypershell.client.client import Client, ClientOptions, Tidings, install_handlers
+from hypershell.client.client import Client, ClientOptions, install_handlers
 from hypershell.client.link import BROKEN, Find
+from hypershell.client.tidings import Tidings
 from hypershell.core.errors import HyperShellError
 from hypershell.wire.worker import WorkerProxy
 
@@ -24,6 +25,6 @@ def take_leave(find: Find, client_id: str, reason: str) -> None:
     """Tell the server that a client is dead, so that its tasks need not wait for its lease."""
     log.warning("the client is dead: %s; all that it ran was ended", reason)
     try:
-        WorkerProxy(*find()).leave(client_id, reason)
+        WorkerProxy(*find()).leave(client_id, reason, dead=True)
     except (HyperShellError, *BROKEN) as error:
         log.debug("could not tell the server: %s", error)

@@ -5,7 +5,7 @@ from the scheduled queue, in one round trip.
 import logging
 from typing import Any
 
-from hypershell.core.task import Claim, command_of
+from hypershell.core.task import Claim, Ending, command_of
 from hypershell.server.finished import FinishedQueue
 from hypershell.server.roster import Roster
 from hypershell.server.scheduled import ScheduledQueue
@@ -84,11 +84,14 @@ class Farm:
         if client is not None:
             client.load, client.memory_percent = load, memory
 
-    def leave(self, client_id: Any, reason: Any) -> None:
+    def leave(self, client_id: Any, reason: Any, dead: Any) -> None:
         """A client goes, or has died, as its supervisor says: what it held goes to others."""
-        if not isinstance(client_id, str) or not isinstance(reason, str):
-            raise ValueError("not a leave")
-        gone = self._roster.leave(client_id)
+        match client_id, reason, dead:
+            case str(), str(), bool():
+                pass
+            case _:
+                raise ValueError("not a leave")
+        gone = self._roster.leave(client_id, Ending.LOST if dead else Ending.GIVEN_BACK)
         if gone is None:
             return
         client, held = gone

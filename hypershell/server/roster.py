@@ -104,8 +104,8 @@ class Roster:
                         client.done += 1
                         client.failed += not outcome.ok
 
-    def leave(self, client_id: str) -> tuple[Client, list[Outcome]] | None:
-        """Take a client out and return it, with an outcome for all that it held; None if unknown.
+    def leave(self, client_id: str, ending: Ending) -> tuple[Client, list[Outcome]] | None:
+        """Take a client out and return it, with this outcome for all it held; None if unknown.
 
         Its calls under way belong to no session any more, and take nothing.
         """
@@ -114,7 +114,7 @@ class Roster:
             if client is None:
                 return None
             client.session = _GONE
-            held = [Outcome(task, lease, Ending.LOST) for task, lease in client.claims.items()]
+            held = [Outcome(task, lease, ending) for task, lease in client.claims.items()]
             client.claims.clear()
             self._changed.notify_all()
             return client, held

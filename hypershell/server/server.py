@@ -16,7 +16,7 @@ from hypershell.core.bundle import Bundler
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.limits import raise_descriptor_limit
 from hypershell.core.loop import Loop, leave_signals_to_the_main_thread
-from hypershell.core.task import Task
+from hypershell.core.task import Ending, Task
 from hypershell.server.control import Control
 from hypershell.server.failures import Failures, LineSink
 from hypershell.server.farm import Farm
@@ -259,7 +259,7 @@ class Server:
         return True
 
     def _give_up_client(self, client: Client) -> None:
-        gone = self._roster.leave(client.id)
+        gone = self._roster.leave(client.id, Ending.LOST)
         if gone is None:
             return
         self._scheduled.wake_all()

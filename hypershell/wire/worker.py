@@ -49,9 +49,12 @@ class WorkerProxy(PlaneProxy):
         )
         return unpack_answer(answer)
 
-    def leave(self, client_id: str, reason: str) -> None:
-        """Give up all that the client holds; its tasks may run elsewhere at once."""
-        self._call("leave", client_id, reason)
+    def leave(self, client_id: str, reason: str, dead: bool) -> None:
+        """Give up all that the client holds; its tasks may run elsewhere at once.
+
+        A client that is `dead` may have begun any of them; any other has begun none.
+        """
+        self._call("leave", client_id, reason, dead)
 
     def beat(
         self, client_id: str, session: int, load: float, memory: float, patience: float
