@@ -108,11 +108,11 @@ def generate_access(parsed: Parsed) -> int:
         raise parsed.error("generate-access needs both --worker-port and --client-port")
     if ports[WORKER] == ports[CLIENT]:
         raise parsed.error(f"both ports are {ports[WORKER]}")
-    host = parsed.text("--host") or "localhost"
-    access = generate(
-        (parsed.text("--worker-host") or host, ports[WORKER]),
-        (parsed.text("--client-host") or host, ports[CLIENT]),
-    )
+    hosts = {}
+    for plane in (WORKER, CLIENT):
+        given = [parsed.text(f"--{plane}-host"), parsed.text("--host"), "localhost"]
+        hosts[plane] = next(host for host in given if host is not None)
+    access = generate((hosts[WORKER], ports[WORKER]), (hosts[CLIENT], ports[CLIENT]))
     seal = keyring(parsed.text("--passphrase-file"), os.environ).new_seal()
     files = [(Path(parsed.text("FILE") or ""), access)]
     for plane in (CLIENT, WORKER):

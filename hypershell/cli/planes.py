@@ -17,8 +17,7 @@ from typing import Any
 
 from hypershell import __version__
 from hypershell.access.doors import Access, Door, generate
-from hypershell.access.errors import AccessFileMissing
-from hypershell.access.file import read
+from hypershell.access.errors import AccessFileMissing, shown
 from hypershell.access.held import Held
 from hypershell.access.holder import this_host
 from hypershell.access.keyring import Keyring
@@ -26,6 +25,7 @@ from hypershell.access.keys import CLIENT, WORKER, new_key, plane_secret
 from hypershell.access.run import Run
 from hypershell.cli.listening import bind, check_key
 from hypershell.cli.options import Parsed
+from hypershell.cli.reach import read_asking
 from hypershell.cli.texts import DEFAULT_PORT
 from hypershell.core.errors import HyperShellError, InputMissing
 from hypershell.wire.manager import greets
@@ -147,7 +147,9 @@ def _planned(
     key: str | None,
     others_do: bool,
 ) -> PlannedPlane:
-    host = parsed.text("--host") or (known.host if known else None)
+    host = parsed.text("--host")
+    if host is None and known is not None:
+        host = known.host
     bind_host = parsed.text("--bind")
     if bind_host is None:
         bind_host = "localhost" if host is None else host if _is_loopback(host) else ALL_ADDRESSES
@@ -185,7 +187,7 @@ def access_from_file(parsed: Parsed, ring: Keyring) -> Access | None:
         return None
     path = Path(named)
     try:
-        return read(path, ring).need_full("hyper-shell server start", path)
+        return read_asking(path, ring).need_full("hyper-shell server start", path)
     except AccessFileMissing as error:
         raise InputMissing(path=named) from error
 
@@ -196,7 +198,8 @@ def predecessor_access(held: Held, ring: Keyring) -> Access | None:
     if run is None:
         return None
     try:
-        access = read(run.access_path, ring).need_full("hyper-shell server", run.access_path)
+        path = run.access_path
+        access = read_asking(path, ring).need_full("hyper-shell server", path)
     except HyperShellError as error:
         log.warning("the keys of the server that died here are lost: %s", error)
         return None
@@ -218,7 +221,7 @@ def facts_of(access: Access, directory: Path) -> dict[str, Any]:
         "host": this_host(),
         "started": time.time(),
         "version": __version__,
-        "directory": str(directory),
+        "directory": shown(directory),
         "database": "none (in memory)",
     }
     for plane, door in access.doors.items():

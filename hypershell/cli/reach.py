@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypershell.access.directory import ServerDirectory, server_directory
 from hypershell.access.doors import Access, Door
-from hypershell.access.errors import PassphraseMissing
+from hypershell.access.errors import PassphraseMissing, shown
 from hypershell.access.file import inspect, read
 from hypershell.access.keyring import Keyring, keyring
 from hypershell.access.keys import CLIENT, plane_secret
@@ -67,18 +67,18 @@ def place_from(parsed: Parsed) -> Place:
 
 
 def read_asking(path: Path, ring: Keyring) -> Access:
-    """What an access file opens, asking on a terminal for a passphrase that nobody gave."""
+    """What an access file opens, asking on a terminal, once, for a passphrase that nobody gave."""
     try:
         return read(path, ring)
     except PassphraseMissing:
         if sys.stdin is None or not sys.stdin.isatty():
             raise
-    return read(path, ring_with_prompt(ring, f"Passphrase of {path}: "))
+    if path not in _asked:
+        _asked[path] = os.fsencode(getpass.getpass(f"Passphrase of {shown(path)}: "))
+    return read(path, replace(ring, passphrase=_asked[path]))
 
 
-def ring_with_prompt(ring: Keyring, prompt: str) -> Keyring:
-    """The ring with a passphrase from the terminal."""
-    return replace(ring, passphrase=os.fsencode(getpass.getpass(prompt)))
+_asked: dict[Path, bytes] = {}
 
 
 def connect(place: Place, command: str) -> ControlProxy:

@@ -6,11 +6,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hypershell.access.errors import PassphraseMissing
 from hypershell.access.file import inspect, write
 from hypershell.access.keyring import keyring
 from hypershell.cli.options import Parsed
 from hypershell.cli.reach import read_asking
+from hypershell.core.errors import UsageError
 
 
 def show(parsed: Parsed) -> int:
@@ -60,5 +60,7 @@ def _new_passphrase(out: Path) -> bytes | None:
 
     first = getpass.getpass(f"Passphrase for {out} (none: your seal key): ")
     if first and first != getpass.getpass("Again: "):
-        raise PassphraseMissing(path=str(out))
+        raise UsageError(
+            "the two passphrases differ; nothing was written", "access", "run it again"
+        )
     return os.fsencode(first) or None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from hypershell.access.directory import server_directory
 from hypershell.access.doors import new_server_uid
+from hypershell.access.errors import shown
 from hypershell.access.held import Held
 from hypershell.access.keyring import Keyring, keyring
 from hypershell.access.run import Run
@@ -120,7 +121,7 @@ def _serve_found(
             uid,
             *planes.worker.getsockname()[:2],
             planes.client.getsockname()[1],
-            held.path,
+            shown(held.path),
         )
 
     def ended() -> None:
