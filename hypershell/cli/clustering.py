@@ -20,7 +20,8 @@ from hypershell.server.failures import LineSink
 from hypershell.server.lines import LineReader
 from hypershell.server.settings import ServerOptions
 
-_LEAVE_SECONDS = 5.0
+_LEAVE_SECONDS = 1.0
+"""For clients that know of the end. One that has not even joined is told so."""
 
 
 def run_cluster(parsed: Parsed) -> int:

@@ -4,7 +4,6 @@ import os
 import sys
 
 from hypershell.cli.options import Parsed
-from hypershell.core.errors import FileUnwritable
 from hypershell.core.task import Policy
 from hypershell.server.failures import LineSink, open_sink
 from hypershell.server.lines import LineReader, open_input
@@ -55,8 +54,7 @@ def open_streams(parsed: Parsed, path: str) -> tuple[LineReader, LineSink]:
     failures = parsed.text("--failures")
     try:
         if failures is not None and _is_same_file(descriptor, failures):
-            reason = "it is the file that is read"
-            raise FileUnwritable(path=failures, reason=reason, option="-f")
+            raise parsed.error(f"{failures} is the file that is read", "give -f another path")
         return LineReader(descriptor, path), open_sink(failures, parsed.flag("--print"))
     except BaseException:
         os.close(descriptor)

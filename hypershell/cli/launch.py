@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -72,9 +73,10 @@ class LocalLauncher:
 
     def wait(self, seconds: float) -> None:
         """See Launcher."""
+        deadline = time.monotonic() + seconds
         for client in self._clients:
             try:
-                client.wait(seconds)
+                client.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 client.terminate()
         for client in self._clients:

@@ -2,10 +2,13 @@
 
 import errno
 import ipaddress
+import logging
 import socket
 from typing import Any
 
 from hypershell.core.errors import AddressInUse, AddressUnusable, HostUnknown, KeyTooShort
+
+log = logging.getLogger(__name__)
 
 
 def bind(host: str, port: int, any_port_will_do: bool) -> socket.socket:
@@ -44,6 +47,7 @@ def _bind_to(
         except OSError as error:
             if error.errno != errno.EADDRINUSE or not any_port_will_do:
                 raise
+            log.info("port %d on %s is in use; taking another", where["port"], where["host"])
             sock.bind((address[0], 0, *address[2:]))
         # Listening tells whether the port is really free, and lets clients in early.
         sock.listen(512)

@@ -32,6 +32,10 @@ Examples:
 """
 
 
+INTERNAL_ERROR = 70
+"""Exit status of a defect of ours (EX_SOFTWARE, sysexits.h): not to be taken for a failed task."""
+
+
 def program() -> NoReturn:
     """Run the command line of this process, and end the process."""
     try:
@@ -129,7 +133,7 @@ def explain(error: Exception) -> int:
             f"hyper-shell: error: {type(error).__name__}: {error}",
             "hint: this should not happen; run it again with --debug and report what it prints",
         ]
-        status = 1
+        status = INTERNAL_ERROR
     try:
         print("\n".join(lines), file=sys.stderr, flush=True)
     except OSError:

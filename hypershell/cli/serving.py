@@ -7,15 +7,17 @@ from collections.abc import Callable
 
 from hypershell.access.directory import server_directory
 from hypershell.access.doors import new_server_uid
-from hypershell.access.errors import shown
+from hypershell.access.errors import DirectoryLocked, shown
 from hypershell.access.held import Held
 from hypershell.access.keyring import Keyring, keyring
+from hypershell.access.keys import WORKER, plane_secret
 from hypershell.access.run import Run
 from hypershell.cli.inputs import key_from, open_input_and_sink, server_options
 from hypershell.cli.logs import set_up
 from hypershell.cli.options import Parsed
 from hypershell.cli.planes import (
     BoundPlanes,
+    Plan,
     access_from_file,
     facts_of,
     plan,
@@ -55,17 +57,19 @@ def run_server(
 def _say_summary(ended: Ended) -> None:
     counts, seconds = ended.counts, ended.seconds
     done = counts.succeeded + counts.failed
-    parts = [f"{counts.total} tasks: {counts.succeeded} succeeded", f"{counts.failed} failed"]
+    tasks = "1 task" if counts.total == 1 else f"{counts.total} tasks"
+    parts = [f"{tasks}: {counts.succeeded} succeeded", f"{counts.failed} failed"]
     parts.append(f"{counts.retried} retried")
     if counts.unfinished:
         parts.append(f"{counts.unfinished} unfinished")
     rate = done / seconds if seconds else 0.0
     log.info("%s, in %.2f s (%.0f tasks/s)", ", ".join(parts), seconds, rate)
-    if counts.unfinished:
+    if counts.unfinished or ended.unread_from:
         submitted = counts.unfinished - len(ended.unfinished_numbers)
         named = [f"lines {ranges(ended.unfinished_numbers)}"] if ended.unfinished_numbers else []
         named += [f"{submitted} that were submitted"] if submitted else []
-        log.warning("unfinished: %s", " and ".join(named))
+        named += [f"all lines from {ended.unread_from} on, not read"] if ended.unread_from else []
+        log.warning("unfinished: %s", ", ".join(named))
 
 
 def ranges(numbers: tuple[int, ...], most: int = 20) -> str:
@@ -94,10 +98,38 @@ def serve(parsed: Parsed) -> int:
     reader, sink = open_input_and_sink(parsed, forever)
     uid = prepared.server_uid if prepared else new_server_uid()
     take_over = parsed.flag("--take-over")
-    with directory.hold("server", uid, take_over=take_over, answers=run_answers) as held:
+    try:
+        held = directory.hold("server", uid, take_over=take_over, answers=run_answers)
+    except DirectoryLocked as error:
+        if key is None or forever or prepared or is_named(parsed):
+            raise
+        # Its clients have the key and the port, and need no directory to find it.
+        log.warning("%s; this server is found by its port and key alone", error)
+        return _serve_alone(options, reader, sink, plan(parsed, None, None, key), uid)
+    with held:
         planned = plan(parsed, prepared or predecessor_access(held, ring), prepared, key)
         with planned.bind() as planes:
             return _serve_found(options, reader, sink, held, planes, uid, ring)
+
+
+def is_named(parsed: Parsed) -> bool:
+    """Whether somebody said which server directory it is to be."""
+    named = parsed.text("--server-dir") is not None
+    return named or bool(os.environ.get("HYPERSHELL_SERVER_DIR"))
+
+
+def _serve_alone(
+    options: ServerOptions, reader: LineReader | None, sink: LineSink, planned: Plan, uid: str
+) -> int:
+    """Run a server without a directory: the worker plane alone, for clients that have its key."""
+    worker = planned.plans[WORKER]
+    with worker.bind() as sock:
+        planes = {WORKER: (sock, plane_secret(worker.key, WORKER))}
+
+        def started() -> None:
+            log.info("server %s listens on %s port %d for clients", uid, *sock.getsockname()[:2])
+
+        return run_server(Server(options, reader, sink, planes), started)
 
 
 def _serve_found(

@@ -76,8 +76,7 @@ class Stream:
             return False
         end = data.rfind(b"\n") + 1
         if end:
-            self._release()
-            self._target.write(data[:end])
+            self._release(data[:end])
         self._hold(data[end:])
         return True
 
@@ -88,8 +87,7 @@ class Stream:
             if not self.forward():
                 break
         if self._held or self._spilled:
-            self._release()
-            self._target.write(b"\n")
+            self._release(b"\n")
 
     def close(self) -> None:
         """Close both ends."""
@@ -107,19 +105,18 @@ class Stream:
                 del self._held[: self._spilled.write(self._held)]
         except OSError:
             # No room to hold so long a line: better torn than lost.
-            self._release()
+            self._release(b"")
 
-    def _release(self) -> None:
-        """Pass on the beginning of the line that was held."""
+    def _release(self, rest: bytes) -> None:
+        """Pass on the beginning of the line that was held, and the rest of it, in one piece."""
         if self._spilled is not None:
             self._spilled.seek(0)
             while piece := self._spilled.read(_CHUNK):
                 self._target.write(piece)
             self._spilled.close()
             self._spilled = None
-        if self._held:
-            self._target.write(self._held)
-            self._held.clear()
+        self._target.write(self._held + rest)
+        self._held.clear()
 
 
 class Output:

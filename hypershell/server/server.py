@@ -53,6 +53,7 @@ class Ended:
     error: StartError | None = None
     failure: Exception | None = None
     unfinished_numbers: tuple[int, ...] = ()
+    unread_from: int = 0
     unwritten: int = 0
 
 
@@ -134,8 +135,14 @@ class Server:
             error=self._input_error,
             failure=failure,
             unfinished_numbers=tuple(self._store.unfinished_numbers()),
+            unread_from=self._unread_from(),
             unwritten=self._failures.finish(),
         )
+
+    def _unread_from(self) -> int:
+        """The number of the first line that was not read; 0 if all were."""
+        reader = self._reader
+        return 0 if reader is None or reader.ended else reader.lines_read + 1
 
     def interrupt(self, number: int) -> None:
         """A signal came: SIGINT once finishes what runs; twice, or any other, stops it.
@@ -307,11 +314,11 @@ class Server:
 
     def _drain(self, what: str) -> None:
         how = "press Ctrl-C again to stop them" if what == "signal" else "nothing new is started"
-        log.warning("waiting for %d tasks on clients; %s", self._roster.claimed(), how)
+        log.warning("waiting for what runs (clients hold %d); %s", self._roster.claimed(), how)
         self._go_to(Phase.DRAINING)
 
     def _stop(self) -> None:
-        log.warning("stopping: %d tasks on clients are stopped", self._roster.claimed())
+        log.warning("stopping what runs (clients hold %d)", self._roster.claimed())
         self._go_to(Phase.STOPPING)
 
     def _go_to(self, phase: Phase) -> None:
