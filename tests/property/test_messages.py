@@ -24,8 +24,9 @@ IDS = st.integers(0, 2**63)
 PAIRS = st.lists(st.tuples(IDS, IDS), max_size=5).map(tuple)
 TEXTS = st.text(max_size=40)
 SECONDS = st.floats(0, 1e10)
+HOSTS = st.from_regex(r"[ -~]{0,255}", fullmatch=True)
 HELLOS = st.builds(
-    Hello, host=TEXTS, pid=IDS, slots=st.integers(1, 100_000), client_id=TEXTS, held=PAIRS
+    Hello, host=HOSTS, pid=IDS, slots=st.integers(1, 100_000), client_id=TEXTS, held=PAIRS
 )
 WELCOMES = st.builds(Welcome, TEXTS, IDS, SECONDS, SECONDS, PAIRS)
 CLAIMS = st.builds(Claim, IDS, IDS, IDS, st.binary(max_size=40))

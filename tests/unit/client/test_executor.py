@@ -315,7 +315,6 @@ def test_tasks_run_again_after_a_stop_that_is_over(bench):
     assert [(Ending.EXITED, 3)] == codes(bench.run(b"sleep 0.1; exit 3"))
 
 
-@pytest.mark.xfail(strict=True, reason="a pass reads again what has changed meanwhile")
 def test_a_stop_may_be_taken_back_at_any_moment(bench, monkeypatch):
     """Nothing ran, so whoever asked for it did not have to wait for anything."""
     real = bench.watch.wait

@@ -8,7 +8,7 @@ import pytest
 from hypershell.core.task import Ending, Policy
 from hypershell.server.failures import LineSink
 from hypershell.server.finished import FinishedQueue
-from hypershell.server.roster import Roster, lost
+from hypershell.server.roster import Roster
 from hypershell.wire.messages import Hello, Phase
 from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
 from tests.helpers.waiting import until
@@ -88,7 +88,7 @@ def test_only_what_is_finally_failed_is_written(tmp_path):
     parts.give(client, failed(again))
     parts.failures.one_pass()
 
-    assert 0 == pending_after_first
+    assert (0, 0) == pending_after_first
     assert b"bad  # x\n" == (tmp_path / "failed").read_bytes()
 
 
@@ -116,11 +116,11 @@ def test_a_task_that_its_last_client_lost_is_failed():
         client = parts.join()
         parts.scheduler.dispatch()
         assert [b"a"] == commands(parts.exchange(client, want=1))
-        leaving = Call(parts.farm.leave, client.client_id, "it was killed")
+        leaving = Call(parts.farm.leave, client.client_id, "it was killed", True)
         parts.receive()
         leaving.result()
 
-    assert (1, 1) == (parts.store.counts().failed, parts.failures.pending())
+    assert (1, (1, 1)) == (parts.store.counts().failed, parts.failures.pending())
 
 
 def test_a_closed_queue_lets_all_go_who_wait():
@@ -143,9 +143,9 @@ def test_an_outcome_that_the_server_found_itself_waits_for_nobody():
     parts = ServerParts(b"a")
     client = parts.join()
     parts.exchange(client, want=1)
-    gone = parts.roster.leave(client.client_id)
+    gone, held = parts.roster.leave(client.client_id, Ending.LOST)
 
-    parts.finished.put(gone, lost(gone))
+    parts.finished.put(gone, held)
     parts.receive()
 
     assert (1, 1) == (parts.store.counts().retried, parts.store.counts().total)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from hypershell.core.task import Ending
-from hypershell.server.roster import Roster, lost
+from hypershell.server.roster import Roster
 from hypershell.wire.messages import Hello
 from tests.helpers.fakes import Call, ServerParts
 
@@ -83,21 +83,21 @@ def test_what_a_lost_client_held_is_lost_with_it():
     client = parts.join()
     parts.exchange(client, want=2)
 
-    outcomes = lost(parts.roster.leave(client.client_id))
+    _, outcomes = parts.roster.leave(client.client_id, Ending.LOST)
 
     assert [(1, 1, Ending.LOST), (2, 1, Ending.LOST)] == [o[:3] for o in outcomes]
 
 
 def test_an_unknown_client_cannot_leave(roster):
     """Nothing comes of it."""
-    assert roster.leave("nobody") is None
+    assert roster.leave("nobody", Ending.LOST) is None
     assert roster.hear("nobody", 1) is None
 
 
 def test_a_client_that_left_belongs_to_no_session(roster):
     """Not even to the first, or to none."""
     welcome = roster.join(Hello("node1", 1, 1))
-    client = roster.leave(welcome.client_id)
+    client, _ = roster.leave(welcome.client_id, Ending.LOST)
 
     assert client.session not in (1, welcome.session)
     assert roster.hear(welcome.client_id, client.session) is None

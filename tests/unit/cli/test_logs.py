@@ -1,0 +1,116 @@
+"""What is said, for people or for programs."""
+
+import json
+import logging
+import sys
+
+import pytest
+
+from hypershell.cli.logs import HumanFormatter, JsonFormatter, set_up
+from hypershell.cli.options import Parsed
+from hypershell.core.errors import FileUnwritable
+
+
+def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
+    """Something that is said."""
+    return logging.LogRecord("hypershell", level, "", 0, message, (), None)
+
+
+@pytest.fixture
+def set_up_for(monkeypatch):
+    """Set up logging by options; all is as before afterwards."""
+    logger = logging.getLogger("hypershell")
+    before = logger.handlers, logger.propagate, logger.level
+
+    def configure(**values: object) -> logging.Logger:
+        names = {"--log-file": None, "--log-format": "human", "--quiet": False, "--verbose": False}
+        names |= {f"--{name.replace('_', '-')}": value for name, value in values.items()}
+        set_up(Parsed("client", names, {}))
+        return logger
+
+    yield configure
+    for handler in logger.handlers:
+        if handler not in before[0]:
+            handler.close()
+    logger.handlers, logger.propagate = before[0], before[1]
+    logger.setLevel(before[2])
+
+
+def test_a_line_for_people_has_the_level_only_where_it_matters():
+    """Who speaks is always there."""
+    form = HumanFormatter("client")
+
+    assert form.format(record("joined")).endswith(" client: joined")
+    assert form.format(record("lost", logging.WARNING)).endswith(" client: warning: lost")
+
+
+def test_a_line_for_programs_is_json():
+    """One object a line, whatever is in it."""
+    line = JsonFormatter("client").format(record('a "quoted"\nline \udcff'))
+
+    assert "\n" not in line
+    fields = json.loads(line)
+    assert ("client", "info", 'a "quoted"\nline \udcff') == (
+        fields["verb"],
+        fields["level"],
+        fields["message"],
+    )
+    assert fields["time"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("options", "level"),
+    [({}, logging.INFO), ({"quiet": True}, logging.WARNING), ({"verbose": True}, logging.DEBUG)],
+)
+def test_how_much_is_said_is_as_asked(set_up_for, options, level):
+    """Nothing but warnings, or every detail."""
+    assert level == set_up_for(**options).level
+
+
+def test_a_log_file_is_appended_to(set_up_for, tmp_path):
+    """An earlier run's words stay."""
+    path = tmp_path / "log"
+    path.write_text("before\n")
+
+    set_up_for(log_file=str(path)).warning("now")
+
+    assert path.read_text().startswith("before\n")
+    assert path.read_text().endswith("now\n")
+
+
+def test_a_log_file_that_cannot_be_written_is_told(set_up_for):
+    """At the start."""
+    with pytest.raises(FileUnwritable, match="/no/such/folder/log"):
+        set_up_for(log_file="/no/such/folder/log")
+
+
+def test_a_name_of_no_encoding_can_be_said(set_up_for, tmp_path):
+    """A path may be any bytes; the line is not lost for it."""
+    path = tmp_path / "log"
+
+    set_up_for(log_file=str(path)).warning("cannot read %s", "tasks\udcff")
+
+    assert "cannot read tasks" in path.read_text()
+
+
+def test_a_full_disk_makes_no_noise(set_up_for, capsys):
+    """There is nowhere left to complain."""
+    logger = set_up_for(log_file="/dev/full")
+
+    logger.warning("lost")
+
+    assert "" == capsys.readouterr().err
+    logger.handlers = []
+
+
+def test_no_traceback_is_shown_unless_every_detail_was_asked_for(set_up_for, tmp_path):
+    """People get a line."""
+    for name, options in (("short", {}), ("long", {"verbose": True})):
+        logger = set_up_for(log_file=str(tmp_path / name), **options)
+        try:
+            raise ValueError("x")
+        except ValueError:
+            logger.exception("failed", exc_info=sys.exc_info())
+
+    assert "Traceback" not in (tmp_path / "short").read_text()
+    assert "Traceback" in (tmp_path / "long").read_text()
