@@ -71,7 +71,10 @@ class Tasks(RuleBasedStateMachine):
             before = self.sent.pop(task.id)
             assert before.lease == task.lease == outcome.lease
             assert task.attempt - before.attempt in (0, 1)
-            self.retried += task.attempt - before.attempt
+            self.retried += state is TaskState.WAITING and outcome.ending not in (
+                Ending.GIVEN_BACK,
+                Ending.INTERRUPTED,
+            )
             self.move(task.id, TaskState.SENT, state)
 
     @rule(data=st.data())

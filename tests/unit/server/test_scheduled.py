@@ -94,16 +94,23 @@ def test_the_call_that_was_parked_longest_gets_the_next_task():
     assert 1 == parts.parked()
 
 
-def test_as_many_calls_are_woken_as_there_are_bundles():
-    """The others sleep on."""
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the first wakes one more")
+def test_as_many_calls_are_woken_as_there_are_bundles(monkeypatch):
+    """The others sleep on: one that wakes for nothing would lose its place, or take another's."""
     parts = ServerParts(bundlesize=2)
+    parks = []
+    park = parts.scheduled._park
+    monkeypatch.setattr(parts.scheduled, "_park", lambda *a: parks.append(a) or park(*a))
     calls = [parts.park(parts.join()) for _ in range(3)]
 
     parts.add(b"a", b"b", b"c", b"d")
     parts.scheduler.dispatch()
+    until(lambda: sum(call.is_over() for call in calls) == 2, 5.0, "two are answered")
+    until(lambda: parts.parked() == 1, 5.0, "one is parked")
 
-    assert [[b"a", b"b"], [b"c", b"d"]] == sorted(commands(c.result()) for c in calls[:2])
+    assert 3 == len(parks)
     assert not calls[2].is_over()
+    assert [[b"a", b"b"], [b"c", b"d"]] == sorted(commands(c.result()) for c in calls[:2])
 
 
 def test_two_offers_at_once_wake_two_calls():
