@@ -14,7 +14,7 @@ from hypershell.access.keyring import Keyring, keyring
 from hypershell.access.keys import CLIENT, plane_secret
 from hypershell.access.seal import PASSPHRASE
 from hypershell.cli.options import Parsed
-from hypershell.core.errors import NoServer, ServerUnreachable
+from hypershell.core.errors import NoServer, ServerSilent, ServerUnreachable
 from hypershell.wire.control import ControlProxy
 
 
@@ -44,7 +44,7 @@ class Place:
 
     def why(self, error: NoServer) -> NoServer:
         """What to say where an access file leads to no server."""
-        if self.directory is None or not isinstance(error, ServerUnreachable):
+        if self.directory is None or not isinstance(error, ServerUnreachable | ServerSilent):
             return error
         if self.directory.last_run() is None:
             return error  # a file that was brought here: the directory knows nothing of the server

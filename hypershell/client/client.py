@@ -31,8 +31,13 @@ from hypershell.client.watch import best_watch
 from hypershell.core.errors import (
     ConnectionLost,
     FileUnwritable,
+    HostUnknown,
     HyperShellError,
+    NoServer,
+    NotOurServer,
+    ServerSilent,
     TooManySlots,
+    VersionMismatch,
 )
 from hypershell.core.limits import raise_descriptor_limit
 from hypershell.core.loop import Loop
@@ -334,9 +339,7 @@ class Client:
 
 def may_wait(error: BaseException) -> bool:
     """Whether a server that could not be joined may be there in a moment."""
-    from hypershell.core.errors import HostUnknown, NoServer, NotOurServer, VersionMismatch
-
-    if isinstance(error, HostUnknown | NotOurServer | VersionMismatch):
+    if isinstance(error, HostUnknown | NotOurServer | ServerSilent | VersionMismatch):
         return False
     return isinstance(error, NoServer | OSError | EOFError)
 

@@ -12,6 +12,7 @@ from hypershell.client.process import (
     SHORT_OF,
     Child,
     Spawner,
+    kill_strays,
     live_groups,
     reap,
     signal_group,
@@ -22,6 +23,7 @@ from hypershell.core.task import Claim, Ending, Outcome
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_SECONDS = 0.05
+_STRAYS_SECONDS = 0.5
 _MOST_STARTED_AT_ONCE = 64
 
 
@@ -43,6 +45,7 @@ class Executor:
         self._stop_asked: float | None = None
         self._kill_at: float | None = None
         self._resume_asked = False
+        self._interrupted: list[Outcome] = []
         self._said_broken = False
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
@@ -188,14 +191,21 @@ class Executor:
                 signal_group(child, signal.SIGKILL)
         alive = live_groups() if self._dying and not kill else set()
         gone = [child for child in self._dying if child.pid not in alive]
-        outcomes = []
         for child in gone:
             del self._dying[child]
-            outcomes.append(self._collect(child)._replace(ending=Ending.INTERRUPTED))
-        if outcomes:
-            self._desk.put_outcomes(outcomes)
+            self._interrupted.append(self._collect(child)._replace(ending=Ending.INTERRUPTED))
+        if self._interrupted and not self._children:
+            self._tell_interrupted()
         if ended and not gone:
             time.sleep(0.02)  # an ended leader polls as readable until it is reaped
+
+    def _tell_interrupted(self) -> None:
+        """Whoever is told that these ended may start them again: first end what left its group."""
+        deadline = time.monotonic() + _STRAYS_SECONDS
+        while kill_strays(self._spawner.client_id) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._desk.put_outcomes(self._interrupted)
+        self._interrupted = []
 
     def _check_output(self) -> None:
         error = self._output.error()

@@ -71,6 +71,7 @@ class Spawner:
 
     def rename(self, client_id: str) -> None:
         """The client is known by this name from now on."""
+        self.client_id = client_id
         self._environment[b"TASK_CLIENT_ID"] = client_id.encode()
 
     def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
@@ -213,8 +214,12 @@ def live_groups() -> set[int]:
     return groups
 
 
-def kill_strays(client_id: str) -> None:
-    """Kill all processes that carry this client's mark in their environment, whoever's children."""
+def kill_strays(client_id: str) -> int:
+    """Kill all processes that carry this client's mark in their environment, whoever's children.
+
+    Returns how many there were.
+    """
+    found = 0
     mark = b"TASK_CLIENT_ID=" + client_id.encode()
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
         if not name.isdigit() or int(name) == os.getpid():
@@ -224,8 +229,10 @@ def kill_strays(client_id: str) -> None:
                 is_ours = mark in file.read().split(b"\0")
             if is_ours:
                 os.kill(int(name), signal.SIGKILL)
+                found += 1
         except OSError:
             continue  # gone, or not ours to look at
+    return found
 
 
 def _task_environment(host: str) -> dict[bytes, bytes]:

@@ -4,7 +4,8 @@ HyperShellError
 ├── UsageError               2  the command line is wrong
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable ShellUnusable TooManySlots
-├── NoServer                 4  ServerUnreachable HostUnknown NotOurServer VersionMismatch
+├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown NotOurServer
+│                               VersionMismatch
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort
 └── ConnectionLost           6  SubmitLost ClientsEnded
 
@@ -121,6 +122,13 @@ class ServerUnreachable(NoServer):
 
     says = "no server at {host} port {port}: {reason}"
     hint = "start one with `hyper-shell server FILE`, or check -H and -p; --wait SEC waits longer"
+
+
+class ServerSilent(NoServer):
+    """Something listens there and does not say a word."""
+
+    says = "what listens at {host} port {port} does not answer"
+    hint = "if it is a hyper-shell server it is frozen or too busy; else check -H and -p"
 
 
 class HostUnknown(NoServer):

@@ -72,7 +72,9 @@ class LineSink:
         poller.register(self._descriptor, select.POLLOUT)
         written = 0
         while written < len(data):
-            if not poller.poll(500) and not keep_waiting.is_set():
+            if not poller.poll(500):
+                if keep_waiting.is_set():
+                    continue
                 return written
             try:
                 written += os.write(self._descriptor, data[written : written + _PIPE_BYTES])

@@ -19,13 +19,14 @@ from hypershell.core.errors import (
     KeyRefused,
     NotOurServer,
     PlaneRefused,
+    ServerSilent,
     ServerUnreachable,
     VersionMismatch,
 )
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
 from hypershell.wire.door import Door, Listener, set_options
-from hypershell.wire.preamble import NotOurs, WrongPlane, WrongVersion, announce
+from hypershell.wire.preamble import NotOurs, Silent, WrongPlane, WrongVersion, announce
 from hypershell.wire.tls import challenge_key, client_context
 
 CONNECT_SECONDS = 5.0
@@ -101,7 +102,7 @@ def greets(host: str, port: int, plane: str) -> bool:
         announce(connection, plane, plane)
     except (WrongPlane, WrongVersion):
         return True
-    except (NotOurs, WireError, EOFError, OSError):
+    except (NotOurs, Silent, WireError, EOFError, OSError):
         return False
     finally:
         connection.close()
@@ -136,6 +137,8 @@ def _explain(error: BaseException, where: dict[str, Any], plane: str) -> BaseExc
             return PlaneRefused(**where, plane=error.args[0], wanted=plane)
         case WrongVersion():
             return VersionMismatch(**where, theirs=error.args[0])
+        case Silent():
+            return ServerSilent(**where)
         case NotOurs():
             return NotOurServer(**where)
         case ssl.SSLCertVerificationError() | AuthenticationError():

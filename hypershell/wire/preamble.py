@@ -29,12 +29,18 @@ class NotOurs(Exception):
     """What answered does not speak this protocol."""
 
 
+class Silent(Exception):
+    """What listens there says nothing: it is frozen, too busy, or waits for another protocol."""
+
+
 def announce(connection: Connection, plane: str, key_plane: str) -> None:
     """Say who calls, and raise unless the server says ok."""
     connection.send_raw(f"hyper-shell {PROTOCOL} {plane} {key_plane}\n".encode())
     try:
         answer = connection.recv_line(_LONGEST)
-    except (WireError, DeadlinePassed) as error:
+    except DeadlinePassed as error:
+        raise Silent from error
+    except WireError as error:
         raise NotOurs from error
     if answer == _OK:
         return

@@ -14,6 +14,7 @@ from hypershell.core.errors import (
     KeyRefused,
     NotOurServer,
     PlaneRefused,
+    ServerSilent,
     ServerUnreachable,
     VersionMismatch,
 )
@@ -118,9 +119,9 @@ def test_who_answers_otherwise_is_no_server_of_ours(impostor, words):
         dial(impostor(say(words)), SECRET)
 
 
-def test_who_says_nothing_is_no_server_of_ours(impostor):
+def test_who_says_nothing_is_told_apart(impostor):
     """It is not waited for without end."""
-    with pytest.raises(NotOurServer):
+    with pytest.raises(ServerSilent):
         dial(impostor(wait_for_the_end), SECRET)
 
 
