@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.helpers.farm import rarely
 from tests.helpers.once import assert_never_twice, exclusive, starts_of
 from tests.helpers.waiting import stays, until
 
@@ -68,7 +69,7 @@ def test_a_stall_shorter_than_the_lease_is_not_noticed(farm, relay_to):
     assert [[1]] * 150 == list(starts_of(farm).values())
 
 
-@pytest.mark.parametrize("fault", [pytest.param("stall", marks=pytest.mark.campaign), "refuse"])
+@pytest.mark.parametrize("fault", [rarely("stall"), "refuse"])
 def test_a_client_cut_off_for_its_lease_stops_its_tasks_before_another_has_them(
     farm, relay_to, fault
 ):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.helpers.farm import Farm, Process
+from tests.helpers.farm import Farm, Process, rarely
 from tests.helpers.waiting import stays, until
 
 WAITING_TASK = "echo >> started; until test -e go; do sleep 0.02; done; echo >> done"
@@ -43,7 +43,7 @@ def test_ctrl_c_once_waits_for_what_runs(farm):
     server, client = start_pair(farm)
 
     server.press_ctrl_c()
-    server.expect(r"waiting for 2 tasks on clients; press Ctrl-C again to stop them")
+    server.expect(r"waiting for .*; press Ctrl-C again to stop them")
     let_go(farm)
 
     assert [130, 0] == [server.wait(), client.wait()]
@@ -58,7 +58,7 @@ def test_ctrl_c_twice_stops_what_runs(farm):
     server, client = start_pair(farm)
 
     server.press_ctrl_c()
-    server.expect("waiting for 2 tasks")
+    server.expect("press Ctrl-C again")
     server.press_ctrl_c()
 
     assert [130, 0] == [server.wait(5), client.wait(5)]
@@ -129,7 +129,7 @@ def test_under_nohup_a_hangup_changes_nothing(farm, need, who):
     assert "2 tasks: 2 succeeded" in server.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, rarely(signal.SIGTERM), rarely(signal.SIGHUP)])
 def test_a_server_that_waits_for_input_or_clients_ends_at_once(farm, number):
     """With its input silent, and with tasks that nobody has taken."""
     silent = farm.start("server", "-", "-p", 0, stdin=subprocess.PIPE)
@@ -176,7 +176,7 @@ def test_ctrl_c_once_on_a_client_finishes_what_runs_and_leaves(farm):
 
 @pytest.mark.parametrize(
     ("numbers", "code"),
-    [([signal.SIGINT] * 2, 130), ([signal.SIGTERM], 143), ([signal.SIGHUP], 129)],
+    [([signal.SIGINT] * 2, 130), ([signal.SIGTERM], 143), rarely([signal.SIGHUP], 129)],
     ids=["SIGINT twice", "SIGTERM", "SIGHUP"],
 )
 def test_a_client_that_is_stopped_hands_its_tasks_back(farm, numbers, code):
@@ -228,7 +228,7 @@ def test_ctrl_c_on_a_terminal_reaches_a_cluster_once(farm, need, times):
     farm.wait_for_lines("started", 2)
 
     os.write(master, b"\x03")
-    cluster.expect("waiting for 2 tasks")
+    cluster.expect("press Ctrl-C again")
     if times == 2:
         os.write(master, b"\x03")
     else:
@@ -258,7 +258,9 @@ def test_a_reader_of_failed_lines_that_goes_away_is_no_failure(farm):
     assert 50 == len(farm.read("ran"))
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize(
+    "closed", [*(rarely(one) for one in (">&-", "2>&-", "<&-")), ">&- 2>&- <&-"]
+)
 def test_a_server_may_be_started_with_outputs_closed(farm, closed):
     """The run is the same; only nobody hears of it."""
     path = farm.write_lines(["echo >> ran", "echo >> ran; false"])

@@ -18,7 +18,7 @@ from hypershell.access.keys import WORKER, plane_secret
 from hypershell.wire.connection import Connection
 from hypershell.wire.manager import dial
 from hypershell.wire.preamble import PROTOCOL
-from tests.helpers.farm import Farm, Process
+from tests.helpers.farm import Farm, Process, rarely
 from tests.helpers.waiting import stays, until
 
 PREAMBLE = f"hyper-shell {PROTOCOL} {WORKER} {WORKER}\n".encode()
@@ -72,7 +72,7 @@ GREETINGS = {
 
 @pytest.mark.parametrize(
     "kinds",
-    [list(GREETINGS), *(pytest.param([kind], marks=pytest.mark.campaign) for kind in GREETINGS)],
+    [list(GREETINGS), *(rarely([kind]) for kind in GREETINGS)],
     ids=lambda kinds: kinds[0] if len(kinds) == 1 else "all kinds",
 )
 def test_strangers_do_not_keep_a_good_client_waiting(farm, server, connect, kinds):

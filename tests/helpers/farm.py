@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from hypershell.access.keys import new_key
 from tests.helpers.waiting import until
@@ -113,6 +114,11 @@ class Process:
     def client_proper(self) -> psutil.Process:
         """Of a client: the process that runs tasks, below the supervisor."""
         return until(lambda: psutil.Process(self.pid).children(), PROMPT, "a client process")[0]
+
+
+def rarely(*values: object) -> Any:
+    """A case of a test that only the campaign runs."""
+    return pytest.param(*values, marks=pytest.mark.campaign)
 
 
 class Pipe:

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from tests.helpers.farm import rarely
 from tests.helpers.waiting import until
 
 
@@ -65,7 +66,7 @@ def test_a_shell_and_a_place_for_output_reach_the_clients(farm):
     assert ["my shell: any $words"] == farm.read("out")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, rarely(signal.SIGHUP)])
 def test_a_cluster_that_is_ended_leaves_nothing_running(farm, number):
     """Not even by SIGKILL of its main process: clients and tasks are gone within 3 s."""
     cluster = farm.start_cluster(["touch started; sleep 1000 & sleep 1001"] * 2, "-N", 2)

@@ -6,6 +6,8 @@ from collections import defaultdict
 
 import pytest
 
+from tests.helpers.farm import rarely
+
 LONGEST_IDLE = 0.5
 JOURNAL = "s=$(date +%s.%N); {}; echo $TASK_CLIENT_ID $s $(date +%s.%N) >> journal"
 
@@ -52,8 +54,7 @@ def run_on_two_clients(farm, seconds: list[float], *options: object) -> dict[str
 
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(case, marks=pytest.mark.campaign) for case in UNEVEN if case != DEFAULT]
-    + [DEFAULT],
+    [rarely(case) for case in UNEVEN if case != DEFAULT] + [DEFAULT],
 )
 def test_no_client_idles_while_another_hoards(farm, case):
     """With uneven tasks each client has its next one within half a second."""
