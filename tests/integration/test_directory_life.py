@@ -223,7 +223,7 @@ def test_stop_with_drain_lets_what_runs_finish(site: Site) -> None:
     until(site.farm.tasks, 15, "the first task runs")
 
     drain = site.start("server", "stop", "--drain")
-    server.expect("waiting for 1 tasks")
+    server.expect("waiting for what runs")
     (site.farm.folder / "go").touch()
 
     assert 0 == drain.wait()
