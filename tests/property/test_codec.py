@@ -56,7 +56,7 @@ def test_anything_else_is_refused_where_it_is_sent(value, depth):
         encode(value)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.one_of(st.binary(max_size=60), VALUES.map(encode)), st.data())
 def test_no_bytes_raise_anything_but_a_wire_error(data, draw):
     """Made up, cut off, with a byte changed, or with more behind them."""

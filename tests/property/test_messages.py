@@ -94,7 +94,7 @@ def test_an_outcome_arrives_as_it_was(outcome):
     assert outcome.ending is again.ending
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     st.sampled_from([unpack_hello, unpack_welcome, unpack_answer, unpack_outcome]),
     st.one_of(
