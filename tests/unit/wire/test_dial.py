@@ -28,7 +28,7 @@ from tests.unit.wire.conftest import OTHER_SECRET, SECRET, Thing
 def impostor(monkeypatch):
     """Listen on a port and do something with the first who connects."""
     monkeypatch.setattr(manager, "CONNECT_SECONDS", 0.3)
-    monkeypatch.setattr(manager, "ADMISSION_SECONDS", 1.0)
+    monkeypatch.setattr(manager, "ADMISSION_SECONDS", 0.4)
     listening = socket.create_server(("127.0.0.1", 0))
     threads = []
 
