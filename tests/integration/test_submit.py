@@ -233,3 +233,22 @@ def test_ids_go_to_a_closed_pipe_without_a_word(site: Site) -> None:
     os.close(pipe.write_end)
     assert 0 == process.wait()
     assert "" == process.err
+
+
+def test_what_is_submitted_to_a_server_that_drains_is_refused(farm: Farm) -> None:
+    """Who gets an id may rely on it: a server that starts nothing more gives none."""
+    site = Site(farm)
+    server = site.serve()
+    site.client()
+    site.submit("until test -e go; do sleep 0.02; done")
+    until(site.farm.tasks, 15, "it runs")
+    drain = site.start("server", "stop", "--drain")
+    server.expect("waiting for what runs")
+
+    late = site.run("submit", "--", "echo late > late")
+    (site.farm.folder / "go").touch()
+
+    assert 0 == drain.wait()
+    assert server.wait() in {0, 1}
+    assert (late.wait() != 0) == (b"" == late.out)
+    assert (b"" == late.out) or site.farm.read("late")
