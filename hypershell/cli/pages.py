@@ -23,20 +23,31 @@ Exit status:
   2    the command line is wrong
   3    the server (or client) could not start: input file missing, address in use
   4    no server there: none running, unreachable, timed out
-  5    refused: wrong key, wrong plane
+  5    refused: wrong key, wrong plane, an access file that is exposed, changed or not openable
   6    the connection was lost and not regained
   129  ended by SIGHUP
   130  ended by SIGINT
   143  ended by SIGTERM
+  70   a defect of hyper-shell
 
 Environment:
   HYPERSHELL_AUTH   the key of the worker plane, as -k gives it; unlike -k it does not show in ps
+  HYPERSHELL_SERVER_DIR
+                    the server directory, as --server-dir gives it
+  HYPERSHELL_PASSPHRASE
+                    the passphrase of access files that are sealed with one
+  HYPERSHELL_SEAL_KEY
+                    the seal key file, if not the one below
   TASK_ID           set for each task: its id
   TASK_ARGS         its line, unless that is too long for an environment
   TASK_ATTEMPT      which attempt this is, from 1
   TASK_SLOT         the place it runs in on its client
   TASK_CLIENT_ID    the client that runs it
   TASK_CLIENT_HOST  the host of that client
+
+Files:
+  ~/.hyper-shell                     the server directory, unless another is named
+  ~/.config/hyper-shell/seal.key     the key that seals access files (XDG_CONFIG_HOME is honoured)
 """
 """What the overview says beyond the program's own usage text."""
 
