@@ -31,19 +31,16 @@ Exit status:
   70   a defect of hyper-shell
 
 Environment:
-  HYPERSHELL_AUTH   the key of the worker plane, as -k gives it; unlike -k it does not show in ps
-  HYPERSHELL_SERVER_DIR
-                    the server directory, as --server-dir gives it
-  HYPERSHELL_PASSPHRASE
-                    the passphrase of access files that are sealed with one
-  HYPERSHELL_SEAL_KEY
-                    the seal key file, if not the one below
-  TASK_ID           set for each task: its id
-  TASK_ARGS         its line, unless that is too long for an environment
-  TASK_ATTEMPT      which attempt this is, from 1
-  TASK_SLOT         the place it runs in on its client
-  TASK_CLIENT_ID    the client that runs it
-  TASK_CLIENT_HOST  the host of that client
+  HYPERSHELL_AUTH        the key of the worker plane, as -k gives it; it does not show in ps
+  HYPERSHELL_SERVER_DIR  the server directory, as --server-dir gives it
+  HYPERSHELL_PASSPHRASE  the passphrase of access files that are sealed with one
+  HYPERSHELL_SEAL_KEY    the seal key file, if not the one below
+  TASK_ID                set for each task: its id
+  TASK_ARGS              its line, unless that is too long for an environment
+  TASK_ATTEMPT           which attempt this is, from 1
+  TASK_SLOT              the place it runs in on its client
+  TASK_CLIENT_ID         the client that runs it
+  TASK_CLIENT_HOST       the host of that client
 
 Files:
   ~/.hyper-shell                     the server directory, unless another is named
