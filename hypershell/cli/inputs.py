@@ -1,6 +1,7 @@
 """What `server` and `cluster` are given: their options checked, their files opened."""
 
 import os
+import stat
 import sys
 
 from hypershell.cli.options import Parsed
@@ -66,7 +67,7 @@ def _is_same_file(descriptor: int, path: str) -> bool:
         one, two = os.fstat(descriptor), os.stat(path)
     except (OSError, ValueError):
         return False
-    return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
+    return stat.S_ISREG(one.st_mode) and (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
 
 
 def open_input_and_sink(parsed: Parsed, forever: bool) -> tuple[LineReader | None, LineSink]:

@@ -20,18 +20,21 @@ _BATCH_BYTES = 8 * 2**20
 def submit(parsed: Parsed) -> int:
     """Submit what a command line says and print the ids."""
     place = place_from(parsed)
-    ids: list[int] = []
     path = parsed.text("--file")
-    if path is None:
-        line = one_line(parsed)
-        ids += _Submission(connect(place, _COMMAND)).add([line])
-    else:
-        reader = LineReader(open_input(path), path)
-        ids += _submit_lines(reader, _Submission(connect(place, _COMMAND)))
-    if parsed.flag("--json"):
-        print(json.dumps(ids))
-    else:
-        print("\n".join(map(str, ids)))
+    line = one_line(parsed) if path is None else b""
+    reader = LineReader(open_input(path), path) if path is not None else None
+    submission = _Submission(connect(place, _COMMAND))
+    try:
+        if reader is None:
+            submission.add([line])
+        else:
+            _submit_lines(reader, submission)
+    finally:
+        # Also when it broke off: these are at the server.
+        if parsed.flag("--json"):
+            print(json.dumps(submission.ids))
+        elif submission.ids:
+            print("\n".join(map(str, submission.ids)))
     return 0
 
 
@@ -48,23 +51,21 @@ def one_line(parsed: Parsed) -> bytes:
     return line
 
 
-def _submit_lines(reader: LineReader, submission: "_Submission") -> list[int]:
-    ids: list[int] = []
+def _submit_lines(reader: LineReader, submission: "_Submission") -> None:
     batch: list[bytes] = []
     while not reader.ended:
         batch += [line for _, line in reader.read(None) if is_task(line)]
         while len(batch) >= _BATCH_LINES or sum(map(len, batch)) >= _BATCH_BYTES:
-            ids += submission.add(batch[:_BATCH_LINES])
+            submission.add(batch[:_BATCH_LINES])
             batch = batch[_BATCH_LINES:]
         if batch and not reader.is_ready():
-            ids += submission.add(batch)  # a slow producer: what it has said so far is not kept
+            submission.add(batch)  # a slow producer: what it has said so far is not kept
             batch = []
     if batch:
-        ids += submission.add(batch)
+        submission.add(batch)
     error: StartError | None = reader.error
     if error is not None:
         raise error
-    return ids
 
 
 class _Submission:
@@ -72,11 +73,10 @@ class _Submission:
 
     def __init__(self, proxy: ControlProxy) -> None:
         self._proxy = proxy
-        self._accepted = 0
+        self.ids: list[int] = []
 
-    def add(self, lines: list[bytes]) -> list[int]:
-        """Submit these lines, waiting for room, and return their ids; SubmitLost."""
-        ids: list[int] = []
+    def add(self, lines: list[bytes]) -> None:
+        """Submit these lines, waiting for room; SubmitLost."""
         for batch in _by_size(lines):
             accepted: list[int] = []
             while not accepted:
@@ -84,10 +84,8 @@ class _Submission:
                     accepted = self._proxy.submit(batch)
                 except (EOFError, OSError, WireError, ValueError) as error:
                     reason = "the server ended" if isinstance(error, EOFError) else str(error)
-                    raise SubmitLost(accepted=self._accepted, reason=reason) from error
-            ids += accepted
-            self._accepted += len(accepted)
-        return ids
+                    raise SubmitLost(accepted=len(self.ids), reason=reason) from error
+            self.ids += accepted
 
 
 def _by_size(lines: list[bytes]) -> list[list[bytes]]:

@@ -36,6 +36,7 @@ from hypershell.core.errors import (
     NoServer,
     NotOurServer,
     ServerSilent,
+    TasksUnstartable,
     TooManySlots,
     VersionMismatch,
 )
@@ -44,6 +45,9 @@ from hypershell.core.loop import Loop
 from hypershell.wire.messages import Answer, Hello, Phase, Welcome
 
 log = logging.getLogger(__name__)
+
+_SILENCE_SECONDS = 10.0
+"""How long a client that has not joined waits for what listens and says nothing."""
 
 _DESCRIPTORS_A_SLOT = 5  # two pipes, and what watches the task
 
@@ -83,6 +87,7 @@ class Client:
         self._signal = 0
         self._going: str | None = None
         self._gone_by = math.inf
+        self._failure: TasksUnstartable | None = None
         self._executor: Executor | None = None
 
     def run(self) -> int:
@@ -144,10 +149,13 @@ class Client:
         while True:
             try:
                 self._welcome = self._link.join()
-                self._tidings.joined(self._welcome)
+                self._tidings.joined(self._welcome, self._link.heard_at)
                 log.info("joined the server as client %s", self._welcome.client_id)
                 return True
             except BROKEN as error:
+                if isinstance(error, ServerSilent):
+                    # It may be starting, or be no server of ours: not worth all the patience.
+                    deadline = min(deadline, begin + _SILENCE_SECONDS)
                 if not may_wait(error) or time.monotonic() + pause > deadline:
                     raise
                 if not said:
@@ -193,7 +201,7 @@ class Client:
             if self._executor is not None and self._going is None:
                 self._executor.resume()
         self._welcome = welcome
-        self._tidings.joined(welcome)
+        self._tidings.joined(welcome, self._link.heard_at)
 
     def _loop_failed(self, name: str, error: Exception) -> None:
         if not isinstance(error, HyperShellError):
@@ -214,6 +222,10 @@ class Client:
                     return self._leave(dead=True)
                 if self._is_idle_too_long():
                     self._go("it was idle")
+                continue
+            if isinstance(value, TasksUnstartable):
+                self._failure = value
+                self._go(str(value))
                 continue
             if isinstance(value, Exception):
                 self._stop_all()
@@ -257,7 +269,9 @@ class Client:
         welcome = self._welcome
         self._stop_all()
         lease = f"{welcome.lease_seconds:g} s"
-        self._tidings.left()  # nobody hears our leave, and our tasks are gone
+        if self._link.is_up():
+            self._link.leave("its lease was over", dead=True)
+        self._tidings.left()  # else nobody hears our leave, and our tasks are gone
         raise ConnectionLost(
             host=self._link.host,
             port=self._link.port,
@@ -302,6 +316,8 @@ class Client:
         self._end_strays()
         self._link.leave(self._going or "", dead)
         self._tidings.left()
+        if self._failure is not None:
+            raise self._failure
         return self._status()
 
     def _grace(self) -> float:
@@ -339,7 +355,7 @@ class Client:
 
 def may_wait(error: BaseException) -> bool:
     """Whether a server that could not be joined may be there in a moment."""
-    if isinstance(error, HostUnknown | NotOurServer | ServerSilent | VersionMismatch):
+    if isinstance(error, HostUnknown | NotOurServer | VersionMismatch):
         return False
     return isinstance(error, NoServer | OSError | EOFError)
 

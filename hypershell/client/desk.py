@@ -74,9 +74,11 @@ class Desk:
         """Tasks have ended."""
         now = time.monotonic()
         with self._changed:
+            # What ended for a server that is gone is nobody's outcome.
+            outcomes = [o for o in outcomes if self._running.pop(o.task_id, None) is not None]
             for outcome in outcomes:
-                self._running.pop(outcome.task_id, None)
-                self._appetite.learn(outcome.seconds, now)
+                if outcome.ending is not Ending.UNSTARTABLE:
+                    self._appetite.learn(outcome.seconds, now)
             self._last_busy = now
             first = not self._outcomes
             if first:
@@ -148,6 +150,7 @@ class Desk:
             self._draining = draining
             self._server_knows = False
             self._ready.clear()
+            self._running.clear()
             self._outcomes, self._given = [], []
             self._asked = -1
             self._changed.notify_all()

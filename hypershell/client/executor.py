@@ -18,6 +18,7 @@ from hypershell.client.process import (
     signal_group,
 )
 from hypershell.client.watch import Watch
+from hypershell.core.errors import TasksUnstartable
 from hypershell.core.task import Claim, Ending, Outcome
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Executor:
 
     def stopping(self) -> bool:
         """Whether tasks are being stopped, or are to be."""
-        return self._stop_asked is not None or any(o is not None for o in self._orders)
+        return self._stop_asked is not None or any(o is not None for o in list(self._orders))
 
     def one_pass(self) -> bool:
         """Start what can be started, wait until something happens, and deal with it."""
@@ -128,8 +129,9 @@ class Executor:
                 child = self._start(claim, slot)
             except OSError as error:
                 self._free.appendleft(slot)
-                if self._can_wait(error):
+                if error.errno in SHORT_OF:
                     self._desk.put_back(claim)
+                    self._wait_for_room(error)
                     return
                 self._desk.put_outcomes([_unstartable(claim, error, slot)])
                 continue
@@ -149,15 +151,15 @@ class Executor:
             raise
         return child
 
-    def _can_wait(self, error: OSError) -> bool:
-        """Whether a task may yet start when the machine has room again."""
-        if error.errno not in SHORT_OF:
-            return False
+    def _wait_for_room(self, error: OSError) -> None:
+        """The machine is short of what a task needs; TasksUnstartable when it stays so."""
         now = time.monotonic()
         if self._short_since is None:
             self._short_since = now
             log.warning("cannot start a task now: %s", (error.strerror or "").lower())
-        return bool(self._children) or now - self._short_since < self._grace_seconds
+        if not self._children and now - self._short_since > self._grace_seconds:
+            # The lines are not at fault: other machines may run them.
+            raise TasksUnstartable(reason=(error.strerror or "").lower()) from error
 
     def _collect(self, child: Child) -> Outcome:
         self._watch.remove(child)

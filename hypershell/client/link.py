@@ -75,7 +75,7 @@ class Link:
         self.host, self.port = "", 0
         self._changed = threading.Condition()
         self._welcome: Welcome | None = None
-        self._calls: dict[int, Connection | None] = {}
+        self._calls: dict[int, Connection] = {}
         self._up = False
         self._rejoining = False
         self._closed = False
@@ -91,6 +91,10 @@ class Link:
         with self._changed:
             self._welcome, self._heard_at, self._up = welcome, sent, True
         return welcome
+
+    def is_up(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._up
 
     @property
     def heard_at(self) -> float:
@@ -164,8 +168,10 @@ class Link:
 
         `dead` says that it may have begun tasks whose outcomes it could not give.
         """
-        welcome = self._welcome
-        if welcome is None or self._closed:
+        with self._changed:
+            welcome, closed = self._welcome, self._closed
+            self._closed = welcome is not None  # no call may join anew behind our back
+        if closed or welcome is None:
             return
         try:
             self._proxy.leave(welcome.client_id, reason, dead)
@@ -187,11 +193,18 @@ class Link:
             if not self._up:
                 raise EOFError("the connection is down")
             welcome = self._welcome
-            self._calls[threading.get_ident()] = None
-        connection = self._proxy.connection()
+        connection = self._proxy.connection()  # this may take its time: much may change meanwhile
         with self._changed:
+            if self._closed:
+                raise LinkClosed
+            if not self._is_current(welcome):
+                self._proxy.hang_up()
+                raise EOFError("the connection is of a session that is over")
             self._calls[threading.get_ident()] = connection
         return welcome
+
+    def _is_current(self, welcome: Welcome) -> bool:
+        return self._up and self._welcome is welcome
 
     def _end(self) -> None:
         with self._changed:
@@ -209,8 +222,7 @@ class Link:
 
     def _abort_calls(self) -> None:
         for connection in self._calls.values():
-            if connection is not None:
-                connection.abort()
+            connection.abort()
 
     def _look_up(self) -> None:
         """Where the server is now: one that was started again may have moved."""

@@ -2,7 +2,6 @@
 
 import os
 
-from hypershell.client.link import boottime
 from hypershell.wire.messages import Welcome
 
 
@@ -13,9 +12,9 @@ class Tidings:
         self._descriptor = descriptor
         self._last = 0.0
 
-    def joined(self, welcome: Welcome) -> None:
+    def joined(self, welcome: Welcome, heard_at: float) -> None:
         """The client has an identity now, and a lease."""
-        self._tell(f"joined {welcome.client_id} {welcome.lease_seconds} {boottime()}")
+        self._tell(f"joined {welcome.client_id} {welcome.lease_seconds} {heard_at}")
 
     def heard(self, at: float, lease_seconds: float) -> None:
         """The server heard the client at this `boottime`."""

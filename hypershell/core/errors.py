@@ -4,6 +4,7 @@ HyperShellError
 ├── UsageError               2  the command line is wrong
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable ShellUnusable TooManySlots
+│                               TasksUnstartable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown NotOurServer
 │                               VersionMismatch
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort
@@ -111,6 +112,13 @@ class TooManySlots(StartError):
     hint = "give -N a smaller number, or raise the hard limit (`ulimit -Hn`)"
 
 
+class TasksUnstartable(StartError):
+    """The machine of a client has no room for another process."""
+
+    says = "this machine cannot start tasks: {reason}; the client leaves, its tasks go to others"
+    hint = "give -N a smaller number, or the account more processes and memory (`ulimit -a`)"
+
+
 class NoServer(HyperShellError):
     """No server answers."""
 
@@ -127,8 +135,8 @@ class ServerUnreachable(NoServer):
 class ServerSilent(NoServer):
     """Something listens there and does not say a word."""
 
-    says = "what listens at {host} port {port} does not answer"
-    hint = "if it is a hyper-shell server it is frozen or too busy; else check -H and -p"
+    says = "what listens at {host} port {port} does not answer as a hyper-shell server would"
+    hint = "if it is one, it is frozen or too busy; else check -H and -p"
 
 
 class HostUnknown(NoServer):

@@ -42,7 +42,7 @@ class Receiver:
         outcomes: list[Outcome] = []
         for batch in batches:
             outcomes += batch.outcomes
-        stopping = self._scheduled.phase is Phase.STOPPING
+        stopping = self._scheduled.phase >= Phase.STOPPING
         recorded = self._store.record(outcomes, stopping)
         self._failures.put([r for r in recorded if r.state is TaskState.FAILED])
         for batch in batches:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypershell.core.task import Ending, Outcome
 from hypershell.wire.messages import Hello, Phase, Welcome
 
-_GONE = 0
+GONE = 0
 """The session of a client that is not on the roster; that of others begins with 1."""
 
 
@@ -113,7 +113,7 @@ class Roster:
             client = self._clients.pop(client_id, None)
             if client is None:
                 return None
-            client.session = _GONE
+            client.session = GONE
             held = [Outcome(task, lease, ending) for task, lease in client.claims.items()]
             client.claims.clear()
             self._changed.notify_all()

@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from hypershell.core.task import Task
-from hypershell.server.roster import Client
+from hypershell.server.roster import GONE, Client
 from hypershell.wire.messages import Phase
 
 CAPACITY = 1000
@@ -31,6 +31,7 @@ class ScheduledQueue:
         self._size = 0
         self._bytes = 0
         self._parked: OrderedDict[threading.Condition, Client] = OrderedDict()
+        self._coming = 0  # calls that were woken for a bundle and do not run yet
         self._told = threading.Condition(lock)
         self.phase = Phase.RUNNING
 
@@ -74,7 +75,7 @@ class ScheduledQueue:
                     break
                 self._park(client, remaining)
             # Whoever was woken and did not take all there is wakes the next.
-            self._wake_hungry(len(self._bundles))
+            self._wake_hungry(len(self._bundles) - self._coming)
             low = self.room() > 0
         if tasks and low:
             self._ran_low()
@@ -90,7 +91,7 @@ class ScheduledQueue:
         """Wait until all these clients know the phase, so many seconds at most; whether they do."""
         with self._lock:
             return self._told.wait_for(
-                lambda: all(client.told is self.phase for client in clients), timeout
+                lambda: all(c.told is self.phase or c.session == GONE for c in clients), timeout
             )
 
     def wake_all(self) -> None:
@@ -98,6 +99,7 @@ class ScheduledQueue:
         with self._lock:
             for parked in self._parked:
                 parked.notify()
+            self._told.notify_all()
 
     def drain(self) -> list[Task]:
         """Remove and return all that is here."""
@@ -114,20 +116,24 @@ class ScheduledQueue:
 
     def _wake_hungry(self, most: int) -> None:
         """Wake those who have been parked longest for want of tasks, so many at most."""
-        if not most or not self._parked:
+        if most <= 0 or not self._parked:
             return
         hungry = [parked for parked, client in self._parked.items() if client.room > 0]
         for parked in hungry[:most]:
             del self._parked[parked]  # it is on its way: the next bundle is for another
+            self._coming += 1
             parked.notify()
 
     def _park(self, client: Client, seconds: float) -> None:
+        # Who was woken and takes nothing wakes the next before it sleeps again.
+        self._wake_hungry(len(self._bundles) - self._coming)
         parked = threading.Condition(self._lock)
         self._parked[parked] = client
         try:
             parked.wait(seconds)
         finally:
-            self._parked.pop(parked, None)
+            if self._parked.pop(parked, None) is None:
+                self._coming -= 1  # it was woken for a bundle, and is here
 
     def _pop(self, client: Client) -> list[Task]:
         tasks: list[Task] = []

@@ -223,7 +223,7 @@ class Server:
     def _settled(self) -> None:
         """Some outcomes were recorded, or the input is over: the run may be, too."""
         with self._room:
-            self._room.notify()
+            self._room.notify_all()
         phase = self._scheduled.phase
         if phase is Phase.RUNNING:
             if self._input_ended.is_set() and not self._store.unfinished():
@@ -234,7 +234,7 @@ class Server:
     def _ran_low(self) -> None:
         self._scheduler.poke()
         with self._room:
-            self._room.notify()
+            self._room.notify_all()
 
     def _wait_for_room(self, timeout: float) -> bool:
         """Whether the store takes more lines, waiting so many seconds for it."""
@@ -257,7 +257,7 @@ class Server:
         if self._reader is not None:
             self._reader.wake()
         with self._room:
-            self._room.notify()
+            self._room.notify_all()
 
     def _watch_clients(self) -> bool:
         """One pass of the roster's loop: what silent clients hold goes to others."""

@@ -94,7 +94,6 @@ def test_the_call_that_was_parked_longest_gets_the_next_task():
     assert 1 == parts.parked()
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the first wakes one more")
 def test_as_many_calls_are_woken_as_there_are_bundles(monkeypatch):
     """The others sleep on: one that wakes for nothing would lose its place, or take another's."""
     parts = ServerParts(bundlesize=2)
