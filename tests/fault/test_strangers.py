@@ -119,6 +119,26 @@ def test_strangers_cost_the_server_no_memory(farm, server, connect):
 
 
 @pytest.mark.campaign
+def test_strangers_that_take_all_descriptors_do_not_end_the_accepting(farm):
+    """With 64 descriptors and 200 strangers: they give way, oldest first, to a good client."""
+    path = farm.write_lines(["echo >> ran"] * TASKS)
+    server = farm.spawn_shell(f"ulimit -Hn 64; exec $HYPERSHELL server {path.name} -p 0")
+    farm.port = server.port
+
+    with contextlib.ExitStack() as sockets:
+        for _ in range(200):
+            sock = socket.create_connection(("127.0.0.1", farm.port), timeout=15)
+            sockets.enter_context(sock)
+        busy = psutil.Process(server.pid).cpu_percent(1.0)
+        client = farm.start_client()
+
+        assert [0, 0] == [server.wait(30), client.wait()]
+    assert busy < 50
+    assert TASKS == len(farm.read("ran"))
+    assert "Traceback" not in server.err
+
+
+@pytest.mark.campaign
 @pytest.mark.parametrize("peer", ["silent", "slow"])
 def test_a_peer_that_does_not_get_on_is_hung_up_on(farm, server, connect, peer):
     """After ten seconds in all, even if a byte comes every half second."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.helpers.components import lacks
-from tests.helpers.farm import PROGRAM, Farm, Process, rarely
+from tests.helpers.farm import PROGRAM, Farm, Process
 
 AT_ONCE = 4.0
 NOBODY = 65534
@@ -130,9 +130,9 @@ def test_a_wrong_key_is_refused_and_the_server_goes_on(farm):
     assert [0, 0] == [farm.start_client().wait(), server.wait()]
 
 
-@pytest.fixture(params=[rarely(b""), b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 100], ids=repr)
+@pytest.fixture(params=[b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 100], ids=repr)
 def stranger_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A port on which something listens that is not ours: silent, a web server, noise."""
+    """A port on which something listens that is not ours: a web server, noise."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         held = []
 
@@ -152,13 +152,23 @@ def stranger_port(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def test_a_listener_that_is_not_ours_is_told_apart(farm, stranger_port):
-    """Whatever it says, or if it says nothing: exit 4 within seconds."""
+    """Whatever it says: exit 4 at once."""
     client = farm.start_client(port=stranger_port)
 
     assert 4 == client.wait(15)
     error, hint = client.err.splitlines()[-2:]
     assert "a hyper-shell server" in error
     assert hint.startswith("hint: ")
+
+
+@pytest.mark.campaign
+def test_a_listener_that_says_nothing_is_told_when_the_wait_is_over(farm):
+    """It may be a server that is frozen: the client tries as long as it was told to."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = farm.start_client("--wait", 1, port=silent.getsockname()[1])
+
+        assert 4 == client.wait(8)
+    assert "does not answer" in client.err.splitlines()[-2]
 
 
 def test_no_server_at_all_is_told_when_the_wait_is_over(farm):
