@@ -138,6 +138,7 @@ def test_what_is_no_access_file_is_refused(
     refuse(site, "strange.json", says, verbs=[VERBS[turn], VERBS[(turn + 2) % len(VERBS)]])
 
 
+@pytest.mark.campaign
 def test_a_strange_file_in_a_directory_is_refused_too(site: Site) -> None:
     """Found by --server-dir the same holds: nothing hangs and nothing is followed."""
     site.path.mkdir(mode=0o700)
@@ -163,6 +164,7 @@ def test_a_current_that_leads_elsewhere_opens_no_strange_file(site: Site) -> Non
     complaint(process, 5, "is sealed with the seal key .*there is none|; the one at")
 
 
+@pytest.mark.campaign
 def test_a_damaged_seal_key_is_named_and_never_replaced(site: Site) -> None:
     """A seal key that was damaged may be the only one there is."""
     generate(site.farm, "good.json")

@@ -71,6 +71,7 @@ def test_clients_with_a_key_made_beforehand_find_the_next_server(farm: Farm) -> 
     assert 0 == node.wait()
 
 
+@pytest.mark.campaign
 def test_a_client_that_started_before_its_server_finds_it(site: Site) -> None:
     """A client waits for a directory that is not there yet, and for the file in it."""
     client = site.start("client")
@@ -151,6 +152,7 @@ def test_stop_ends_tasks_that_ignore_to_be_told(site: Site) -> None:
     assert [] == site.farm.tasks()
 
 
+@pytest.mark.campaign
 def test_stop_of_a_server_whose_client_is_frozen_returns(site: Site) -> None:
     """`stop` does not wait for ever for a client that says nothing; nothing is left of it."""
     server = site.serve("--grace", 0.5, "--lease", 3)
@@ -170,6 +172,7 @@ def test_stop_of_a_server_whose_client_is_frozen_returns(site: Site) -> None:
     until(lambda: not site.farm.tasks(), 15, "its task has ended")
 
 
+@pytest.mark.campaign
 def test_stop_of_a_frozen_server_gives_up(site: Site) -> None:
     """A server that answers nothing is out of reach: exit 4, within some seconds."""
     server = site.serve()

@@ -109,6 +109,7 @@ def test_a_taken_port_of_a_dead_server_is_replaced(site: Site) -> None:
     assert before.worker.port != after[WORKER].port
 
 
+@pytest.mark.campaign
 def test_each_start_after_a_kill_is_a_run_of_its_own(site: Site) -> None:
     """Numbers go up, nothing is overwritten, and the last one answers."""
     for _ in range(4):
@@ -281,6 +282,7 @@ def test_without_a_home_the_ways_out_are_named(farm: Farm) -> None:
     until_up(farm.start("server", "start", *words, env=key))
 
 
+@pytest.mark.campaign
 def test_a_home_that_is_no_directory_is_named(farm: Farm) -> None:
     """HOME that leads nowhere useful: one clear line."""
     Site(farm)
@@ -312,6 +314,7 @@ def test_a_full_disk_leaves_no_half_made_run(site: Site) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.campaign
 def test_a_signal_as_it_starts_leaves_no_link_behind(site: Site, number: int) -> None:
     """Whenever the signal comes the directory is free and clean, or was never begun."""
     for _ in range(3):
@@ -340,6 +343,7 @@ def test_a_broken_record_of_a_dead_server_is_no_obstacle(site: Site) -> None:
         site.stop()
 
 
+@pytest.mark.campaign
 def test_who_else_holds_the_lock_is_waited_for_and_told(site: Site) -> None:
     """A lock that a stranger's process has, with no claim: refused within some seconds."""
     site.path.mkdir(mode=0o700)

@@ -166,6 +166,7 @@ def test_a_worker_key_opens_nothing_on_the_client_plane(site: Site) -> None:
     assert 0 == sum(site.info()["tasks"].values())
 
 
+@pytest.mark.campaign
 def test_a_client_key_opens_nothing_on_the_worker_plane(site: Site) -> None:
     """The other way round as well, through the command line."""
     site.serve()
@@ -244,6 +245,7 @@ def test_an_existing_file_is_never_overwritten(site: Site, parts: list[Path]) ->
     assert not (site.farm.folder / "target.json").exists()
 
 
+@pytest.mark.campaign
 def test_of_many_that_make_one_file_one_wins(site: Site) -> None:
     """The file is one of theirs, whole; the others say that there is something."""
     makers = [site.farm.start("server", "generate-access", "one", *PORTS) for _ in range(6)]

@@ -200,7 +200,7 @@ def test_stopping_twice_at_once_ends_the_server_once(site: Site) -> None:
 
 def test_stop_ends_what_runs_at_once_and_says_it_was_told_to(site: Site) -> None:
     """`stop` does not wait for tasks; the server then ends with 1, as some were interrupted."""
-    server = site.serve()
+    server = site.serve("--grace", 0.5)
     client = site.client("-N", 2)
     site.submit("sleep 60")
     site.submit("trap '' TERM; sleep 61")

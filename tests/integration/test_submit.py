@@ -123,7 +123,6 @@ def test_a_missing_file_is_named(site: Site) -> None:
     complaint(site.run("submit", "-f", "nowhere"), 3, "there is no file nowhere")
 
 
-@pytest.mark.xfail(reason="ids are printed at the end only")
 def test_a_null_byte_is_refused_by_its_line(site: Site) -> None:
     """The lines before it are submitted, as `server FILE` would run them, and their ids told."""
     path = site.farm.folder / "lines"
@@ -149,6 +148,7 @@ def test_many_lines_arrive_whole_and_in_order(site: Site) -> None:
     assert expected == site.farm.wait_for_lines("done", number, 30)
 
 
+@pytest.mark.campaign
 def test_lines_that_are_large_together_arrive(site: Site) -> None:
     """30 lines of 1 MB are more than one message may hold."""
     path = site.farm.write_lines(f"true {'x' * 1_000_000}" for _ in range(30))
@@ -223,6 +223,7 @@ def test_submit_to_a_server_that_ends_is_told_how_far_it_came(site: Site) -> Non
     pipe.close()
 
 
+@pytest.mark.campaign
 def test_ids_go_to_a_closed_pipe_without_a_word(site: Site) -> None:
     """A reader that goes away is no error of ours."""
     pipe = Pipe()
