@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from hypershell.access.doors import generate
-from hypershell.access.errors import AccessFileMissing
 from hypershell.access.file import write_together
 from hypershell.access.holder import this_host
 from hypershell.access.keyring import keyring
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.cli.options import Parsed
 from hypershell.cli.reach import connect, place_from
-from hypershell.core.errors import NoServer
+from hypershell.core.errors import NoServer, ServerUnreachable
 from hypershell.wire.codec import WireError
+
+_BROKEN = (EOFError, OSError, WireError)
+"""What a call raises when the server ends under it."""
 
 _WAIT_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
@@ -26,10 +28,13 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 def stop(parsed: Parsed) -> int:
     """End the server, and return when it is gone."""
     proxy = connect(place_from(parsed), "hyper-shell server stop")
-    facts = proxy.info()
-    gone = _watch_process(facts)
-    proxy.stop(parsed.flag("--drain"))
-    proxy.wait_until_gone()
+    gone = None
+    try:
+        gone = _watch_process(proxy.info())
+        proxy.stop(parsed.flag("--drain"))
+        proxy.wait_until_gone()
+    except _BROKEN:
+        pass  # it was ending already, and hung up
     if gone is not None:
         select.select([gone], [], [], _WAIT_SECONDS)
         os.close(gone)
@@ -49,7 +54,14 @@ def _watch_process(facts: dict[str, Any]) -> int | None:
 
 def info(parsed: Parsed) -> int:
     """Show the server, its tasks and its clients."""
-    facts = connect(place_from(parsed), "hyper-shell server info").info()
+    place = place_from(parsed)
+    try:
+        facts = connect(place, "hyper-shell server info").info()
+    except _BROKEN as error:
+        where = place.door(CLIENT, "hyper-shell server info")[0]
+        raise place.why(
+            ServerUnreachable(host=where.host, port=where.port, reason="it ended meanwhile")
+        ) from error
     if parsed.flag("--json"):
         print(json.dumps(facts, indent=2))
         return 0
@@ -91,7 +103,7 @@ def wait(parsed: Parsed) -> int:
         try:
             connect(place, "hyper-shell server wait").info()
             return 0
-        except (NoServer, AccessFileMissing, EOFError, OSError, WireError):
+        except (NoServer, *_BROKEN):
             if time.monotonic() + pause > deadline:
                 raise
         time.sleep(pause)  # nothing tells when a file appears on another machine's disk

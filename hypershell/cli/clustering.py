@@ -9,7 +9,7 @@ from socket import socket
 
 from hypershell.access.keys import WORKER, new_key, plane_secret
 from hypershell.cli.client import slots
-from hypershell.cli.inputs import key_from, open_streams, server_options
+from hypershell.cli.inputs import key_from, open_input_and_sink, server_options
 from hypershell.cli.launch import Launcher, LocalLauncher
 from hypershell.cli.listening import bind, check_key
 from hypershell.cli.logs import set_up
@@ -33,7 +33,7 @@ def run_cluster(parsed: Parsed) -> int:
     if not parsed.flag("--verbose"):
         logging.getLogger("hypershell.server").setLevel(logging.WARNING)
     key = key_from(parsed) or new_key()
-    reader, sink = open_streams(parsed, parsed.text("FILE") or "-")
+    reader, sink = open_input_and_sink(parsed)
     port = parsed.whole("--port", "--worker-port", default=0, lowest=0, highest=65535)
     host = parsed.text("--bind") or "localhost"
     with bind(host, port, any_port_will_do=False) as sock:

@@ -70,10 +70,8 @@ def _is_same_file(descriptor: int, path: str) -> bool:
     return stat.S_ISREG(one.st_mode) and (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
 
 
-def open_input_and_sink(parsed: Parsed, forever: bool) -> tuple[LineReader | None, LineSink]:
-    """The input, none for a server that runs what is submitted, and where failed lines go."""
-    if forever:
-        return None, open_sink(parsed.text("--failures"), parsed.flag("--print"))
+def open_input_and_sink(parsed: Parsed) -> tuple[LineReader, LineSink]:
+    """The input and where failed lines go; StartError."""
     path = parsed.text("FILE")
     if path is None and sys.stdin is not None and sys.stdin.isatty():
         print("hyper-shell: reading commands from this terminal; end with Ctrl-D", file=sys.stderr)

@@ -24,7 +24,7 @@ from hypershell.cli.planes import (
     predecessor_access,
     run_answers,
 )
-from hypershell.server.failures import LineSink
+from hypershell.server.failures import LineSink, open_sink
 from hypershell.server.lines import LineReader
 from hypershell.server.server import Ended, Server
 from hypershell.server.settings import ServerOptions
@@ -68,8 +68,11 @@ def _say_summary(ended: Ended) -> None:
         submitted = counts.unfinished - len(ended.unfinished_numbers)
         named = [f"lines {ranges(ended.unfinished_numbers)}"] if ended.unfinished_numbers else []
         named += [f"{submitted} that were submitted"] if submitted else []
-        named += [f"all lines from {ended.unread_from} on, not read"] if ended.unread_from else []
-        log.warning("unfinished: %s", ", ".join(named))
+        if ended.unread_from:
+            named.append(f"the input was not read beyond line {ended.unread_from - 1}")
+        log.warning("unfinished: %s", "; ".join(named))
+    if ended.failed_numbers:
+        log.warning("failed: lines %s; -f PATH keeps them", ranges(ended.failed_numbers))
 
 
 def ranges(numbers: tuple[int, ...], most: int = 20) -> str:
@@ -95,7 +98,11 @@ def serve(parsed: Parsed) -> int:
     ring = keyring(parsed.text("--passphrase-file"), os.environ)
     directory = server_directory(parsed.text("--server-dir"), os.environ)
     prepared = access_from_file(parsed, ring)
-    reader, sink = open_input_and_sink(parsed, forever)
+    reader: LineReader | None = None
+    if forever:
+        sink = open_sink(parsed.text("--failures"), parsed.flag("--print"))
+    else:
+        reader, sink = open_input_and_sink(parsed)
     uid = prepared.server_uid if prepared else new_server_uid()
     take_over = parsed.flag("--take-over")
     try:

@@ -19,6 +19,7 @@ MOST_KEPT_BYTES = 64 * 2**20
 """Of lines that could not be written: kept for another try."""
 
 _RETRY_SECONDS = 1.0
+_MOST_NUMBERS = 10_000
 _PIPE_BYTES = 4096  # what a pipe that polls as writable takes without blocking (PIPE_BUF)
 
 
@@ -28,6 +29,7 @@ class LineSink:
     def __init__(self, descriptor: int | None, name: str, ours: bool = False) -> None:
         self._descriptor = descriptor
         self.name = name
+        self.keeps = descriptor is not None
         # A file of our own can be cut back to whole lines; one that standard output was
         # redirected to may hold what others wrote.
         self._ours = ours and descriptor is not None and _is_regular(descriptor)
@@ -128,6 +130,7 @@ class Failures:
         self._changed = threading.Condition()
         self._lines: list[bytes] = []
         self._bytes = 0
+        self._unkept: list[int] = []
         self._kept = b""
         self._closing = False
         self._patient = threading.Event()
@@ -149,11 +152,18 @@ class Failures:
                 recorded.task.attempt,
                 recorded.outcome.cause,
             )
-        if failed:
+        if not self._sink.keeps:
+            room = _MOST_NUMBERS - len(self._unkept)
+            self._unkept += [recorded.task.number for recorded in failed[:room]]
+        elif failed:
             with self._changed:
                 self._lines += [recorded.task.line for recorded in failed]
                 self._bytes += sum(len(recorded.task.line) for recorded in failed)
                 self._changed.notify()
+
+    def unkept_numbers(self) -> tuple[int, ...]:
+        """Line numbers of failed tasks, the first of them, where their lines go nowhere."""
+        return tuple(sorted(number for number in self._unkept if number))
 
     def pending(self) -> tuple[int, int]:
         """Lines that wait to be written, and their bytes: the reader of new lines is held back."""

@@ -53,6 +53,7 @@ class Ended:
     error: StartError | None = None
     failure: Exception | None = None
     unfinished_numbers: tuple[int, ...] = ()
+    failed_numbers: tuple[int, ...] = ()
     unread_from: int = 0
     unwritten: int = 0
 
@@ -135,6 +136,7 @@ class Server:
             error=self._input_error,
             failure=failure,
             unfinished_numbers=tuple(self._store.unfinished_numbers()),
+            failed_numbers=self._failures.unkept_numbers(),
             unread_from=self._unread_from(),
             unwritten=self._failures.finish(),
         )
@@ -313,12 +315,14 @@ class Server:
                 deadline = time.monotonic() + self._options.grace + 2.0
 
     def _drain(self, what: str) -> None:
-        how = "press Ctrl-C again to stop them" if what == "signal" else "nothing new is started"
-        log.warning("waiting for what runs (clients hold %d); %s", self._roster.claimed(), how)
+        how = "press Ctrl-C again to stop it" if what == "signal" else "nothing new is started"
+        if claimed := self._roster.claimed():
+            log.warning("waiting for what runs (clients hold %d); %s", claimed, how)
         self._go_to(Phase.DRAINING)
 
     def _stop(self) -> None:
-        log.warning("stopping what runs (clients hold %d)", self._roster.claimed())
+        if claimed := self._roster.claimed():
+            log.warning("stopping what runs (clients hold %d)", claimed)
         self._go_to(Phase.STOPPING)
 
     def _go_to(self, phase: Phase) -> None:

@@ -1,5 +1,6 @@
 """Parts of a farm in one process, without its threads and sockets, and calls that may block."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -80,7 +81,7 @@ class ServerParts:
         self.scheduled = ScheduledQueue(self.lock, bundlesize, lambda: self.low.append(None))
         self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
         self.finished = FinishedQueue()
-        self.failures = Failures(sink or LineSink(None, ""))
+        self.failures = Failures(sink or LineSink(os.open(os.devnull, os.O_WRONLY), "nowhere"))
         self.farm = Farm(self.roster, self.scheduled, self.finished)
         self.receiver = Receiver(
             self.finished,
