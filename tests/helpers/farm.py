@@ -50,6 +50,9 @@ class Process:
             self.popen = subprocess.Popen(command, env=dict(environment), **settings)
         self.pid = self.popen.pid
 
+    def __repr__(self) -> str:
+        return f"{' '.join(self.command)}: status {self.popen.poll()}\n{self.err}"
+
     @property
     def err(self) -> str:
         """What it has said on standard error so far."""
@@ -76,10 +79,13 @@ class Process:
             found = re.search(pattern, self.err)
             if found is None and self.popen.poll() is not None:
                 found = re.search(pattern, self.err)
-                assert found, f"ended without {pattern!r}:\n{self.err}"
+                assert found, f"ended without {pattern!r}"
             return found
 
-        return until(look, seconds, f"{pattern!r} on standard error")
+        try:
+            return until(look, seconds, f"{pattern!r} on standard error")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.err}") from None
 
     @property
     def port(self) -> int:
