@@ -70,7 +70,9 @@ class ScheduledQueue:
                     client.want, want = want, -1
                 tasks = self._pop(client)
                 remaining = deadline - time.monotonic()
-                if tasks or client.told is not self.phase or remaining <= 0:
+                # At the end no call is parked, also where another call has told the client of it.
+                is_news = client.told is not self.phase or self.phase is Phase.OVER
+                if tasks or is_news or remaining <= 0:
                     self._note_told(client)
                     break
                 self._park(client, remaining)

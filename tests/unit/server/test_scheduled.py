@@ -344,3 +344,16 @@ def test_long_lines_are_leased_by_their_bytes(monkeypatch):
     parts.exchange(client, want=1)
     parts.scheduler.dispatch()
     assert CAPACITY == parts.store.counts().sent
+
+
+def test_no_call_stays_parked_at_the_end_of_a_run():
+    """Also where another call has told its client that all is over."""
+    parts = ServerParts()
+    client = parts.join()
+    parked = parts.park(client)
+
+    with parts.lock:
+        parts.scheduled.tell(Phase.OVER)
+        parts.exchange(client, want=0)
+
+    assert [] == commands(parked.result())
