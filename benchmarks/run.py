@@ -1,6 +1,7 @@
 """Measures hyper-shell beside its peers and prints one table per subject.
 
-python benchmarks/run.py [--only SUBJECT ...] [--rounds N] [--quick] [--write [FILE]]
+python benchmarks/run.py [--only SUBJECT ...] [--rounds N] [--slots N ...] [--quick]
+    [--write [FILE]]
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__.split("\n")[0])
     parser.add_argument("--only", action="append", choices=SUBJECTS, help="may be repeated")
     parser.add_argument("--rounds", type=int, help="interleaved rounds (default 3, quick 1)")
+    parser.add_argument(
+        "--slots", type=int, action="append", help="tasks at a time (default 2 and 4, quick 2)"
+    )
     parser.add_argument("--quick", action="store_true", help="a look, not for the record")
     parser.add_argument("--write", nargs="?", type=Path, const=RESULTS, metavar="FILE")
     chosen = parser.parse_args(arguments)
@@ -107,9 +111,10 @@ def main(arguments: Sequence[str]) -> int:
     chosen = options(arguments)
     where, found = machine(), []
     with tempfile.TemporaryDirectory(prefix="hyper-shell-bench-") as place:
+        slots = tuple(chosen.slots or ((2,) if chosen.quick else (2, 4)))
         rounds = chosen.rounds or (1 if chosen.quick else 3)
         for name in [name for name in SUBJECTS if name in (chosen.only or SUBJECTS)]:
-            report, notes = measure(name, Settings(Path(place), rounds, chosen.quick))
+            report, notes = measure(name, Settings(Path(place), rounds, chosen.quick, slots))
             found.append((name, report, notes))
     text = document(arguments, where, found)
     print(text)

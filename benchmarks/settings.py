@@ -14,6 +14,7 @@ class Settings:
     place: Path
     rounds: int
     quick: bool
+    slots: tuple[int, ...] = (2, 4)
 
     def some(self, full: int, quick: int) -> int:
         return quick if self.quick else full

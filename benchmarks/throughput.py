@@ -59,7 +59,7 @@ Results = dict[str, list[Measured]]
 def measure(settings: Settings) -> Report:
     contestants, missing = present(CONTESTANTS)
     report = Report(skipped=missing)
-    for slots in (2,) if settings.quick else (2, 4):
+    for slots in settings.slots:
         once = _rounds(ONE, slots, contestants, settings, report)
         contestants = [contestant for contestant in contestants if once.get(contestant.name)]
         for workload in WORKLOADS:
