@@ -179,6 +179,7 @@ def reap(child: Child) -> Outcome:
         used.ru_stime,
         peak_kib,
         child.slot,
+        child.pid,
     )
 
 

@@ -70,7 +70,7 @@ class Farm:
         if (own := self._roster.own(client, given)) and not self._finished.give(client, own):
             raise ValueError("the server is ending")
         tasks = self._scheduled.take(client, session, want, float(wait))
-        claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line)) for t in tasks]
+        claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line), t.captured) for t in tasks]
         return pack_answer(Answer(True, self._scheduled.phase, claims))
 
     def beat(self, client_id: Any, session: Any, load: Any, memory: Any) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.task import MOST_CAPTURED, Claim, Ending, Outcome
 
 _ENDINGS = list(Ending)
-_CLAIM = (int, int, int, bytes)
-_OUTCOME = (int, int, int, int, str, float, float, float, float, int, int)
+_CLAIM = (int, int, int, bytes, bool)
+_OUTCOME = (int, int, int, int, str, float, float, float, float, int, int, int, bytes, bytes)
 
 
 class Phase(IntEnum):
@@ -111,7 +111,8 @@ def unpack_outcome(packed: Any) -> Outcome:
     """Check and return; ValueError. An outcome is sent as the tuple that it is."""
     if type(packed) is list and tuple(map(type, packed)) == _OUTCOME:
         ending, reason = packed[2], packed[4]
-        if 0 <= ending < len(_ENDINGS) and len(reason) <= 4096:
+        longest = max(len(packed[12]), len(packed[13]))
+        if 0 <= ending < len(_ENDINGS) and len(reason) <= 4096 and longest <= MOST_CAPTURED:
             packed[2] = _ENDINGS[ending]
             return Outcome(*packed)
     raise ValueError("not an outcome")

@@ -1,0 +1,170 @@
+"""The tables of a task database, and their version.
+
+A task's state is one column; its numbers are those of `STATE_NUMBERS` and never change. Integer
+keys throughout: a random key costs more with every row that is there.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+from hypershell.core.state import TaskState
+
+VERSION = 1
+"""Of the tables below; `facts` has that of a database."""
+
+STATE_NUMBERS: dict[TaskState, int] = {
+    TaskState.WAITING: 0,
+    TaskState.SENT: 1,
+    TaskState.SUCCEEDED: 2,
+    TaskState.FAILED: 3,
+    TaskState.CANCELLED: 4,
+    TaskState.INTERRUPTED: 5,
+}
+
+STATES: dict[int, TaskState] = {number: state for state, number in STATE_NUMBERS.items()}
+
+METADATA = MetaData()
+
+FACTS = Table(
+    "facts",
+    METADATA,
+    Column("name", Text, primary_key=True),  # version, last_id
+    Column("value", Text, nullable=False),
+)
+
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("uid", Text, nullable=False),  # the server_uid
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),  # wall time, seconds since the epoch
+    Column("ended_at", Double),  # NULL while it runs, and if it died
+    Column("lease_seconds", Double, nullable=False),
+    Column("path", LargeBinary, nullable=False),  # of its input, absolute; "-", or "" for none
+    Column("lines_read", BigInteger, nullable=False),  # that are stored, or are no tasks
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of these, each with a newline
+    Column("input_ended", Boolean, nullable=False),
+)
+
+CLIENTS = Table(
+    "clients",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("joined_at", Double, nullable=False),
+)
+
+TASKS = Table(
+    "tasks",
+    METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("line", LargeBinary, nullable=False),
+    Column("tags", Text),  # JSON, of text to text; NULL for none
+    Column("group", Integer, nullable=False),
+    Column("rank", Integer, nullable=False),  # its priority, negated: the least goes first
+    Column("turn", BigInteger, nullable=False),  # orders tasks of one rank; 0 goes before all
+    Column("run", Integer, nullable=False),  # that read it or was given it; 0 if none ran
+    Column("scope", Integer, nullable=False),  # the run that sees to it, or saw to it last; 0: none
+    Column("number", BigInteger, nullable=False),  # its line in the input; 0 if it was submitted
+    Column("state", SmallInteger, nullable=False),
+    Column("lease", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("max_retries", Integer, nullable=False),  # -1: those of the run
+    Column("captured", Boolean, nullable=False),
+    Column("cancelling", Boolean, nullable=False),  # it is SENT, and is to be CANCELLED
+    Column("owed", Boolean, nullable=False),  # it FAILED, and its line is not printed yet
+    Column("added_at", Double, nullable=False),
+    Column("cause", Integer),  # why it FAILED
+    Column("outcome_attempt", Integer),  # number of its last attempt that is recorded
+)
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("task", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("client", Text),
+    Column("slot", Integer, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),  # wall time; 0 if nobody knows
+    Column("seconds", Double, nullable=False),
+    Column("ending", SmallInteger, nullable=False),  # an Ending
+    Column("code", Integer, nullable=False),  # the exit status, or the signal
+    Column("reason", Text),
+    Column("user_seconds", Double, nullable=False),
+    Column("system_seconds", Double, nullable=False),
+    Column("peak_kib", BigInteger, nullable=False),
+    Column("err", LargeBinary),  # the end of its standard error, if it failed
+    sqlite_with_rowid=False,
+)
+
+OUTPUTS = Table(
+    "outputs",
+    METADATA,
+    Column("task", BigInteger, primary_key=True, autoincrement=False),
+    Column("out", LargeBinary, nullable=False),
+    Column("err", LargeBinary, nullable=False),
+)
+
+TAGS = Table(
+    "tags",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("task", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+CAUSES = Table(
+    "causes",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("ending", SmallInteger, nullable=False),
+    Column("code", Integer, nullable=False),
+    Column("text", Text, nullable=False),  # what was printed, normalised
+    Column("digest", Text, nullable=False, unique=True),
+)
+
+SINKS = Table(
+    "sinks",
+    METADATA,
+    Column("path", LargeBinary, primary_key=True),  # of a file of failed lines, absolute
+    Column("device", BigInteger, nullable=False),
+    Column("inode", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),  # bytes; what is beyond was never promised
+)
+
+
+def _where(condition: str) -> dict[str, object]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+IS_WAITING = text("tasks.state = 0")
+IS_UNSETTLED = text("tasks.state NOT IN (0, 2)")
+IS_OWED = text("tasks.owed")
+"""A query that says one of these, word for word, can use the partial index of that name."""
+
+_T = TASKS.c
+# Partial indexes: what has SUCCEEDED, nearly all of them in the end, is in none.
+Index("tasks_waiting", _T.scope, _T.group, _T.rank, _T.turn, _T.id, **_where("state = 0"))
+Index("tasks_state", _T.state, _T.id, **_where("state NOT IN (0, 2)"))
+Index("tasks_owed", _T.id, **_where("owed"))
+Index("tags_task", TAGS.c.task)
