@@ -28,6 +28,19 @@ def lock_reaches_all(directory: Path, table: str = "/proc/self/mountinfo") -> bo
     return kind == "ceph" or kind in _OWN
 
 
+def is_local(directory: Path, table: str = "/proc/self/mountinfo") -> bool:
+    """Whether this directory is certainly on a file system that no other machine sees.
+
+    Where the table cannot be read, as on other systems, it is taken to be.
+    """
+    try:
+        with open(table, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.readlines()
+    except OSError:
+        return True
+    return _mount_of(os.path.realpath(directory), lines)[0] in _OWN
+
+
 def _mount_of(path: str, lines: list[str]) -> tuple[str, frozenset[str]]:
     """The type and options of the file system that a path is on; see proc_pid_mountinfo(5)."""
     best, found = "", ("", frozenset[str]())

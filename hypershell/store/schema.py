@@ -4,6 +4,8 @@ A task's state is one column; its numbers are those of `STATE_NUMBERS` and never
 keys throughout: a random key costs more with every row that is there.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -153,7 +155,7 @@ SINKS = Table(
 )
 
 
-def _where(condition: str) -> dict[str, object]:
+def _where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
