@@ -9,6 +9,7 @@ made three times as fast as dataclasses are.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -23,6 +24,9 @@ STDERR_TAIL = 4096
 
 MOST_CAPTURED = 2**20
 """Bytes that are kept of each output of a captured task: the first ones."""
+
+MOST_GROUPS = 10**6
+MOST_PRIORITY = 10**6
 
 _TAGS = re.compile(
     rb"(?:^|[ \t])#[ \t]*HYPERSHELL:((?:[ \t]+[\w.-]+:[\w.,@%+/=-]*)+)[ \t\r]*$", re.ASCII
@@ -126,8 +130,23 @@ class Outcome(NamedTuple):
 
 
 def new_task(line: bytes, number: int, task_id: int) -> Task:
-    """The task of one line of input."""
-    return Task(task_id, line, number)
+    """The task of one line of input, in the group and with the priority that its tags say.
+
+    ValueError if these are no whole numbers.
+    """
+    if b"HYPERSHELL:" not in line or not (tags := tags_of(line)):
+        return Task(task_id, line, number, turn=2 * task_id)
+    group = whole_tag(tags, "group", 0, MOST_GROUPS)
+    priority = whole_tag(tags, "priority", -MOST_PRIORITY, MOST_PRIORITY)
+    return Task(task_id, line, number, group=group, priority=priority, turn=2 * task_id)
+
+
+def whole_tag(tags: Mapping[str, str], key: str, lowest: int, highest: int) -> int:
+    """The whole number that a tag has, 0 if there is none; ValueError."""
+    text = tags.get(key, "0")
+    if not re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
+        raise ValueError(f"the tag {key} wants a whole number of {lowest} to {highest}: {text}")
+    return int(text)
 
 
 def is_task(line: bytes) -> bool:
