@@ -71,7 +71,8 @@ class Farm:
             raise ValueError("the server is ending")
         tasks = self._scheduled.take(client, session, want, float(wait))
         claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line), t.captured) for t in tasks]
-        return pack_answer(Answer(True, self._scheduled.phase, claims))
+        cancelled = self._scheduled.cancelled(client, session)
+        return pack_answer(Answer(True, self._scheduled.phase, claims, cancelled))
 
     def beat(self, client_id: Any, session: Any, load: Any, memory: Any) -> None:
         """How busy a client's machine is, for `info` to show."""

@@ -1,20 +1,31 @@
 """The clients: who lives, what each holds, whose tasks come back."""
 
+import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypershell.core.task import Ending, Outcome
 from hypershell.wire.messages import Hello, Phase, Welcome
 
+Pairs = list[tuple[int, int]]
+"""Tasks under a lease: (task id, lease) each."""
+
 GONE = 0
 """The session of a client that is not on the roster; that of others begins with 1."""
+
+_CLIENT_ID = re.compile("[0-9a-f]{8}")
 
 
 @dataclass(slots=True, eq=False)
 class Client:
-    """One client. `claims` are the tasks that it holds: id and lease."""
+    """One client. `claims` are the tasks that it holds: id and lease.
+
+    `cancelled` are those of its claims that it is not to go on with, `untold` those of these that
+    no answer of its present session has named.
+    """
 
     id: str
     host: str
@@ -25,6 +36,8 @@ class Client:
     want: int = 0
     told: Phase = Phase.RUNNING
     claims: dict[int, int] = field(default_factory=dict)
+    cancelled: set[tuple[int, int]] = field(default_factory=set)
+    untold: set[tuple[int, int]] = field(default_factory=set)
     done: int = 0
     failed: int = 0
     load: float | None = None
@@ -37,36 +50,68 @@ class Client:
 
 
 class Roster:
-    """The clients that have joined and not left. Shares its lock with the scheduled queue."""
+    """The clients that have joined and not left. Shares its lock with the scheduled queue.
 
-    def __init__(self, lock: threading.RLock, lease_seconds: float, grace_seconds: float) -> None:
+    `adopt` is asked about a client that the roster does not know and that says to hold tasks: it
+    returns those of them that are its claims from now on, None if the client is to join anew.
+    `joined` is called for each new client before it is welcomed. Both are called without the lock.
+    """
+
+    def __init__(
+        self,
+        lock: threading.RLock,
+        lease_seconds: float,
+        grace_seconds: float,
+        adopt: Callable[[str, Pairs], Pairs | None] = lambda client_id, held: None,
+        joined: Callable[[Client], None] = lambda client: None,
+    ) -> None:
         self._lock = lock
         self._lease_seconds = lease_seconds
         self._grace_seconds = grace_seconds
+        self._adopt = adopt
+        self._joined = joined
         self._clients: dict[str, Client] = {}
         self._changed = threading.Condition(lock)
 
     def join(self, hello: Hello) -> Welcome:
-        """Take a client in, or back: one that lived through a broken connection.
+        """Take a client in, or back: one that lived through a broken connection, or the server.
 
         What it holds and no longer may is in `drop`; `missing` has what it should hold as well.
         """
+        claims = self._adopted(hello)
         with self._lock:
             client = self._clients.get(hello.client_id)
-            if client is None:
-                client = Client(
-                    secrets.token_hex(4), hello.host, hello.pid, hello.slots, time.monotonic()
-                )
-                self._clients[client.id] = client
-                self._changed.notify_all()
+            if is_new := client is None:
+                client = self._enter(hello, claims)
             else:
                 client.session += 1
                 client.heard = time.monotonic()
                 client.told = Phase.RUNNING
+                client.untold = client.cancelled.copy()
             drop = tuple(pair for pair in hello.held if client.claims.get(pair[0]) != pair[1])
-            return Welcome(
+            welcome = Welcome(
                 client.id, client.session, self._lease_seconds, self._grace_seconds, drop
             )
+        if is_new:
+            self._joined(client)
+        return welcome
+
+    def _adopted(self, hello: Hello) -> Pairs | None:
+        """What an unknown client that comes back may go on with; None if it joins anew."""
+        with self._lock:
+            if hello.client_id in self._clients:
+                return None
+        if not _CLIENT_ID.fullmatch(hello.client_id):
+            return None
+        return self._adopt(hello.client_id, list(hello.held))
+
+    def _enter(self, hello: Hello, claims: Pairs | None) -> Client:
+        client_id = hello.client_id if claims is not None else secrets.token_hex(4)
+        client = Client(client_id, hello.host, hello.pid, hello.slots, time.monotonic())
+        client.claims.update(claims or ())
+        self._clients[client.id] = client
+        self._changed.notify_all()
+        return client
 
     def missing(self, hello: Hello) -> tuple[Client, list[Outcome]]:
         """Outcomes for claims that a client that came back does not hold: they were never begun."""
@@ -100,6 +145,9 @@ class Roster:
             for outcome in outcomes:
                 if client.claims.get(outcome.task_id) == outcome.lease:
                     del client.claims[outcome.task_id]
+                    if client.cancelled:
+                        client.cancelled.discard((outcome.task_id, outcome.lease))
+                        client.untold.discard((outcome.task_id, outcome.lease))
                     if outcome.ending < Ending.INTERRUPTED:
                         client.done += 1
                         client.failed += not outcome.ok

@@ -7,7 +7,7 @@ longest gets what comes next, and no other is woken for it.
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hypershell.core.task import Task
 from hypershell.server.roster import GONE, Client
@@ -18,6 +18,9 @@ CAPACITY = 1000
 
 MOST_BYTES = 16 * 2**20
 """Of lines that are here, or in one answer, but for the last of them: far below a frame's limit."""
+
+_SEEK_SECONDS = 3600.0
+"""How long a cancelled task may be on its way to the client that is to be told of it."""
 
 
 class ScheduledQueue:
@@ -31,6 +34,7 @@ class ScheduledQueue:
         self._size = 0
         self._bytes = 0
         self._parked: OrderedDict[threading.Condition, Client] = OrderedDict()
+        self._sought: dict[tuple[int, int], float] = {}  # cancelled, and held we do not know where
         self._coming = 0  # calls that were woken for a bundle and do not run yet
         self._told = threading.Condition(lock)
         self.phase = Phase.RUNNING
@@ -72,6 +76,7 @@ class ScheduledQueue:
                 remaining = deadline - time.monotonic()
                 # At the end no call is parked, also where another call has told the client of it.
                 is_news = client.told is not self.phase or self.phase is Phase.OVER
+                is_news = is_news or self._has_cancelled(client)
                 if tasks or is_news or remaining <= 0:
                     self._note_told(client)
                     break
@@ -82,6 +87,41 @@ class ScheduledQueue:
         if tasks and low:
             self._ran_low()
         return tasks
+
+    def cancel(self, pairs: Iterable[tuple[int, int]]) -> list[Task]:
+        """These (task id, lease) are cancelled: remove and return those that no client has taken.
+
+        Whoever holds one of the others is told with its next answer, at once where a call of it is
+        parked, and again after it came back from a broken connection, while it holds it.
+        """
+        now = time.monotonic()
+        wanted = set(pairs)
+        with self._lock:
+            untaken = [t for b in self._bundles for t in b if (t.id, t.lease) in wanted]
+            if untaken:
+                self._remove(wanted)
+            self._sought = {p: at for p, at in self._sought.items() if now - at < _SEEK_SECONDS}
+            self._sought.update((pair, now) for pair in wanted)
+            for task in untaken:
+                del self._sought[task.id, task.lease]
+            for parked, client in self._parked.items():
+                if self._has_cancelled(client):
+                    parked.notify()
+            low = self.room() > 0
+        if untaken and low:
+            self._ran_low()
+        return untaken
+
+    def cancelled(self, client: Client, session: int) -> tuple[tuple[int, int], ...]:
+        """What an answer to this session is to name as cancelled: each once."""
+        if not (client.untold or self._sought):
+            return ()
+        with self._lock:
+            if client.session != session or not self._has_cancelled(client):
+                return ()
+            told = tuple(pair for pair in client.untold if client.claims.get(pair[0]) == pair[1])
+            client.untold.clear()
+            return told
 
     def tell(self, phase: Phase) -> None:
         """The run is in this phase now: wake all who are parked."""
@@ -110,6 +150,22 @@ class ScheduledQueue:
             self._bundles.clear()
             self._size = self._bytes = 0
         return tasks
+
+    def _remove(self, pairs: set[tuple[int, int]]) -> None:
+        kept = ([t for t in bundle if (t.id, t.lease) not in pairs] for bundle in self._bundles)
+        self._bundles = deque(filter(None, kept))
+        self._size = sum(map(len, self._bundles))
+        self._bytes = sum(len(task.line) for bundle in self._bundles for task in bundle)
+
+    def _has_cancelled(self, client: Client) -> bool:
+        """Whether a client is to be told of claims that are cancelled."""
+        if self._sought:
+            found = {pair for pair in self._sought if client.claims.get(pair[0]) == pair[1]}
+            for pair in found:
+                del self._sought[pair]
+            client.cancelled |= found
+            client.untold |= found
+        return bool(client.untold)
 
     def _note_told(self, client: Client) -> None:
         if client.told is not self.phase:

@@ -9,7 +9,9 @@ from typing import Any
 
 from hypershell.core.task import MOST_CAPTURED, Claim, Ending, Outcome
 
-_ENDINGS = list(Ending)
+_ENDINGS = {e.value: e for e in Ending if e not in (Ending.LOST, Ending.ORPHANED)}
+"""Those that a client may tell; the server alone knows of the others."""
+
 _CLAIM = (int, int, int, bytes, bool)
 _OUTCOME = (int, int, int, int, str, float, float, float, float, int, int, int, bytes, bytes)
 
@@ -53,11 +55,18 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to an exchange. `known` is False when the client was given up for dead."""
+    """The answer to an exchange. `known` is False when the client was given up for dead.
+
+    `cancelled` are those (task id, lease) that the client holds and is not to go on with. Outcomes
+    that could not be recorded for now are not `accepted`: the client keeps them, and gives them
+    again.
+    """
 
     known: bool
     phase: Phase
     claims: list[Claim]
+    cancelled: tuple[tuple[int, int], ...] = ()
+    accepted: bool = True
 
 
 def pack_hello(hello: Hello) -> list[Any]:
@@ -96,14 +105,16 @@ def unpack_welcome(packed: Any) -> Welcome:
 
 def pack_answer(answer: Answer) -> list[Any]:
     """As plain values."""
-    return [answer.known, int(answer.phase), answer.claims]
+    cancelled = [list(pair) for pair in answer.cancelled]
+    return [answer.known, int(answer.phase), answer.claims, cancelled, answer.accepted]
 
 
 def unpack_answer(packed: Any) -> Answer:
     """Check and return; ValueError."""
     match packed:
-        case [bool(known), int(phase), list(claims)]:
-            return Answer(known, Phase(phase), [_claim(claim) for claim in claims])
+        case [bool(known), int(phase), list(claims), list(cancelled), bool(accepted)]:
+            held = [_claim(claim) for claim in claims]
+            return Answer(known, Phase(phase), held, _pairs(cancelled), accepted)
     raise ValueError("not an answer")
 
 
@@ -112,7 +123,7 @@ def unpack_outcome(packed: Any) -> Outcome:
     if type(packed) is list and tuple(map(type, packed)) == _OUTCOME:
         ending, reason = packed[2], packed[4]
         longest = max(len(packed[12]), len(packed[13]))
-        if 0 <= ending < len(_ENDINGS) and len(reason) <= 4096 and longest <= MOST_CAPTURED:
+        if ending in _ENDINGS and len(reason) <= 4096 and longest <= MOST_CAPTURED:
             packed[2] = _ENDINGS[ending]
             return Outcome(*packed)
     raise ValueError("not an outcome")

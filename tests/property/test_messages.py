@@ -29,13 +29,21 @@ HELLOS = st.builds(
     Hello, host=HOSTS, pid=IDS, slots=st.integers(1, 100_000), client_id=TEXTS, held=PAIRS
 )
 WELCOMES = st.builds(Welcome, TEXTS, IDS, SECONDS, SECONDS, PAIRS)
-CLAIMS = st.builds(Claim, IDS, IDS, IDS, st.binary(max_size=40))
-ANSWERS = st.builds(Answer, st.booleans(), st.sampled_from(Phase), st.lists(CLAIMS, max_size=5))
+CLAIMS = st.builds(Claim, IDS, IDS, IDS, st.binary(max_size=40), st.booleans())
+ANSWERS = st.builds(
+    Answer,
+    st.booleans(),
+    st.sampled_from(Phase),
+    st.lists(CLAIMS, max_size=5),
+    PAIRS,
+    st.booleans(),
+)
+CLIENTS_ENDINGS = st.sampled_from([e for e in Ending if e.name not in ("LOST", "ORPHANED")])
 OUTCOMES = st.builds(
     Outcome,
     task_id=IDS,
     lease=IDS,
-    ending=st.sampled_from(Ending),
+    ending=CLIENTS_ENDINGS,
     code=st.integers(0, 255),
     reason=TEXTS,
     started_at=SECONDS,
@@ -44,6 +52,9 @@ OUTCOMES = st.builds(
     system_seconds=SECONDS,
     peak_kib=IDS,
     slot=st.integers(0, 100_000),
+    pid=IDS,
+    out=st.binary(max_size=40),
+    err=st.binary(max_size=40),
 )
 
 SCALARS = st.one_of(
