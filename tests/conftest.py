@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers.components import lacks
 from tests.helpers.farm import Farm
+from tests.helpers.postgres import Postgres
 from tests.helpers.relay import Relay
 
 
@@ -41,3 +42,17 @@ def relay_to() -> Iterator[Callable[[int], Relay]]:
     yield make
     for relay in relays:
         relay.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL, one for all tests, that need not outlive a loss of power."""
+    cluster = Postgres()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """A database of PostgreSQL that has nothing in it."""
+    return postgres.new_url()
