@@ -14,13 +14,19 @@ output, or with --print to standard error, which leaves standard output to the l
 {RUN_OPTIONS}  --clients NUM              Clients to start, each with -N slots [default: 1].
 
 {TASK_OPTIONS}
-{ADDRESS_OPTIONS}
+{ADDRESS_OPTIONS}\
+  --server-dir DIR      The server directory: others find this server there, and it has the task
+                        database. The default is HYPERSHELL_SERVER_DIR, or ~/.hyper-shell; while
+                        another server has that one, this keeps its tasks in memory.
+
 {LOG_OPTIONS}
 Other options:
   -h, --help  Show this text and exit.
 
 Examples:
   $ hyper-shell cluster tasks.txt -N 8 -f failed.txt
+
+  $ hyper-shell cluster --restart -N 8 -f failed.txt
 
   $ seq 1 100 | sed 's/^/sleep 0./' | hyper-shell cluster -N 0
 """

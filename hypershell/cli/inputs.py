@@ -29,7 +29,16 @@ def server_options(parsed: Parsed) -> ServerOptions:
         ),
         lease=lease,
         grace=grace,
+        endless=_is_endless(parsed),
+        joblog=parsed.text("--joblog"),
     )
+
+
+def _is_endless(parsed: Parsed) -> bool:
+    """Whether the run waits for what is submitted, as `server` alone does."""
+    if parsed.verb != "server" or parsed.flag("--restart"):
+        return False  # a cluster's clients are its own: it ends
+    return parsed.flag("--forever") or (parsed.flag("start") and parsed.text("FILE") is None)
 
 
 def _bundlewait(parsed: Parsed) -> float:
@@ -70,9 +79,13 @@ def _is_same_file(descriptor: int, path: str) -> bool:
     return stat.S_ISREG(one.st_mode) and (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
 
 
-def open_input_and_sink(parsed: Parsed) -> tuple[LineReader, LineSink]:
-    """The input and where failed lines go; StartError."""
+def open_input_and_sink(
+    parsed: Parsed, options: ServerOptions
+) -> tuple[LineReader | None, LineSink]:
+    """The input, if the run has one, and where failed lines go; StartError."""
     path = parsed.text("FILE")
+    if options.endless or parsed.flag("--restart"):
+        return None, open_sink(parsed.text("--failures"), parsed.flag("--print"))
     if path is None and sys.stdin is not None and sys.stdin.isatty():
         print("hyper-shell: reading commands from this terminal; end with Ctrl-D", file=sys.stderr)
     return open_streams(parsed, path or "-")

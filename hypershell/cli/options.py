@@ -33,6 +33,13 @@ class Parsed:
             if name.startswith("-") and self._values[name] != default
         }
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def is_given(self, name: str) -> bool:
+        """Whether an option or argument has another value than its default."""
+        return bool(self._values[name] != self._defaults.get(name))
+
     def flag(self, name: str) -> bool:
         """Whether it was given."""
         return bool(self._values[name])

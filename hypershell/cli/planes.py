@@ -213,7 +213,7 @@ def run_answers(run: Run) -> bool:
     return record is not None and greets(record.client_host, record.client_port, CLIENT)
 
 
-def facts_of(access: Access, directory: Path) -> dict[str, Any]:
+def facts_of(access: Access, directory: Path, database: str | None) -> dict[str, Any]:
     """What `server info` tells of the server itself; no key."""
     facts: dict[str, Any] = {
         "server_uid": access.server_uid,
@@ -222,7 +222,7 @@ def facts_of(access: Access, directory: Path) -> dict[str, Any]:
         "started": time.time(),
         "version": __version__,
         "directory": shown(directory),
-        "database": "none (in memory)",
+        "database": database or "none (in memory)",
     }
     for plane, door in access.doors.items():
         facts[f"{plane}_host"], facts[f"{plane}_port"] = door.host, door.port

@@ -2,7 +2,6 @@
 
 from hypershell.cli.options import Parsed, parse
 from hypershell.cli.texts import ADDRESS_OPTIONS, LOG_OPTIONS, PLACE_OPTIONS, TASK_OPTIONS
-from hypershell.core.errors import UsageError
 
 USAGE = f"""\
 Usage:
@@ -13,7 +12,7 @@ Usage:
 Read commands, one a line, from FILE or from standard input (- or no FILE), and hand them out as
 tasks to the clients that join. Blank lines and lines that begin with # are skipped. The server ends
 when the input has ended and every task is final. With --forever, or as `server start` without FILE,
-it runs what is submitted until it is stopped.
+it runs what is unfinished in its task database, and what is submitted, until it is stopped.
 
 `stop` ends the server of a directory, its clients and what they run, and returns when it is gone;
 `info` shows it, its tasks and its clients; `wait` returns as soon as it answers. `generate-access`
@@ -22,7 +21,7 @@ makes an access file beforehand, which servers and clients use with --access-fil
 {TASK_OPTIONS}
 {PLACE_OPTIONS}\
   --take-over             Start although another machine, out of reach, may hold the directory.
-  --forever               Run what is submitted until stopped.
+  --forever               Run what is unfinished or submitted until stopped.
 
 {ADDRESS_OPTIONS}\
   --client-port NUM     Port for people and scripts (submit, info, stop); any free one if not
@@ -45,6 +44,10 @@ Other options:
 
 Examples:
   $ hyper-shell server tasks.txt -f failed.txt
+
+  $ hyper-shell server --restart -f failed.txt
+
+  $ hyper-shell server tasks.txt --resume -f failed.txt
 
   $ hyper-shell server start --host node1 --server-dir /shared/farm
 
@@ -78,12 +81,6 @@ _NOT_FOR_START = {"--drain", "--json", "--timeout", "--client-file", "--worker-f
 
 def run(arguments: list[str]) -> int:
     """Run a server, or ask something of one; the exit status."""
-    if "--restart" in arguments:
-        raise UsageError(
-            "--restart needs a task database, and this server keeps its tasks in memory (--no-db)",
-            "server",
-            "run the lines that are left as a new FILE: failed ones are in what -f wrote",
-        )
     parsed = parse(USAGE, "server", arguments)
     if parsed is None:
         return 0

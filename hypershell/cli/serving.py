@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hypershell.access.directory import server_directory
 from hypershell.access.doors import new_server_uid
@@ -13,6 +14,7 @@ from hypershell.access.keyring import Keyring, keyring
 from hypershell.access.keys import WORKER, plane_secret
 from hypershell.access.run import Run
 from hypershell.cli.inputs import key_from, open_input_and_sink, server_options
+from hypershell.cli.keeping import begin, check_database_options, is_named
 from hypershell.cli.logs import set_up
 from hypershell.cli.options import Parsed
 from hypershell.cli.planes import (
@@ -24,10 +26,13 @@ from hypershell.cli.planes import (
     predecessor_access,
     run_answers,
 )
-from hypershell.server.failures import LineSink, open_sink
+from hypershell.server.failures import LineSink
 from hypershell.server.lines import LineReader
 from hypershell.server.server import Ended, Server
 from hypershell.server.settings import ServerOptions
+
+if TYPE_CHECKING:
+    from hypershell.store.kept import Kept
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +76,12 @@ def _say_summary(ended: Ended) -> None:
         if ended.unread_from:
             named.append(f"the input was not read beyond line {ended.unread_from - 1}")
         log.warning("unfinished: %s", "; ".join(named))
+    if counts.blocked:
+        log.warning(
+            "%d tasks were not started: a group before theirs has failed; `hyper-shell server "
+            "--restart` tries that group again",
+            counts.blocked,
+        )
     if ended.failed_numbers:
         log.warning("failed: lines %s; -f PATH keeps them", ranges(ended.failed_numbers))
 
@@ -90,39 +101,35 @@ def ranges(numbers: tuple[int, ...], most: int = 20) -> str:
 def serve(parsed: Parsed) -> int:
     """Run a server by its parsed options, found by its directory; the exit status."""
     options = server_options(parsed)
-    forever = parsed.flag("--forever") or (parsed.flag("start") and parsed.text("FILE") is None)
-    if parsed.flag("--forever") and parsed.text("FILE") is not None:
-        raise parsed.error("--forever and FILE exclude each other")
+    if parsed.flag("--forever"):
+        for name in ("FILE", "--restart", "--resume"):
+            if parsed.is_given(name):
+                raise parsed.error(f"--forever and {name} exclude each other")
+    check_database_options(parsed)
     set_up(parsed)
     key = key_from(parsed)
     ring = keyring(parsed.text("--passphrase-file"), os.environ)
     directory = server_directory(parsed.text("--server-dir"), os.environ)
     prepared = access_from_file(parsed, ring)
-    reader: LineReader | None = None
-    if forever:
-        sink = open_sink(parsed.text("--failures"), parsed.flag("--print"))
-    else:
-        reader, sink = open_input_and_sink(parsed)
+    reader, sink = open_input_and_sink(parsed, options)
     uid = prepared.server_uid if prepared else new_server_uid()
     take_over = parsed.flag("--take-over")
     try:
         held = directory.hold("server", uid, take_over=take_over, answers=run_answers)
     except DirectoryLocked as error:
-        if key is None or forever or prepared or is_named(parsed):
+        if key is None or reader is None or prepared or is_named(parsed):
             raise
         # Its clients have the key and the port, and need no directory to find it.
-        log.warning("%s; this server is found by its port and key alone", error)
+        log.warning(
+            "%s; this server is found by its port and key alone, and keeps its tasks in memory",
+            error,
+        )
         return _serve_alone(options, reader, sink, plan(parsed, None, None, key), uid)
     with held:
         planned = plan(parsed, prepared or predecessor_access(held, ring), prepared, key)
         with planned.bind() as planes:
-            return _serve_found(options, reader, sink, held, planes, uid, ring)
-
-
-def is_named(parsed: Parsed) -> bool:
-    """Whether somebody said which server directory it is to be."""
-    named = parsed.text("--server-dir") is not None
-    return named or bool(os.environ.get("HYPERSHELL_SERVER_DIR"))
+            kept = begin(parsed, options, reader, held.path, uid)
+            return serve_found(options, reader, sink, held, planes, uid, ring, kept)
 
 
 def _serve_alone(
@@ -139,7 +146,7 @@ def _serve_alone(
         return run_server(Server(options, reader, sink, planes), started)
 
 
-def _serve_found(
+def serve_found(
     options: ServerOptions,
     reader: LineReader | None,
     sink: LineSink,
@@ -147,15 +154,22 @@ def _serve_found(
     planes: BoundPlanes,
     uid: str,
     ring: Keyring,
+    kept: "Kept | None",
+    prepare: Callable[[Server], None] = lambda server: None,
+    level: int = logging.INFO,
 ) -> int:
-    """Run a server that others find by the directory that is held."""
+    """Run a server that others find by the directory that is held.
+
+    `prepare` is called with it before it runs; where it listens is logged at this level.
+    """
     access = planes.access(uid)
-    facts = facts_of(access, held.path)
+    facts = facts_of(access, held.path, None if kept is None else kept.database.where)
     runs: list[Run] = []
 
     def started() -> None:
         runs.append(held.start_run(access, ring.new_seal()))
-        log.info(
+        log.log(
+            level,
             "server %s listens on %s port %d for clients, port %d for all else; directory %s",
             uid,
             *planes.worker.getsockname()[:2],
@@ -168,5 +182,6 @@ def _serve_found(
             run.end("it was told to" if server.told_to_end() else "all was done")
         held.release()
 
-    server = Server(options, reader, sink, planes.secrets(), facts)
+    server = Server(options, reader, sink, planes.secrets(), facts, kept)
+    prepare(server)
     return run_server(server, started, ended)

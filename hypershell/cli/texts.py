@@ -12,11 +12,21 @@ Task options:
   --max-lost NUM             A task whose client died under it so often is failed [default: 3].
   --lease SEC                How long a client holds its tasks without being heard [default: 30].
   --grace SEC                How long a task has between TERM and KILL [default: 5].
+
+Database options:
+  --database URL             The task database: sqlite:///PATH or postgresql://USER@HOST/NAME. The
+                             default is HYPERSHELL_DATABASE, or a file in the server directory.
   --no-db                    Keep everything in memory.
+  --restart                  Run all in the database that has not succeeded: failed tasks too,
+                             cancelled ones not.
+  --resume                   Go on with FILE where a run of it that died or was stopped was.
 
 Failure options:
   --print                    Print the lines of failed tasks to standard output.
-  -f PATH, --failures PATH   Write the lines of failed tasks to PATH.
+  -f PATH, --failures PATH   Write the lines of failed tasks to PATH; appended to where a run goes
+                             on (--restart, --resume, --forever).
+  --joblog PATH              Write a line for each task that is final to PATH, in the format of GNU
+                             parallel's joblog.
 """
 
 ADDRESS_OPTIONS = """\

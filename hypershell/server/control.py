@@ -9,7 +9,7 @@ from hypershell.core.state import TaskState
 from hypershell.core.task import LONGEST_LINE, is_task, new_task
 from hypershell.server.roster import Client, Roster
 from hypershell.server.scheduled import ScheduledQueue
-from hypershell.store.memory import MemoryStore
+from hypershell.store.tasks import TaskStore
 from hypershell.wire.control import SUBMIT_SECONDS
 
 log = logging.getLogger(__name__)
@@ -24,11 +24,10 @@ class Control:
 
     def __init__(
         self,
-        store: MemoryStore,
+        store: TaskStore,
         roster: Roster,
         scheduled: ScheduledQueue,
         facts: dict[str, Any],
-        next_id: Callable[[], int],
         has_room: Callable[[float], bool],
         added: Callable[[], None],
         stop: Callable[[bool], None],
@@ -37,7 +36,6 @@ class Control:
         self._roster = roster
         self._scheduled = scheduled
         self._facts = facts
-        self._next_id = next_id
         self._has_room = has_room
         self._added = added
         self._stop = stop
@@ -53,7 +51,7 @@ class Control:
                 raise ValueError("a line that cannot be run")
         if not self._has_room(SUBMIT_SECONDS):
             return []
-        tasks = [new_task(line, 0, self._next_id()) for line in lines]
+        tasks = [new_task(line, 0, self._store.new_id()) for line in lines]
         self._store.add(tasks)
         self._added()
         return [task.id for task in tasks]

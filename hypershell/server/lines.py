@@ -3,6 +3,7 @@
 import os
 import select
 import stat
+from collections.abc import Callable
 
 from hypershell.core.errors import InputDamaged, InputMissing, InputUnreadable, StartError
 from hypershell.core.task import LONGEST_LINE
@@ -48,19 +49,24 @@ class LineReader:
         self._poller = select.poll()
         self._poller.register(descriptor, select.POLLIN)
         self._poller.register(self._wake_read, select.POLLIN)
+        self._unread: list[tuple[int, bytes]] = []  # read before, and not asked for yet
+        self.path = path
         self.error: StartError | None = None
         self.ended = False
 
     @property
     def lines_read(self) -> int:
         """How many lines were read so far, tasks or not."""
-        return self._number
+        return self._number - len(self._unread)
 
     def read(self, timeout: float | None) -> list[tuple[int, bytes]]:
         """Return lines that are there, waiting for the first of them up to `timeout` seconds.
 
         At the end of the input `ended` is set, with `error` if it could not be read to its end.
         """
+        if self._unread:
+            lines, self._unread = self._unread, []
+            return lines
         events = dict(self._poller.poll(None if timeout is None else timeout * 1000))
         if self._wake_read in events:
             os.read(self._wake_read, 4096)
@@ -74,9 +80,27 @@ class LineReader:
             return []
         return self._split(chunk)
 
+    def skip(self, number: int, each: Callable[[bytes], None]) -> bool:
+        """Pass over so many lines, handing each to `each`; False if there are fewer."""
+        skipped = 0
+        while skipped < number:
+            if self.ended:
+                return False
+            lines = self.read(None)
+            for _, line in lines[: number - skipped]:
+                each(line)
+            self._unread = lines[number - skipped :]
+            skipped += len(lines) - len(self._unread)
+        return True
+
     def is_ready(self) -> bool:
         """Whether a read would return at once."""
-        return bool(self._poller.poll(0))
+        return bool(self._unread or self._poller.poll(0))
+
+    def refuse(self, number: int, reason: str) -> None:
+        """A line cannot be a task: the input ends here."""
+        self.ended = True
+        self.error = InputDamaged(path=self._path, number=number, reason=reason)
 
     def wake(self) -> None:
         """End the wait of a read that is under way."""
@@ -121,8 +145,7 @@ class LineReader:
             reason = f"it is longer than {LONGEST_LINE} bytes"
         else:
             return True
-        self.ended = True
-        self.error = InputDamaged(path=self._path, number=self._number, reason=reason)
+        self.refuse(self._number, reason)
         return False
 
 

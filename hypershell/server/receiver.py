@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 from hypershell.core.state import TaskState
-from hypershell.core.task import Outcome
 from hypershell.server.failures import Failures
 from hypershell.server.finished import FinishedQueue
 from hypershell.server.roster import Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
-from hypershell.store.memory import MemoryStore
+from hypershell.store.tasks import TaskStore
 from hypershell.wire.messages import Phase
 
 
@@ -19,7 +18,7 @@ class Receiver:
     def __init__(
         self,
         finished: FinishedQueue,
-        store: MemoryStore,
+        store: TaskStore,
         roster: Roster,
         scheduler: Scheduler,
         scheduled: ScheduledQueue,
@@ -39,17 +38,16 @@ class Receiver:
         batches = self._finished.take()
         if not batches:
             return False
-        outcomes: list[Outcome] = []
-        for batch in batches:
-            outcomes += batch.outcomes
         stopping = self._scheduled.phase >= Phase.STOPPING
-        recorded = self._store.record(outcomes, stopping)
+        given = [(batch.client.id, batch.outcomes) for batch in batches]
+        recorded = self._store.record(given, stopping)
         self._failures.put([r for r in recorded if r.state is TaskState.FAILED])
         for batch in batches:
             self._roster.settle(batch.client, batch.outcomes)
         if any(r.state is TaskState.WAITING for r in recorded):
             self._scheduler.dispatch_urgent()
-            self._scheduler.poke()
+        if self._scheduled.room() and self._store.backlog()[0]:
+            self._scheduler.poke()  # what came back, or a group whose turn it is now
         for batch in batches:
             batch.recorded = True
             batch.done.set()

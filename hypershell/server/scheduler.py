@@ -4,13 +4,13 @@ import threading
 
 from hypershell.core.task import Task
 from hypershell.server.scheduled import MOST_BYTES, ScheduledQueue
-from hypershell.store.memory import MemoryStore
+from hypershell.store.tasks import TaskStore
 
 
 class Scheduler:
     """Leases tasks and offers them in bundles, whenever there are some and there is room."""
 
-    def __init__(self, store: MemoryStore, scheduled: ScheduledQueue, bundlesize: int) -> None:
+    def __init__(self, store: TaskStore, scheduled: ScheduledQueue, bundlesize: int) -> None:
         self._store = store
         self._scheduled = scheduled
         self._bundlesize = bundlesize

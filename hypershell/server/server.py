@@ -1,15 +1,14 @@
 """One run of a server, from the opened input to the exit status."""
 
-import itertools
 import logging
 import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from socket import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
@@ -21,20 +20,25 @@ from hypershell.server.control import Control
 from hypershell.server.failures import Failures, LineSink
 from hypershell.server.farm import Farm
 from hypershell.server.finished import FinishedQueue
-from hypershell.server.intake import MOST_WAITING, MOST_WAITING_BYTES, Intake
+from hypershell.server.intake import MOST_WAITING, MOST_WAITING_BYTES, Digest, Intake
 from hypershell.server.lines import LineReader
+from hypershell.server.orphans import Orphans
 from hypershell.server.receiver import Receiver
 from hypershell.server.roster import Client, Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
 from hypershell.server.settings import ServerOptions
-from hypershell.store.memory import Counts, MemoryStore
+from hypershell.store.tally import Counts
+from hypershell.store.tasks import TaskStore
 from hypershell.wire.control import CONTROL
 from hypershell.wire.control import VERBS as CONTROL_VERBS
 from hypershell.wire.manager import Plane
 from hypershell.wire.messages import Phase
 from hypershell.wire.worker import FARM
 from hypershell.wire.worker import VERBS as FARM_VERBS
+
+if TYPE_CHECKING:
+    from hypershell.store.kept import Kept
 
 log = logging.getLogger(__name__)
 
@@ -74,22 +78,28 @@ class Server:
         sink: LineSink,
         planes: dict[str, tuple[socket, bytes]],
         facts: dict[str, Any] | None = None,
+        kept: "Kept | None" = None,
     ) -> None:
         self._options = options
-        self._ids = itertools.count(1)
+        self._kept = kept
         self._reader = reader
         self._inbox: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
         self._input_ended = threading.Event()
+        if reader is None and not options.endless:
+            self._input_ended.set()
         self._input_error: StartError | None = None
         self._room = threading.Condition()
         self._stopped = False
         self._signal = 0
         self._intake: Intake | None = None
+        self._unfinished_numbers: tuple[int, ...] = ()
+        self._unwritten = 0
         lock = threading.RLock()
-        self._store = MemoryStore(options.policy)
+        self._store = self._make_store()
         self._finished = FinishedQueue()
-        self._failures = Failures(sink)
-        self._roster = Roster(lock, options.lease, options.grace)
+        self._failures = Failures(sink, self._store.printed)
+        self._store.owes = self._failures.keeps
+        self._roster = Roster(lock, options.lease, options.grace, self._adopt, self._joined)
         self._scheduled = ScheduledQueue(lock, options.bundlesize, self._ran_low)
         self._scheduler = Scheduler(self._store, self._scheduled, options.bundlesize)
         self._objects: dict[str, dict[str, tuple[object, frozenset[str]]]] = {
@@ -114,31 +124,39 @@ class Server:
         """
         begin = time.monotonic()
         raise_descriptor_limit()
-        self._failures.begin()
+        if self._kept is None:
+            self._failures.begin()
+        else:
+            self._failures.begin(self._kept.begin_sink, self._kept.owed())
         for loop in self._loops.values():
             loop.start()
         for door in self._doors.values():
             door.start()
         try:
             started()
+            self._settled()  # there may be nothing to do
             number, failure = self._wait_for_end()
-            self._close()
+            try:
+                self._close()
+                self._unfinished_numbers = tuple(self._store.unfinished_numbers())
+                self._unwritten = self._finish()
+            except StartError as error:  # the database could not be written to the end
+                failure = failure or error
         finally:
             ended()
             for door in self._doors.values():
                 door.stop(patience_seconds=_TELL_SECONDS)
-        counts = self._store.counts()
         return Ended(
-            counts=counts,
+            counts=self._store.counts(),
             seconds=time.monotonic() - begin,
             signal=number,
             stopped=self._stopped,
             error=self._input_error,
             failure=failure,
-            unfinished_numbers=tuple(self._store.unfinished_numbers()),
+            unfinished_numbers=self._unfinished_numbers,
             failed_numbers=self._failures.unkept_numbers(),
             unread_from=self._unread_from(),
-            unwritten=self._failures.finish(),
+            unwritten=self._unwritten,
         )
 
     def _unread_from(self) -> int:
@@ -161,13 +179,25 @@ class Server:
         """The run cannot go on; stop what runs and end."""
         self._inbox.put(("failure", error))
 
+    def _make_store(self) -> TaskStore:
+        policy = self._options.policy
+        if self._kept is None:
+            store = TaskStore(policy)
+        else:
+            store = TaskStore(policy, self._kept.ledger, self._kept.begun.start)
+        store.input_is_open(self._reader is not None)
+        return store
+
+    @property
+    def _digest(self) -> Digest | None:
+        return None if self._kept is None else self._kept.digest
+
     def _make_control(self, facts: dict[str, Any]) -> Control:
         return Control(
             self._store,
             self._roster,
             self._scheduled,
             facts,
-            self._ids.__next__,
             self._takes_more,
             self._scheduler.poke,
             lambda drain: self._inbox.put(("stop", drain)),
@@ -179,10 +209,10 @@ class Server:
             reader,
             Bundler[Task](options.bundlesize, options.bundlewait),
             self._store,
-            self._ids.__next__,
             self._wait_for_room,
             self._scheduler.poke,
             self._input_is_over,
+            self._digest,
         )
 
     def _make_loops(self) -> dict[str, Loop]:
@@ -204,6 +234,10 @@ class Server:
         if self._reader is not None:
             self._intake = self._make_intake(self._reader)
             passes["intake"] = (self._intake.one_pass, self._wake_intake)
+        if self._kept is not None:
+            orphans = Orphans(self._store, self._finished, self._kept.begun.lease_seconds)
+            passes["orphans"] = (orphans.one_pass, orphans.wake)
+            passes["database"] = (self._kept.writer.one_pass, lambda: None)
         return {
             name: Loop(name, one_pass, self._loop_failed, wake)
             for name, (one_pass, wake) in passes.items()
@@ -212,14 +246,28 @@ class Server:
     # What the loops tell.
 
     def _loop_failed(self, name: str, error: Exception) -> None:
-        log.critical("the %s failed: %r", name, error, exc_info=error)
+        if not isinstance(error, StartError):
+            log.critical("the %s failed: %r", name, error, exc_info=error)
         self.give_up(error)
+
+    def _adopt(self, client: str, held: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
+        """What a client that another server knew may go on with."""
+        adopted = self._store.adopt(client, held)
+        if adopted and (unwanted := self._store.to_cancel()):
+            self._scheduled.cancel(unwanted)
+        return adopted
+
+    def _joined(self, client: Client) -> None:
+        if self._kept is not None:
+            self._kept.note_client(client.id, client.host, client.pid, client.slots)
 
     def _input_is_over(self, error: StartError | None) -> None:
         self._input_error = error
         if error:
             log.error("%s", error)
         self._input_ended.set()
+        self._store.input_is_open(False)
+        self._scheduler.poke()  # later groups may go now
         self._settled()
 
     def _settled(self) -> None:
@@ -250,10 +298,13 @@ class Server:
             return self._room.wait_for(there_is_room, timeout)
 
     def _takes_more(self, timeout: float) -> bool:
-        """Whether there is room for a submission; ValueError when the run is ending."""
+        """Whether there is room for a submission; ValueError when the run is ending.
+
+        A database has room for all of them.
+        """
         if self._scheduled.phase is not Phase.RUNNING:
             raise ValueError("the server is ending")
-        return self._wait_for_room(timeout)
+        return self._kept is not None or self._wait_for_room(timeout)
 
     def _wake_intake(self) -> None:
         if self._reader is not None:
@@ -333,19 +384,30 @@ class Server:
 
     def _close(self) -> None:
         """End in an order in which nothing is lost and nobody is left waiting."""
+        if self._kept is not None:
+            self._kept.limit_patience(self._options.grace)
         # Clients learn that all is done, and so leave with 0, before the door closes.
         self._scheduled.tell(Phase.OVER)
         self._scheduled.wait_until_told(self._roster.clients(), _TELL_SECONDS)
         self._doors[WORKER].stop(patience_seconds=_TELL_SECONDS)
         self._store.take_back(self._scheduled.drain())
         for name, loop in self._loops.items():
-            if name != "failures":
+            if name not in ("failures", "database"):
                 loop.stop()
         if self._intake is not None and self._loops["intake"].join(1.0):
             self._intake.flush()
         self._loops["receiver"].join()  # it has put the last failed lines
         self._failures.close(patient=True)
         self._wait_for_failures()
+
+    def _finish(self) -> int:
+        """After the last line: how many could not be written. Nothing is recorded from here on."""
+        unwritten = self._failures.finish()
+        if self._kept is not None:
+            self._kept.end()
+            self._loops["database"].join()
+            self._kept.close()
+        return unwritten
 
     def _wait_for_failures(self) -> None:
         """Whoever reads the failed lines may be slow; a signal ends the patience."""

@@ -18,8 +18,8 @@ class Recorded(NamedTuple):
     task: Task
     state: TaskState
     outcome: Outcome
-    client: str
-    attempt: int
+    client: str = ""
+    attempt: int = 1
 
 
 class Progress(NamedTuple):

@@ -83,17 +83,16 @@ def begin_run(database: Database, how: str, uid: str, path: bytes, lease_seconds
     return Begun(run, start, lease, lines_read, digest, leftovers, unread)
 
 
-def end_run(database: Database, run: int) -> None:
-    """Note that a run came to its end."""
-    with database.writing() as connection:
-        connection.execute(update(RUNS).where(RUNS.c.id == run).values(ended_at=time.time()))
+def owed_lines(database: Database, scope: int | None) -> list[tuple[int, bytes]]:
+    """Id and line of tasks that FAILED, and whose lines were to be printed and were not.
 
-
-def owed_lines(database: Database, run: int) -> list[tuple[int, bytes]]:
-    """Id and line of the tasks of a run that FAILED, and whose lines were not printed."""
-    query = select(TASKS.c.id, TASKS.c.line).where(IS_OWED, TASKS.c.scope == run)
+    Of one run, or of all.
+    """
+    query = select(TASKS.c.id, TASKS.c.line).where(IS_OWED).order_by(TASKS.c.id)
+    if scope is not None:
+        query = query.where(TASKS.c.scope == scope)
     with database.reading() as connection:
-        return [(row.id, bytes(row.line)) for row in connection.execute(query.order_by(TASKS.c.id))]
+        return [(row.id, bytes(row.line)) for row in connection.execute(query)]
 
 
 def sink_length(database: Database, path: bytes, device: int, inode: int) -> int | None:

@@ -6,6 +6,7 @@ means: one that may pass is tried again until it does.
 """
 
 import logging
+import math
 import re
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from hypershell.store.engine import Database
-from hypershell.store.errors import DatabaseStalled, DatabaseTaken
+from hypershell.store.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class Writer:
         self._closed = False
         self._gave_up: Exception | None = None
         self._connection: Connection | None = None
+        self._patience = math.inf
+        self._patience_from = 0.0
         self.stalled = threading.Event()
 
     def put(self, work: Work) -> Ticket:
@@ -100,12 +103,11 @@ class Writer:
             self._closed = True
             self._changed.notify()
 
-    def give_up(self) -> None:
-        """While it cannot be written: do not try any longer; whoever waits learns of it."""
+    def limit_patience(self, seconds: float) -> None:
+        """From now on, do not try for longer than so; whoever waits learns of it then."""
         with self._changed:
-            if self._gave_up is None:
-                reason = "it did not become writable in time"
-                self._gave_up = DatabaseStalled(where=self._database.where, reason=reason)
+            self._patience = seconds
+            self._patience_from = time.monotonic()
             self._changed.notify()
 
     def _write_until_done(self, batch: list[tuple[Work, Ticket]]) -> None:
@@ -121,10 +123,10 @@ class Writer:
                 ):
                     raise self._explain(error) from error
                 self._say_stalled(error)
-                with self._changed:
-                    if self._changed.wait_for(lambda: self._gave_up is not None, pause):
-                        assert self._gave_up is not None
-                        raise self._gave_up from error
+                if time.monotonic() > max(begin, self._patience_from) + self._patience:
+                    reason = str(self._explain(error).facts.get("reason", error))
+                    raise DatabaseStalled(where=self._database.where, reason=reason) from error
+                time.sleep(pause)  # nothing tells when there is room again
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
             if self.stalled.is_set():
@@ -147,7 +149,7 @@ class Writer:
                 "%s; nothing is handed out until it can be written again", self._explain(error)
             )
 
-    def _explain(self, error: Exception) -> Exception:
+    def _explain(self, error: Exception) -> DatabaseUnusable:
         if isinstance(error, DatabaseTaken):
             return error
         return self._database.explain(error)

@@ -1,0 +1,42 @@
+"""Tasks that clients of a server that died may still hold: they have a lease to come back in."""
+
+import logging
+import threading
+
+from hypershell.server.finished import FinishedQueue
+from hypershell.server.roster import Client
+from hypershell.store.tasks import TaskStore
+
+log = logging.getLogger(__name__)
+
+
+class Orphans:
+    """Waits for as long as a client of that server may hold a task; it gives to the finished queue.
+
+    What no client has come back with by then waits again.
+    """
+
+    def __init__(self, store: TaskStore, finished: FinishedQueue, lease_seconds: float) -> None:
+        self._store = store
+        self._finished = finished
+        self._lease_seconds = lease_seconds
+        self._stopped = threading.Event()
+
+    def one_pass(self) -> bool:
+        """Wait, once."""
+        if number := len(self._store.orphans()):
+            log.info(
+                "%d tasks were handed out by a server that died: their clients have %g s to come "
+                "back with them",
+                number,
+                self._lease_seconds,
+            )
+            stopped = self._stopped.wait(self._lease_seconds)
+            if not stopped and (outcomes := self._store.orphans()):
+                log.warning("%d tasks did not come back: they wait again", len(outcomes))
+                self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
+        return False
+
+    def wake(self) -> None:
+        """End the wait."""
+        self._stopped.set()
