@@ -28,8 +28,8 @@ from hypershell.cli.planes import (
 )
 from hypershell.server.failures import LineSink
 from hypershell.server.lines import LineReader
-from hypershell.server.server import Ended, Server
-from hypershell.server.settings import ServerOptions
+from hypershell.server.server import Server
+from hypershell.server.settings import Ended, ServerOptions
 
 if TYPE_CHECKING:
     from hypershell.store.kept import Kept

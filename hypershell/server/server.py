@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,10 @@ from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.limits import raise_descriptor_limit
-from hypershell.core.loop import Loop, leave_signals_to_the_main_thread
+from hypershell.core.loop import Loop
 from hypershell.core.task import Ending, Task
 from hypershell.server.control import Control
-from hypershell.server.failures import Failures, LineSink
+from hypershell.server.failures import Failures, LineSink, wait_for_last_lines
 from hypershell.server.farm import Farm
 from hypershell.server.finished import FinishedQueue
 from hypershell.server.intake import MOST_WAITING, MOST_WAITING_BYTES, Digest, Intake
@@ -27,8 +26,7 @@ from hypershell.server.receiver import Receiver
 from hypershell.server.roster import Client, Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
-from hypershell.server.settings import ServerOptions
-from hypershell.store.tally import Counts
+from hypershell.server.settings import Ended, ServerOptions
 from hypershell.store.tasks import TaskStore
 from hypershell.wire.control import CONTROL
 from hypershell.wire.control import VERBS as CONTROL_VERBS
@@ -44,22 +42,6 @@ log = logging.getLogger(__name__)
 
 _TELL_SECONDS = 1.0
 """How long the end of a run waits for clients that have not heard of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run ended: what became of the tasks, and why it ended early, if it did."""
-
-    counts: Counts
-    seconds: float
-    signal: int = 0
-    stopped: bool = False
-    error: StartError | None = None
-    failure: Exception | None = None
-    unfinished_numbers: tuple[int, ...] = ()
-    failed_numbers: tuple[int, ...] = ()
-    unread_from: int = 0
-    unwritten: int = 0
 
 
 class Server:
@@ -124,10 +106,7 @@ class Server:
         """
         begin = time.monotonic()
         raise_descriptor_limit()
-        if self._kept is None:
-            self._failures.begin()
-        else:
-            self._failures.begin(self._kept.begin_sink, self._kept.owed())
+        self._begin_failures()
         for loop in self._loops.values():
             loop.start()
         for door in self._doors.values():
@@ -136,12 +115,7 @@ class Server:
             started()
             self._settled()  # there may be nothing to do
             number, failure = self._wait_for_end()
-            try:
-                self._close()
-                self._unfinished_numbers = tuple(self._store.unfinished_numbers())
-                self._unwritten = self._finish()
-            except StartError as error:  # the database could not be written to the end
-                failure = failure or error
+            failure = self._end() or failure
         finally:
             ended()
             for door in self._doors.values():
@@ -158,6 +132,12 @@ class Server:
             unread_from=self._unread_from(),
             unwritten=self._unwritten,
         )
+
+    def _begin_failures(self) -> None:
+        if self._kept is None:
+            self._failures.begin()
+        else:
+            self._failures.begin(self._kept.begin_sink, self._kept.owed())
 
     def _unread_from(self) -> int:
         """The number of the first line that was not read; 0 if all were."""
@@ -382,6 +362,16 @@ class Server:
         self._scheduled.tell(phase)
         self._settled()
 
+    def _end(self) -> StartError | None:
+        """Close all; what kept the database from being written to the end."""
+        try:
+            self._close()
+            self._unfinished_numbers = tuple(self._store.unfinished_numbers())
+            self._unwritten = self._finish()
+        except StartError as error:
+            return error
+        return None
+
     def _close(self) -> None:
         """End in an order in which nothing is lost and nobody is left waiting."""
         if self._kept is not None:
@@ -397,8 +387,7 @@ class Server:
         if self._intake is not None and self._loops["intake"].join(1.0):
             self._intake.flush()
         self._loops["receiver"].join()  # it has put the last failed lines
-        self._failures.close(patient=True)
-        self._wait_for_failures()
+        wait_for_last_lines(self._failures, self._loops["failures"], self._inbox)
 
     def _finish(self) -> int:
         """After the last line: how many could not be written. Nothing is recorded from here on."""
@@ -408,19 +397,3 @@ class Server:
             self._loops["database"].join()
             self._kept.close()
         return unwritten
-
-    def _wait_for_failures(self) -> None:
-        """Whoever reads the failed lines may be slow; a signal ends the patience."""
-        finished = threading.Event()
-
-        def watch() -> None:
-            leave_signals_to_the_main_thread()
-            self._loops["failures"].join()
-            finished.set()
-            self._inbox.put(("written", None))
-
-        threading.Thread(target=watch, name="last lines", daemon=True).start()
-        while not finished.is_set():
-            what, _ = self._inbox.get()
-            if what == "signal":
-                self._failures.close(patient=False)

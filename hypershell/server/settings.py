@@ -1,8 +1,10 @@
-"""What a run of a server is told to do."""
+"""What a run of a server is told to do, and how it ended."""
 
 from dataclasses import dataclass, field
 
+from hypershell.core.errors import StartError
 from hypershell.core.task import Policy
+from hypershell.store.tally import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +18,19 @@ class ServerOptions:
     grace: float = 5.0
     endless: bool = False
     joblog: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: what became of the tasks, and why it ended early, if it did."""
+
+    counts: Counts
+    seconds: float
+    signal: int = 0
+    stopped: bool = False
+    error: StartError | None = None
+    failure: Exception | None = None
+    unfinished_numbers: tuple[int, ...] = ()
+    failed_numbers: tuple[int, ...] = ()
+    unread_from: int = 0
+    unwritten: int = 0

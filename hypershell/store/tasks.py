@@ -92,6 +92,7 @@ class TaskStore:
         with self._lock:
             if self._closed:
                 raise StoreClosed("the run is over")
+            self._last_id = max([self._last_id, *(task.id for task in added)])
             for group, number in Counter(task.group for task in added).items():
                 self._tally.add(group, TaskState.WAITING, number)
             for task in added:

@@ -13,7 +13,7 @@ from hypershell.server.receiver import Receiver
 from hypershell.server.roster import Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
-from hypershell.store.memory import MemoryStore
+from hypershell.store.tasks import TaskStore
 from hypershell.wire.codec import decode, encode
 from hypershell.wire.messages import (
     Answer,
@@ -76,7 +76,7 @@ class ServerParts:
         self.low: list[None] = []
         self.settled: list[None] = []
         self.lock = threading.RLock()
-        self.store = MemoryStore(policy)
+        self.store = TaskStore(policy)
         self.roster = Roster(self.lock, lease, 5.0)
         self.scheduled = ScheduledQueue(self.lock, bundlesize, lambda: self.low.append(None))
         self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)

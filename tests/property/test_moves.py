@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from hypershell.core.state import FINAL, MOVES, TaskState
 from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
-from hypershell.store.memory import MemoryStore
+from hypershell.store.tasks import TaskStore
 
 
 class Tasks(RuleBasedStateMachine):
@@ -20,7 +20,7 @@ class Tasks(RuleBasedStateMachine):
     def begin(self, policy: Policy) -> None:
         """An empty store."""
         self.policy = policy
-        self.store = MemoryStore(policy)
+        self.store = TaskStore(policy)
         self.lines: dict[int, bytes] = {}
         self.states: dict[int, TaskState] = {}
         self.sent: dict[int, Task] = {}
@@ -64,11 +64,12 @@ class Tasks(RuleBasedStateMachine):
         chosen = data.draw(st.lists(st.sampled_from(sorted(self.sent)))) if self.sent else []
         fresh = [Outcome(i, self.sent[i].lease, ending, code) for i in chosen]
         stale = data.draw(st.lists(st.sampled_from(self.old), max_size=3)) if self.old else []
-        recorded = self.store.record([*stale, *fresh], stopping)
+        recorded = self.store.record([("c", [*stale, *fresh])], stopping)
         assert sorted(set(chosen)) == sorted(r.task.id for r in recorded)
-        for task, state, outcome in recorded:
+        for task, state, outcome, _, number in recorded:
             self.old.append(outcome)
             before = self.sent.pop(task.id)
+            assert number == before.attempt
             assert before.lease == task.lease == outcome.lease
             assert task.attempt - before.attempt in (0, 1)
             self.retried += state is TaskState.WAITING and outcome.ending not in (

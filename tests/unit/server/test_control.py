@@ -1,6 +1,5 @@
 """What the client plane does for its peers, and what it refuses them."""
 
-import itertools
 import threading
 from typing import Any
 
@@ -10,7 +9,7 @@ from hypershell.core.task import LONGEST_LINE, Policy
 from hypershell.server.control import Control
 from hypershell.server.roster import Roster
 from hypershell.server.scheduled import ScheduledQueue
-from hypershell.store.memory import MemoryStore
+from hypershell.store.tasks import TaskStore
 from hypershell.wire.control import VERBS
 from hypershell.wire.messages import Hello
 
@@ -22,7 +21,7 @@ class Parts:
         self.has_room = True
         self.stops: list[bool] = []
         self.added: list[None] = []
-        self.store = MemoryStore(Policy())
+        self.store = TaskStore(Policy())
         lock = threading.RLock()
         self.roster = Roster(lock, 30.0, 5.0)
         self.scheduled = ScheduledQueue(lock, 1, lambda: None)
@@ -31,7 +30,6 @@ class Parts:
             self.roster,
             self.scheduled,
             {"server_uid": "abc", "pid": 1},
-            itertools.count(1).__next__,
             lambda seconds: self.has_room,
             lambda: self.added.append(None),
             self.stops.append,

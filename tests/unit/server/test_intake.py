@@ -2,7 +2,6 @@
 
 import os
 import time
-from itertools import count
 
 import pytest
 
@@ -11,7 +10,7 @@ from hypershell.core.errors import InputDamaged
 from hypershell.core.task import Policy
 from hypershell.server.intake import Intake
 from hypershell.server.lines import LineReader
-from hypershell.store.memory import MemoryStore
+from hypershell.store.tasks import TaskStore
 
 
 class Input:
@@ -19,7 +18,7 @@ class Input:
 
     def __init__(self, bundlesize: int = 1, bundlewait: float = 60.0) -> None:
         self.read_end, self.write_end = os.pipe()
-        self.store = MemoryStore(Policy())
+        self.store = TaskStore(Policy())
         self.reader = LineReader(self.read_end, "-")
         self.room = True
         self.asked: list[float] = []
@@ -29,7 +28,6 @@ class Input:
             self.reader,
             Bundler(bundlesize, bundlewait),
             self.store,
-            count(1).__next__,
             self._has_room,
             lambda: self.added.append(None),
             self.ended.append,

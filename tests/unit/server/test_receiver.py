@@ -120,7 +120,7 @@ def test_a_task_that_its_last_client_lost_is_failed():
         parts.receive()
         leaving.result()
 
-    assert (1, (1, 1)) == (parts.store.counts().failed, parts.failures.pending())
+    assert (1, (1, 2)) == (parts.store.counts().failed, parts.failures.pending())
 
 
 def test_a_closed_queue_lets_all_go_who_wait():
