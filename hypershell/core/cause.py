@@ -1,13 +1,73 @@
-"""Why a task failed, so that tasks that failed alike are told together."""
+"""Why a task failed, in a form that tasks that failed alike share."""
 
 import hashlib
+import re
+import signal
+
+from hypershell.core.task import Ending
+
+_LINES = 3
+_LONGEST_LINE = 300
+
+_CHANGES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"\x1b\[[0-9;?]*[A-Za-z]", ""),
+        (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", "UUID"),
+        (r"\b0[xX][0-9a-fA-F]+\b", "ADDRESS"),
+        (r"\b[a-z][a-z+.-]*://[^\s\"'<>]+", "URL"),
+        (r"(?<![\w.])(?:~|\.{1,2})?(?:/[^\s/:;,\"'`()\[\]<>]+)+/?", "PATH"),
+        (r"(?<![\w.])[\w.-]+(?:/[\w.-]+)+", "PATH"),
+        (r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?", "TIME"),
+        (r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b", "TIME"),
+        (r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b", "ADDRESS"),
+        (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,}\b", "HEX"),
+        (r"\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?", "N"),
+    )
+)
 
 
 def signature(ending: int, code: int, err: bytes) -> str:
-    """What tasks that failed alike share."""
-    return f"{int(ending)} {code}"
+    """What tasks that failed alike share: how they ended, and below it the last lines that they
+    printed, without what differs from one to the other: numbers, paths, addresses, times."""
+    return "\n".join([_ending(ending, code), *normalised(err)])
 
 
 def digest(text: str) -> str:
-    """A short name of it."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """A short name of a signature."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def normalised(err: bytes) -> list[str]:
+    """The last lines that are not blank, in common words."""
+    kept: list[str] = []
+    for line in reversed(err.splitlines()):
+        text = " ".join(line[:_LONGEST_LINE].decode("utf-8", "replace").split())
+        text = text.replace("\0", "")
+        for pattern, name in _CHANGES:
+            text = pattern.sub(name, text)
+        if text:
+            kept.append(text)
+        if len(kept) == _LINES:
+            break
+    return kept[::-1]
+
+
+def _ending(ending: int, code: int) -> str:
+    match ending:
+        case Ending.EXITED:
+            return f"exit status {code}"
+        case Ending.SIGNALED:
+            return f"signal {code} ({_signal_name(code)})"
+        case Ending.UNSTARTABLE:
+            return "could not be started"
+        case Ending.LOST:
+            return "its client died or was cut off"
+    return Ending(ending).name.lower()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
