@@ -42,7 +42,7 @@ from hypershell.core.errors import (
 )
 from hypershell.core.limits import raise_descriptor_limit
 from hypershell.core.loop import Loop
-from hypershell.wire.messages import Answer, Hello, Phase, Welcome
+from hypershell.wire.messages import FIRST_SESSION, Answer, Hello, Phase, Welcome
 
 log = logging.getLogger(__name__)
 
@@ -182,6 +182,8 @@ class Client:
         assert self._executor is not None
         if answer.claims:
             self._desk.put_claims(answer.claims)
+        if answer.cancelled:
+            self._end_running(self._desk.cancel(answer.cancelled))
         self._tidings.heard(self._link.heard_at, self._welcome.lease_seconds)
         if answer.phase > self._phase:
             self._phase = answer.phase
@@ -191,7 +193,9 @@ class Client:
         """The connection is there again; what we hold is ours only if the server knows us."""
         if still_known:
             log.info("the connection to the server is there again")
-            self._desk.drop(welcome.drop)
+            self._end_running(self._desk.drop(welcome.drop))
+            if welcome.session == FIRST_SESSION:
+                self._go_on()
         else:
             log.warning("joined anew as client %s: what runs here is stopped", welcome.client_id)
             self._stop_running()
@@ -202,6 +206,22 @@ class Client:
                 self._executor.resume()
         self._welcome = welcome
         self._tidings.joined(welcome, self._link.heard_at)
+
+    def _go_on(self) -> None:
+        """The server was started again and knows us: how far the last run was says nothing."""
+        assert self._executor is not None
+        log.info("the server was started again; what runs here goes on")
+        self._phase = Phase.RUNNING
+        self._desk.go_on(draining=self._going is not None)
+        if self._going is None:
+            self._executor.resume()
+
+    def _end_running(self, pairs: list[tuple[int, int]]) -> None:
+        """These run here and are not to: somebody cancelled them, or they are not ours any more."""
+        assert self._executor is not None
+        if pairs:
+            log.info("stopping %d tasks that are not to go on", len(pairs))
+            self._executor.cancel_tasks(pairs)
 
     def _loop_failed(self, name: str, error: Exception) -> None:
         if not isinstance(error, HyperShellError):
@@ -305,7 +325,8 @@ class Client:
 
     def _go(self, reason: str) -> None:
         """Leave as soon as all is finished and given."""
-        log.info("leaving: %s", reason)
+        if self._going is None:
+            log.info("leaving: %s", reason)
         self._going = reason
         self._desk.drain()
 

@@ -18,6 +18,11 @@ EXCESS_SECONDS = 0.2
 """How long a client may hold more than it needs: another may have nothing to do."""
 
 _LARGEST_BATCH = 5000
+_MOST_BYTES = 8 * 2**20
+"""Of output in one batch, but for the last outcome of it: far below a frame's limit."""
+
+_REMEMBER_SECONDS = 600.0
+"""How long a claim may be on its way here that was cancelled meanwhile."""
 
 
 class Desk:
@@ -35,7 +40,8 @@ class Desk:
         self._drained = drained
         self._changed = threading.Condition()
         self._ready: deque[Claim] = deque()
-        self._running: dict[int, Claim] = {}
+        self._running: dict[tuple[int, int], Claim] = {}
+        self._cancelled: dict[tuple[int, int], float] = {}  # and not come yet, with the time
         self._outcomes: list[Outcome] = []
         self._given: list[Outcome] = []
         self._oldest = 0.0
@@ -58,13 +64,13 @@ class Desk:
                 self._executor_waits = True
                 return None
             claim = self._ready.popleft()
-            self._running[claim.task_id] = claim
+            self._running[claim.task_id, claim.lease] = claim
             return claim
 
     def put_back(self, claim: Claim) -> None:
         """A claim could not be started just now; it stays the next."""
         with self._changed:
-            del self._running[claim.task_id]
+            del self._running[claim.task_id, claim.lease]
             self._ready.appendleft(claim)
             if self._draining:
                 self._give_back(0)
@@ -75,7 +81,8 @@ class Desk:
         now = time.monotonic()
         with self._changed:
             # What ended for a server that is gone is nobody's outcome.
-            outcomes = [o for o in outcomes if self._running.pop(o.task_id, None) is not None]
+            mine = self._running
+            outcomes = [o for o in outcomes if mine.pop((o.task_id, o.lease), None) is not None]
             for outcome in outcomes:
                 if outcome.ending is not Ending.UNSTARTABLE:
                     self._appetite.learn(outcome.seconds, now)
@@ -94,6 +101,8 @@ class Desk:
         """Claims have come from the server."""
         with self._changed:
             self._ready.extend(claims)
+            if self._cancelled:
+                self._cancel_ready()
             if self._draining:
                 self._give_back(0)
             self._changed.notify()
@@ -113,8 +122,9 @@ class Desk:
                 now = time.monotonic()
                 want = self._appraise(now)
                 if self._is_due(want, now):
-                    self._given = self._outcomes[:_LARGEST_BATCH]
-                    self._outcomes = self._outcomes[_LARGEST_BATCH:]
+                    number = _how_many(self._outcomes)
+                    self._given = self._outcomes[:number]
+                    self._outcomes = self._outcomes[number:]
                     self._asked = want
                     return self._given, want
                 if now >= deadline:
@@ -136,13 +146,41 @@ class Desk:
             self._given = []
             self._asked = -1
 
-    def drop(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Forget claims that are no longer ours, unless they run."""
+    def cancel(self, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Begin none of these, which are cancelled; those that run are returned.
+
+        One that is still on its way here is not begun either.
+        """
+        now = time.monotonic()
+        with self._changed:
+            asked = set(pairs)
+            running = [pair for pair in asked if pair in self._running]
+            ended = {(o.task_id, o.lease) for o in [*self._outcomes, *self._given]}
+            self._cancelled = {
+                pair: at for pair, at in self._cancelled.items() if now - at < _REMEMBER_SECONDS
+            }
+            self._cancelled.update((pair, now) for pair in asked.difference(running, ended))
+            self._cancel_ready()
+            self._tell_if_drained()
+            self._changed.notify_all()
+        return running
+
+    def drop(self, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Forget claims that are no longer ours; those that run stay, and are returned."""
         gone = set(pairs)
         with self._changed:
             kept = [c for c in self._ready if (c.task_id, c.lease) not in gone]
             self._ready = deque(kept)
             self._outcomes = [o for o in self._outcomes if (o.task_id, o.lease) not in gone]
+            return [pair for pair in gone if pair in self._running]
+
+    def go_on(self, draining: bool) -> None:
+        """The server was started again, and what is here is still ours: ask it for more."""
+        with self._changed:
+            self._draining = draining
+            self._server_knows = False
+            self._asked = -1
+            self._changed.notify_all()
 
     def begin_anew(self, draining: bool) -> None:
         """Forget all that is here: it belongs to a server that is gone, or to others by now."""
@@ -151,6 +189,7 @@ class Desk:
             self._server_knows = False
             self._ready.clear()
             self._running.clear()
+            self._cancelled.clear()
             self._outcomes, self._given = [], []
             self._asked = -1
             self._changed.notify_all()
@@ -213,6 +252,19 @@ class Desk:
             self._oldest = time.monotonic()
         self._outcomes += [Outcome(c.task_id, c.lease, Ending.GIVEN_BACK) for c in surplus[::-1]]
 
+    def _cancel_ready(self) -> None:
+        """Take those that are cancelled from what is ready: they end without having begun."""
+        kept: deque[Claim] = deque()
+        first = not self._outcomes
+        for claim in self._ready:
+            if self._cancelled.pop((claim.task_id, claim.lease), None) is None:
+                kept.append(claim)
+            else:
+                self._outcomes.append(Outcome(claim.task_id, claim.lease, Ending.CANCELLED))
+        self._ready = kept
+        if first and self._outcomes:
+            self._oldest = time.monotonic()
+
     def _is_due(self, want: int, now: float) -> bool:
         if self._outcomes:
             plenty = len(self._ready) > self._low
@@ -226,3 +278,13 @@ class Desk:
         if self._ready:
             return 0.1  # to see whether all slots are stalled
         return 3600.0
+
+
+def _how_many(outcomes: list[Outcome]) -> int:
+    """How many of these, from the first, go in one batch."""
+    size = 0
+    for number, outcome in enumerate(outcomes[:_LARGEST_BATCH], start=1):
+        size += len(outcome.out) + len(outcome.err)
+        if size >= _MOST_BYTES:
+            return number
+    return _LARGEST_BATCH

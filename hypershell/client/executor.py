@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections import deque
+from collections.abc import Iterable
 
 from hypershell.client.desk import Desk
 from hypershell.client.output import Output
@@ -13,10 +14,10 @@ from hypershell.client.process import (
     Child,
     Spawner,
     kill_strays,
-    live_groups,
     reap,
     signal_group,
 )
+from hypershell.client.victims import Victims
 from hypershell.client.watch import Watch
 from hypershell.core.errors import TasksUnstartable
 from hypershell.core.task import Claim, Ending, Outcome
@@ -40,13 +41,13 @@ class Executor:
         self._grace_seconds = grace_seconds
         self._free = deque(range(1, slots + 1))
         self._children: dict[Child, None] = {}
-        self._dying: dict[Child, None] = {}  # leaders that ended while their group is being stopped
+        self._victims = Victims()
         self._short_since: float | None = None
         self._orders: deque[float | None] = deque()  # seconds of grace to stop in, None to resume
-        self._stop_asked: float | None = None
-        self._kill_at: float | None = None
+        self._cancels: deque[list[tuple[int, int]]] = deque()
+        self._stopping = False
         self._resume_asked = False
-        self._interrupted: list[Outcome] = []
+        self._gone: list[Outcome] = []  # of tasks that were ended
         self._said_broken = False
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
@@ -64,6 +65,11 @@ class Executor:
         self._orders.append(self._grace_seconds if grace_seconds is None else grace_seconds)
         self._watch.wake()
 
+    def cancel_tasks(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Stop those that run under these (task id, lease), and no others. Returns at once."""
+        self._cancels.append(list(pairs))
+        self._watch.wake()
+
     def resume(self) -> None:
         """Run tasks again, as soon as all that are being stopped are gone. Returns at once."""
         self._orders.append(None)
@@ -71,52 +77,59 @@ class Executor:
 
     def stopping(self) -> bool:
         """Whether tasks are being stopped, or are to be."""
-        return self._stop_asked is not None or any(o is not None for o in list(self._orders))
+        return self._stopping or any(o is not None for o in list(self._orders))
 
     def one_pass(self) -> bool:
         """Start what can be started, wait until something happens, and deal with it."""
         self._take_orders()
-        if self._stop_asked is None:
+        if not self._stopping:
             self._fill_slots()
-        elif self._kill_at is None:
-            self._collect_ended(*self._watch.wait(0))  # what has ended by itself is no victim
-            self._terminate(self._stop_asked)
-        ended, readable = self._watch.wait(self._patience())
-        if self._kill_at is None:
-            self._collect_ended(ended, readable)
-        else:
-            self._forward(readable)
-            self._end_stopped(ended)
+        self._collect_ended(*self._watch.wait(self._patience()))
+        if self._victims:
+            self._end_victims()
         return True
 
     def _take_orders(self) -> None:
         """Orders come from other threads; what they change is changed here alone."""
+        obeys = bool(self._cancels or self._orders)
+        while self._cancels:
+            self._cancel(self._cancels.popleft())
         while self._orders:
             grace_seconds = self._orders.popleft()
             self._resume_asked = grace_seconds is None
             if grace_seconds is not None:
-                self._stop_asked = grace_seconds
-                if self._kill_at is not None:
-                    self._kill_at = min(self._kill_at, time.monotonic() + grace_seconds)
+                self._stop(grace_seconds)
         if self._resume_asked and not self._children:
-            self._resume_asked = False
-            self._stop_asked = self._kill_at = None
+            self._resume_asked = self._stopping = False
+        if obeys:
+            self._watch.wake()  # to obey is to look, by which another wake may have been lost
 
     def _collect_ended(self, ended: list[Child], readable: list[int]) -> None:
         self._forward(readable)
-        if ended:
-            self._desk.put_outcomes([self._collect(child) for child in ended])
+        if not ended:
+            return
+        outcomes = []
+        for child in ended:
+            self._watch.remove(child)
+            if child in self._victims:
+                self._victims.ended[child] = None
+            else:
+                outcomes.append(self._collect(child))
+        if outcomes:
+            self._desk.put_outcomes(outcomes)
 
     def _forward(self, readable: list[int]) -> None:
         for descriptor in readable:
-            self._output.forward(descriptor)
+            if not self._output.forward(descriptor):
+                self._watch.remove_pipe(descriptor)
+                self._output.drop(descriptor)
         if readable:
             self._check_output()
 
     def _patience(self) -> float | None:
-        if self._kill_at is not None or self._short_since is not None:
+        if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
-        return None
+        return self._victims.patience()
 
     def _fill_slots(self) -> None:
         started = 0
@@ -142,7 +155,10 @@ class Executor:
             self._watch.wake()  # go on after a look at what has ended meanwhile
 
     def _start(self, claim: Claim, slot: int) -> Child:
-        child = self._spawner.spawn(claim, slot, *self._output.ends(slot))
+        if claim.captured:
+            child = self._spawn_captured(claim, slot)
+        else:
+            child = self._spawner.spawn(claim, slot, *self._output.ends(slot))
         try:
             self._watch.add(child)
         except OSError:
@@ -150,6 +166,19 @@ class Executor:
             reap(child)
             raise
         return child
+
+    def _spawn_captured(self, claim: Claim, slot: int) -> Child:
+        out, err = self._output.capture(slot)
+        try:
+            self._watch.add_pipe(out.read_end)
+            self._watch.add_pipe(err.read_end)
+            return self._spawner.spawn(claim, slot, out.write_end, err.write_end)
+        except OSError:
+            self._output.finish(slot)
+            raise
+        finally:
+            out.started()
+            err.started()
 
     def _wait_for_room(self, error: OSError) -> None:
         """The machine is short of what a task needs; TasksUnstartable when it stays so."""
@@ -162,52 +191,54 @@ class Executor:
             raise TasksUnstartable(reason=(error.strerror or "").lower()) from error
 
     def _collect(self, child: Child) -> Outcome:
-        self._watch.remove(child)
-        self._output.finish(child.slot)
+        """The outcome of a child that has ended and is not watched any more."""
+        out, err = self._output.finish(child.slot)
         outcome = reap(child)
         self._children.pop(child, None)
         self._free.append(child.slot)
+        if (out or err) and (child.claim.captured or not outcome.ok):
+            outcome = outcome._replace(out=out, err=err)
         return outcome
 
     # Stopping.
 
-    def _terminate(self, grace_seconds: float) -> None:
+    def _stop(self, grace_seconds: float) -> None:
+        if not self._stopping:
+            self._collect_ended(*self._watch.wait(0))  # what has ended by itself is no victim
+        self._stopping = True
+        kill_at = time.monotonic() + grace_seconds
         for child in self._children:
-            signal_group(child, signal.SIGTERM)
-            # A task that was stopped by a signal must run to see that it is to end.
-            signal_group(child, signal.SIGCONT)
-        self._kill_at = time.monotonic() + grace_seconds
+            self._victims.add(child, Ending.INTERRUPTED, kill_at)
 
-    def _end_stopped(self, ended: list[Child]) -> None:
-        """Collect tasks that are wholly gone; once the grace is over, make them so.
+    def _cancel(self, pairs: list[tuple[int, int]]) -> None:
+        self._collect_ended(*self._watch.wait(0))  # what has ended by itself is no victim
+        children = {(child.claim.task_id, child.claim.lease): child for child in self._children}
+        kill_at = time.monotonic() + self._grace_seconds
+        for pair in pairs:
+            if pair in children:
+                self._victims.add(children[pair], Ending.CANCELLED, kill_at)
+        # It may have been put back meanwhile, for want of what it takes to start it.
+        self._desk.cancel(pair for pair in pairs if pair not in children)
 
-        A leader that ended is not reaped while others of its group live: its number is what the
-        group is signaled by.
-        """
-        assert self._kill_at is not None
-        kill = time.monotonic() >= self._kill_at
-        for child in ended:
-            self._dying[child] = None
-        if kill:
-            for child in self._children:
-                signal_group(child, signal.SIGKILL)
-        alive = live_groups() if self._dying and not kill else set()
-        gone = [child for child in self._dying if child.pid not in alive]
-        for child in gone:
-            del self._dying[child]
-            self._interrupted.append(self._collect(child)._replace(ending=Ending.INTERRUPTED))
-        if self._interrupted and not self._children:
-            self._tell_interrupted()
-        if ended and not gone:
-            time.sleep(0.02)  # an ended leader polls as readable until it is reaped
+    def _end_victims(self) -> None:
+        """Collect tasks that are wholly gone."""
+        gone = self._victims.look(self._spawner.client_id)
+        if gone:
+            self._forward(self._watch.wait(0)[1])  # their last words
+        for child, ending in gone:
+            self._gone.append(self._collect(child)._replace(ending=ending))
+        if self._gone and not (self._stopping and self._children):
+            self._tell_gone()
 
-    def _tell_interrupted(self) -> None:
+    def _tell_gone(self) -> None:
         """Whoever is told that these ended may start them again: first end what left its group."""
         deadline = time.monotonic() + _STRAYS_SECONDS
-        while kill_strays(self._spawner.client_id) and time.monotonic() < deadline:
+        while (
+            self._stopping and kill_strays(self._spawner.client_id) and time.monotonic() < deadline
+        ):
             time.sleep(0.01)
-        self._desk.put_outcomes(self._interrupted)
-        self._interrupted = []
+        self._desk.put_outcomes(self._gone)
+        self._gone = []
 
     def _check_output(self) -> None:
         error = self._output.error()

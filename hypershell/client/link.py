@@ -107,8 +107,8 @@ class Link:
         want: int,
         wait: float,
         handle: Callable[[Answer], None],
-    ) -> bool:
-        """Give and take once; False if the connection broke, and was made again.
+    ) -> Answer | None:
+        """Give and take once, and return the answer; None if the connection broke.
 
         `handle` is called with the answer before any reconnection can ask what the client holds.
         Raises LinkClosed after `close`.
@@ -125,10 +125,10 @@ class Link:
             handle(answer)
             if answer.phase is Phase.OVER:
                 self.close()  # nothing more is to be said, and the server hangs up
-            return True
+            return answer
         except BROKEN as error:
             self._break(error)
-            return False
+            return None
         finally:
             self._end()
 
@@ -151,7 +151,7 @@ class Link:
                 self._changed.notify_all()
 
     def beat(self, load: float, memory_percent: float) -> bool:
-        """Tell how busy this machine is; False as in `exchange`."""
+        """Tell how busy this machine is; False if the connection broke."""
         try:
             welcome = self._begin()
             turn = turn_seconds(welcome)

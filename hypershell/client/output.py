@@ -13,6 +13,9 @@ import tempfile
 from collections.abc import Callable
 from typing import IO
 
+from hypershell.client.capture import Capture
+from hypershell.core.task import STDERR_TAIL
+
 LONGEST_IN_MEMORY = 1024 * 1024
 """Bytes of an unfinished line that are held in memory."""
 
@@ -59,12 +62,17 @@ class Target:
 
 
 class Stream:
-    """One slot's pipe for one of its outputs. `write_end` is what tasks are given."""
+    """One slot's pipe for one of its outputs. `write_end` is what tasks are given.
 
-    def __init__(self, target: Target) -> None:
+    One that `keeps_tail` has the last of what was printed since `take_tail`.
+    """
+
+    def __init__(self, target: Target, keeps_tail: bool = False) -> None:
         self.read_end, self.write_end = os.pipe()
         os.set_blocking(self.read_end, False)
         self._target = target
+        self._keeps_tail = keeps_tail
+        self._tail = b""
         self._held = bytearray()
         self._spilled: IO[bytes] | None = None
 
@@ -74,6 +82,8 @@ class Stream:
             data = os.read(self.read_end, _CHUNK)
         except BlockingIOError:
             return False
+        if self._keeps_tail:
+            self._tail = (self._tail + data[-STDERR_TAIL:])[-STDERR_TAIL:]
         end = data.rfind(b"\n") + 1
         if end:
             self._release(data[:end])
@@ -88,6 +98,11 @@ class Stream:
                 break
         if self._held or self._spilled:
             self._release(b"\n")
+
+    def take_tail(self) -> bytes:
+        """The last that was printed, to be told once."""
+        tail, self._tail = self._tail, b""
+        return tail
 
     def close(self) -> None:
         """Close both ends."""
@@ -129,28 +144,59 @@ class Output:
         self._targets = {out_target, err_target}
         self._pairs: list[tuple[Stream, Stream]] = []
         for _ in range(slots):
-            first = Stream(out_target)
-            self._pairs.append((first, first if err_target is out_target else Stream(err_target)))
+            first = Stream(out_target, keeps_tail=err_target is out_target)
+            second = first if err_target is out_target else Stream(err_target, keeps_tail=True)
+            self._pairs.append((first, second))
         self.streams = {stream.read_end: stream for pair in self._pairs for stream in pair}
         self._unfinished: set[Stream] = set()
+        self._captures: dict[int, Capture] = {}  # by descriptor, until nobody holds the other end
+        self._captured: dict[int, tuple[Capture, Capture]] = {}  # by slot, while its task runs
 
     def ends(self, slot: int) -> tuple[int, int]:
         """The descriptors that a task in this slot (from 1) is given as its output."""
         out, err = self._pairs[slot - 1]
         return out.write_end, err.write_end
 
-    def forward(self, descriptor: int) -> None:
-        """Pass on what came through this pipe."""
-        stream = self.streams[descriptor]
-        stream.forward()
-        self._unfinished.add(stream)
+    def capture(self, slot: int) -> tuple[Capture, Capture]:
+        """Pipes for what the task in this slot prints, which is kept until `finish`."""
+        out = Capture()
+        try:
+            pair = out, Capture()
+        except OSError:
+            os.close(out.read_end)
+            out.started()
+            raise
+        self._captured[slot] = pair
+        self._captures.update((capture.read_end, capture) for capture in pair)
+        return pair
 
-    def finish(self, slot: int) -> None:
-        """The task in this slot has ended, and all that it printed was seen to be there."""
-        for stream in self._pairs[slot - 1]:
+    def forward(self, descriptor: int) -> bool:
+        """Pass on what came through this pipe; False if nothing more will come."""
+        if (stream := self.streams.get(descriptor)) is not None:
+            stream.forward()
+            self._unfinished.add(stream)
+            return True
+        capture = self._captures.get(descriptor)
+        return capture is None or capture.forward() is not None
+
+    def drop(self, descriptor: int) -> None:
+        """Close a pipe through which nothing more will come, and that is not watched any more."""
+        del self._captures[descriptor]
+        os.close(descriptor)
+
+    def finish(self, slot: int) -> tuple[bytes, bytes]:
+        """The task in this slot has ended, and all that it printed was seen to be there.
+
+        Returns what it printed, where that was captured; else the end of its errors.
+        """
+        if self._captured and (pair := self._captured.pop(slot, None)) is not None:
+            return pair[0].finish(), pair[1].finish()
+        pair_of_streams = self._pairs[slot - 1]
+        for stream in pair_of_streams:
             if stream in self._unfinished:
                 stream.finish()
                 self._unfinished.discard(stream)
+        return b"", pair_of_streams[1].take_tail()
 
     def error(self) -> int:
         """The errno for which output is dropped, 0 if it is not or its reader just went away."""
@@ -161,6 +207,8 @@ class Output:
         """Close all pipes."""
         for stream in self.streams.values():
             stream.close()
+        for descriptor in list(self._captures):
+            self.drop(descriptor)
 
 
 def _same_file(first: int, second: int) -> bool:

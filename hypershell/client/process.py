@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from hypershell.core.errors import ShellUnusable
@@ -215,20 +216,21 @@ def live_groups() -> set[int]:
     return groups
 
 
-def kill_strays(client_id: str) -> int:
+def kill_strays(client_id: str, task_ids: Collection[int] | None = None) -> int:
     """Kill all processes that carry this client's mark in their environment, whoever's children.
 
-    Returns how many there were.
+    Only those of these tasks, if some are named. Returns how many there were.
     """
     found = 0
     mark = b"TASK_CLIENT_ID=" + client_id.encode()
+    marks = None if task_ids is None else {b"TASK_ID=%d" % task_id for task_id in task_ids}
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
         if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
             with open(f"/proc/{name}/environ", "rb") as file:
-                is_ours = mark in file.read().split(b"\0")
-            if is_ours:
+                variables = file.read().split(b"\0")
+            if mark in variables and (marks is None or not marks.isdisjoint(variables)):
                 os.kill(int(name), signal.SIGKILL)
                 found += 1
         except OSError:

@@ -1,11 +1,14 @@
 """Gives outcomes to the server and takes what comes next with the same call."""
 
+import logging
 import time
 from collections.abc import Callable
 
 from hypershell.client.desk import Desk
 from hypershell.client.link import Link, LinkClosed
 from hypershell.wire.messages import Answer
+
+log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 60.0
 
@@ -17,6 +20,7 @@ class Returner:
         self._link = link
         self._desk = desk
         self._handle = handle
+        self._said = False
 
     def one_pass(self) -> bool:
         """Wait until something is due, and give it."""
@@ -26,11 +30,21 @@ class Returner:
         outcomes, want = batch
         begin = time.monotonic()
         try:
-            if self._link.exchange(outcomes, want, 0, self._handle):
-                self._desk.accepted(time.monotonic() - begin)
-            else:
+            answer = self._link.exchange(outcomes, want, 0, self._handle)
+            if answer is None:
                 self._desk.not_accepted()
                 self._link.come_back()
+            elif answer.accepted:
+                self._desk.accepted(time.monotonic() - begin)
+                self._said = False
+            else:
+                self._desk.not_accepted()
+                self._say(len(outcomes))
         except LinkClosed:
             return False
         return True
+
+    def _say(self, number: int) -> None:
+        if not self._said:
+            self._said = True
+            log.warning("the server cannot record outcomes for now: %d are kept here", number)

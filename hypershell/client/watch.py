@@ -25,6 +25,9 @@ class Watch(Protocol):
     def add_pipe(self, descriptor: int) -> None:
         """Watch a pipe for something to read."""
 
+    def remove_pipe(self, descriptor: int) -> None:
+        """Watch it no longer; before it is closed."""
+
     def wait(self, timeout: float | None) -> tuple[list[Child], list[int]]:
         """Children that ended and pipes with something to read; a child is told again and again.
 
@@ -92,6 +95,10 @@ if sys.platform == "linux":
             self._epoll.register(descriptor, select.EPOLLIN)
             self._most_events += 1
 
+        def remove_pipe(self, descriptor: int) -> None:
+            self._epoll.unregister(descriptor)
+            self._most_events -= 1
+
         def wait(self, timeout: float | None) -> tuple[list[Child], list[int]]:
             # Room for all events: then what a child wrote comes with the news of its end.
             most = self._most_events + len(self._children)
@@ -137,6 +144,10 @@ class SignalWatch:
     def add_pipe(self, descriptor: int) -> None:
         """See Watch."""
         self._poller.register(descriptor, select.POLLIN)
+
+    def remove_pipe(self, descriptor: int) -> None:
+        """See Watch."""
+        self._poller.unregister(descriptor)
 
     def wait(self, timeout: float | None) -> tuple[list[Child], list[int]]:
         """See Watch."""

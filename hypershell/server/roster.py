@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypershell.core.task import Ending, Outcome
-from hypershell.wire.messages import Hello, Phase, Welcome
+from hypershell.wire.messages import FIRST_SESSION, Hello, Phase, Welcome
 
 Pairs = list[tuple[int, int]]
 """Tasks under a lease: (task id, lease) each."""
 
 GONE = 0
-"""The session of a client that is not on the roster; that of others begins with 1."""
+"""The session of a client that is not on the roster."""
 
 _CLIENT_ID = re.compile("[0-9a-f]{8}")
 
@@ -32,7 +32,7 @@ class Client:
     pid: int
     slots: int
     heard: float
-    session: int = 1
+    session: int = FIRST_SESSION
     want: int = 0
     told: Phase = Phase.RUNNING
     claims: dict[int, int] = field(default_factory=dict)

@@ -16,6 +16,10 @@ _CLAIM = (int, int, int, bytes, bool)
 _OUTCOME = (int, int, int, int, str, float, float, float, float, int, int, int, bytes, bytes)
 
 
+FIRST_SESSION = 1
+"""Of a client with one start of a server; each time it comes back begins the next."""
+
+
 class Phase(IntEnum):
     """How far a run is, as its clients are told."""
 

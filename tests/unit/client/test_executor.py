@@ -126,7 +126,7 @@ def test_a_leader_is_not_reaped_while_its_group_lives(make_bench):
     stubborn = next(int(word) for word in bench.out.split() if word.isdigit())
 
     bench.executor.stop_tasks()
-    bench.passes_until(lambda: bench.executor._dying)
+    bench.passes_until(lambda: bench.executor._victims.ended)
 
     assert "Z" == state_of(leader)
     assert state_of(stubborn) not in ("", "Z")

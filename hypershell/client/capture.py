@@ -1,0 +1,44 @@
+"""What a captured task prints: kept, within bounds, for its outcome."""
+
+import os
+
+from hypershell.core.task import MOST_CAPTURED
+
+_CHUNK = 64 * 1024
+_MOST_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
+
+
+class Capture:
+    """A pipe for one output of one task: its first bytes are kept, the rest is read and dropped.
+
+    A pipe of its own: what an earlier task left behind must not print into the answer to another.
+    """
+
+    def __init__(self) -> None:
+        self.read_end, self.write_end = os.pipe()
+        os.set_blocking(self.read_end, False)
+        self._kept = bytearray()
+        self._room = MOST_CAPTURED
+
+    def forward(self) -> bool | None:
+        """Take what was printed so far; False if it was nothing, None if nothing will come."""
+        try:
+            data = os.read(self.read_end, _CHUNK)
+        except BlockingIOError:
+            return False
+        if self._room:
+            self._kept += data[: self._room]
+            self._room = max(0, self._room - len(data))
+        return True if data else None
+
+    def finish(self) -> bytes:
+        """The task has ended: what it printed. Others that hold the pipe may go on, unheard."""
+        for _ in range(_MOST_IN_PIPE // _CHUNK):
+            if not self.forward():
+                break
+        kept, self._kept, self._room = bytes(self._kept), bytearray(), 0
+        return kept
+
+    def started(self) -> None:
+        """The task has its end: only others hold it from now on, so that its end is seen."""
+        os.close(self.write_end)
