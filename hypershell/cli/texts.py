@@ -29,6 +29,13 @@ Failure options:
                              parallel's joblog.
 """
 
+DATABASE_PLACE_OPTIONS = """\
+Place options:
+  --database URL    The task database: sqlite:///PATH or postgresql://USER@HOST/NAME. The default is
+                    HYPERSHELL_DATABASE, or a file in the server directory.
+  --server-dir DIR  The server directory. The default is HYPERSHELL_SERVER_DIR, or ~/.hyper-shell.
+"""
+
 ADDRESS_OPTIONS = """\
 Address options:
   -H ADDR, --bind ADDR  Address to listen on: a name, IPv4 or IPv6. The default is localhost.

@@ -9,6 +9,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "client": ("hypershell.cli.client", "run tasks for a server on this machine"),
     "cluster": ("hypershell.cli.cluster", "run a server and its clients on this machine together"),
     "submit": ("hypershell.cli.submit", "give a running server more tasks"),
+    "initdb": ("hypershell.cli.initdb", "make the tables of a task database in PostgreSQL"),
+    "db": ("hypershell.cli.db", "check, shrink or export a task database"),
     "access": ("hypershell.cli.access", "show what an access file opens, or seal it anew"),
     "completion": ("hypershell.cli.completion", "print the completion script for a shell"),
 }

@@ -17,7 +17,7 @@ def joblog_line(
     code: int,
     command: bytes,
 ) -> bytes:
-    """One attempt, with its newline.
+    """A task by its last attempt, with the newline.
 
     Nothing is sent or received for a task. The exit value is -1 where no process exited, and 126
     where none could be started; a host that is not known is "-".

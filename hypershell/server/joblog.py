@@ -1,4 +1,4 @@
-"""Writes a line for each attempt, as GNU parallel's `--joblog` does.
+"""Writes a line for each task that is final, as GNU parallel's `--joblog` does.
 
 A loop of its own, as a disk may be slow: the receiver never waits for it.
 """
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from hypershell.core.errors import FileUnwritable
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
+from hypershell.core.state import FINAL
 from hypershell.core.task import Ending
 from hypershell.server.failures import LineSink
 from hypershell.store.journal import Recorded
@@ -25,7 +26,7 @@ _RETRY_SECONDS = 1.0
 
 
 class Joblog:
-    """Moves a line for each attempt to a sink, in the order in which they are recorded."""
+    """Moves a line for each task that is final to a sink, in the order in which they are that."""
 
     def __init__(self, sink: LineSink) -> None:
         self._sink = sink
@@ -55,7 +56,7 @@ class Joblog:
         self._hosts[client] = host
 
     def put(self, recorded: Sequence[Recorded]) -> None:
-        """Add a line for each of these that was tried; returns at once."""
+        """Add a line for each of these that is final and was tried; returns at once."""
         lines = [
             joblog_line(
                 task.id,
@@ -66,8 +67,8 @@ class Joblog:
                 outcome.code,
                 task.line,
             )
-            for task, _, outcome, client, _ in recorded
-            if outcome.ending is not Ending.GIVEN_BACK
+            for task, state, outcome, client, _ in recorded
+            if state in FINAL and outcome.ending is not Ending.GIVEN_BACK
         ]
         if lines:
             self._keep(lines)

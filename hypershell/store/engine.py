@@ -279,6 +279,29 @@ def _check_tables(database: Database, read_only: bool, create: bool) -> None:
             migrate(connection, found)
 
 
+def initialize_database(url: str) -> bool:
+    """Make the tables of a database where they are missing; whether they were. DatabaseUnusable."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == SQLITE:
+        is_new = not Path(str(parsed.database)).exists()
+        open_database(url).close()
+        return is_new
+    try:
+        open_database(url, read_only=True).close()
+        return False
+    except TablesMissing:
+        pass  # what else is wrong is said
+    database = _open_postgresql(parsed, read_only=False)
+    try:
+        with database.reading() as connection:
+            if _tables(connection) & set(METADATA.tables):
+                raise DatabaseForeign(where=database.where)
+        make_tables(database)
+    finally:
+        database.close()
+    return True
+
+
 def make_tables(database: Database) -> None:
     """Make what tables are missing, in one transaction."""
     with database.writing() as connection:

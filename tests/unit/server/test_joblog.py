@@ -1,4 +1,4 @@
-"""The job log: a line for each attempt, in the format of GNU parallel."""
+"""The job log: a line for each task that is final, in the format of GNU parallel."""
 
 import errno
 import os
@@ -52,13 +52,17 @@ def test_a_line_has_nine_columns(ending, code, shown):
     assert expected == line
 
 
-def test_the_log_has_its_header_and_a_line_for_each_attempt(tmp_path):
-    """In the order in which they were recorded; a task that was given back was not tried."""
+def test_the_log_has_its_header_and_a_line_for_each_task_that_is_final(tmp_path):
+    """In the order in which they were recorded; not for one that waits again, or was not tried."""
     path = tmp_path / "joblog"
     path.write_text("of an earlier run\n")
 
     missing = write_and_close(
-        open_joblog(str(path)), attempt(2, code=3), attempt(3, Ending.GIVEN_BACK), attempt(1)
+        open_joblog(str(path)),
+        attempt(2, code=3),
+        attempt(3, Ending.GIVEN_BACK)._replace(state=TaskState.CANCELLED),
+        attempt(4, code=1)._replace(state=TaskState.WAITING),
+        attempt(1),
     )
 
     header, *lines = path.read_bytes().splitlines(keepends=True)
