@@ -73,7 +73,8 @@ class Intake:
 
     def flush(self) -> None:
         """After the last pass: store what still gathers, so that it is named as unfinished."""
-        self._store_bundles(self._bundler.flush())
+        if bundles := self._bundler.flush():
+            self._store_bundles(bundles)
 
     def _tasks(self, timeout: float | None) -> list[Task]:
         tasks = []
