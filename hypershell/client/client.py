@@ -20,8 +20,8 @@ from hypershell.client.link import (
     Link,
     boottime,
     greeting,
-    margin_seconds,
-    turn_seconds,
+    may_wait,
+    turn_of,
 )
 from hypershell.client.output import Output
 from hypershell.client.process import DEFAULT_SHELL, Spawner, check_shell, kill_strays
@@ -31,15 +31,12 @@ from hypershell.client.watch import best_watch
 from hypershell.core.errors import (
     ConnectionLost,
     FileUnwritable,
-    HostUnknown,
     HyperShellError,
-    NoServer,
-    NotOurServer,
     ServerSilent,
     TasksUnstartable,
     TooManySlots,
-    VersionMismatch,
 )
+from hypershell.core.lease import margin_seconds
 from hypershell.core.limits import raise_descriptor_limit
 from hypershell.core.loop import Loop
 from hypershell.wire.messages import FIRST_SESSION, Answer, Hello, Phase, Welcome
@@ -273,7 +270,7 @@ class Client:
 
     def _turn_seconds(self) -> float:
         assert self._welcome is not None
-        return turn_seconds(self._welcome)
+        return turn_of(self._welcome)
 
     def _lease_end(self) -> float:
         """When tasks must be stopped, so that they are gone before another client has them."""
@@ -372,13 +369,6 @@ class Client:
         self._link.close()
         if loops["executor"].join(1.0):
             output.close()
-
-
-def may_wait(error: BaseException) -> bool:
-    """Whether a server that could not be joined may be there in a moment."""
-    if isinstance(error, HostUnknown | NotOurServer | VersionMismatch):
-        return False
-    return isinstance(error, NoServer | OSError | EOFError)
 
 
 def install_handlers(handle: Callable[[int], None]) -> None:

@@ -11,7 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from hypershell.core.errors import HyperShellError, NoServer
+from hypershell.core.errors import (
+    HostUnknown,
+    HyperShellError,
+    NoServer,
+    NotOurServer,
+    VersionMismatch,
+)
+from hypershell.core.lease import turn_seconds
 from hypershell.core.task import Outcome
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
@@ -33,7 +40,6 @@ class LinkClosed(Exception):
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
-_LONGEST_TURN = 60.0
 
 
 def boottime() -> float:
@@ -41,22 +47,6 @@ def boottime() -> float:
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
-
-
-def margin_seconds(lease_seconds: float) -> float:
-    """How much earlier than the server a client takes its lease to be over."""
-    return min(1.0, lease_seconds / 10)
-
-
-def turn_seconds(welcome: Welcome) -> float:
-    """How long a call may be parked, and then how much longer its answer may take.
-
-    The lease counts from when a call that was answered was sent. A quarter of what a client has of
-    it for parking, one for the answer, and as much for the next call, leave one to come back in
-    when a connection dies without a word.
-    """
-    mine = welcome.lease_seconds - welcome.grace_seconds - margin_seconds(welcome.lease_seconds)
-    return min(mine / 4, _LONGEST_TURN)
 
 
 class Link:
@@ -116,8 +106,9 @@ class Link:
         try:
             welcome = self._begin()
             sent = boottime()
+            turn = turn_of(welcome)
             answer = self._proxy.exchange(
-                welcome.client_id, welcome.session, outcomes, want, wait, turn_seconds(welcome)
+                welcome.client_id, welcome.session, outcomes, want, wait, turn
             )
             if not answer.known:
                 raise EOFError("it does not know this client any more")
@@ -154,7 +145,7 @@ class Link:
         """Tell how busy this machine is; False if the connection broke."""
         try:
             welcome = self._begin()
-            turn = turn_seconds(welcome)
+            turn = turn_of(welcome)
             self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent, turn)
             return True
         except BROKEN as error:
@@ -251,6 +242,18 @@ class Link:
             with self._changed:
                 self._welcome, self._up = welcome, True
             return
+
+
+def turn_of(welcome: Welcome) -> float:
+    """The turn of a call under this lease."""
+    return turn_seconds(welcome.lease_seconds, welcome.grace_seconds)
+
+
+def may_wait(error: BaseException) -> bool:
+    """Whether a server that could not be joined may be there in a moment."""
+    if isinstance(error, HostUnknown | NotOurServer | VersionMismatch):
+        return False
+    return isinstance(error, NoServer | OSError | EOFError)
 
 
 def greeting(host: str, slots: int) -> Hello:

@@ -11,6 +11,7 @@ from hypershell.wire.messages import Answer
 log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 60.0
+_NEWS_SECONDS = 5.0
 
 
 class Returner:
@@ -20,6 +21,7 @@ class Returner:
         self._link = link
         self._desk = desk
         self._handle = handle
+        self._refused_at: float | None = None
         self._said = False
 
     def one_pass(self) -> bool:
@@ -36,7 +38,7 @@ class Returner:
                 self._link.come_back()
             elif answer.accepted:
                 self._desk.accepted(time.monotonic() - begin)
-                self._said = False
+                self._refused_at, self._said = None, False
             else:
                 self._desk.not_accepted()
                 self._say(len(outcomes))
@@ -45,6 +47,9 @@ class Returner:
         return True
 
     def _say(self, number: int) -> None:
-        if not self._said:
+        """Once, when it lasts: a disk that is slow for a moment is no news."""
+        now = time.monotonic()
+        self._refused_at = now if self._refused_at is None else self._refused_at
+        if not self._said and now - self._refused_at >= _NEWS_SECONDS:
             self._said = True
             log.warning("the server cannot record outcomes for now: %d are kept here", number)

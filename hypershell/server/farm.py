@@ -5,12 +5,13 @@ from the scheduled queue, in one round trip.
 import logging
 from typing import Any
 
-from hypershell.core.task import Claim, Ending, command_of
+from hypershell.core.task import Claim, Ending, Outcome, command_of
 from hypershell.server.finished import FinishedQueue
-from hypershell.server.roster import Roster
+from hypershell.server.roster import Client, Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.wire.messages import (
     Answer,
+    Phase,
     pack_answer,
     pack_welcome,
     unpack_hello,
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 3600.0
 """Seconds for which a call may ask to be parked."""
+
+_LEAVE_SECONDS = 5.0
+"""How long a client that leaves waits for what it held to be others' own."""
 
 
 class Farm:
@@ -33,6 +37,7 @@ class Farm:
         self._roster = roster
         self._scheduled = scheduled
         self._finished = finished
+        self._patience = roster.turn_seconds / 2
 
     def join(self, packed: Any) -> list[Any]:
         """Take a client in, or back after a broken connection."""
@@ -51,13 +56,17 @@ class Farm:
         self._scheduled.wake_all()  # a call of the older session must not take anything more
         client, never_arrived = self._roster.missing(hello)
         if never_arrived:
-            self._finished.give(client, never_arrived)
+            self._finished.put(client, never_arrived)  # a client that comes back waits for nothing
         return pack_welcome(welcome)
 
     def exchange(
         self, client_id: Any, session: Any, outcomes: Any, want: Any, wait: Any
     ) -> list[Any]:
-        """Give outcomes, take claims; the outcomes are recorded when this returns."""
+        """Give outcomes, take claims; the outcomes are recorded when this returns.
+
+        Those that cannot be recorded for now are not `accepted`: the client lives on and asks
+        again, however long that lasts.
+        """
         match client_id, session, outcomes, want, wait:
             case str(), int(), list(), int(), int() | float() if 0 <= wait <= LONGEST_WAIT:
                 pass
@@ -67,12 +76,34 @@ class Farm:
         client = self._roster.hear(client_id, session)
         if client is None:
             return pack_answer(Answer(False, self._scheduled.phase, []))
-        if (own := self._roster.own(client, given)) and not self._finished.give(client, own):
-            raise ValueError("the server is ending")
-        tasks = self._scheduled.take(client, session, want, float(wait))
+        try:
+            if not self._record(client, given):
+                phase = Phase.OVER if self._finished.is_closed else self._scheduled.phase
+                cancelled = self._scheduled.cancelled(client, session)
+                return pack_answer(Answer(True, phase, [], cancelled, accepted=False))
+            tasks = self._scheduled.take(client, session, want, float(wait))
+        finally:
+            self._roster.answered(client)
         claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line), t.captured) for t in tasks]
         cancelled = self._scheduled.cancelled(client, session)
         return pack_answer(Answer(True, self._scheduled.phase, claims, cancelled))
+
+    def _record(self, client: Client, given: list[Outcome]) -> bool:
+        """Whether what a client gives has been recorded, waiting for it for a part of its turn."""
+        if not given:
+            return True
+        if client.giving is not None:
+            # It gives again what is still to be recorded: no second batch, while the first waits.
+            if not client.giving.wait(self._patience):
+                return False
+            client.giving = None
+        own = self._roster.own(client, given)
+        if not own:
+            return True
+        batch = self._finished.give(client, own, self._patience)
+        if batch is not None and not batch.done.is_set():
+            client.giving = batch.done
+        return batch is not None and batch.recorded
 
     def beat(self, client_id: Any, session: Any, load: Any, memory: Any) -> None:
         """How busy a client's machine is, for `info` to show."""
@@ -84,6 +115,7 @@ class Farm:
         client = self._roster.hear(client_id, session)
         if client is not None:
             client.load, client.memory_percent = load, memory
+            self._roster.answered(client)
 
     def leave(self, client_id: Any, reason: Any, dead: Any) -> None:
         """A client goes, or has died, as its supervisor says: what it held goes to others."""
@@ -106,7 +138,7 @@ class Farm:
             f"; {len(held)} tasks go to others" if held else "",
         )
         if held:
-            self._finished.give(client, held)
+            self._finished.give(client, held, min(self._patience, _LEAVE_SECONDS))
 
 
 def _printable(text: str) -> str:

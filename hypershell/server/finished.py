@@ -13,7 +13,7 @@ from hypershell.server.roster import Client
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Outcomes that one client gave at once."""
+    """Outcomes that one client gave at once. It is `done` without being `recorded` if all ends."""
 
     client: Client
     outcomes: list[Outcome]
@@ -29,16 +29,21 @@ class FinishedQueue:
         self._batches: list[Batch] = []
         self._closed = False
 
-    def give(self, client: Client, outcomes: list[Outcome]) -> bool:
-        """Add outcomes and wait until they are recorded; False if the server ends before that."""
+    def give(
+        self, client: Client, outcomes: list[Outcome], seconds: float | None = None
+    ) -> Batch | None:
+        """Add outcomes and wait until they are recorded, so many seconds at most.
+
+        Returns the batch, whose `recorded` tells; None if the server ends and takes none.
+        """
         batch = Batch(client, outcomes)
         with self._changed:
             if self._closed:
-                return False
+                return None
             self._batches.append(batch)
             self._changed.notify()
-        batch.done.wait()
-        return batch.recorded
+        batch.done.wait(seconds)
+        return batch
 
     def put(self, client: Client, outcomes: list[Outcome]) -> None:
         """Add outcomes that the server itself found, and do not wait."""
@@ -52,6 +57,11 @@ class FinishedQueue:
             self._changed.wait_for(lambda: self._batches or self._closed)
             batches, self._batches = self._batches, []
             return batches
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server ends, and takes no more."""
+        return self._closed
 
     def close(self) -> None:
         """Take no more; whoever waits is let go."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hypershell.core.lease import turn_seconds
 from hypershell.core.task import Ending, Outcome
 from hypershell.wire.messages import FIRST_SESSION, Hello, Phase, Welcome
 
@@ -24,7 +25,8 @@ class Client:
     """One client. `claims` are the tasks that it holds: id and lease.
 
     `cancelled` are those of its claims that it is not to go on with, `untold` those of these that
-    no answer of its present session has named.
+    no answer of its present session has named. `calls` are under way; `giving` is set once the
+    outcomes are recorded that it gave and was told are not.
     """
 
     id: str
@@ -33,6 +35,8 @@ class Client:
     slots: int
     heard: float
     session: int = FIRST_SESSION
+    calls: int = 0
+    giving: threading.Event | None = None
     want: int = 0
     told: Phase = Phase.RUNNING
     claims: dict[int, int] = field(default_factory=dict)
@@ -68,6 +72,7 @@ class Roster:
         self._lock = lock
         self._lease_seconds = lease_seconds
         self._grace_seconds = grace_seconds
+        self.turn_seconds = turn_seconds(lease_seconds, grace_seconds)
         self._adopt = adopt
         self._joined = joined
         self._clients: dict[str, Client] = {}
@@ -94,6 +99,7 @@ class Roster:
             )
         if is_new:
             self._joined(client)
+            self.answered(client)
         return welcome
 
     def _adopted(self, hello: Hello) -> Pairs | None:
@@ -109,6 +115,7 @@ class Roster:
         client_id = hello.client_id if claims is not None else secrets.token_hex(4)
         client = Client(client_id, hello.host, hello.pid, hello.slots, time.monotonic())
         client.claims.update(claims or ())
+        client.calls = 1  # this one
         self._clients[client.id] = client
         self._changed.notify_all()
         return client
@@ -125,13 +132,25 @@ class Roster:
             ]
 
     def hear(self, client_id: str, session: int) -> Client | None:
-        """The client that calls; None if it was given up, or calls from an older session."""
+        """The client that calls; None if it was given up, or calls from an older session.
+
+        Whoever hears a call says when it is `answered`.
+        """
         with self._lock:
             client = self._clients.get(client_id)
             if client is None or client.session != session:
                 return None
             client.heard = time.monotonic()
+            client.calls += 1
             return client
+
+    def answered(self, client: Client) -> None:
+        """A call that was heard is over."""
+        with self._lock:
+            client.calls -= 1
+            now = time.monotonic()
+            if now - client.heard > self._lease_seconds / 2:
+                client.heard = now  # it waited for us: no silence of its own
 
     def own(self, client: Client, outcomes: list[Outcome]) -> list[Outcome]:
         """Those of the outcomes that belong to claims of this client."""
@@ -168,15 +187,23 @@ class Roster:
             return client, held
 
     def wait_for_silent(self, timeout: float) -> list[Client]:
-        """Clients not heard for a lease, waiting until there is one, or for so many seconds."""
+        """Clients not heard for a lease, waiting until there is one, or for so many seconds.
+
+        No client is silent while a call of it is under way.
+        """
         with self._lock:
             now = time.monotonic()
-            oldest = min((client.heard for client in self._clients.values()), default=now + timeout)
-            pause = min(timeout, oldest + self._lease_seconds - now)
+            due = min((self._due(c, now) for c in self._clients.values()), default=now + timeout)
+            pause = min(timeout, due - now)
             if pause > 0:
                 self._changed.wait(pause)
             limit = time.monotonic() - self._lease_seconds
-            return [client for client in self._clients.values() if client.heard <= limit]
+            return [c for c in self._clients.values() if c.heard <= limit and not c.calls]
+
+    def _due(self, client: Client, now: float) -> float:
+        """When a client may be silent, if nothing more is heard of it."""
+        due = client.heard + self._lease_seconds
+        return max(due, now + self._lease_seconds / 10) if client.calls else due
 
     def wake(self) -> None:
         """End a wait for silent clients."""

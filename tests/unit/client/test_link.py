@@ -7,7 +7,7 @@ import pytest
 from hypershell.access.keys import WORKER
 from hypershell.client.desk import Desk
 from hypershell.client.fetcher import Fetcher
-from hypershell.client.link import BROKEN, Link, LinkClosed, greeting, margin_seconds
+from hypershell.client.link import BROKEN, Link, LinkClosed, greeting
 from hypershell.client.returner import Returner
 from hypershell.core.errors import KeyRefused
 from hypershell.wire.manager import Plane
@@ -282,12 +282,6 @@ def test_a_server_that_is_not_there_cannot_be_joined(served):
 
     with pytest.raises(BROKEN):
         served.link.join()
-
-
-def test_the_margin_is_a_tenth_of_a_short_lease():
-    """And a second of a long one."""
-    assert 0.1 == margin_seconds(1.0)
-    assert 1.0 == margin_seconds(30.0)
 
 
 def test_a_fetcher_parks_and_hands_on_what_comes(served):
