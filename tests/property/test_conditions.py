@@ -1,0 +1,298 @@
+"""What a condition means, and that both databases find what it says."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+
+from hypershell.core.condition import All, Condition, ConditionError, Not, Some, Test, parse
+from hypershell.core.fields import FIELDS, OPERATORS, Kind
+from hypershell.core.selection import Selection
+from hypershell.core.state import TaskState
+from hypershell.core.task import Ending
+from hypershell.store.engine import Database, initialize_database, open_database, sqlite_url
+from hypershell.store.queries import NAMES, Queries
+from hypershell.store.schema import ATTEMPTS, CLIENTS, RUNS, STATE_NUMBERS, TAGS, TASKS
+from hypershell.store.select import matching
+from tests.helpers.postgres import Postgres
+
+Test.__test__ = False  # type: ignore[attr-defined]
+
+_WORDS = [
+    "",
+    "a",
+    "b",
+    "aé",
+    "x'y",
+    'x"y',
+    "a b",
+    "100%",
+    "a_b",
+    "(a)",
+    "\\",
+    "in",
+    "and",
+    "\udcff",
+]
+_PATTERNS = ["a", "^a$", "a|b", "[ab] ", "^$", "é", "\\(", "(?:a).?b", "\\d+"]
+_NUMBERS = [-1, 0, 1, 2, 3, 9, 2**40]
+
+
+def _values(kind: Kind, operator: str) -> st.SearchStrategy[Any]:
+    match kind:
+        case Kind.TEXT:
+            return st.sampled_from(_PATTERNS if "~" in operator else _WORDS)
+        case Kind.STATE:
+            return st.sampled_from([state.value for state in TaskState])
+        case Kind.DURATION | Kind.TIME:
+            return st.sampled_from([0.0, 0.5, 1.0, 3.25, 1e9])
+        case Kind.SIGNAL:
+            return st.sampled_from([1, 2, 9])
+        case Kind.SIZE:
+            return st.sampled_from([0, 1024, 4096, 2**40])
+    return st.sampled_from(_NUMBERS)
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> Test:
+    """One comparison."""
+    field = draw(st.sampled_from(sorted(FIELDS)))
+    operator = draw(st.sampled_from(OPERATORS[FIELDS[field]]))
+    values = st.lists(
+        _values(FIELDS[field], operator), min_size=1, max_size=3 if operator == "in" else 1
+    )
+    key = draw(st.sampled_from(["k", "my-key"])) if field == "tag" else ""
+    return Test(field, operator, tuple(draw(values)), key)
+
+
+conditions: st.SearchStrategy[Condition] = st.recursive(
+    comparisons(),
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.builds(All, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(Some, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+    ),
+    max_leaves=5,
+)
+
+
+def holds(condition: Condition, facts: Mapping[str, Any]) -> bool:
+    """What the condition language promises, in a few lines."""
+    match condition:
+        case Not(term):
+            return not holds(term, facts)
+        case All(terms):
+            return all(holds(term, facts) for term in terms)
+        case Some(terms):
+            return any(holds(term, facts) for term in terms)
+        case Test(field, operator, values, key):
+            has = facts["tags"].get(key) if key else facts.get(field)
+            return has is not None and _compare(has, operator, values)
+    raise AssertionError(condition)
+
+
+def _compare(has: Any, operator: str, values: tuple[Any, ...]) -> bool:
+    given = [_bytes(value) if isinstance(has, bytes) else value for value in values]
+    match operator:
+        case "=":
+            return bool(has == given[0])
+        case "!=":
+            return bool(has != given[0])
+        case "<":
+            return bool(has < given[0])
+        case "<=":
+            return bool(has <= given[0])
+        case ">":
+            return bool(has > given[0])
+        case ">=":
+            return bool(has >= given[0])
+        case "in":
+            return has in given
+    data = has if isinstance(has, bytes) else _bytes(has)
+    pattern = _bytes(values[0]).decode("latin-1")
+    return (re.search(pattern, data.decode("latin-1")) is not None) is (operator == "~")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+@given(conditions)
+def test_a_condition_written_out_reads_the_same(condition: Condition) -> None:
+    """Whatever it holds, at any time: what is sent to a server is what was meant here."""
+    again = parse(str(condition), now=0.0)
+
+    assert condition == again
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_condition_or_an_error_with_a_place(text: str) -> None:
+    """Nothing else is raised, and what was read can be written out and read again."""
+    try:
+        condition = parse(text, now=0.0)
+    except ConditionError as error:
+        written = error.place <= len(text)
+    else:
+        written = condition == parse(str(condition), 0.0)
+
+    assert written
+
+
+ROWS: list[dict[str, Any]] = [
+    {"state": "waiting", "line": b"a"},
+    {"state": "sent", "line": b"a b", "tags": {"k": "a"}},
+    {"state": "succeeded", "line": "aé".encode(), "exit_status": 0, "host": "a", "memory": 4096},
+    {
+        "state": "failed",
+        "line": b"x'y",
+        "exit_status": 3,
+        "host": "b",
+        "cause": 1,
+        "tags": {"k": ""},
+    },
+    {"state": "failed", "line": b"\xff", "signal": 9, "host": "a", "cause": 2, "run": "b"},
+    {"state": "failed", "line": b"100%", "reason": "a b", "cause": 3, "group": 2, "priority": 3},
+    {"state": "cancelled", "line": b"(a)", "tags": {"my-key": "a", "k": "b"}, "attempt": 2},
+    {"state": "interrupted", "line": b"", "signal": 2, "losses": 1, "failures": 2, "number": 9},
+]
+
+
+def _store(database: Database) -> list[dict[str, Any]]:
+    """Insert the rows; what is true of each, by the names of fields."""
+    known = []
+    with database.writing() as connection:
+        connection.execute(insert(RUNS), [_run(1, "a"), _run(2, "b")])
+        for host in "ab":
+            client = {"id": f"c{host}", "host": host, "pid": 1, "slots": 1, "joined_at": 0.0}
+            connection.execute(insert(CLIENTS).values(client))
+        for task_id, facts in enumerate(ROWS, 1):
+            full = _full(task_id, facts)
+            connection.execute(insert(TASKS).values(_task(full)))
+            for key, value in full["tags"].items():
+                connection.execute(insert(TAGS).values(key=key, value=value, task=task_id))
+            if "ending" in full:
+                connection.execute(insert(ATTEMPTS).values(_attempt(full)))
+            known.append(full)
+    return known
+
+
+def _full(task_id: int, facts: Mapping[str, Any]) -> dict[str, Any]:
+    full: dict[str, Any] = {"attempt": 1, "failures": 0, "losses": 0, "group": 0, "priority": 0}
+    full |= {"id": task_id, "number": 0, "run": "a", "tags": {}, "added": float(task_id), **facts}
+    ending = next((name for name in ("exit_status", "signal", "reason") if name in facts), None)
+    if ending is not None:
+        numbers = {"exit_status": Ending.EXITED, "signal": Ending.SIGNALED}
+        full["ending"] = numbers.get(ending, Ending.UNSTARTABLE)
+        full |= {"slot": 1, "pid": 9, "started": 3.25, "duration": 0.5, "ended": 3.75}
+        full |= {"user": 0.25, "system": 0.25, "cpu": 0.5, "memory": 0, **facts}
+        full["client"] = f"c{facts['host']}" if "host" in facts else None
+    return full
+
+
+def _run(number: int, uid: str) -> dict[str, Any]:
+    values = {"id": number, "uid": uid, "host": "h", "pid": 1, "started_at": 0.0}
+    values |= {"lease_seconds": 30.0, "path": b"-", "lines_read": 0, "digest": b""}
+    return values | {"input_ended": True}
+
+
+def _task(full: Mapping[str, Any]) -> dict[str, Any]:
+    import json
+
+    same = ("id", "line", "group", "number", "attempt", "failures", "losses")
+    return {name: full[name] for name in same} | {
+        "tags": json.dumps(full["tags"]) if full["tags"] else None,
+        "rank": -full["priority"],
+        "turn": 0,
+        "run": {"a": 1, "b": 2}[full["run"]],
+        "scope": 1,
+        "state": STATE_NUMBERS[TaskState(full["state"])],
+        "lease": 1,
+        "max_retries": -1,
+        "captured": False,
+        "cancelling": False,
+        "owed": False,
+        "added_at": full["added"],
+        "cause": full.get("cause"),
+        "outcome_attempt": full["attempt"] if "ending" in full else None,
+    }
+
+
+def _attempt(full: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "task": full["id"],
+        "number": full["attempt"],
+        "client": full["client"],
+        "slot": full["slot"],
+        "pid": full["pid"],
+        "started_at": full["started"],
+        "seconds": full["duration"],
+        "ending": int(full["ending"]),
+        "code": full.get("exit_status", full.get("signal", 0)),
+        "reason": full.get("reason"),
+        "user_seconds": full["user"],
+        "system_seconds": full["system"],
+        "peak_kib": full["memory"] // 1024,
+    }
+
+
+class Filled:
+    """A database with the rows, and what is true of each of them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.known = _store(database)
+
+    def found(self, condition: Condition) -> list[int]:
+        """The ids of what the database finds."""
+        clauses = matching(Selection(where=str(condition)), now=0.0)
+        with self.database.reading() as connection:
+            return sorted(row[0] for row in connection.execute(select(TASKS.c.id).where(*clauses)))
+
+    def expected(self, condition: Condition) -> list[int]:
+        """The ids of what is meant."""
+        return [facts["id"] for facts in self.known if holds(condition, facts)]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Filled]:
+    """Each of the two databases."""
+    if request.param == "sqlite":
+        path: Path = tmp_path_factory.mktemp("conditions") / "tasks.db"
+        database = open_database(sqlite_url(path))
+    else:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.new_url()
+        initialize_database(url)
+        database = open_database(url)
+    yield Filled(database)
+    database.close()
+
+
+@settings(
+    max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(condition=conditions)
+def test_a_database_finds_what_a_condition_says(filled: Filled, condition: Condition) -> None:
+    """Also with `not`, and where a task does not have what is asked for."""
+    expected = filled.expected(condition)
+
+    found = filled.found(condition)
+
+    assert expected == found, str(condition)
+
+
+def test_rows_tell_what_conditions_ask_for(filled: Filled) -> None:
+    """A field that is listed has the value by which the task is found."""
+    names = [name for name in NAMES if name not in ("tags", "ending")]
+
+    rows, _ = Queries(filled.database).rows(Selection(), names)
+
+    for facts, row in zip(filled.known, rows, strict=True):
+        assert {name: facts.get(name) for name in names} == dict(zip(names, row, strict=True))
