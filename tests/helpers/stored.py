@@ -1,0 +1,97 @@
+"""Runs in a real task database, without a server around them."""
+
+import secrets
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+
+from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
+from hypershell.store.engine import POSTGRESQL, initialize_database, open_database
+from hypershell.store.journal import Progress
+from hypershell.store.kept import Kept
+from hypershell.store.runs import FILE, begin_run
+from hypershell.store.tasks import TaskStore
+from hypershell.store.window import MOST_TASKS
+
+CLIENT = "0123abcd"
+
+
+class StoredRun:
+    """A run whose changes are durable when the calls of `store` return."""
+
+    def __init__(
+        self,
+        url: str,
+        how: str = FILE,
+        policy: Policy = Policy(),  # noqa: B008 - it is frozen
+        most_tasks: int = MOST_TASKS,
+        path: bytes = b"-",
+    ) -> None:
+        if url.startswith(POSTGRESQL):
+            initialize_database(url)
+        database = open_database(url)
+        begun = begin_run(database, how, secrets.token_hex(4), path, 30.0)
+        self.kept = Kept(database, begun, how)
+        self.store = TaskStore(policy, self.kept.ledger, begun.start, most_tasks)
+        self._number = begun.lines_read
+        self._writer = threading.Thread(target=self._write, daemon=True)
+        self._writer.start()
+        self.kept.note_client(CLIENT, "node1", 1, 1)
+
+    def __enter__(self) -> "StoredRun":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def add(self, *lines: bytes) -> list[Task]:
+        """Lines of the input."""
+        tasks = []
+        for line in lines:
+            self._number += 1
+            tasks.append(new_task(line, self._number, self.store.new_id()))
+        self.store.add(tasks, progress=Progress(self._number, b"", False))
+        return tasks
+
+    def finish(self, *outcomes: Outcome, stopping: bool = False) -> None:
+        """Outcomes from a client."""
+        self.store.record([(CLIENT, outcomes)], stopping)
+
+    def die(self) -> None:
+        """Leave the run as a server leaves it that is killed."""
+        self.kept.writer.close()
+        self._writer.join()
+        self.kept.close()
+
+    def close(self) -> None:
+        """The run is over."""
+        self.kept.end()
+        self._writer.join()
+        self.kept.close()
+
+    def _write(self) -> None:
+        while self.kept.writer.one_pass():
+            pass
+
+
+def ended(task: Task, code: int = 0, err: bytes = b"") -> Outcome:
+    """What a client tells of a task that exited."""
+    return Outcome(
+        *(task.id, task.lease, Ending.EXITED, code, "", 1.7e9, 0.25, 0.125, 0.0625, 1000, 1, 4711),
+        err=err,
+    )
+
+
+def run_tasks(url: str, *lines: bytes, codes: Sequence[int] = ()) -> None:
+    """A whole run in which the first tasks exit with these statuses, and the others with 0."""
+    with StoredRun(url) as run:
+        run.store.owes = True
+        run.add(*lines)
+        tasks = run.store.lease(len(lines))
+        padded = [*codes, *[0] * (len(tasks) - len(codes))]
+        run.finish(*map(ended, tasks, padded))
