@@ -19,6 +19,7 @@ class Capture:
         os.set_blocking(self.read_end, False)
         self._kept = bytearray()
         self._room = MOST_CAPTURED
+        self._closed = False
 
     def forward(self) -> bool | None:
         """Take what was printed so far; False if it was nothing, None if nothing will come."""
@@ -33,7 +34,7 @@ class Capture:
 
     def finish(self) -> bytes:
         """The task has ended: what it printed. Others that hold the pipe may go on, unheard."""
-        for _ in range(_MOST_IN_PIPE // _CHUNK):
+        for _ in range(0 if self._closed else _MOST_IN_PIPE // _CHUNK):
             if not self.forward():
                 break
         kept, self._kept, self._room = bytes(self._kept), bytearray(), 0
@@ -42,3 +43,8 @@ class Capture:
     def started(self) -> None:
         """The task has its end: only others hold it from now on, so that its end is seen."""
         os.close(self.write_end)
+
+    def close(self) -> None:
+        """Nothing more will come, or nobody wants it."""
+        self._closed = True
+        os.close(self.read_end)

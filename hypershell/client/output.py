@@ -163,7 +163,7 @@ class Output:
         try:
             pair = out, Capture()
         except OSError:
-            os.close(out.read_end)
+            out.close()
             out.started()
             raise
         self._captured[slot] = pair
@@ -181,8 +181,7 @@ class Output:
 
     def drop(self, descriptor: int) -> None:
         """Close a pipe through which nothing more will come, and that is not watched any more."""
-        del self._captures[descriptor]
-        os.close(descriptor)
+        self._captures.pop(descriptor).close()
 
     def finish(self, slot: int) -> tuple[bytes, bytes]:
         """The task in this slot has ended, and all that it printed was seen to be there.

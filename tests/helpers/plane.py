@@ -1,0 +1,93 @@
+"""The worker plane of a server behind a real door, without a store: the test is the store."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterable
+
+from hypershell.access.keys import WORKER, plane_secret
+from hypershell.core.task import Outcome, Task
+from hypershell.server.farm import Farm
+from hypershell.server.finished import FinishedQueue
+from hypershell.server.roster import Client, Pairs, Roster
+from hypershell.server.scheduled import ScheduledQueue
+from hypershell.wire.manager import Plane
+from hypershell.wire.messages import Phase
+from hypershell.wire.worker import FARM, VERBS
+from tests.helpers.waiting import until
+
+PROMPT = 15.0
+
+
+class WorkerPlane:
+    """What clients of one start of a server meet. Outcomes are recorded while `records` is set."""
+
+    def __init__(
+        self,
+        key: str,
+        port: int = 0,
+        lease: float = 30.0,
+        grace: float = 1.0,
+        adopt: Callable[[str, Pairs], Pairs | None] = lambda client_id, held: None,
+    ) -> None:
+        lock = threading.RLock()
+        self.joined: list[Client] = []
+        self.roster = Roster(lock, lease, grace, adopt, self.joined.append)
+        self.scheduled = ScheduledQueue(lock, 1, lambda: None)
+        self.finished = FinishedQueue()
+        self.outcomes: list[Outcome] = []
+        self.batches = 0
+        self.records = threading.Event()
+        self.records.set()
+        farm = Farm(self.roster, self.scheduled, self.finished)
+        sock = socket.create_server(("127.0.0.1", port))
+        self.port = sock.getsockname()[1]
+        secret = plane_secret(key, WORKER)
+        self._door = Plane(sock, WORKER, secret, {FARM: (farm, VERBS)}).get_server()
+        self._door.start()
+        threading.Thread(target=self._record, daemon=True).start()
+
+    def offer(self, *commands: str, first_id: int = 1, captured: bool = False) -> None:
+        """Have these tasks run, numbered on from here."""
+        tasks = [
+            Task(number, command.encode(), number, lease=1, captured=captured)
+            for number, command in enumerate(commands, start=first_id)
+        ]
+        self.scheduled.offer([[task] for task in tasks])
+
+    def wait_for(self, *task_ids: int, seconds: float = PROMPT) -> list[Outcome]:
+        """The outcomes of these tasks, once they are recorded."""
+        wanted = set(task_ids)
+        until(
+            lambda: wanted <= {o.task_id for o in self.outcomes}, seconds, f"{task_ids} have ended"
+        )
+        return sorted(o for o in self.outcomes if o.task_id in wanted)
+
+    def client(self) -> Client:
+        """The one client, waiting until it has joined."""
+        (client,) = until(self.roster.clients, PROMPT, "a client has joined")
+        return client
+
+    def end(self) -> None:
+        """Tell all clients that all is done."""
+        self.scheduled.tell(Phase.OVER)
+
+    def die(self) -> None:
+        """Hang up at once, as a server that is killed; its port is free."""
+        self._door.stop(0.0)
+        self.finished.close()
+        self.records.set()
+        self.scheduled.wake_all()
+
+    def _record(self) -> None:
+        while batches := self.finished.take():
+            self.records.wait()
+            for batch in batches:
+                self._accept(batch.client, batch.outcomes)
+                batch.recorded = True
+                batch.done.set()
+
+    def _accept(self, client: Client, outcomes: Iterable[Outcome]) -> None:
+        given = list(outcomes)
+        self.batches += 1
+        self.outcomes += given
+        self.roster.settle(client, given)
