@@ -30,6 +30,7 @@ def server_options(parsed: Parsed) -> ServerOptions:
         lease=lease,
         grace=grace,
         endless=_is_endless(parsed),
+        resumes=parsed.flag("--resume"),
         joblog=parsed.text("--joblog"),
     )
 

@@ -6,7 +6,6 @@ A loop of its own, as whoever reads standard output may be slow: the receiver ne
 import errno
 import logging
 import os
-import queue
 import select
 import stat
 import threading
@@ -14,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from hypershell.core.errors import FileUnwritable
-from hypershell.core.loop import Loop, leave_signals_to_the_main_thread
 from hypershell.store.journal import Recorded
 
 log = logging.getLogger(__name__)
@@ -295,23 +293,3 @@ class Failures:
             while self._bytes > MOST_KEPT_BYTES:
                 self._bytes -= len(self._lines.pop()[1])
                 self._dropped += 1
-
-
-def wait_for_last_lines(
-    failures: Failures, loop: Loop, inbox: queue.SimpleQueue[tuple[str, object]]
-) -> None:
-    """Wait until all lines are out. Their reader may be slow: a signal ends the patience."""
-    finished = threading.Event()
-    failures.close(patient=True)
-
-    def watch() -> None:
-        leave_signals_to_the_main_thread()
-        loop.join()
-        finished.set()
-        inbox.put(("written", None))
-
-    threading.Thread(target=watch, name="last lines", daemon=True).start()
-    while not finished.is_set():
-        what, _ = inbox.get()
-        if what == "signal":
-            failures.close(patient=False)

@@ -137,8 +137,13 @@ class Joblog:
         self._torn = written
 
 
-def open_joblog(path: str) -> Joblog:
-    """A job log at `path`; FileUnwritable. What is there stays until the run begins."""
+def open_joblog(path: str | None) -> Joblog | None:
+    """A job log at `path`, if one is asked for; FileUnwritable.
+
+    What is there stays until the run begins.
+    """
+    if path is None:
+        return None
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
         return Joblog(LineSink(os.open(path, flags, 0o666), path, ours=True))

@@ -20,7 +20,8 @@ class Orphans:
         self._store = store
         self._finished = finished
         self._lease_seconds = lease_seconds
-        self._stopped = threading.Event()
+        self._changed = threading.Condition()
+        self._stopped = False
 
     def one_pass(self) -> bool:
         """Wait, once."""
@@ -31,12 +32,21 @@ class Orphans:
                 number,
                 self._lease_seconds,
             )
-            stopped = self._stopped.wait(self._lease_seconds)
-            if not stopped and (outcomes := self._store.orphans()):
-                log.warning("%d tasks did not come back: they wait again", len(outcomes))
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._stopped or self._store.all_seen(), self._lease_seconds
+                )
+            if not self._stopped and (outcomes := self._store.orphans()):
+                log.info("%d tasks did not come back: they wait again", len(outcomes))
                 self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
         return False
 
+    def look(self) -> None:
+        """A client is back, or gone; when all are, there is nobody to wait for."""
+        with self._changed:
+            self._changed.notify()
+
     def wake(self) -> None:
-        """End the wait."""
-        self._stopped.set()
+        """End the wait, and do nothing."""
+        self._stopped = True
+        self.look()

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from hypershell.core.state import TaskState
-from hypershell.server.failures import Failures
 from hypershell.server.finished import FinishedQueue
+from hypershell.server.outlets import Outlets
 from hypershell.server.roster import Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
@@ -22,7 +22,7 @@ class Receiver:
         roster: Roster,
         scheduler: Scheduler,
         scheduled: ScheduledQueue,
-        failures: Failures,
+        outlets: Outlets,
         settled: Callable[[], None],
     ) -> None:
         self._finished = finished
@@ -30,7 +30,7 @@ class Receiver:
         self._roster = roster
         self._scheduler = scheduler
         self._scheduled = scheduled
-        self._failures = failures
+        self._outlets = outlets
         self._settled = settled
 
     def one_pass(self) -> bool:
@@ -41,7 +41,7 @@ class Receiver:
         stopping = self._scheduled.phase >= Phase.STOPPING
         given = [(batch.client.id, batch.outcomes) for batch in batches]
         recorded = self._store.record(given, stopping)
-        self._failures.put([r for r in recorded if r.state is TaskState.FAILED])
+        self._outlets.put(recorded)
         for batch in batches:
             self._roster.settle(batch.client, batch.outcomes)
         if any(r.state is TaskState.WAITING for r in recorded):

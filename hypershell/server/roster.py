@@ -58,7 +58,8 @@ class Roster:
 
     `adopt` is asked about a client that the roster does not know and that says to hold tasks: it
     returns those of them that are its claims from now on, None if the client is to join anew.
-    `joined` is called for each new client before it is welcomed. Both are called without the lock.
+    `joined` is called for each new client before it is welcomed, `left` with the id of one that
+    left, known or not. They are called without the lock.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Roster:
         grace_seconds: float,
         adopt: Callable[[str, Pairs], Pairs | None] = lambda client_id, held: None,
         joined: Callable[[Client], None] = lambda client: None,
+        left: Callable[[str], None] = lambda client_id: None,
     ) -> None:
         self._lock = lock
         self._lease_seconds = lease_seconds
@@ -75,6 +77,7 @@ class Roster:
         self.turn_seconds = turn_seconds(lease_seconds, grace_seconds)
         self._adopt = adopt
         self._joined = joined
+        self._left = left
         self._clients: dict[str, Client] = {}
         self._changed = threading.Condition(lock)
 
@@ -178,13 +181,15 @@ class Roster:
         """
         with self._lock:
             client = self._clients.pop(client_id, None)
-            if client is None:
-                return None
-            client.session = GONE
-            held = [Outcome(task, lease, ending) for task, lease in client.claims.items()]
-            client.claims.clear()
-            self._changed.notify_all()
-            return client, held
+            held: list[Outcome] = []
+            if client is not None:
+                client.session = GONE
+                held = [Outcome(task, lease, ending) for task, lease in client.claims.items()]
+                client.claims.clear()
+                self._changed.notify_all()
+        if _CLIENT_ID.fullmatch(client_id):
+            self._left(client_id)
+        return None if client is None else (client, held)
 
     def wait_for_silent(self, timeout: float) -> list[Client]:
         """Clients not heard for a lease, waiting until there is one, or for so many seconds.

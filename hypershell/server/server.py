@@ -16,12 +16,15 @@ from hypershell.core.limits import raise_descriptor_limit
 from hypershell.core.loop import Loop
 from hypershell.core.task import Ending, Task
 from hypershell.server.control import Control
-from hypershell.server.failures import Failures, LineSink, wait_for_last_lines
+from hypershell.server.failures import LineSink
 from hypershell.server.farm import Farm
+from hypershell.server.finals import Finals
 from hypershell.server.finished import FinishedQueue
 from hypershell.server.intake import MOST_WAITING, MOST_WAITING_BYTES, Digest, Intake
+from hypershell.server.joblog import open_joblog
 from hypershell.server.lines import LineReader
 from hypershell.server.orphans import Orphans
+from hypershell.server.outlets import Outlets
 from hypershell.server.receiver import Receiver
 from hypershell.server.roster import Client, Roster
 from hypershell.server.scheduled import ScheduledQueue
@@ -78,10 +81,14 @@ class Server:
         self._unwritten = 0
         lock = threading.RLock()
         self._store = self._make_store()
+        self._finals = Finals()
         self._finished = FinishedQueue()
-        self._failures = Failures(sink, self._store.printed)
-        self._store.owes = self._failures.keeps
-        self._roster = Roster(lock, options.lease, options.grace, self._adopt, self._joined)
+        lease = options.lease if kept is None else kept.begun.lease_seconds
+        self._orphans = Orphans(self._store, self._finished, lease)
+        self._outlets = Outlets(sink, open_joblog(options.joblog), self._store)
+        self._roster = Roster(
+            lock, options.lease, options.grace, self._adopt, self._joined, self._left
+        )
         self._scheduled = ScheduledQueue(lock, options.bundlesize, self._ran_low)
         self._scheduler = Scheduler(self._store, self._scheduled, options.bundlesize)
         self._objects: dict[str, dict[str, tuple[object, frozenset[str]]]] = {
@@ -104,9 +111,9 @@ class Server:
         `started` is called once clients can join; `ended` when all is over but those who wait for
         the end have not been told.
         """
-        begin = time.monotonic()
+        options, begin = self._options, time.monotonic()
         raise_descriptor_limit()
-        self._begin_failures()
+        self._outlets.begin(self._kept, self._reader is None or options.resumes)
         for loop in self._loops.values():
             loop.start()
         for door in self._doors.values():
@@ -128,16 +135,10 @@ class Server:
             error=self._input_error,
             failure=failure,
             unfinished_numbers=self._unfinished_numbers,
-            failed_numbers=self._failures.unkept_numbers(),
+            failed_numbers=self._outlets.failures.unkept_numbers(),
             unread_from=self._unread_from(),
             unwritten=self._unwritten,
         )
-
-    def _begin_failures(self) -> None:
-        if self._kept is None:
-            self._failures.begin()
-        else:
-            self._failures.begin(self._kept.begin_sink, self._kept.owed())
 
     def _unread_from(self) -> int:
         """The number of the first line that was not read; 0 if all were."""
@@ -181,6 +182,9 @@ class Server:
             self._takes_more,
             self._scheduler.poke,
             lambda drain: self._inbox.put(("stop", drain)),
+            self._settled,
+            None if self._kept is None else self._kept.queries,
+            self._finals,
         )
 
     def _make_intake(self, reader: LineReader) -> Intake:
@@ -202,21 +206,20 @@ class Server:
             self._roster,
             self._scheduler,
             self._scheduled,
-            self._failures,
+            self._outlets,
             self._settled,
         )
         passes: dict[str, tuple[Callable[[], bool], Callable[[], None]]] = {
             "scheduler": (self._scheduler.one_pass, self._scheduler.poke),
             "receiver": (receiver.one_pass, self._finished.close),
             "roster": (self._watch_clients, self._roster.wake),
-            "failures": (self._failures.one_pass, lambda: None),
         }
+        passes |= {name: (each, lambda: None) for name, each in self._outlets.passes().items()}
         if self._reader is not None:
             self._intake = self._make_intake(self._reader)
             passes["intake"] = (self._intake.one_pass, self._wake_intake)
         if self._kept is not None:
-            orphans = Orphans(self._store, self._finished, self._kept.begun.lease_seconds)
-            passes["orphans"] = (orphans.one_pass, orphans.wake)
+            passes["orphans"] = (self._orphans.one_pass, self._orphans.wake)
             passes["database"] = (self._kept.writer.one_pass, lambda: None)
         return {
             name: Loop(name, one_pass, self._loop_failed, wake)
@@ -233,13 +236,23 @@ class Server:
     def _adopt(self, client: str, held: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
         """What a client that another server knew may go on with."""
         adopted = self._store.adopt(client, held)
+        self._orphans.look()
         if adopted and (unwanted := self._store.to_cancel()):
             self._scheduled.cancel(unwanted)
         return adopted
 
     def _joined(self, client: Client) -> None:
+        """A client is new. What attempts say of it is durable before it has any."""
+        self._outlets.note_client(client)
         if self._kept is not None:
             self._kept.note_client(client.id, client.host, client.pid, client.slots)
+
+    def _left(self, client_id: str) -> None:
+        """A client left, perhaps one that only a server before this knew."""
+        self._store.seen(client_id)
+        self._orphans.look()
+        if self._kept is not None:
+            self._kept.note_left(client_id)
 
     def _input_is_over(self, error: StartError | None) -> None:
         self._input_error = error
@@ -271,7 +284,7 @@ class Server:
 
         def there_is_room() -> bool:
             tasks, size = self._store.backlog()
-            lines, line_bytes = self._failures.pending()
+            lines, line_bytes = self._outlets.failures.pending()
             return tasks + lines < MOST_WAITING and size + line_bytes < MOST_WAITING_BYTES
 
         with self._room:
@@ -382,16 +395,17 @@ class Server:
         self._doors[WORKER].stop(patience_seconds=_TELL_SECONDS)
         self._store.take_back(self._scheduled.drain())
         for name, loop in self._loops.items():
-            if name not in ("failures", "database"):
+            if name not in ("database", *self._outlets.passes()):
                 loop.stop()
         if self._intake is not None and self._loops["intake"].join(1.0):
             self._intake.flush()
         self._loops["receiver"].join()  # it has put the last failed lines
-        wait_for_last_lines(self._failures, self._loops["failures"], self._inbox)
+        self._outlets.close(self._loops, self._inbox)
+        self._finals.close()
 
     def _finish(self) -> int:
         """After the last line: how many could not be written. Nothing is recorded from here on."""
-        unwritten = self._failures.finish()
+        unwritten = self._outlets.finish()
         if self._kept is not None:
             self._kept.end()
             self._loops["database"].join()

@@ -9,7 +9,8 @@ from hypershell.store.tally import Counts
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """What a run is to do. Times are in seconds. One that is `endless` waits for more tasks."""
+    """What a run is to do. Times are in seconds. One that is `endless` waits for more
+    tasks; one that `resumes` goes on with an input where an earlier one was."""
 
     bundlesize: int = 1
     bundlewait: float = 5.0
@@ -17,6 +18,7 @@ class ServerOptions:
     lease: float = 30.0
     grace: float = 5.0
     endless: bool = False
+    resumes: bool = False
     joblog: str | None = None
 
 

@@ -121,6 +121,7 @@ def open_database(url: str, *, read_only: bool = False, create: bool = True) -> 
     """
     parsed = _parsed(url)
     where = shown(parsed)
+    is_new = parsed.get_backend_name() == SQLITE and not os.path.exists(str(parsed.database))
     try:
         if parsed.get_backend_name() == SQLITE:
             database = _open_sqlite(parsed, read_only, create)
@@ -130,6 +131,8 @@ def open_database(url: str, *, read_only: bool = False, create: bool = True) -> 
             _check_tables(database, read_only, create)
         except BaseException:
             database.close()
+            if is_new:
+                _remove_sqlite(Path(database.where))
             raise
     except (DBAPIError, sqlite3.Error) as error:
         raise explained(error, where) from error
@@ -193,6 +196,13 @@ def _open_sqlite(url: URL, read_only: bool, create: bool) -> Database:
         raise DatabaseUnusable(where=where, reason="the file is read-only")
     writer = _sqlite_engine(lambda: _connect_sqlite(path, "rw", local), "BEGIN IMMEDIATE")
     return Database(url, writer, reader)
+
+
+def _remove_sqlite(path: Path) -> None:
+    """A database that could not be made leaves nothing."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(OSError):
+            os.unlink(f"{path}{suffix}")
 
 
 def _sqlite_engine(connect: Callable[[], sqlite3.Connection], begin: str) -> Engine:

@@ -11,6 +11,7 @@ from hypershell.core.errors import StartError
 from hypershell.store.engine import Database
 from hypershell.store.errors import InputChanged
 from hypershell.store.ledger import Ledger
+from hypershell.store.queries import Queries
 from hypershell.store.runs import FILE, RESUME, Begun, owed_lines, set_sink, sink_length
 from hypershell.store.schema import RUNS
 from hypershell.store.writer import Writer
@@ -31,6 +32,7 @@ class Kept:
 
     def __init__(self, database: Database, begun: Begun, how: str) -> None:
         self.database = database
+        self.queries = Queries(database)
         self.begun = begun
         self.writer = Writer(database)
         self.ledger = Ledger(self.writer, database.dialect, begun.id)
@@ -60,8 +62,12 @@ class Kept:
         return owed_lines(self.database, self.begun.id if self._how == RESUME else None)
 
     def note_client(self, client: str, host: str, pid: int, slots: int) -> None:
-        """A client joined. It can have no outcome before this is durable, and need not wait."""
-        self.ledger.joined(client, host, pid, slots)
+        """A client joined. It holds nothing before this is durable."""
+        self.ledger.joined(client, host, pid, slots).wait()
+
+    def note_left(self, client: str | None) -> None:
+        """A client left, or all did, of this server and of those before it: they hold nothing."""
+        self.ledger.left(client)
 
     def limit_patience(self, seconds: float) -> None:
         """The run ends: a database that cannot be written is waited for so long, and no longer."""
@@ -69,6 +75,7 @@ class Kept:
 
     def end(self) -> None:
         """The run is over; write the last of it."""
+        self.note_left(None)
         change = update(RUNS).where(RUNS.c.id == self.begun.id).values(ended_at=time.time())
 
         def work(connection: Connection) -> None:

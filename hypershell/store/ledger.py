@@ -158,6 +158,17 @@ class Ledger:
         columns = ("id", "host", "pid", "slots", "joined_at")
         return self._writer.put(lambda c: self._insert(c, CLIENTS.name, columns, [row]))
 
+    def left(self, client: str | None) -> Receipt:
+        """A client left, or all that are there."""
+        change = update(CLIENTS).where(CLIENTS.c.left_at.is_(None)).values(left_at=time.time())
+        if client is not None:
+            change = change.where(CLIENTS.c.id == client)
+
+        def work(connection: Connection) -> None:
+            connection.execute(change)
+
+        return self._writer.put(work)
+
     # Questions.
 
     def find(self, selection: Selection) -> list[Found]:

@@ -14,6 +14,7 @@ from hypershell.store.engine import Database
 from hypershell.store.errors import NothingToResume
 from hypershell.store.rows import rewind, task_of
 from hypershell.store.schema import (
+    CLIENTS,
     FACTS,
     IS_OWED,
     IS_UNSETTLED,
@@ -192,6 +193,9 @@ def _look(connection: Connection, run: int) -> Start:
         start.sent.append(task)
         if row.cancelling:
             start.cancelling.add(task.id)
+    if start.sent:
+        there = select(CLIENTS.c.id).where(CLIENTS.c.left_at.is_(None))
+        start.clients.update(row.id for row in connection.execute(there))
     return start
 
 

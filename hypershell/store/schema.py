@@ -70,6 +70,7 @@ CLIENTS = Table(
     Column("pid", Integer, nullable=False),
     Column("slots", Integer, nullable=False),
     Column("joined_at", Double, nullable=False),
+    Column("left_at", Double),  # NULL while it may hold tasks
 )
 
 TASKS = Table(

@@ -30,12 +30,13 @@ class StoreClosed(ValueError):
 
 @dataclass(slots=True)
 class Start:
-    """What a run finds in its journal. `sent` are tasks that clients of another server may hold."""
+    """What a run finds in its journal. `sent` are tasks that `clients` of a dead server may hold."""
 
     last_id: int = 0
     tally: Tally = field(default_factory=Tally)
     sent: list[Task] = field(default_factory=list)
     cancelling: set[int] = field(default_factory=set)
+    clients: set[str] = field(default_factory=set)
     waiting: bool = False
 
 
@@ -58,6 +59,8 @@ class TaskStore:
         self._tally = start.tally
         self._sent = {task.id: task for task in start.sent}
         self._orphans = set(self._sent)
+        self._adopted: dict[str, set[tuple[int, int]]] = {}
+        self._absent = start.clients
         self._cancelling = start.cancelling
         self._interrupted: dict[int, Task] = {}
         self._retried = 0
@@ -217,14 +220,23 @@ class TaskStore:
 
         None if there are none: it is a stranger.
         """
+        self.seen(client)
         with self._lock:
-            known = [
-                (task_id, lease)
-                for task_id, lease in pairs
-                if task_id in self._orphans and self._sent[task_id].lease == lease
-            ]
-            self._orphans.difference_update(task_id for task_id, _ in known)
-        return known or None
+            known = self._adopted.setdefault(client, set())  # it may not have heard our answer
+            for task_id, lease in pairs:
+                if task_id in self._orphans and self._sent[task_id].lease == lease:
+                    self._orphans.discard(task_id)
+                    known.add((task_id, lease))
+        return [pair for pair in pairs if pair in known] or None
+
+    def seen(self, client: str) -> None:
+        """A client of a server that died is back, or gone: it holds nothing that is not known."""
+        with self._lock:
+            self._absent.discard(client)
+
+    def all_seen(self) -> bool:
+        """Whether no client that may hold a task is still to come back."""
+        return not self._absent
 
     def orphans(self) -> list[Outcome]:
         """An outcome for each task that no client of the server that died has come back with."""
@@ -353,6 +365,11 @@ class TaskStore:
         """How many tasks are not final, but for those that wait for a group that failed."""
         with self._lock:
             return self._tally.unfinished() - self._tally.blocked()
+
+    def unfinished_among(self, task_ids: Iterable[int]) -> list[int]:
+        """Those of these tasks that are not final, as far as memory goes."""
+        with self._lock:
+            return [i for i in task_ids if self._known(i)[0] not in FINAL]
 
     def close_if_finished(self) -> bool:
         """End the run if nothing more can be done: nothing can be added then. Whether it ended."""

@@ -26,9 +26,10 @@ def pids_in(farm: Farm, name: str) -> list[int]:
 def test_clients_that_lived_find_the_next_server(site: Site) -> None:
     """SIGKILL and a new start: both clients come back with the keys they have, and work.
 
-    What ran of the old server is stopped before the new one's tasks start.
+    What ran of the old server, which a new one without a database knows nothing of, is stopped
+    before the new one's tasks start.
     """
-    server = site.serve()
+    server = site.serve("--no-db")
     clients = [site.client("-N", 2) for _ in range(2)]
     run = site.farm.write_lines(["echo $$ >> old; sleep 60; echo survived >> old-ends"] * 4)
     assert 0 == site.run("submit", "-f", run).wait()
@@ -36,7 +37,7 @@ def test_clients_that_lived_find_the_next_server(site: Site) -> None:
     assert all(psutil.pid_exists(pid) for pid in old)
 
     server.kill()
-    new = site.serve()
+    new = site.serve("--no-db")
     until(lambda: len(site.info()["clients"]) == 2, 15, "both clients are back")
     living = " ".join(map(str, old))
     look = f"for p in {living}; do kill -0 $p 2>/dev/null && echo $p; done >> still; echo >> new"
@@ -49,6 +50,26 @@ def test_clients_that_lived_find_the_next_server(site: Site) -> None:
     assert uid_of(server) != uid_of(new)
     site.stop()
     assert [0, 0] == [client.wait() for client in clients]
+
+
+def test_what_runs_goes_on_under_the_next_server(site: Site) -> None:
+    """A server that finds its database again adopts what its clients hold: no task runs twice."""
+    server = site.serve()
+    client = site.client("-N", 2)
+    begun = "echo >> begun; while [ ! -e go ]; do sleep 0.05; done; echo >> ended"
+    assert 0 == site.run("submit", "-f", site.farm.write_lines([begun] * 4)).wait()
+    site.farm.wait_for_lines("begun", 2)
+
+    server.kill()
+    new = site.serve()
+    until(lambda: len(site.info()["clients"]) == 1, 15, "the client is back")
+    (site.farm.folder / "go").touch()
+
+    assert 4 == len(site.farm.wait_for_lines("ended", 4))
+    assert 4 == len(site.farm.read("begun"))
+    site.stop()
+    assert 0 == client.wait()
+    assert 0 == new.wait()
 
 
 def test_clients_with_a_key_made_beforehand_find_the_next_server(farm: Farm) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from hypershell.core.task import Claim, Ending, Outcome, Policy, Task, new_task
-from hypershell.server.failures import Failures, LineSink
+from hypershell.server.failures import LineSink
 from hypershell.server.farm import Farm
 from hypershell.server.finished import FinishedQueue
+from hypershell.server.outlets import Outlets
 from hypershell.server.receiver import Receiver
 from hypershell.server.roster import Roster
 from hypershell.server.scheduled import ScheduledQueue
@@ -81,7 +82,9 @@ class ServerParts:
         self.scheduled = ScheduledQueue(self.lock, bundlesize, lambda: self.low.append(None))
         self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
         self.finished = FinishedQueue()
-        self.failures = Failures(sink or LineSink(os.open(os.devnull, os.O_WRONLY), "nowhere"))
+        sink = sink or LineSink(os.open(os.devnull, os.O_WRONLY), "nowhere")
+        self.outlets = Outlets(sink, None, self.store)
+        self.failures = self.outlets.failures
         self.farm = Farm(self.roster, self.scheduled, self.finished)
         self.receiver = Receiver(
             self.finished,
@@ -89,7 +92,7 @@ class ServerParts:
             self.roster,
             self.scheduler,
             self.scheduled,
-            self.failures,
+            self.outlets,
             lambda: self.settled.append(None),
         )
         self._number = 0
