@@ -193,7 +193,8 @@ class Ledger:
         def read(connection: Connection) -> tuple[list[Task], bool]:
             tasks: list[Task] = []
             size = 0
-            with connection.execution_options(yield_per=500).execute(query) as rows:
+            # Of the statement alone: set for the connection it would go on to all that follow.
+            with connection.execute(query, execution_options={"yield_per": 500}) as rows:
                 for row in rows:
                     tasks.append(task_of(row))
                     size += len(row.line)
