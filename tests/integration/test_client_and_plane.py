@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -18,7 +19,7 @@ def plane(farm) -> Iterator[Callable[..., WorkerPlane]]:
     """Open a worker plane with this farm's key."""
     planes: list[WorkerPlane] = []
 
-    def make(**settings) -> WorkerPlane:
+    def make(**settings: Any) -> WorkerPlane:
         planes.append(WorkerPlane(farm.environment["HYPERSHELL_AUTH"], **settings))
         return planes[-1]
 

@@ -360,3 +360,81 @@ def test_tasks_that_do_not_end_any_more_are_taken_for_long_ones():
 
     assert appetite.ahead(100.0 + STALLED_SECONDS / 2, 0.001) > 100
     assert 0 == appetite.ahead(110.0, 0.001)
+
+
+def test_a_claim_that_is_cancelled_before_it_began_ends_at_once(desk):
+    """What runs is returned, to be stopped; the rest goes on."""
+    start(desk, 1)
+    desk.put_claims(claims(2, 3))
+
+    running = desk.cancel([(1, 1), (2, 1)])
+
+    outcomes, _ = desk.next_batch(1.0)
+    assert [(1, 1)] == running
+    assert [(2, Ending.CANCELLED)] == [(o.task_id, o.ending) for o in outcomes]
+    assert 3 == desk.start_next().task_id
+
+
+def test_a_claim_that_comes_after_its_cancel_is_not_begun(desk):
+    """Answers to two calls may arrive in either order."""
+    desk.cancel([(1, 1)])
+
+    desk.put_claims(claims(1, 2))
+
+    assert 2 == desk.start_next().task_id
+    assert [(1, Ending.CANCELLED)] == [(o.task_id, o.ending) for o in desk.next_batch(1.0)[0]]
+
+
+def test_a_cancel_under_another_lease_changes_nothing(desk):
+    """It was for an earlier time that the task was out."""
+    start(desk, 1)
+    desk.put_claims(claims(2))
+
+    assert [] == desk.cancel([(1, 2), (2, 2)])
+    assert 2 == desk.start_next().task_id
+
+
+def test_a_cancel_of_what_has_ended_changes_nothing(desk):
+    """Its own outcome stands, and none is made up."""
+    start(desk, 1)
+    desk.put_outcomes(ended(1))
+
+    assert [] == desk.cancel([(1, 1)])
+    assert ended(1) == desk.next_batch(1.0)[0]
+
+
+def test_what_must_be_dropped_and_runs_is_told(desk):
+    """The rest is forgotten: nothing is said of it."""
+    start(desk, 1)
+    desk.put_claims(claims(2, 3))
+
+    assert [(1, 1)] == desk.drop([(1, 1), (2, 1)])
+    assert ((3, 1), (1, 1)) == desk.held()
+
+
+def test_a_desk_asks_a_server_that_was_started_again_for_more(desk):
+    """It has heard no number yet; a desk that was drained by the one before takes claims again."""
+    start(desk, 1, 2)
+    desk.drain()
+    assert ([], 0) == desk.next_batch(0)
+    desk.accepted(0.001)
+
+    desk.go_on(draining=False)
+
+    assert ([], 2) == desk.next_batch(0)
+    assert ((1, 1), (2, 1)) == desk.held()
+
+
+def test_a_batch_of_much_output_is_split(desk):
+    """Far below what a frame may be; nothing is lost, and the next part does not wait."""
+    start(desk, *range(1, 31))
+    outcomes = [o._replace(out=bytes(2**20), err=bytes(2**20)) for o in ended(*range(1, 31))]
+    desk.put_outcomes(outcomes)
+
+    batches = []
+    while len(desk.held()) > 0:
+        batches.append(desk.next_batch(1.0)[0])
+        desk.accepted(0.001)
+
+    assert outcomes == [outcome for batch in batches for outcome in batch]
+    assert 8 == len(batches)

@@ -329,3 +329,113 @@ def test_a_stop_may_be_taken_back_at_any_moment(bench, monkeypatch):
         bench.executor.one_pass()
 
     assert [(Ending.EXITED, 3)] == codes(bench.run(b"sleep 0.1; exit 3"))
+
+
+def test_a_cancelled_task_is_ended_and_the_others_run_on(bench):
+    """Its slot is used for the next, while the other task goes on."""
+    bench.claim(b"echo here; exec sleep 60", b"echo here; exec sleep 60", b"echo third")
+    bench.passes_until(lambda: bench.out.count(b"here") == 2)
+
+    bench.executor.cancel_tasks([(1, 1)])
+    bench.passes_until(lambda: b"third" in bench.out)
+    outcomes = bench.passes_until_ended(2)
+
+    assert [(1, Ending.CANCELLED), (3, Ending.EXITED)] == [(o.task_id, o.ending) for o in outcomes]
+    assert [2] == [child.claim.task_id for child in bench.executor._children]
+
+
+def test_a_cancelled_task_that_does_not_heed_term_is_killed(make_bench, watch):
+    """With what left its group, after the grace, on either watch."""
+    bench = make_bench(watch, grace=0.2)
+    bench.claim(b"trap '' TERM; setsid sleep 60 & echo $!; while :; do sleep 60; done")
+    bench.passes_until(lambda: b"\n" in bench.out)
+    begin = time.monotonic()
+
+    bench.executor.cancel_tasks([(1, 1)])
+    (outcome,) = bench.passes_until_ended(1)
+
+    assert Ending.CANCELLED is outcome.ending
+    assert 0.2 <= time.monotonic() - begin < 4.0
+    assert state_of(int(bench.out)) in ("", "Z")
+
+
+def test_a_task_that_ended_before_it_was_cancelled_keeps_its_outcome(bench):
+    """It was not stopped."""
+    bench.claim(b"true")
+    bench.executor.wake()
+    bench.executor.one_pass()
+    child = next(iter(bench.executor._children), None)
+    if child is not None:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    bench.executor.cancel_tasks([(1, 1)])
+    (outcome,) = bench.passes_until_ended(1)
+
+    assert outcome.ok
+
+
+def test_a_cancel_of_what_does_not_run_here_changes_nothing(bench):
+    """Nor does one of another lease."""
+    bench.executor.cancel_tasks([(1, 2), (7, 1)])
+
+    assert [(Ending.EXITED, 3)] == codes(bench.run(b"sleep 0.1; exit 3"))
+
+
+def test_a_task_that_is_cancelled_while_all_are_stopped_is_cancelled(bench):
+    """It shall not be begun elsewhere; the other shall."""
+    bench.claim(b"trap '' TERM; echo here; sleep 60", b"echo here; exec sleep 60")
+    bench.passes_until(lambda: bench.out.count(b"here") == 2)
+
+    bench.executor.cancel_tasks([(1, 1)])
+    bench.executor.stop_tasks(0.3)
+    outcomes = bench.passes_until_ended(2)
+
+    assert [Ending.CANCELLED, Ending.INTERRUPTED] == [o.ending for o in outcomes]
+
+
+def test_output_of_a_captured_task_comes_with_its_outcome(make_bench, watch):
+    """And nowhere else, on either watch; what it closes itself is not waited for."""
+    bench = make_bench(watch)
+    bench.desk.put_claims(
+        [
+            Claim(1, 1, 1, b"echo out; echo err >&2", captured=True),
+            Claim(2, 1, 1, b"echo before; exec >&- 2>&-; sleep 0.2", captured=True),
+        ]
+    )
+
+    first, second = bench.passes_until_ended(2)
+
+    assert [(b"out\n", b"err\n"), (b"before\n", b"")] == [(o.out, o.err) for o in (first, second)]
+    assert b"" == bench.out == bench.err
+
+
+def test_captured_tasks_leave_no_descriptors_behind(make_bench, watch):
+    """However many there were."""
+    bench = make_bench(watch)
+    bench.run(b"true")
+    before = len(os.listdir("/proc/self/fd"))
+    bench.desk.put_claims([Claim(n, 1, 1, b"echo out", captured=True) for n in range(10, 60)])
+
+    bench.passes_until_ended(50)
+    bench.passes_until(lambda: not bench.output._captures)
+
+    assert before == len(os.listdir("/proc/self/fd"))
+
+
+def test_a_captured_task_that_cannot_be_started_leaves_nothing_behind(bench, monkeypatch):
+    """The next one in its slot prints into its own outcome."""
+    real = bench.executor._spawner.spawn
+
+    def spawn(claim, *rest: object):
+        if claim.task_id == 1:
+            raise PermissionError(1, "Operation not permitted")
+        return real(claim, *rest)
+
+    monkeypatch.setattr(bench.executor._spawner, "spawn", spawn)
+    bench.desk.put_claims([Claim(n, 1, 1, b"echo $TASK_ID", captured=True) for n in (1, 2)])
+
+    outcomes = bench.passes_until_ended(2)
+    bench.passes_until(lambda: not bench.output._captures)
+
+    assert [Ending.UNSTARTABLE, Ending.EXITED] == [o.ending for o in outcomes]
+    assert [b"", b"2\n"] == [o.out for o in outcomes]

@@ -39,6 +39,13 @@ def test_an_outcome_with_an_unknown_ending_is_refused(ending):
         unpack_outcome(packed)
 
 
+@pytest.mark.parametrize("ending", [Ending.LOST, Ending.ORPHANED])
+def test_an_ending_that_only_the_server_tells_is_refused(ending):
+    """A client that says it is lost is not."""
+    with pytest.raises(ValueError, match="outcome"):
+        unpack_outcome(decode(encode(Outcome(1, 1, ending))))
+
+
 def test_an_outcome_with_an_endless_reason_is_refused():
     """It would be kept for as long as the task."""
     packed = decode(encode(Outcome(1, 1, Ending.UNSTARTABLE, reason="x" * 4097)))
