@@ -2,10 +2,15 @@
 
 import logging
 import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hypershell.server.finished import FinishedQueue
-from hypershell.server.roster import Client
+from hypershell.server.roster import Client, Pairs
 from hypershell.store.tasks import TaskStore
+
+if TYPE_CHECKING:
+    from hypershell.store.kept import Kept
 
 log = logging.getLogger(__name__)
 
@@ -13,10 +18,19 @@ log = logging.getLogger(__name__)
 class Orphans:
     """Waits for as long as a client of that server may hold a task; it gives to the finished queue.
 
-    What no client has come back with by then waits again.
+    What no client has come back with by then, or when all of them are back, waits again.
+    `cancel` is told of tasks that came back and that somebody cancelled.
     """
 
-    def __init__(self, store: TaskStore, finished: FinishedQueue, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        store: TaskStore,
+        finished: FinishedQueue,
+        lease_seconds: float,
+        kept: "Kept | None" = None,
+    ) -> None:
+        self._kept = kept
+        self.cancel: Callable[[Pairs], object] = lambda pairs: None
         self._store = store
         self._finished = finished
         self._lease_seconds = lease_seconds
@@ -41,7 +55,22 @@ class Orphans:
                 self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
         return False
 
-    def look(self) -> None:
+    def adopt(self, client: str, held: Pairs) -> Pairs | None:
+        """What a client that another server knew may go on with; None if it is to join anew."""
+        adopted = self._store.adopt(client, held)
+        self._look()
+        if adopted and (unwanted := self._store.to_cancel()):
+            self.cancel(unwanted)
+        return adopted
+
+    def left(self, client: str) -> None:
+        """A client left, perhaps one that only a server before this knew."""
+        self._store.seen(client)
+        self._look()
+        if self._kept is not None:
+            self._kept.note_left(client)
+
+    def _look(self) -> None:
         """A client is back, or gone; when all are, there is nobody to wait for."""
         with self._changed:
             self._changed.notify()
@@ -49,4 +78,4 @@ class Orphans:
     def wake(self) -> None:
         """End the wait, and do nothing."""
         self._stopped = True
-        self.look()
+        self._look()

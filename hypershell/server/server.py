@@ -5,7 +5,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
@@ -84,12 +84,13 @@ class Server:
         self._finals = Finals()
         self._finished = FinishedQueue()
         lease = options.lease if kept is None else kept.begun.lease_seconds
-        self._orphans = Orphans(self._store, self._finished, lease)
+        orphans = self._orphans = Orphans(self._store, self._finished, lease, kept)
         self._outlets = Outlets(sink, open_joblog(options.joblog), self._store)
         self._roster = Roster(
-            lock, options.lease, options.grace, self._adopt, self._joined, self._left
+            lock, options.lease, options.grace, orphans.adopt, self._joined, orphans.left
         )
         self._scheduled = ScheduledQueue(lock, options.bundlesize, self._ran_low)
+        orphans.cancel = self._scheduled.cancel
         self._scheduler = Scheduler(self._store, self._scheduled, options.bundlesize)
         self._objects: dict[str, dict[str, tuple[object, frozenset[str]]]] = {
             WORKER: {FARM: (Farm(self._roster, self._scheduled, self._finished), FARM_VERBS)},
@@ -233,26 +234,11 @@ class Server:
             log.critical("the %s failed: %r", name, error, exc_info=error)
         self.give_up(error)
 
-    def _adopt(self, client: str, held: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
-        """What a client that another server knew may go on with."""
-        adopted = self._store.adopt(client, held)
-        self._orphans.look()
-        if adopted and (unwanted := self._store.to_cancel()):
-            self._scheduled.cancel(unwanted)
-        return adopted
-
     def _joined(self, client: Client) -> None:
         """A client is new. What attempts say of it is durable before it has any."""
         self._outlets.note_client(client)
         if self._kept is not None:
             self._kept.note_client(client.id, client.host, client.pid, client.slots)
-
-    def _left(self, client_id: str) -> None:
-        """A client left, perhaps one that only a server before this knew."""
-        self._store.seen(client_id)
-        self._orphans.look()
-        if self._kept is not None:
-            self._kept.note_left(client_id)
 
     def _input_is_over(self, error: StartError | None) -> None:
         self._input_error = error

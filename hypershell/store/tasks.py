@@ -30,7 +30,7 @@ class StoreClosed(ValueError):
 
 @dataclass(slots=True)
 class Start:
-    """What a run finds in its journal. `sent` are tasks that `clients` of a dead server may hold."""
+    """What a run finds in its journal. `clients` of a dead server may hold what is `sent`."""
 
     last_id: int = 0
     tally: Tally = field(default_factory=Tally)
