@@ -4,10 +4,10 @@ HyperShellError
 ├── UsageError               2  the command line is wrong
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable ShellUnusable TooManySlots
-│                               TasksUnstartable
+│                               TasksUnstartable TasksNotKept
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown NotOurServer
-│                               VersionMismatch
-├── Refused                  5  KeyRefused PlaneRefused KeyTooShort
+│                               VersionMismatch ServerLeft WaitTooLong
+├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
 └── ConnectionLost           6  SubmitLost ClientsEnded
 
 Only `cli/main.py` turns an error into text and an exit status.
@@ -119,6 +119,13 @@ class TasksUnstartable(StartError):
     hint = "give -N a smaller number, or the account more processes and memory (`ulimit -a`)"
 
 
+class TasksNotKept(StartError):
+    """The server has no database that could be asked."""
+
+    says = "this server keeps no database (--no-db), and cannot tell of tasks or change them"
+    hint = "start it without --no-db; `hyper-shell server info` tells how far it is"
+
+
 class NoServer(HyperShellError):
     """No server answers."""
 
@@ -160,6 +167,20 @@ class VersionMismatch(NoServer):
     hint = "use the same release of hyper-shell on both sides"
 
 
+class ServerLeft(NoServer):
+    """The server ended while it was asked."""
+
+    says = "the server ended before it had answered: {what}"
+    hint = "see what it said at its end; `hyper-shell server --restart` goes on with what is left"
+
+
+class WaitTooLong(NoServer):
+    """The time for waiting is over, and the tasks are not final."""
+
+    says = "{unfinished} tasks are not final after {seconds:g} s"
+    hint = "wait again, longer or without --timeout"
+
+
 class Refused(HyperShellError):
     """The server, or a file of keys, refused."""
 
@@ -185,6 +206,13 @@ class KeyTooShort(Refused):
 
     says = "a key of {length} characters is too short for {host}, which other machines can reach"
     hint = "use at least 16 characters, or leave -k out and let the server make a key"
+
+
+class RequestRefused(Refused):
+    """The server, or the database, does not do what it is asked."""
+
+    says = "the request was refused: {reason}"
+    hint = "see `hyper-shell {verb} --help` for what can be asked"
 
 
 class ConnectionLost(HyperShellError):

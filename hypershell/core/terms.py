@@ -57,9 +57,7 @@ class Terms:
         )
 
     def tasks(self, lines: Sequence[bytes], new_id: Callable[[], int]) -> list[Task]:
-        """New tasks of these lines; ValueError if a line cannot be one, or has no such group."""
-        for line in lines:
-            check_line(line)
+        """New tasks of lines that can be run; ValueError if one names no group that there is."""
         made = [new_task(line, 0, new_id()) for line in lines]
         changes = self._changes()
         return [task._replace(**changes) for task in made] if changes else made
@@ -91,12 +89,16 @@ def read_tag(text: str) -> tuple[str, str]:
     return checked_tag(key, value)
 
 
-def check_line(line: object) -> None:
-    """ValueError unless this is a line that can be run."""
-    if not isinstance(line, bytes) or not is_task(line):
-        raise ValueError("not a line with a task")
-    if b"\0" in line or b"\n" in line or len(line) > LONGEST_LINE:
-        raise ValueError("a line that cannot be run")
+def checked_lines(lines: object) -> list[bytes]:
+    """A list of lines that can be run; ValueError."""
+    if not isinstance(lines, list):
+        raise ValueError("not a list of lines")
+    for line in lines:
+        if not isinstance(line, bytes) or not is_task(line):
+            raise ValueError("not a line with a task")
+        if b"\0" in line or b"\n" in line or len(line) > LONGEST_LINE:
+            raise ValueError("a line that cannot be run")
+    return lines
 
 
 def _whole(name: str, value: object, lowest: int, highest: int) -> int | None:

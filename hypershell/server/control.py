@@ -3,22 +3,32 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hypershell.core.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
-from hypershell.core.task import LONGEST_LINE, is_task, new_task
+from hypershell.core.terms import Terms, checked_lines
+from hypershell.server.finals import Finals
 from hypershell.server.roster import Client, Roster
 from hypershell.server.scheduled import ScheduledQueue
+from hypershell.store.journal import NoDatabase
 from hypershell.store.tasks import TaskStore
-from hypershell.wire.control import SUBMIT_SECONDS
+from hypershell.wire.control import LONGEST_WAIT, NO_DATABASE, SUBMIT_SECONDS
+
+if TYPE_CHECKING:
+    from hypershell.store.queries import Queries
 
 log = logging.getLogger(__name__)
+
+_WATCHED = 10_000
+"""Ids that one wait looks out for at a time."""
 
 
 class Control:
     """The object behind the client plane. Its public methods are the verbs, and no others.
 
-    `facts` is what the server is known by; `stop` is called with whether to drain.
+    `facts` is what the server is known by; `stop` is called with whether to drain, `settled` when
+    tasks became final by what was called here. Without a database `queries` is None.
     All arguments come from peers: each verb checks them and raises ValueError.
     """
 
@@ -31,6 +41,9 @@ class Control:
         has_room: Callable[[float], bool],
         added: Callable[[], None],
         stop: Callable[[bool], None],
+        settled: Callable[[], None] = lambda: None,
+        queries: "Queries | None" = None,
+        finals: Finals | None = None,
     ) -> None:
         self._store = store
         self._roster = roster
@@ -39,22 +52,25 @@ class Control:
         self._has_room = has_room
         self._added = added
         self._stop = stop
+        self._settled = settled
+        self._queries = queries
+        self._finals = finals or Finals()
+        store.listener = self._finals.told
 
-    def submit(self, lines: Any) -> list[int]:
+    def submit(self, lines: Any, terms: Any = None) -> list[int]:
         """Add lines as tasks, all or none; none if there is no room for a while."""
-        if not isinstance(lines, list):
-            raise ValueError("not a list of lines")
-        for line in lines:
-            if not isinstance(line, bytes) or not is_task(line):
-                raise ValueError("not a line with a task")
-            if b"\0" in line or b"\n" in line or len(line) > LONGEST_LINE:
-                raise ValueError("a line that cannot be run")
+        how = Terms() if terms is None else Terms.unpack(terms)
+        checked = checked_lines(lines)
+        if how.captured:
+            self._asked()  # what they print is kept in the database
         if not self._has_room(SUBMIT_SECONDS):
             return []
-        tasks = [new_task(line, 0, self._store.new_id()) for line in lines]
-        self._store.add(tasks)
+        tasks = how.tasks(checked, self._store.new_id)
+        self._store.add(tasks, how.tags)
         self._added()
         return [task.id for task in tasks]
+
+    # What is asked.
 
     def info(self) -> dict[str, Any]:
         """What the server is, its tasks by state, its clients."""
@@ -67,12 +83,134 @@ class Control:
         clients = [_shown(client) for client in self._roster.clients()]
         return self._facts | {"tasks": tasks | {"retried": counts.retried}, "clients": clients}
 
+    def count(self, selection: Any) -> int:
+        """How many tasks there are in a selection."""
+        return self._asked().count(Selection.unpack(selection))
+
+    def rows(self, selection: Any, fields: Any, after: Any, limit: Any) -> list[Any]:
+        """The fields of tasks behind an id, and the last id, 0 if those were all."""
+        from hypershell.store.queries import check_fields
+
+        which, names = Selection.unpack(selection), check_fields(fields)
+        limits = _whole(after), max(1, _whole(limit))
+        rows, last = self._asked().rows(which, names, *limits)
+        return [rows, last]
+
+    def task(self, task_id: Any) -> dict[str, Any] | None:
+        """All of a task; None if there is none of that id."""
+        return self._asked().task(_whole(task_id))
+
+    def output(self, task_id: Any) -> list[bytes] | None:
+        """What a captured task printed: to its standard output, and error."""
+        return self._asked().output(_whole(task_id))
+
+    def failures(self, selection: Any) -> list[dict[str, Any]]:
+        """The failed tasks of a selection, by cause."""
+        return self._asked().failures(Selection.unpack(selection))
+
+    def wait(self, selection: Any, seconds: Any) -> dict[str, Any]:
+        """Wait until all of a selection is final, or all of the run if it is everything.
+
+        Returns after so many seconds at the latest, and when no more of it is going to be:
+        the numbers of tasks that are `unfinished` and `bad`, and whether it is `over`.
+        """
+        which = Selection.unpack(selection)
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_WAIT:
+            raise ValueError("not a number of seconds")
+        deadline = time.monotonic() + seconds
+        while True:
+            unfinished = self._unfinished(which)
+            is_over = not unfinished or self._is_idle()
+            remaining = deadline - time.monotonic()
+            if is_over or remaining <= 0:
+                return {**self._ended(which), "over": is_over}
+            self._finals.wait(lambda: self._unfinished(which), self._is_idle, remaining)
+            if self._finals.is_closed():
+                raise ValueError("the server is ending")
+
+    def _unfinished(self, which: Selection) -> list[int]:
+        """Ids that are waited for; of the whole run one that is none stands for all of them."""
+        if which.is_everything():
+            return [] if self._is_idle() else [0]
+        if self._queries is not None:
+            return self._queries.unfinished(which, _WATCHED)
+        if which != Selection(ids=which.ids):
+            raise _no_database()
+        return self._store.unfinished_among(which.ids)
+
+    def _is_idle(self) -> bool:
+        """Whether this run has nothing left that can become final."""
+        return not self._store.unfinished()
+
+    def _ended(self, which: Selection) -> dict[str, int]:
+        """How it went."""
+        if which.is_everything():
+            counts = self._store.counts()
+            numbers = {state: getattr(counts, state.value) for state in TaskState}
+            bad = numbers[TaskState.FAILED] + numbers[TaskState.CANCELLED]
+            return {"unfinished": sum(numbers[state] for state in UNFINISHED), "bad": bad}
+        if self._queries is None:
+            unfinished = self._store.unfinished_among(which.ids)
+            return {"unfinished": len(unfinished), "bad": self._finals.bad(which.ids)}
+        numbers_of = self._queries.outcome(which)
+        return {"unfinished": numbers_of[0], "bad": numbers_of[1]}
+
+    # What is changed.
+
+    def cancel(self, selection: Any) -> list[int]:
+        """Cancel what is not final; how many tasks changed, run still, could not be changed."""
+        changed = self._store.cancel(_some(selection))
+        if changed.running:
+            self._store.take_back(self._scheduled.cancel(self._store.to_cancel()))
+        self._settled()
+        return self._told("cancelled", changed)
+
+    def retry(self, selection: Any) -> list[int]:
+        """Let failed, cancelled and interrupted tasks wait again."""
+        which = _some(selection)
+        changed = self._store.retry(which)
+        self._finals.forget(which.ids)
+        self._added()
+        return self._told("to be tried again", changed)
+
+    def delete(self, selection: Any) -> list[int]:
+        """Forget tasks that are not under way."""
+        changed = self._store.delete(_some(selection))
+        self._settled()
+        return self._told("deleted", changed)
+
+    def _told(self, what: str, changed: Changed) -> list[int]:
+        log.info("%d tasks %s by request", changed.changed, what)
+        return list(changed)
+
     def stop(self, drain: Any) -> None:
         """End the run; with `drain`, after what runs has finished."""
         if not isinstance(drain, bool):
             raise ValueError("not a stop")
         log.info("told to stop%s", " when what runs has finished" if drain else "")
         self._stop(drain)
+
+    def _asked(self) -> "Queries":
+        if self._queries is None:
+            raise _no_database()
+        return self._queries
+
+
+def _no_database() -> NoDatabase:
+    return NoDatabase(NO_DATABASE)
+
+
+def _some(selection: Any) -> Selection:
+    which = Selection.unpack(selection)
+    if which.is_everything():
+        raise ValueError("a selection that says nothing")
+    return which
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**62:
+        raise ValueError("not a whole number")
+    return value
 
 
 def _shown(client: Client) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 
 from hypershell.core.selection import Changed, Selection
 from hypershell.core.state import TaskState
-from hypershell.core.terms import Terms
+from hypershell.core.terms import Terms, checked_lines
 from hypershell.store.engine import Database
 from hypershell.store.ledger import delete_tasks
 from hypershell.store.rows import inserted, rewind, waiting_columns
@@ -38,7 +38,7 @@ class Offline:
         with self._database.writing() as connection:
             numbers = itertools.count(last_id(connection) + 1)
             for lines in batches:
-                tasks = terms.tasks(lines, lambda: next(numbers))
+                tasks = terms.tasks(checked_lines(lines), lambda: next(numbers))
                 rows, pairs = inserted(tasks, terms.tags, _NO_RUN, _NO_RUN, time.time())
                 _insert(connection, TASKS, waiting_columns, rows)
                 _insert(connection, TAGS, ("key", "value", "task"), pairs)

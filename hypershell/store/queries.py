@@ -154,11 +154,18 @@ class Queries:
 
     def outcome(self, selection: Selection) -> tuple[int, int]:
         """How many tasks of a selection are not final, and how many FAILED or were CANCELLED."""
+        return self._outcome(matching(selection))
+
+    def last_run(self) -> tuple[int, int]:
+        """The same of what the last run saw to."""
+        return self._outcome([_T.scope == select(func.max(RUNS.c.id)).scalar_subquery()])
+
+    def _outcome(self, clauses: list[Clause]) -> tuple[int, int]:
         query = select(_T.state, func.count()).group_by(_T.state)
         numbers: dict[TaskState, int] = {}
         with self._database.reading() as connection:
             for part in ([IS_WAITING], [IS_UNSETTLED]):
-                for state, number in connection.execute(query.where(*part, *matching(selection))):
+                for state, number in connection.execute(query.where(*part, *clauses)):
                     numbers[STATES[state]] = number
         unfinished = sum(numbers.get(state, 0) for state in UNFINISHED)
         return unfinished, sum(numbers.values()) - unfinished
