@@ -194,7 +194,10 @@ class Client:
             if welcome.session == FIRST_SESSION:
                 self._go_on()
         else:
-            log.warning("joined anew as client %s: what runs here is stopped", welcome.client_id)
+            level, rest = logging.INFO, ""
+            if self._desk.held():
+                level, rest = logging.WARNING, ": what runs here is stopped"
+            log.log(level, "joined anew as client %s%s", welcome.client_id, rest)
             self._stop_running()
             self._desk.begin_anew(draining=self._going is not None)
             self._spawner.rename(welcome.client_id)

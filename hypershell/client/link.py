@@ -66,6 +66,7 @@ class Link:
         self._changed = threading.Condition()
         self._welcome: Welcome | None = None
         self._calls: dict[int, Connection] = {}
+        self._own = threading.local()  # of each thread: the welcome that its connection is under
         self._up = False
         self._rejoining = False
         self._closed = False
@@ -184,6 +185,9 @@ class Link:
             if not self._up:
                 raise EOFError("the connection is down")
             welcome = self._welcome
+        if getattr(self._own, "session_of", None) is not welcome:
+            self._proxy.hang_up()  # this thread's connection is to a server that may be gone
+            self._own.session_of = welcome
         connection = self._proxy.connection()  # this may take its time: much may change meanwhile
         with self._changed:
             if self._closed:
@@ -229,6 +233,7 @@ class Link:
                 before = self._welcome
             try:
                 self._look_up()
+                self._proxy.hang_up()
                 sent = boottime()
                 welcome = self._proxy.join(self._hello())
             except BROKEN as error:
@@ -241,6 +246,7 @@ class Link:
             self.returned(welcome, welcome.client_id == before.client_id)
             with self._changed:
                 self._welcome, self._up = welcome, True
+            self._own.session_of = welcome
             return
 
 

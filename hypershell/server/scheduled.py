@@ -163,8 +163,8 @@ class ScheduledQueue:
             found = {pair for pair in self._sought if client.claims.get(pair[0]) == pair[1]}
             for pair in found:
                 del self._sought[pair]
+            client.untold |= found - client.cancelled
             client.cancelled |= found
-            client.untold |= found
         return bool(client.untold)
 
     def _note_told(self, client: Client) -> None:

@@ -1,6 +1,7 @@
 """The link: calls of two threads, and how they come back when the connection breaks."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -140,6 +141,21 @@ def test_one_of_two_threads_comes_back_for_both(served):
 
     assert [(welcome.client_id, True)] == served.returned
     assert exchange(served.link) is not None
+
+
+def test_a_connection_of_a_thread_that_did_not_call_breaks_nothing_later(served):
+    """It was to a server that is gone: its thread makes another, in the session that there is."""
+    served.join()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(exchange, served.link).result()
+        exchange(served.link)
+        served.cut()
+        assert exchange(served.link) is None
+        served.link.come_back()
+
+        assert other.submit(exchange, served.link).result() is not None
+
+    assert 1 == len(served.returned)
 
 
 def test_a_server_that_has_gone_is_waited_for(served):
