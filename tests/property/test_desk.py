@@ -47,6 +47,7 @@ class Work(RuleBasedStateMachine):
         self.batch: list[Outcome] | None = None
         self.accepted: Counter[int] = Counter()
         self.dropped: set[int] = set()
+        self.cancelled: set[int] = set()
         self.draining = False
         self.order: list[int] = []
 
@@ -64,6 +65,7 @@ class Work(RuleBasedStateMachine):
         if claim is None:
             return
         assert not self.draining
+        assert claim.task_id not in self.cancelled
         assert claim.task_id not in self.running
         self.order.append(claim.task_id)
         assert sorted(self.order) == self.order
@@ -86,6 +88,16 @@ class Work(RuleBasedStateMachine):
         claim = self.running.get(self.order[-1])
         if claim is not None:
             self.desk.put_back(self.running.pop(self.order.pop()))
+            if claim.task_id in self.cancelled:
+                self.desk.cancel([(claim.task_id, 1)])  # as the executor does, which has the order
+
+    @rule(data=st.data())
+    def some_are_cancelled(self, data: st.DataObject) -> None:
+        """Wherever they are: perhaps accepted already, perhaps still on their way here."""
+        ids = data.draw(st.sets(st.integers(1, self.came + 3)))
+        running = self.desk.cancel([(task_id, 1) for task_id in ids])
+        assert {task_id for task_id, _ in running} == ids & set(self.running)
+        self.cancelled |= ids
 
     @precondition(lambda self: self.batch is None)
     @rule()
