@@ -121,6 +121,7 @@ class Server:
             door.start()
         try:
             started()
+            self._scheduler.poke()
             self._settled()  # there may be nothing to do
             number, failure = self._wait_for_end()
             failure = self._end() or failure
