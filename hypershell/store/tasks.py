@@ -169,6 +169,7 @@ class TaskStore:
     def _settle(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
         """Where a task goes that was SENT until now; what is final is not kept."""
         self._note_moved(task)
+        self._orphans.discard(task.id)
         after, state = settle(task, outcome, self._policy, stopping)
         if state is TaskState.SUCCEEDED and not self._cancelling:
             return Recorded(after, state, outcome, client, task.attempt)
@@ -183,7 +184,6 @@ class TaskStore:
             self._waiting.take_in(after)
         elif state is TaskState.INTERRUPTED:
             self._interrupted[task.id] = after
-        self._orphans.discard(task.id)
         return Recorded(after, state, outcome, client, task.attempt)
 
     def take_back(self, tasks: Iterable[Task]) -> None:
@@ -224,10 +224,17 @@ class TaskStore:
         with self._lock:
             known = self._adopted.setdefault(client, set())  # it may not have heard our answer
             for task_id, lease in pairs:
-                if task_id in self._orphans and self._sent[task_id].lease == lease:
+                if task_id in self._orphans and self._leases((task_id, lease)):
                     self._orphans.discard(task_id)
                     known.add((task_id, lease))
-        return [pair for pair in pairs if pair in known] or None
+            # Given up and handed out anew, it is not what it held any more.
+            still = [p for p in pairs if p in known and self._leases(p)]
+        return still or None
+
+    def _leases(self, pair: tuple[int, int]) -> bool:
+        """Whether a task is out under this very lease."""
+        task = self._sent.get(pair[0])
+        return task is not None and task.lease == pair[1]
 
     def seen(self, client: str) -> None:
         """A client of a server that died is back, or gone: it holds nothing that is not known."""
@@ -243,7 +250,7 @@ class TaskStore:
         with self._lock:
             return [
                 Outcome(task_id, self._sent[task_id].lease, Ending.ORPHANED)
-                for task_id in sorted(self._orphans)
+                for task_id in sorted(self._orphans & self._sent.keys())
             ]
 
     def to_cancel(self) -> list[tuple[int, int]]:
@@ -277,7 +284,9 @@ class TaskStore:
         """Take a task that no client holds out of what is to be done; whether it could be."""
         inside = self._waiting.remove(task.id) is not None
         before = TaskState.WAITING if inside else task.state
-        if before not in (TaskState.WAITING, TaskState.INTERRUPTED) or self._has_moved(task):
+        if before not in (TaskState.WAITING, TaskState.INTERRUPTED):
+            return False
+        if not inside and self._has_moved(task):
             return False
         self._interrupted.pop(task.id, None)
         if task.is_ours:
@@ -293,8 +302,11 @@ class TaskStore:
                 raise StoreClosed("the run is over")
             chosen = [task for task in found if task.state in again and not self._has_moved(task)]
             for task in chosen:
+                interrupted = self._interrupted.get(task.id)
                 self._forget(task)
                 self._tally.add(task.group, TaskState.WAITING)
+                if interrupted is not None and not self._journal.keeps:
+                    self._waiting.take_in(interrupted)  # there is nowhere to read it from
             receipt = self._journal.revived([task.id for task in chosen])
             self._waiting.begin_anew()  # they may stand before all that is in it
         receipt.wait()
