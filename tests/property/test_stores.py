@@ -269,7 +269,7 @@ class Stores(RuleBasedStateMachine):
         assert memory.backlog()[0] == store.backlog()[0]
         assert sorted(memory.to_cancel()) == sorted(store.to_cancel())
         assert memory.orphans() == store.orphans()
-        assert sorted(self.told) == sorted(self.told_memory)
+        assert sorted(self.told, key=repr) == sorted(self.told_memory, key=repr)
 
     @invariant()
     def the_database_says_the_same(self) -> None:
