@@ -7,7 +7,6 @@ the directory has a database of its own, that is read, or changed under the dire
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from multiprocessing.managers import RemoteError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -144,7 +143,7 @@ class Asked:
     def _ask(self, call: Callable[[], T]) -> T:
         try:
             return call()
-        except (ValueError, RemoteError) as error:
+        except ValueError as error:
             if NO_DATABASE in str(error):
                 raise TasksNotKept() from error
             if "the server is ending" in str(error):

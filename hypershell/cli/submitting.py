@@ -1,41 +1,60 @@
-"""Submission of lines over the client plane, in batches that the server has room for."""
+"""Submission of lines: to a server, in batches that it has room for, or to the database."""
 
 import json
 import os
 import shlex
+from collections.abc import Iterator
 
+from hypershell.cli.farmhand import Asked, Local, farmhand
 from hypershell.cli.options import Parsed
-from hypershell.cli.reach import connect, place_from
+from hypershell.cli.selecting import terms_from
 from hypershell.core.errors import StartError, SubmitLost
 from hypershell.core.task import LONGEST_LINE, is_task
+from hypershell.core.terms import Terms
 from hypershell.server.lines import LineReader, open_input
 from hypershell.wire.codec import WireError
 from hypershell.wire.control import ControlProxy
 
-_COMMAND = "hyper-shell submit"
-_BATCH_LINES = 1000
+_BATCH_LINES = 5000
 _BATCH_BYTES = 8 * 2**20
 
 
 def submit(parsed: Parsed) -> int:
     """Submit what a command line says and print the ids."""
-    place = place_from(parsed)
+    terms = terms_from(parsed)
     path = parsed.text("--file")
     line = one_line(parsed) if path is None else b""
-    reader = LineReader(open_input(path), path) if path is not None else None
-    submission = _Submission(connect(place, _COMMAND))
+    reader = None if path is None else LineReader(open_input(path), path)
+    hand = farmhand(parsed)
+    if isinstance(hand, Local):
+        lines = [[line]] if reader is None else list(_batches(reader))
+        _print_ids(parsed, hand.submit(lines, terms))
+        _check_end(reader)
+        return 0
+    assert isinstance(hand, Asked)
+    submission = _Submission(hand.proxy, terms)
     try:
-        if reader is None:
-            submission.add([line])
-        else:
-            _submit_lines(reader, submission)
+        for batch in [[line]] if reader is None else _batches(reader):
+            submission.add(batch)
     finally:
         # Also when it broke off: these are at the server.
-        if parsed.flag("--json"):
-            print(json.dumps(submission.ids))
-        elif submission.ids:
-            print("\n".join(map(str, submission.ids)))
+        _print_ids(parsed, submission.ids)
+    _check_end(reader)
     return 0
+
+
+def _print_ids(parsed: Parsed, ids: list[int]) -> None:
+    if parsed.flag("--json"):
+        print(json.dumps(ids))
+    elif ids:
+        print("\n".join(map(str, ids)))
+
+
+def _check_end(reader: LineReader | None) -> None:
+    """Raise what ended the input, if it was not its end."""
+    error: StartError | None = None if reader is None else reader.error
+    if error is not None:
+        raise error
 
 
 def one_line(parsed: Parsed) -> bytes:
@@ -43,36 +62,37 @@ def one_line(parsed: Parsed) -> bytes:
     words = parsed.words("ARG")
     line = os.fsencode(words[0] if len(words) == 1 else shlex.join(words))
     if not is_task(line):
-        raise parsed.error("there is no command after --", "write it as `submit -- COMMAND ...`")
+        raise parsed.error(
+            "there is no command after --", f"write it as `{parsed.verb} -- COMMAND ...`"
+        )
     if b"\n" in line:
-        raise parsed.error("a task is one line, and this has several", "use -f, or separate with ;")
+        raise parsed.error("a task is one line, and this has several", "separate them with ;")
     if len(line) > LONGEST_LINE:
         raise parsed.error(f"a line is at most {LONGEST_LINE} bytes")
     return line
 
 
-def _submit_lines(reader: LineReader, submission: "_Submission") -> None:
+def _batches(reader: LineReader) -> Iterator[list[bytes]]:
+    """The lines that are tasks, as they come."""
     batch: list[bytes] = []
     while not reader.ended:
         batch += [line for _, line in reader.read(None) if is_task(line)]
         while len(batch) >= _BATCH_LINES or sum(map(len, batch)) >= _BATCH_BYTES:
-            submission.add(batch[:_BATCH_LINES])
+            yield batch[:_BATCH_LINES]
             batch = batch[_BATCH_LINES:]
         if batch and not reader.is_ready():
-            submission.add(batch)  # a slow producer: what it has said so far is not kept
+            yield batch  # a slow producer: what it has said so far is not kept
             batch = []
     if batch:
-        submission.add(batch)
-    error: StartError | None = reader.error
-    if error is not None:
-        raise error
+        yield batch
 
 
 class _Submission:
     """Adds batches one after the other; each is at the server when `add` returns."""
 
-    def __init__(self, proxy: ControlProxy) -> None:
+    def __init__(self, proxy: ControlProxy, terms: Terms) -> None:
         self._proxy = proxy
+        self._terms = terms
         self.ids: list[int] = []
 
     def add(self, lines: list[bytes]) -> None:
@@ -81,7 +101,7 @@ class _Submission:
             accepted: list[int] = []
             while not accepted:
                 try:
-                    accepted = self._proxy.submit(batch)
+                    accepted = self._proxy.submit(batch, self._terms)
                 except (EOFError, OSError, WireError, ValueError) as error:
                     reason = "the server ended" if isinstance(error, EOFError) else str(error)
                     raise SubmitLost(accepted=len(self.ids), reason=reason) from error

@@ -161,7 +161,9 @@ class Control:
         """Cancel what is not final; how many tasks changed, run still, could not be changed."""
         changed = self._store.cancel(_some(selection))
         if changed.running:
-            self._store.take_back(self._scheduled.cancel(self._store.to_cancel()))
+            untaken = self._scheduled.cancel(self._store.to_cancel())
+            self._store.take_back(untaken)
+            changed = changed._replace(running=max(0, changed.running - len(untaken)))
         self._settled()
         return self._told("cancelled", changed)
 

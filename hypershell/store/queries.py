@@ -238,7 +238,7 @@ def _tried(tried: dict[str, Any]) -> dict[str, Any]:
     if tried["started"] > 0:
         tried["ended"] = tried["started"] + tried["duration"]
         tried["cpu"] = tried["user"] + tried["system"]
-        tried["memory"] *= 1024
+        tried["memory"] = tried["memory"] * 1024 or None
     else:
         tried |= dict.fromkeys(("started", "duration", "user", "system", "memory"))
     return tried

@@ -220,7 +220,7 @@ _OF_ATTEMPT: dict[str, tuple[ColumnElement[Any], Any, ColumnElement[bool]]] = {
     "cpu": (_A.user_seconds + _A.system_seconds, Double(), _STARTED),
     "user": (_A.user_seconds, Double(), _STARTED),
     "system": (_A.system_seconds, Double(), _STARTED),
-    "memory": (_A.peak_kib * 1024, BigInteger(), _STARTED),
+    "memory": (_A.peak_kib * 1024, BigInteger(), _A.peak_kib > 0),
 }
 """Column, type of the values, and when a task has it: of the last attempt that is recorded."""
 

@@ -1,5 +1,6 @@
 """The client plane as people and scripts see it: submitting, asking, changing, stopping."""
 
+from multiprocessing.managers import RemoteError
 from typing import Any
 
 from hypershell.access.keys import CLIENT
@@ -123,6 +124,12 @@ class ControlProxy(PlaneProxy):
             connection.recv()
         except (EOFError, OSError):
             self.hang_up()
+
+    def _call(self, verb: str, *args: Any, seconds: float = CALL_SECONDS) -> Any:
+        try:
+            return super()._call(verb, *args, seconds=seconds)
+        except RemoteError as error:  # what the server cannot do, in its words
+            raise ValueError(str(error)) from error
 
     def _change(self, verb: str, selection: Selection) -> Changed:
         match self._call(verb, selection.pack(), seconds=CHANGE_SECONDS):

@@ -189,7 +189,7 @@ def _full(task_id: int, facts: Mapping[str, Any]) -> dict[str, Any]:
         numbers = {"exit_status": Ending.EXITED, "signal": Ending.SIGNALED}
         full["ending"] = numbers.get(ending, Ending.UNSTARTABLE)
         full |= {"slot": 1, "pid": 9, "started": 3.25, "duration": 0.5, "ended": 3.75}
-        full |= {"user": 0.25, "system": 0.25, "cpu": 0.5, "memory": 0, **facts}
+        full |= {"user": 0.25, "system": 0.25, "cpu": 0.5, "memory": None, **facts}
         full["client"] = f"c{facts['host']}" if "host" in facts else None
     return full
 
@@ -236,7 +236,7 @@ def _attempt(full: Mapping[str, Any]) -> dict[str, Any]:
         "reason": full.get("reason"),
         "user_seconds": full["user"],
         "system_seconds": full["system"],
-        "peak_kib": full["memory"] // 1024,
+        "peak_kib": (full["memory"] or 0) // 1024,
     }
 
 

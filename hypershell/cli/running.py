@@ -1,0 +1,80 @@
+"""One command on the farm, from the submission to its exit status."""
+
+import sys
+from typing import Any
+
+from hypershell.cli.farmhand import Asked
+from hypershell.cli.options import Parsed
+from hypershell.cli.printing import warn, write
+from hypershell.cli.reach import connect, place_from
+from hypershell.cli.selecting import terms_from
+from hypershell.cli.submitting import one_line
+from hypershell.cli.waiting import wait_for
+from hypershell.core.errors import HyperShellError
+from hypershell.core.selection import Selection
+
+_UNSTARTABLE = 126
+_CANCELLED = 130
+
+
+def run_one(parsed: Parsed) -> int:
+    """Submit, wait, pass on; the exit status."""
+    terms = terms_from(parsed, captured=True)
+    line = one_line(parsed)
+    hand = Asked(connect(place_from(parsed), "hyper-shell run"), "run")
+    ids: list[int] = []
+    try:
+        while not ids:
+            ids = hand.submit([line], terms)
+        which = Selection(ids=tuple(ids))
+        ended = wait_for(hand, which)
+    except KeyboardInterrupt:
+        _cancel(parsed, ids)
+        return _CANCELLED
+    if ended["unfinished"]:
+        warn(f"task {ids[0]} cannot start: it waits for a group that failed")
+        return 1
+    return _pass_on(hand, ids[0])
+
+
+def _cancel(parsed: Parsed, ids: list[int]) -> None:
+    """Over a connection of its own: a call is under way on the other."""
+    if not ids:
+        return
+    try:
+        hand = Asked(connect(place_from(parsed), "hyper-shell run"), "run")
+        hand.cancel(Selection(ids=tuple(ids)))
+    except HyperShellError as error:
+        warn(f"task {ids[0]} could not be cancelled: {error}")
+    else:
+        warn(f"task {ids[0]} cancelled")
+
+
+def _pass_on(hand: Asked, task_id: int) -> int:
+    output = hand.output(task_id)
+    task = hand.task(task_id)
+    if output is not None:
+        write(output[0])
+        sys.stderr.flush()
+        sys.stderr.buffer.write(output[1])
+        sys.stderr.buffer.flush()
+    if task is None:
+        warn(f"task {task_id} was deleted meanwhile")
+        return 1
+    return _status(task)
+
+
+def _status(task: dict[str, Any]) -> int:
+    """The exit status of the last attempt, as a shell has it."""
+    if task["state"] == "cancelled":
+        warn(f"task {task['id']} was cancelled")
+        return 1
+    if task["exit_status"] is not None:
+        return int(task["exit_status"])
+    if task["signal"] is not None:
+        return 128 + int(task["signal"])
+    if task["reason"]:
+        warn(f"task {task['id']} could not be started: {task['reason']}")
+        return _UNSTARTABLE
+    warn(f"task {task['id']} was lost with its clients")
+    return 1
