@@ -1,0 +1,296 @@
+"""Tasks as people ask for them and change them, through a server and without one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.helpers.access import Site, complaint
+from tests.helpers.farm import PROMPT, Farm, Process
+from tests.helpers.waiting import until
+
+LINES = [
+    "true",
+    "echo 'no such thing: /data/17/a' >&2; exit 3",
+    "echo 'no such thing: /data/4/b' >&2; exit 3",
+    "kill -9 $$",
+    "true # HYPERSHELL: site:A",
+]
+
+
+@pytest.fixture
+def site(farm: Farm) -> Site:
+    """One server directory."""
+    return Site(farm)
+
+
+@pytest.fixture
+def done(site: Site) -> Site:
+    """A server and a client that have run LINES, as tasks 1 to 5."""
+    site.serve()
+    site.client("-N", 2)
+    lines = site.farm.write_lines(LINES)
+    site.run("submit", "-f", lines, "--tag", "day:one")
+    assert 1 == site.run("wait", "--tag", "day").wait()
+    return site
+
+
+def listed(site: Site, *words: object) -> list[dict[str, Any]]:
+    """What `list` shows, as JSON."""
+    shown = site.run("list", *words, "--format", "json")
+    assert 0 == shown.wait(), shown.err
+    rows: list[dict[str, Any]] = json.loads(shown.out)
+    return rows
+
+
+def out(process: Process, status: int = 0) -> str:
+    """What a process that has ended with this status printed."""
+    assert status == process.wait(), process.err
+    return process.out.decode()
+
+
+def test_tasks_are_listed_by_what_holds_for_them(done: Site) -> None:
+    """States, tags and conditions, alone and together; each row has what was asked for."""
+    failed = listed(done, "id", "state", "exit_status", "signal", "--failed")
+    tagged = listed(done, "id", "tag.site", "--tag", "site:A", "--tag", "day")
+    slow = listed(done, "id", "--where", "duration > 10m")
+    found = listed(done, "id", "--where", "exit_status >= 3 and line ~ '/[0-9]{2}/'")
+
+    assert [2, 3, 4] == [row["id"] for row in failed]
+    assert {"id": 4, "state": "failed", "exit_status": None, "signal": 9} == failed[2]
+    assert [{"id": 5, "tag.site": "A"}] == tagged
+    assert [] == slow
+    assert [{"id": 2}] == found
+
+
+def test_tasks_are_counted_and_limited(done: Site) -> None:
+    """With the same selections."""
+    assert "3\n" == out(done.run("list", "--count", "--failed"))
+    assert "5\n" == out(done.run("list", "--count", "--where", "added > 1h ago"))
+    assert [1, 2] == [row["id"] for row in listed(done, "id", "--limit", 2)]
+
+
+def test_a_line_is_listed_byte_for_byte(site: Site) -> None:
+    """Plain: as it came. JSON: in a form that gives the bytes back."""
+    line = b": '\xff\xfe \"quoted\" \xc3\xa9'"
+    site.serve()
+    site.run("submit", "-f", site.farm.write_lines([line]))
+
+    plain = site.run("list", "line", "--format", "plain")
+    (row,) = listed(site, "line")
+
+    assert line + b"\n" == plain.out
+    assert line == row["line"].encode("utf-8", "surrogateescape")
+
+
+def test_a_condition_that_cannot_be_read_is_shown_with_its_place(site: Site) -> None:
+    """Before anything is asked of a server."""
+    bad = site.run("list", "--where", "exit_status >= many")
+
+    complaint(bad, 2, r"character 16 \(many\)", "a whole number")
+
+
+def test_failed_tasks_are_told_by_cause(done: Site) -> None:
+    """What differs from one to the other does not part them; the cause can be tried again."""
+    causes = json.loads(out(done.run("failures", "--json")))
+    first = causes[0]
+
+    again = done.run("retry", "--cause", first["cause"])
+
+    assert [2, 1] == [cause["count"] for cause in causes]
+    assert first["text"].startswith("exit status 3\n")
+    assert first["hosts"]
+    assert first["example"] in (2, 3)
+    assert "no such thing" in first["stderr"]
+    assert "2 tasks to be tried again\n" == out(again)
+    assert 1 == done.run("wait", "2-3").wait()
+    assert [2, 2] == [r["attempt"] for r in listed(done, "attempt", "--cause", first["cause"])]
+
+
+def test_a_task_is_told_with_its_attempts(done: Site) -> None:
+    """And with the end of what a failed attempt printed."""
+    told = json.loads(out(done.run("info", 2, "--json")))
+
+    assert ("failed", {"day": "one"}) == (told["state"], told["tags"])
+    (attempt,) = told["attempts"]
+    assert (1, "exited", 3) == (attempt["number"], attempt["ending"], attempt["exit_status"])
+    assert "no such thing: /data/17/a\n" == attempt["stderr"]
+    assert 1 == done.run("info", 99).wait()
+
+
+def test_a_wait_ends_with_the_last_task(site: Site) -> None:
+    """Not before, and at once; with 1 where one failed."""
+    site.serve()
+    (first,) = site.submit("until test -e go; do sleep 0.02; done")
+    site.client()
+    wait = site.start("wait", first)
+    every = site.start("wait", "--all")
+    until(lambda: site.info()["tasks"]["sent"] == 1, PROMPT, "the task runs")
+    running = wait.is_running and every.is_running
+
+    (site.farm.folder / "go").touch()
+
+    assert running
+    assert (0, 0) == (wait.wait(), every.wait())
+
+
+def test_a_wait_has_an_end(site: Site) -> None:
+    """Status 4, and how many are left."""
+    site.serve()
+    site.submit("true")
+
+    wait = site.run("wait", 1, "--timeout", 0.2)
+
+    complaint(wait, 4, "1 tasks are not final after 0.2 s")
+
+
+def test_a_wait_for_a_server_that_ends_is_answered_from_its_database(site: Site) -> None:
+    """All was done: that is why it ended."""
+    lines = site.farm.write_lines(["until test -e go; do sleep 0.02; done"])
+    server = site.start("server", lines, "-p", 0)
+    server.expect("listens on")
+    wait = site.start("wait", "--all")
+    site.client()
+    until(lambda: site.info()["tasks"]["sent"] == 1, PROMPT, "the task runs")
+
+    (site.farm.folder / "go").touch()
+
+    assert 0 == server.wait()
+    assert 0 == wait.wait()
+
+
+def test_a_command_runs_on_the_farm_as_it_would_here(site: Site) -> None:
+    """Its outputs come out where they belong, and its status is that of `run`."""
+    site.serve()
+    site.client()
+
+    exited = site.run("run", "--", "printf 'a\\377'; echo b >&2; exit 7")
+    signaled = site.run("run", "--", "kill -TERM $$")
+
+    assert (7, b"a\xff", "b\n") == (exited.wait(), exited.out, exited.err)
+    assert 128 + 15 == signaled.wait()
+
+
+def test_ctrl_c_cancels_a_command_that_runs_on_the_farm(site: Site) -> None:
+    """The task is ended, not left behind."""
+    site.serve()
+    site.client()
+    run = site.start("run", "--", "touch began; sleep 60")
+    until((site.farm.folder / "began").exists, PROMPT, "the task runs")
+
+    run.press_ctrl_c()
+
+    assert 130 == run.wait()
+    assert 1 == site.run("wait", 1).wait()
+    assert ["cancelled"] == [row["state"] for row in listed(site, "state")]
+
+
+def test_tasks_are_cancelled_whether_they_wait_or_run(site: Site) -> None:
+    """Others run on; what was cancelled may be tried again."""
+    site.serve()
+    site.client()
+    site.submit("touch began; sleep 60")
+    site.submit("sleep 61")
+    site.submit("echo $TASK_ID >> ran")
+    until((site.farm.folder / "began").exists, PROMPT, "the first task runs")
+
+    cancelled = site.run("cancel", "1-2", "--json")
+
+    numbers = json.loads(out(cancelled))
+    assert (2, 0) == (numbers["changed"], numbers["refused"])
+    assert numbers["running"] in (1, 2)  # the second may be with the client already
+    assert 0 == site.run("wait", 3).wait()
+    assert ["3"] == site.farm.read("ran")
+    assert [1, 2] == [row["id"] for row in listed(site, "id", "--cancelled")]
+    assert 1 == site.run("cancel", 1).wait()
+
+
+def test_deleted_tasks_are_gone(done: Site) -> None:
+    """With what belonged to them; their ids are not given again."""
+    deleted = done.run("delete", "--succeeded")
+
+    assert "2 tasks deleted\n" == out(deleted)
+    assert [2, 3, 4] == [row["id"] for row in listed(done, "id")]
+    assert [6] == done.submit("true")
+
+
+def test_a_change_names_its_tasks(site: Site) -> None:
+    """None that says nothing changes everything."""
+    for verb in ("cancel", "retry", "delete"):
+        complaint(site.run(verb), 2, "nothing says which tasks")
+
+
+def test_without_a_database_questions_are_refused_and_waits_are_not(site: Site) -> None:
+    """One line and a hint; waiting needs only what is in memory."""
+    site.serve("--no-db")
+    site.client()
+    site.submit("exit 3")
+
+    complaint(site.run("list"), 3, "keeps no database")
+    complaint(site.run("run", "--", "true"), 3, "keeps no database")
+    assert 1 == site.run("wait", "--all").wait()
+    assert 1 == site.run("wait", 1).wait()
+
+
+def test_without_a_server_the_database_is_asked_and_changed(done: Site) -> None:
+    """Under the directory's lock; the next server goes on with what waits there."""
+    done.stop()
+
+    submitted = done.run("submit", "--tag", "day:two", "--", "echo $TASK_ID >> later")
+    retried = done.run("retry", "--where", "signal = KILL")
+    cancelled = done.run("cancel", 4)
+    counted = done.run("list", "--count", "--waiting")
+
+    assert "6\n" == out(submitted)
+    assert "1 task to be tried again\n" == out(retried)
+    assert "1 task cancelled\n" == out(cancelled)
+    assert "1\n" == out(counted)
+    assert 1 == done.start("cluster", "--restart", "-N", 1).wait(30)
+    assert ["6"] == done.farm.read("later")
+    assert [2, 2] == [row["attempt"] for row in listed(done, "attempt", "--failed")]
+    assert [4] == [row["id"] for row in listed(done, "id", "--cancelled")]
+
+
+def test_a_server_that_cannot_be_reached_is_not_passed_by(site: Site) -> None:
+    """A submission never becomes a local one while a server has the directory."""
+    server = site.serve()
+    server.signal(19)
+
+    try:
+        submit = site.run("submit", "--", "true", seconds=60.0)
+        count = submit.wait()
+    finally:
+        server.signal(18)
+
+    assert 4 == count
+    assert "0\n" == out(site.run("list", "--count"))
+
+
+def test_a_directory_without_a_database_takes_no_submission(site: Site) -> None:
+    """There is nowhere to put it: no server was there."""
+    complaint(site.run("submit", "--", "true"), 4, "no server was ever started")
+
+
+def test_a_database_that_is_named_is_worked_on_itself(done: Site) -> None:
+    """Read beside its server; changed only when that is gone."""
+    database = done.path / "hyper-shell.db"
+
+    beside = done.run("list", "--count", "--database", database)
+    locked = done.run("delete", 1, "--database", database)
+
+    assert "5\n" == out(beside)
+    assert 3 == locked.wait()
+
+
+def test_terms_of_a_submission_hold_for_its_tasks(site: Site) -> None:
+    """Tags, group, priority, retries."""
+    site.serve()
+    terms = ("--tag", "a:1", "--tag", "b:2", "--group", 1, "--priority", -5, "-r", 2)
+    site.run("submit", *terms, "--", "exit 3")
+    site.client()
+
+    status = site.run("wait", "--tag", "a:1").wait()
+    (row,) = listed(site, "tags", "group", "priority", "attempt")
+
+    assert 1 == status
+    assert {"tags": {"a": "1", "b": "2"}, "group": 1, "priority": -5, "attempt": 3} == row
