@@ -24,6 +24,7 @@ from hypershell.store.errors import (
     DriverMissing,
     TablesMissing,
 )
+from hypershell.store.guard import Guard
 from hypershell.store.schema import FACTS, METADATA, VERSION
 
 SQLITE = "sqlite"
@@ -55,12 +56,15 @@ def database_url(option: str | None, environ: Mapping[str, str], directory: Path
 class Database:
     """One database that is open. Several threads may read at once; one transaction writes."""
 
-    def __init__(self, url: URL, writer: Engine | None, reader: Engine) -> None:
+    def __init__(
+        self, url: URL, writer: Engine | None, reader: Engine, guard: Guard | None = None
+    ) -> None:
         self.url = url.render_as_string(hide_password=False)
         self.where = shown(url)
         self.dialect = url.get_backend_name()
         self._writer = writer
         self._reader = reader
+        self._guard = guard
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -91,6 +95,8 @@ class Database:
         for engine in (self._writer, self._reader):
             if engine is not None:
                 engine.dispose()
+        if self._guard is not None:
+            self._guard.close()
 
     def explain(self, error: Exception) -> DatabaseUnusable:
         """The error in our words."""
@@ -195,7 +201,7 @@ def _open_sqlite(url: URL, read_only: bool, create: bool) -> Database:
     if not os.access(path, os.W_OK):
         raise DatabaseUnusable(where=where, reason="the file is read-only")
     writer = _sqlite_engine(lambda: _connect_sqlite(path, "rw", local), "BEGIN IMMEDIATE")
-    return Database(url, writer, reader)
+    return Database(url, writer, reader, Guard(path))
 
 
 def _remove_sqlite(path: Path) -> None:
