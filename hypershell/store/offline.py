@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from hypershell.core.selection import Changed, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.terms import Terms, checked_lines
-from hypershell.store.engine import Database
+from hypershell.store.engine import SQLITE, Database
 from hypershell.store.ledger import delete_tasks
 from hypershell.store.rows import inserted, rewind, waiting_columns
 from hypershell.store.runs import last_id
@@ -40,8 +40,8 @@ class Offline:
             for lines in batches:
                 tasks = terms.tasks(checked_lines(lines), lambda: next(numbers))
                 rows, pairs = inserted(tasks, terms.tags, _NO_RUN, _NO_RUN, time.time())
-                _insert(connection, TASKS, waiting_columns, rows)
-                _insert(connection, TAGS, ("key", "value", "task"), pairs)
+                _insert(connection, TASKS.name, waiting_columns, rows)
+                _insert(connection, TAGS.name, ("key", "value", "task"), pairs)
                 ids += [task.id for task in tasks]
         return ids
 
@@ -80,10 +80,15 @@ class Offline:
 
 
 def _insert(
-    connection: Connection, table: Any, columns: Sequence[str], rows: list[tuple[Any, ...]]
+    connection: Connection, table: str, columns: Sequence[str], rows: list[tuple[Any, ...]]
 ) -> None:
+    """By the driver's own statement: several times as fast for many rows."""
     if rows:
-        connection.execute(table.insert(), [dict(zip(columns, row, strict=True)) for row in rows])
+        mark = "?" if connection.dialect.name == SQLITE else "%s"
+        names = ", ".join(f'"{name}"' for name in columns)
+        marks = ", ".join([mark] * len(columns))
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"
+        connection.exec_driver_sql(statement, rows)
 
 
 def _found(connection: Connection, selection: Selection) -> dict[TaskState, list[int]]:

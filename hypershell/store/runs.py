@@ -12,6 +12,7 @@ from hypershell.core.state import TaskState
 from hypershell.core.task import Task
 from hypershell.store.engine import Database
 from hypershell.store.errors import NothingToResume
+from hypershell.store.inherited import Start
 from hypershell.store.rows import rewind, task_of
 from hypershell.store.schema import (
     CLIENTS,
@@ -26,7 +27,6 @@ from hypershell.store.schema import (
     TASKS,
 )
 from hypershell.store.tally import Tally
-from hypershell.store.tasks import Start
 
 FILE = "file"
 FOREVER = "forever"

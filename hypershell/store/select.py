@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    false,
     not_,
     or_,
     select,
@@ -241,20 +240,20 @@ def _compare(column: ColumnElement[Any], test: Test, type_: Any) -> ColumnElemen
         # Byte by byte: what two bytes say in UTF-8 is two characters here.
         pattern = str(test.values[0]).encode("utf-8", "surrogateescape").decode("latin-1")
         return _COMPARE[test.operator](column, bindparam(None, pattern, type_=Text(), unique=True))
-    values = [_bound(test.field, value, type_) for value in test.values]
+    values = [_given(test.field, value, type_) for value in test.values]
     if test.operator == "in":
-        return or_(*(column == value for value in values)) if values else false()
-    return _COMPARE[test.operator](column, values[0])
+        return column.in_(bindparam(None, values, type_=type_, unique=True, expanding=True))
+    return _COMPARE[test.operator](column, bindparam(None, values[0], type_=type_, unique=True))
 
 
-def _bound(field: str, value: Value, type_: Any) -> ColumnElement[Any]:
-    given: Any = value
+def _given(field: str, value: Value, type_: Any) -> Any:
+    """A value as its column has it."""
     if field == "state":
-        given = STATE_NUMBERS[TaskState(value)]
-    elif isinstance(type_, LargeBinary):
-        given = str(value).encode("utf-8", "surrogateescape")
-    elif isinstance(type_, Double):
-        given = float(value)
-    elif isinstance(value, str):
-        given = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return bindparam(None, given, type_=type_, unique=True)
+        return STATE_NUMBERS[TaskState(value)]
+    if isinstance(type_, LargeBinary):
+        return str(value).encode("utf-8", "surrogateescape")
+    if isinstance(type_, Double):
+        return float(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return value

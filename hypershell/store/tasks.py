@@ -10,13 +10,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from hypershell.core.selection import Changed, Selection
 from hypershell.core.state import FINAL, TaskState
 from hypershell.core.task import Ending, Outcome, Policy, Task, leased, settle
+from hypershell.store.inherited import Inherited, Pair, Start
 from hypershell.store.journal import Found, Journal, NoDatabase, NoJournal, Progress, Recorded
-from hypershell.store.tally import Counts, Tally
+from hypershell.store.tally import Counts
 from hypershell.store.waiting import Key
 from hypershell.store.window import MOST_TASKS, Window
 
@@ -26,18 +26,6 @@ _EVERYTHING = 2**62
 
 class StoreClosed(ValueError):
     """The run is over: it takes no more tasks."""
-
-
-@dataclass(slots=True)
-class Start:
-    """What a run finds in its journal. `clients` of a dead server may hold what is `sent`."""
-
-    last_id: int = 0
-    tally: Tally = field(default_factory=Tally)
-    sent: list[Task] = field(default_factory=list)
-    cancelling: set[int] = field(default_factory=set)
-    clients: set[str] = field(default_factory=set)
-    waiting: bool = False
 
 
 class TaskStore:
@@ -58,9 +46,7 @@ class TaskStore:
         self._last_id = start.last_id
         self._tally = start.tally
         self._sent = {task.id: task for task in start.sent}
-        self._orphans = set(self._sent)
-        self._adopted: dict[str, set[tuple[int, int]]] = {}
-        self._absent = start.clients
+        self._inherited = Inherited(self._sent, start.clients, self._is_out)
         self._cancelling = start.cancelling
         self._interrupted: dict[int, Task] = {}
         self._retried = 0
@@ -169,7 +155,7 @@ class TaskStore:
     def _settle(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
         """Where a task goes that was SENT until now; what is final is not kept."""
         self._note_moved(task)
-        self._orphans.discard(task.id)
+        self._inherited.discard(task.id)
         after, state = settle(task, outcome, self._policy, stopping)
         if state is TaskState.SUCCEEDED and not self._cancelling:
             return Recorded(after, state, outcome, client, task.attempt)
@@ -215,45 +201,37 @@ class TaskStore:
 
     # Clients of a server that died.
 
-    def adopt(self, client: str, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]] | None:
+    def adopt(self, client: str, pairs: Sequence[Pair]) -> list[Pair] | None:
         """Those of the tasks (id and lease) that a client holds for a server that died.
 
         None if there are none: it is a stranger.
         """
-        self.seen(client)
         with self._lock:
-            known = self._adopted.setdefault(client, set())  # it may not have heard our answer
-            for task_id, lease in pairs:
-                if task_id in self._orphans and self._leases((task_id, lease)):
-                    self._orphans.discard(task_id)
-                    known.add((task_id, lease))
-            # Given up and handed out anew, it is not what it held any more.
-            still = [p for p in pairs if p in known and self._leases(p)]
-        return still or None
-
-    def _leases(self, pair: tuple[int, int]) -> bool:
-        """Whether a task is out under this very lease."""
-        task = self._sent.get(pair[0])
-        return task is not None and task.lease == pair[1]
+            return self._inherited.adopt(client, pairs) or None
 
     def seen(self, client: str) -> None:
-        """A client of a server that died is back, or gone: it holds nothing that is not known."""
+        """A client of a server that died is gone: it holds nothing that is not known."""
         with self._lock:
-            self._absent.discard(client)
+            self._inherited.seen(client)
 
     def all_seen(self) -> bool:
         """Whether no client that may hold a task is still to come back."""
-        return not self._absent
+        return self._inherited.all_seen()
 
     def orphans(self) -> list[Outcome]:
         """An outcome for each task that no client of the server that died has come back with."""
         with self._lock:
             return [
                 Outcome(task_id, self._sent[task_id].lease, Ending.ORPHANED)
-                for task_id in sorted(self._orphans & self._sent.keys())
+                for task_id in self._inherited.orphans()
+                if task_id in self._sent
             ]
 
-    def to_cancel(self) -> list[tuple[int, int]]:
+    def _is_out(self, pair: Pair) -> bool:
+        """Whether a task is out under this very lease."""
+        return pair[0] in self._sent and self._sent[pair[0]].lease == pair[1]
+
+    def to_cancel(self) -> list[Pair]:
         """Tasks (id and lease) that clients hold and that are to be cancelled."""
         with self._lock:
             return [(i, self._sent[i].lease) for i in self._cancelling if i in self._sent]
@@ -356,13 +334,13 @@ class TaskStore:
 
     def _known(self, task_id: int) -> tuple[TaskState, int, bool]:
         """The state, group and whether it is ours of a task, as far as memory goes."""
-        sent = self._sent.get(task_id)
-        if sent is not None:
-            return TaskState.SENT, sent.group, True
-        if (waiting := self._waiting.get(task_id)) is not None:
-            return TaskState.WAITING, waiting.group, True
-        if (interrupted := self._interrupted.get(task_id)) is not None:
-            return TaskState.INTERRUPTED, interrupted.group, True
+        for state, task in (
+            (TaskState.SENT, self._sent.get(task_id)),
+            (TaskState.WAITING, self._waiting.get(task_id)),
+            (TaskState.INTERRUPTED, self._interrupted.get(task_id)),
+        ):
+            if task is not None:
+                return state, task.group, True
         return TaskState.SUCCEEDED, 0, False
 
     # How far it is.
