@@ -148,11 +148,12 @@ class Trial:
     def _wait_within_run(self, server: Process) -> None:
         number = self._random.randrange(self._tasks)
         ran = self._farm.folder / "ran"
-        until(
-            lambda: not server.is_running or (ran.exists() and _lines_in(ran) >= number),
-            60,
-            f"{number} tasks ran",
-        )
+
+        def have_run() -> bool:
+            self._tend_clients()
+            return not server.is_running or (ran.exists() and _lines_in(ran) >= number)
+
+        until(have_run, 60, f"{number} tasks ran")
         time.sleep(self._random.uniform(0, 0.03))
 
     def _recover(self) -> Process:
