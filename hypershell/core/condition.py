@@ -186,7 +186,6 @@ class _Parser:
             raise self._error("`(` is right here, and values with commas between them")
         values = [self._value(kind, operator)]
         while self._sign(","):
-            self.tests += 1
             values.append(self._value(kind, operator))
         if not self._sign(")"):
             raise self._error("`,` or `)` is right here")
