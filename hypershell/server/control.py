@@ -85,7 +85,8 @@ class Control:
 
     def count(self, selection: Any) -> int:
         """How many tasks there are in a selection."""
-        return self._asked().count(Selection.unpack(selection))
+        which = Selection.unpack(selection)
+        return self._asked().count(which)
 
     def rows(self, selection: Any, fields: Any, after: Any, limit: Any) -> list[Any]:
         """The fields of tasks behind an id, and the last id, 0 if those were all."""
@@ -98,15 +99,18 @@ class Control:
 
     def task(self, task_id: Any) -> dict[str, Any] | None:
         """All of a task; None if there is none of that id."""
-        return self._asked().task(_whole(task_id))
+        number = _whole(task_id)
+        return self._asked().task(number)
 
     def output(self, task_id: Any) -> list[bytes] | None:
         """What a captured task printed: to its standard output, and error."""
-        return self._asked().output(_whole(task_id))
+        number = _whole(task_id)
+        return self._asked().output(number)
 
     def failures(self, selection: Any) -> list[dict[str, Any]]:
         """The failed tasks of a selection, by cause."""
-        return self._asked().failures(Selection.unpack(selection))
+        which = Selection.unpack(selection)
+        return self._asked().failures(which)
 
     def wait(self, selection: Any, seconds: Any) -> dict[str, Any]:
         """Wait until all of a selection is final, or all of the run if it is everything.

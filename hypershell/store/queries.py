@@ -96,7 +96,7 @@ class Queries:
         size, last = 0, after
         with self._database.reading() as connection:
             limited = query.where(*matching(selection)).limit(limit)
-            with connection.execution_options(yield_per=500).execute(limited) as rows:
+            with connection.execute(limited.execution_options(yield_per=500)) as rows:
                 for row in rows:
                     facts = _facts(row)
                     found.append([_value(facts, name) for name in fields])

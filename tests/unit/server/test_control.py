@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from hypershell.core.task import LONGEST_LINE, Policy
+from hypershell.core.selection import Selection
+from hypershell.core.task import LONGEST_LINE, Ending, Outcome, Policy
+from hypershell.core.terms import Terms
 from hypershell.server.control import Control
 from hypershell.server.roster import Roster
 from hypershell.server.scheduled import ScheduledQueue
@@ -21,6 +23,7 @@ class Parts:
         self.has_room = True
         self.stops: list[bool] = []
         self.added: list[None] = []
+        self.settled = 0
         self.store = TaskStore(Policy())
         lock = threading.RLock()
         self.roster = Roster(lock, 30.0, 5.0)
@@ -33,7 +36,11 @@ class Parts:
             lambda seconds: self.has_room,
             lambda: self.added.append(None),
             self.stops.append,
+            self._note_settled,
         )
+
+    def _note_settled(self) -> None:
+        self.settled += 1
 
 
 @pytest.fixture
@@ -152,3 +159,111 @@ def test_a_stop_that_is_neither_yes_nor_no_is_refused(parts: Parts, drain: Any) 
         parts.control.stop(drain)
 
     assert [] == parts.stops
+
+
+def test_a_submission_has_terms(parts: Parts) -> None:
+    """They hold for each of its lines."""
+    parts.control.submit([b"one", b"two"], Terms(group=0, priority=5, max_retries=2).pack())
+
+    tasks = parts.store.lease(10)
+
+    assert [(5, 2), (5, 2)] == [(task.priority, task.max_retries) for task in tasks]
+
+
+def test_what_waits_and_what_no_client_has_taken_is_cancelled_at_once(parts: Parts) -> None:
+    """What a client holds is named to it, and counts as running until it is ended."""
+    ids = parts.control.submit([b"one", b"two", b"three"])
+    client = parts.roster.join(Hello("node", 77, 1))
+    parts.scheduled.offer([[task] for task in parts.store.lease(2)])
+    parts.scheduled.take(parts.roster.clients()[0], client.session, 1, 0.0)
+
+    told = parts.control.cancel(Selection(ids=tuple(ids)).pack())
+
+    assert [3, 1, 0] == told
+    assert (2, 1) == (parts.store.counts().cancelled, parts.store.counts().sent)
+    assert 1 == parts.settled
+
+
+def test_a_change_of_everything_is_refused(parts: Parts) -> None:
+    """Whoever says nothing means nothing."""
+    parts.control.submit([b"one"])
+
+    for change in (parts.control.cancel, parts.control.retry, parts.control.delete):
+        with pytest.raises(ValueError, match="says nothing"):
+            change(Selection().pack())
+
+    assert 1 == parts.store.counts().waiting
+
+
+def test_a_wait_for_all_ends_when_nothing_is_left(parts: Parts) -> None:
+    """At once if that is so already; with numbers in any case."""
+    parts.control.submit([b"one"])
+    early = parts.control.wait(Selection().pack(), 0.01)
+    (task,) = parts.store.lease(1)
+    parts.store.record([("c", [Outcome(task.id, task.lease, Ending.EXITED, 3)])])
+
+    late = parts.control.wait(Selection().pack(), 60)
+
+    assert {"unfinished": 1, "bad": 0, "over": False} == early
+    assert {"unfinished": 0, "bad": 1, "over": True} == late
+
+
+def test_a_wait_for_ids_needs_no_database(parts: Parts) -> None:
+    """What failed is remembered; other selections are refused."""
+    ids = parts.control.submit([b"one", b"two"])
+    task = parts.store.lease(1)[0]
+    parts.store.record([("c", [Outcome(task.id, task.lease, Ending.EXITED, 3)])])
+
+    done = parts.control.wait(Selection(ids=(ids[0],)).pack(), 60)
+
+    assert {"unfinished": 0, "bad": 1, "over": True} == done
+    with pytest.raises(ValueError, match="keeps no database"):
+        parts.control.wait(Selection(tags=(("a", ""),)).pack(), 0)
+
+
+@pytest.mark.parametrize("seconds", [-1, 1e9, "1", None, float("nan")])
+def test_a_wait_of_no_length_is_refused(parts: Parts, seconds: Any) -> None:
+    """It would keep a connection busy for ever."""
+    with pytest.raises(ValueError, match="seconds"):
+        parts.control.wait(Selection().pack(), seconds)
+
+
+QUESTIONS: dict[str, tuple[str, list[Any]]] = {
+    "count": ("count", [Selection().pack()]),
+    "rows": ("rows", [Selection().pack(), ["id"], 0, 10]),
+    "task": ("task", [1]),
+    "output": ("output", [1]),
+    "failures": ("failures", [Selection().pack()]),
+    "captured": ("submit", [[b"true"], Terms(captured=True).pack()]),
+}
+
+
+@pytest.mark.parametrize(("verb", "arguments"), QUESTIONS.values(), ids=QUESTIONS)
+def test_without_a_database_questions_are_refused(
+    parts: Parts, verb: str, arguments: list[Any]
+) -> None:
+    """In words that say why."""
+    with pytest.raises(ValueError, match="keeps no database"):
+        getattr(parts.control, verb)(*arguments)
+
+
+BAD_ARGUMENTS: dict[str, tuple[str, list[Any]]] = {
+    "a count of nothing": ("count", [None]),
+    "rows without fields": ("rows", [Selection().pack(), [], 0, 10]),
+    "rows with a field that is none": ("rows", [Selection().pack(), ["x"], 0, 10]),
+    "rows behind nothing": ("rows", [Selection().pack(), ["id"], None, 10]),
+    "rows without number": ("rows", [Selection().pack(), ["id"], 0, -1]),
+    "a task by its name": ("task", ["1"]),
+    "a task that is true": ("task", [True]),
+    "a selection by hand": ("cancel", [{"ids": [1]}]),
+    "terms by hand": ("submit", [[b"true"], {"group": 1}]),
+}
+
+
+@pytest.mark.parametrize(("verb", "arguments"), BAD_ARGUMENTS.values(), ids=BAD_ARGUMENTS)
+def test_arguments_that_are_none_are_refused(parts: Parts, verb: str, arguments: list[Any]) -> None:
+    """Each on its own, and nothing is done."""
+    with pytest.raises(ValueError, match=r"not|no field"):
+        getattr(parts.control, verb)(*arguments)
+
+    assert 0 == parts.store.unfinished()
