@@ -45,7 +45,7 @@ class Window:
         """A task waits: here, if its place is here. The journal has it already."""
         if self._filling:
             self._arrived.append(task)
-        elif self._complete or (self._last is not None and key_of(task) < self._last):
+        elif self._complete or (self._last is not None and key_of(task) <= self._last):
             self._waiting.push(task)
             too_many = len(self._waiting) > self._most_tasks
             if self._journal.keeps and (too_many or self._waiting.size > MOST_BYTES):
