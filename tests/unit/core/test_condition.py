@@ -1,0 +1,102 @@
+"""The condition language: what it reads, and what it says about the rest."""
+
+import re
+
+import pytest
+
+from hypershell.core.condition import All, ConditionError, Not, Some, Test, parse
+
+Test.__test__ = False  # type: ignore[attr-defined]
+
+NOW = 1_000_000.0
+
+
+def test_and_binds_more_than_or_and_not_most() -> None:
+    """As everywhere."""
+    condition = parse("not id = 1 and id = 2 or id = 3", NOW)
+
+    one, two, three = (Test("id", "=", (number,)) for number in (1, 2, 3))
+    assert Some((All((Not(one), two)), three)) == condition
+
+
+def test_parentheses_bind_first() -> None:
+    """However many there are."""
+    condition = parse("id = 1 and ((id = 2 or id = 3))", NOW)
+
+    one, two, three = (Test("id", "=", (number,)) for number in (1, 2, 3))
+    assert All((one, Some((two, three)))) == condition
+
+
+READ = {
+    "exit_status>=3": Test("exit_status", ">=", (3,)),
+    "EXIT_STATUS == 3": Test("exit_status", "=", (3,)),
+    "line ~ ^a.*b$": Test("line", "~", ("^a.*b$",)),
+    r"line = 'it\'s'": Test("line", "=", ("it's",)),
+    'line = "two words"': Test("line", "=", ("two words",)),
+    "line ~ seed=7": Test("line", "~", ("seed=7",)),
+    "tag.my-key.x != a": Test("tag", "!=", ("a",), "my-key.x"),
+    "state = running": Test("state", "=", ("sent",)),
+    "state in (failed, CANCELLED)": Test("state", "in", ("failed", "cancelled")),
+    "signal = KILL": Test("signal", "=", (9,)),
+    "duration > 1h30m": Test("duration", ">", (5400.0,)),
+    "duration > 1.5h": Test("duration", ">", (5400.0,)),
+    "memory < 4GiB": Test("memory", "<", (4 * 2**30,)),
+    "memory < 1kb": Test("memory", "<", (1000,)),
+    "started > 2h ago": Test("started", ">", (NOW - 7200,)),
+    "started > '90 s ago'": Test("started", ">", (NOW - 90,)),
+    "started < now": Test("started", "<", (NOW,)),
+    "ended >= 2026-01-31T12:00+00:00": Test("ended", ">=", (1769860800.0,)),
+    "priority = -5": Test("priority", "=", (-5,)),
+}
+
+
+@pytest.mark.parametrize("text", READ, ids=str)
+def test_a_comparison_is_read_by_the_kind_of_its_field(text: str) -> None:
+    """Numbers, durations, sizes, times, states, signals, text."""
+    condition = parse(text, NOW)
+
+    assert READ[text] == condition
+
+
+WRONG = {
+    "": (0, "a field is right here"),
+    "exit_status => 3": (13, "a whole number"),
+    "exit_status": (11, "an operator is right here: =, !=, <"),
+    "exit_status >= ": (15, "a value is right here"),
+    "exit_status >= 1.5": (15, "a whole number"),
+    "foo = 1": (0, "there is no field foo"),
+    "line < a": (5, "line is text, and takes ="),
+    "state > failed": (6, "state is a state"),
+    "started = 2026-01-31": (8, "started is a time, and takes <"),
+    "started > yesterday": (10, "2026-01-31"),
+    "duration > 10x": (11, "10m"),
+    "memory > lots": (9, "4GiB"),
+    "signal = FOO": (9, "KILL"),
+    "state = gone": (8, "waiting, sent"),
+    "line ~ '('": (7, "a regular expression"),
+    "line = 'abc": (7, "no end"),
+    "(id = 1": (7, "`)`"),
+    "id = 1)": (6, "`and`"),
+    "id = 1 id = 2": (7, "`and`"),
+    "id = 1 and": (10, "a field"),
+    "id in 3": (6, "`(`"),
+    "id in (3 4)": (9, "`,` or `)`"),
+    "tag = 3": (0, "tag.KEY"),
+    "id.x = 3": (0, "no parts"),
+    "id = 99999999999999999999": (5, "a whole number"),
+    "(" * 60 + "id = 1": (41, "deep"),
+    " or ".join(["id = 1"] * 201): (2000, "at most 200"),
+    "line = a" + " " * 10_000: (10_000, "10000 characters"),
+}
+
+
+@pytest.mark.parametrize("text", WRONG, ids=lambda text: text[:24])
+def test_what_cannot_be_read_is_shown_with_its_place_and_what_is_right(text: str) -> None:
+    """At the character, in one line."""
+    place, words = WRONG[text]
+
+    with pytest.raises(ConditionError, match=re.escape(words)) as caught:
+        parse(text, NOW)
+
+    assert place == caught.value.place
+    assert "\n" not in str(caught.value)
