@@ -7,7 +7,6 @@ the directory has a database of its own, that is read, or changed under the dire
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hypershell.access.directory import ServerDirectory, server_directory
@@ -78,17 +77,17 @@ def farmhand(parsed: Parsed) -> Farmhand:
 def local_at(place: Place, verb: str) -> "Local | None":
     """The task database of a directory in which no server lives, if it has one."""
     directory = place.directory
-    if directory is None or not directory.path.is_dir():
+    if directory is None:
         return None
     holder = directory.live_holder()
     if holder is not None and holder.verb == SERVER:
         return None
-    from hypershell.store.engine import DATABASE_FILE, database_url
+    from hypershell.store.engine import DATABASE_FILE
 
     own = directory.path / DATABASE_FILE
     if not own.exists() and not os.environ.get("HYPERSHELL_DATABASE"):
         return None
-    return Local(database_url(None, os.environ, directory.path), directory, verb)
+    return Local(None, directory, verb)
 
 
 class Asked:
@@ -157,8 +156,8 @@ class Asked:
 class Local:
     """A task database that no server works on: it is read, or changed under the lock."""
 
-    def __init__(self, url: str, directory: ServerDirectory, verb: str) -> None:
-        self._url = url if "://" in url else f"sqlite:///{Path(url).absolute()}"
+    def __init__(self, option: str | None, directory: ServerDirectory, verb: str) -> None:
+        self._option = option
         self._directory = directory
         self._verb = verb
 
@@ -211,12 +210,17 @@ class Local:
         with self._changing() as offline:
             return offline.delete(selection)
 
+    def _url(self) -> str:
+        from hypershell.store.engine import database_url
+
+        return database_url(self._option, os.environ, self._directory.path)
+
     @contextmanager
     def _reading(self) -> Iterator["Queries"]:
         from hypershell.store.engine import open_database
         from hypershell.store.queries import Queries
 
-        database = open_database(self._url, read_only=True)
+        database = open_database(self._url(), read_only=True)
         try:
             with self._refusing():
                 yield Queries(database)
@@ -229,7 +233,7 @@ class Local:
         from hypershell.store.offline import Offline
 
         with self._directory.hold(self._verb, wait_seconds=_LOCK_SECONDS):
-            database = open_database(self._url, create=False)
+            database = open_database(self._url(), create=False)
             try:
                 with self._refusing():
                     yield Offline(database)

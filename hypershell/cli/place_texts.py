@@ -13,7 +13,7 @@ Selection options:
   --failed           Failed tasks.
   --succeeded        Tasks that succeeded.
   --waiting          Tasks that wait.
-  --running          Tasks that a client has.
+  --running          Tasks that were handed out, or are about to be.
   --cancelled        Tasks that were cancelled.
   --remaining        Tasks that are not final: they wait, run or were interrupted.
   --from-run UID     Tasks of the run with this server_uid.

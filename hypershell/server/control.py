@@ -128,9 +128,9 @@ class Control:
             remaining = deadline - time.monotonic()
             if is_over or remaining <= 0:
                 return {**self._ended(which), "over": is_over}
-            self._finals.wait(lambda: self._unfinished(which), self._is_idle, remaining)
             if self._finals.is_closed():
                 raise ValueError("the server is ending")
+            self._finals.wait(lambda: self._unfinished(which), self._is_idle, remaining)
 
     def _unfinished(self, which: Selection) -> list[int]:
         """Ids that are waited for; of the whole run one that is none stands for all of them."""
