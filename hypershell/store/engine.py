@@ -92,7 +92,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        for engine in (self._writer, self._reader):
+        # A connection that may only read would leave the write-ahead log behind: it goes first.
+        for engine in (self._reader, self._writer):
             if engine is not None:
                 engine.dispose()
         if self._guard is not None:
