@@ -25,7 +25,7 @@ from hypershell.store.errors import (
     TablesMissing,
 )
 from hypershell.store.guard import Guard
-from hypershell.store.schema import FACTS, METADATA, VERSION
+from hypershell.store.schema import FACTS, METADATA, VERSION, make_partial_for_postgresql
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -321,6 +321,8 @@ def initialize_database(url: str) -> bool:
 
 def make_tables(database: Database) -> None:
     """Make what tables are missing, in one transaction."""
+    if database.dialect == POSTGRESQL:
+        make_partial_for_postgresql()
     with database.writing() as connection:
         METADATA.create_all(connection)
         if _version(connection) is None:

@@ -79,7 +79,7 @@ def begin_run(database: Database, how: str, uid: str, path: bytes, lease_seconds
         if how == RESTART and before is not None and before.path and not before.input_ended:
             unread = (before.path, before.lines_read)
         _take_over(connection, how, run)
-        start = _look(connection, run)
+        start = Start(last_id(connection)) if how == FILE else _look(connection, run)
         leftovers = _count_leftovers(connection, run) if how in (FILE, RESUME) else 0
     return Begun(run, start, lease, lines_read, digest, leftovers, unread)
 

@@ -157,7 +157,13 @@ SINKS = Table(
 
 
 def _where(condition: str) -> dict[str, Any]:
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+    return {"sqlite_where": text(condition)}
+
+
+def make_partial_for_postgresql() -> None:
+    """Give the indexes their conditions there, too; not before, as that loads its dialect."""
+    for index in TASKS.indexes:
+        index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
 
 
 IS_WAITING = text("tasks.state = 0")
