@@ -16,6 +16,7 @@ class Scheduler:
         self._bundlesize = bundlesize
         self._poked = threading.Event()
         self._one_at_a_time = threading.Lock()
+        self._closed = False
 
     def poke(self) -> None:
         """There may be something to do."""
@@ -28,10 +29,15 @@ class Scheduler:
         self.dispatch()
         return True
 
+    def close(self) -> None:
+        """From now on, lease nothing more."""
+        with self._one_at_a_time:
+            self._closed = True
+
     def dispatch(self) -> None:
         """Move tasks until nothing waits or there is no room."""
         with self._one_at_a_time:
-            while room := self._scheduled.room():
+            while not self._closed and (room := self._scheduled.room()):
                 whole_bundles = max(room // self._bundlesize, 1) * self._bundlesize
                 tasks = self._store.lease(whole_bundles, MOST_BYTES)
                 if not tasks:
@@ -44,7 +50,7 @@ class Scheduler:
         The receiver calls this, so that an eager retry is out before its client asks again.
         """
         with self._one_at_a_time:
-            if tasks := self._store.lease_urgent():
+            if not self._closed and (tasks := self._store.lease_urgent()):
                 self._scheduled.offer([[task] for task in tasks], first=True)
 
     def _bundles(self, tasks: list[Task]) -> list[list[Task]]:

@@ -380,6 +380,7 @@ class Server:
         self._scheduled.tell(Phase.OVER)
         self._scheduled.wait_until_told(self._roster.clients(), _TELL_SECONDS)
         self._doors[WORKER].stop(patience_seconds=_TELL_SECONDS)
+        self._scheduler.close()
         self._store.take_back(self._scheduled.drain())
         for name, loop in self._loops.items():
             if name not in ("database", *self._outlets.passes()):
