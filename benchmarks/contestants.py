@@ -129,8 +129,18 @@ def _ours_cluster(place: Path, lines: Path, slots: int) -> list[Launch]:
     return [Launch("cluster", own.cluster(lines, slots), own.environment())]
 
 
+def _ours_sqlite(place: Path, lines: Path, slots: int) -> list[Launch]:
+    own = farm.Farm(place, keeps=True)
+    own.begin_empty()
+    return [
+        Launch("server", own.server(lines), own.environment()),
+        Launch("client", own.client(slots), own.environment()),
+    ]
+
+
 REFERENCE = Contestant("xargs sh -c", _xargs, peers.XARGS)
 SERVER_AND_CLIENT = Contestant("ours, server + client", _ours)
+SERVER_AND_CLIENT_SQLITE = Contestant("ours, SQLite", _ours_sqlite)
 CLUSTER = Contestant("ours, cluster", _ours_cluster)
 CONTESTANTS = (
     REFERENCE,

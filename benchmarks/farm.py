@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -61,31 +62,48 @@ class Farm:
     """One server and its clients: a port, a key and a directory of their own."""
 
     directory: Path
+    keeps: bool = False  # a task database, in SQLite, which is empty at the start
     port: int = field(default_factory=free_port)
     key: str = field(default_factory=new_key)
+
+    @property
+    def site(self) -> Path:
+        return self.directory / "farm"
+
+    def begin_empty(self) -> None:
+        """Forget all runs before."""
+        shutil.rmtree(self.site, ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
         return clean_environment(self.directory) | {
             "PYTHONPATH": str(ROOT),
             "HYPERSHELL_AUTH": self.key,
-            "HYPERSHELL_SERVER_DIR": str(self.directory / "farm"),
+            "HYPERSHELL_SERVER_DIR": str(self.site),
         }
 
     def server(self, source: Path | str) -> list[str]:
-        return [*PROGRAM, "server", str(source), *self._door(), "--no-db"]
+        return [*PROGRAM, "server", str(source), *self._door(), *self._kept()]
 
     def client(self, slots: int) -> list[str]:
         return [*PROGRAM, "client", *self._door(), "-N", str(slots)]
 
     def cluster(self, source: Path | str, slots: int) -> list[str]:
-        return [*PROGRAM, "cluster", str(source), "-N", str(slots), "--no-db"]
+        return [*PROGRAM, "cluster", str(source), "-N", str(slots), *self._kept()]
 
     def start_server(self, source: Path | str, stdin: int = subprocess.DEVNULL) -> Process:
         command = self.server(source)
         return processes.start("server", command, self.directory, self.environment(), stdin=stdin)
 
+    def start_as(self, how: str) -> Process:
+        """A server without an input: `--forever` or `--restart`."""
+        command = [*PROGRAM, "server", how, *self._door()]
+        return processes.start("server", command, self.directory, self.environment())
+
     def start_client(self, slots: int) -> Process:
         return processes.start("client", self.client(slots), self.directory, self.environment())
+
+    def _kept(self) -> tuple[str, ...]:
+        return () if self.keeps else ("--no-db",)
 
     def _door(self) -> tuple[str, ...]:
         return ("-H", "localhost", "-p", str(self.port))

@@ -22,7 +22,7 @@ from peers import PEERS
 from settings import Settings
 from tables import Figure, Report, figures_table, render
 
-SUBJECTS = ("startup", "latency", "throughput", "dispatch", "memory", "idle_clients")
+SUBJECTS = ("startup", "latency", "throughput", "dispatch", "memory", "idle_clients", "database")
 RESULTS = Path(__file__).with_name("RESULTS.rst")
 
 

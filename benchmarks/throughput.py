@@ -60,17 +60,17 @@ def measure(settings: Settings) -> Report:
     contestants, missing = present(CONTESTANTS)
     report = Report(skipped=missing)
     for slots in settings.slots:
-        once = _rounds(ONE, slots, contestants, settings, report)
+        once = rounds(ONE, slots, contestants, settings, report)
         contestants = [contestant for contestant in contestants if once.get(contestant.name)]
         for workload in WORKLOADS:
-            found = _rounds(workload, slots, contestants, settings, report)
+            found = rounds(workload, slots, contestants, settings, report)
             report.tables.append(_table(workload, slots, found, once))
             if slots == 2:
                 report.figures += _figures(workload, found)
     return report
 
 
-def _rounds(
+def rounds(
     workload: Workload,
     slots: int,
     contestants: list[Contestant],
@@ -101,7 +101,7 @@ def _turns(contestants: list[Contestant], number_of_round: int) -> Iterator[Cont
     yield from contestants[shift:] + contestants[:shift]
 
 
-def _ratios(found: Results, name: str, other: str = REFERENCE.name) -> list[float]:
+def ratios_of(found: Results, name: str, other: str = REFERENCE.name) -> list[float]:
     pairs = zip(found.get(name, []), found.get(other, []), strict=False)
     return [mine.rate / its.rate for mine, its in pairs]
 
@@ -124,7 +124,7 @@ def _table(workload: Workload, slots: int, found: Results, once: Results) -> Tab
         ),
     )
     for name, runs in found.items():
-        ratios = _ratios(found, name)
+        ratios = ratios_of(found, name)
         table.rows.append(
             (
                 name,
@@ -170,11 +170,11 @@ def _figures(workload: Workload, found: Results) -> list[Figure]:
     least = {"true": 1.1, "/bin/true": 1.6}.get(workload.name)
     figures = []
     for name in (ours, CLUSTER.name):
-        if least and (ratios := _ratios(found, name)):
+        if least and (ratios := ratios_of(found, name)):
             text = f"{workload.name}, {name}, against xargs"
             figures.append(Figure(text, median(ratios), least, "x", at_most=False))
     for name, times in ABOVE.items():
-        if workload is ALIKE and (ratios := _ratios(found, ours, name)):
+        if workload is ALIKE and (ratios := ratios_of(found, ours, name)):
             text = f"{workload.name}, {ours}, against {name}"
             figures.append(Figure(text, median(ratios), times, "x", at_most=False))
     return figures

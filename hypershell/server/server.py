@@ -20,7 +20,7 @@ from hypershell.server.failures import LineSink
 from hypershell.server.farm import Farm
 from hypershell.server.finals import Finals
 from hypershell.server.finished import FinishedQueue
-from hypershell.server.intake import MOST_WAITING, MOST_WAITING_BYTES, Digest, Intake
+from hypershell.server.intake import MOST_WAITING, MOST_WAITING_BYTES, Intake
 from hypershell.server.joblog import open_joblog
 from hypershell.server.lines import LineReader
 from hypershell.server.orphans import Orphans
@@ -171,10 +171,6 @@ class Server:
         store.input_is_open(self._reader is not None)
         return store
 
-    @property
-    def _digest(self) -> Digest | None:
-        return None if self._kept is None else self._kept.digest
-
     def _make_control(self, facts: dict[str, Any]) -> Control:
         return Control(
             self._store,
@@ -198,7 +194,7 @@ class Server:
             self._wait_for_room,
             self._scheduler.poke,
             self._input_is_over,
-            self._digest,
+            None if self._kept is None else self._kept.digest,
         )
 
     def _make_loops(self) -> dict[str, Loop]:
@@ -387,7 +383,7 @@ class Server:
                 loop.stop()
         if self._intake is not None and self._loops["intake"].join(1.0):
             self._intake.flush()
-        self._loops["receiver"].join()  # it has put the last failed lines
+        self._loops["receiver"].join()
         self._outlets.close(self._loops, self._inbox)
         self._finals.close()
 
