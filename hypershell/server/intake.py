@@ -52,7 +52,7 @@ class Intake:
         self._added = added
         self._ended = ended
         self._digest = digest
-        self._last_line = 0
+        self._last_line = reader.lines_read  # by an earlier run, where this one resumes it
         self._passed: deque[tuple[int, bytes]] = deque()  # lines of which the digest is to come
 
     def one_pass(self) -> bool:
