@@ -1,5 +1,6 @@
 """Opens a task database, SQLite or PostgreSQL, and gives out connections to it."""
 
+import logging
 import os
 import re
 import sqlite3
@@ -263,6 +264,8 @@ def _open_postgresql(url: URL, read_only: bool) -> Database:
         "options": "-c synchronous_commit=on -c timezone=UTC",
     }
     arguments |= {name: value for name, value in url.query.items() if isinstance(value, str)}
+    # It warns of each connection that is lost; that is said in our words.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     try:
         bare = url.set(query={})
         engines = [

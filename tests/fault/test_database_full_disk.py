@@ -96,6 +96,7 @@ def test_what_was_acknowledged_before_the_disk_was_full_is_kept(farm, small_disk
     assert [] == [pair for pair in acknowledged if kept.get(pair[0]) != pair[1]]
 
 
+@pytest.mark.campaign
 def test_a_signal_ends_a_server_that_waits_for_room(farm, small_disk):
     """It does not wait for ever: it says that it could not write to the end, and how to go on."""
     lines = [f"echo {n} >> ran" for n in range(400)]
