@@ -13,6 +13,10 @@ class TaskState(Enum):
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
 
+    # Looked up for every task; that of Enum is a function in Python, and members are but equal to
+    # themselves.
+    __hash__ = object.__hash__
+
 
 MOVES: dict[TaskState, frozenset[TaskState]] = {
     TaskState.WAITING: frozenset({TaskState.SENT, TaskState.CANCELLED}),

@@ -368,9 +368,13 @@ class TaskStore:
             return self._closed
 
     def backlog(self) -> tuple[int, int]:
-        """How many tasks wait that may go, and the bytes of the lines in the window."""
+        """How many tasks wait that may go, and the bytes of lines in memory; none if none may go.
+
+        Whoever reads lines is held back by this, and groups may wait for the last of these.
+        """
         with self._lock:
-            return self._tally.waiting_in(self._open_group()), self._waiting.size
+            waiting = self._tally.waiting_in(self._open_group())
+            return waiting, self._waiting.size if waiting else 0
 
     def unfinished_numbers(self, limit: int = 100_000) -> list[int]:
         """The line numbers of tasks from the input that are not final, in order; the first ones."""

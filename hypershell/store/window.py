@@ -9,7 +9,7 @@ from hypershell.core.task import Task
 from hypershell.store.journal import Journal
 from hypershell.store.waiting import Key, Waiting, key_of
 
-MOST_TASKS = 20_000
+MOST_TASKS = 40_000
 MOST_BYTES = 32 * 2**20
 """Of lines, in memory, where a journal has the rest."""
 
