@@ -67,15 +67,6 @@ def test_restart_tries_what_failed_again(farm):
     assert 3 == lines_run(farm)
 
 
-def test_the_same_file_runs_all_of_its_lines_again(farm):
-    """Eight times in a row, on one database."""
-    path = farm.write_lines(["echo >> ran"] * 3)
-
-    assert [0] * 8 == [run(farm, path) for _ in range(8)]
-
-    assert 24 == lines_run(farm)
-
-
 @pytest.mark.parametrize(
     ("words", "says"),
     [
