@@ -17,7 +17,7 @@ from tests.helpers.farm import Farm
 from tests.helpers.postgres import Postgres
 
 TASKS = 2000
-FEW = 300
+FEW = 200
 
 
 def first_seed() -> int:
@@ -80,7 +80,7 @@ def durable_postgres():
 
 def test_a_server_that_is_killed_loses_nothing(tmp_path):
     """A few trials with a few tasks, on SQLite."""
-    campaign(tmp_path, 3, FEW, lambda: None, lambda text: None)
+    campaign(tmp_path, 2, FEW, lambda: None, lambda text: None)
 
 
 def test_a_server_that_is_killed_loses_nothing_in_postgresql(tmp_path, postgres):
