@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url, select
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
 
 from hypershell.access.mounts import is_local
 from hypershell.store.errors import (
@@ -26,6 +26,7 @@ from hypershell.store.errors import (
     TablesMissing,
 )
 from hypershell.store.guard import Guard
+from hypershell.store.patterns import found
 from hypershell.store.schema import FACTS, METADATA, VERSION, make_partial_for_postgresql
 
 SQLITE = "sqlite"
@@ -34,7 +35,7 @@ POSTGRESQL = "postgresql"
 DATABASE_FILE = "hyper-shell.db"
 """The embedded database in a server directory."""
 
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 3.0
 _ADVISORY_LOCK = 0x68797065  # "hype": who holds it is the one that writes
 
 
@@ -69,9 +70,14 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A snapshot to read from; DatabaseUnusable."""
-        with self._translated(), self._reader.begin() as connection:
-            yield connection
+        """A snapshot to read from; DatabaseUnusable, ValueError for values that it refuses."""
+        try:
+            with self._translated(), self._reader.begin() as connection:
+                yield connection
+        except DatabaseUnusable as error:
+            if isinstance(error.__cause__, DataError):
+                raise ValueError(str(error.facts["reason"])) from error
+            raise
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -118,7 +124,20 @@ class Database:
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
+            if _REFUSED.search(str(error)):
+                raise ValueError(_why_refused(error)) from error
             raise self.explain(error) from error
+
+
+_REFUSED = re.compile("user-defined function raised exception|invalid regular expression")
+"""What a database says when it cannot look for a pattern."""
+
+
+def _why_refused(error: Exception) -> str:
+    cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    if "user-defined" in cause:
+        return "the search for its pattern takes too long: say it in a simpler way"
+    return cause
 
 
 def open_database(url: str, *, read_only: bool = False, create: bool = True) -> Database:
@@ -245,9 +264,7 @@ def _bytes_match(pattern: str, value: object) -> bool:
     """Whether a pattern is found in bytes; both are looked at byte by byte (latin-1)."""
     if isinstance(value, str):
         value = value.encode("utf-8", "surrogateescape")
-    if not isinstance(value, bytes):
-        return False
-    return re.search(pattern, value.decode("latin-1")) is not None
+    return isinstance(value, bytes) and found(pattern, value)
 
 
 # PostgreSQL.
