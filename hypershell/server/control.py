@@ -28,8 +28,8 @@ class Control:
     """The object behind the client plane. Its public methods are the verbs, and no others.
 
     `facts` is what the server is known by; `stop` is called with whether to drain, `settled` when
-    tasks became final by what was called here. Without a database `queries` is None.
-    All arguments come from peers: each verb checks them and raises ValueError.
+    tasks became final by what was called here, `poke` when some may go now. Without a database
+    `queries` is None. All arguments come from peers: each verb checks them and raises ValueError.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Control:
         scheduled: ScheduledQueue,
         facts: dict[str, Any],
         has_room: Callable[[float], bool],
-        added: Callable[[], None],
+        poke: Callable[[], None],
         stop: Callable[[bool], None],
         settled: Callable[[], None] = lambda: None,
         queries: "Queries | None" = None,
@@ -50,7 +50,7 @@ class Control:
         self._scheduled = scheduled
         self._facts = facts
         self._has_room = has_room
-        self._added = added
+        self._poke = poke
         self._stop = stop
         self._settled = settled
         self._queries = queries
@@ -67,7 +67,7 @@ class Control:
             return []
         tasks = how.tasks(checked, self._store.new_id)
         self._store.add(tasks, how.tags)
-        self._added()
+        self._poke()
         return [task.id for task in tasks]
 
     # What is asked.
@@ -168,6 +168,7 @@ class Control:
             untaken = self._scheduled.cancel(self._store.to_cancel())
             self._store.take_back(untaken)
             changed = changed._replace(running=max(0, changed.running - len(untaken)))
+        self._poke()  # the next group, if these were what was left of one
         self._settled()
         return self._told("cancelled", changed)
 
@@ -176,12 +177,13 @@ class Control:
         which = _some(selection)
         changed = self._store.retry(which)
         self._finals.forget(which.ids)
-        self._added()
+        self._poke()
         return self._told("to be tried again", changed)
 
     def delete(self, selection: Any) -> list[int]:
         """Forget tasks that are not under way."""
         changed = self._store.delete(_some(selection))
+        self._poke()  # the next group, if it was one of these that stopped it
         self._settled()
         return self._told("deleted", changed)
 

@@ -35,7 +35,7 @@ class Kept:
         self.queries = Queries(database)
         self.begun = begun
         self.writer = Writer(database)
-        self.ledger = Ledger(self.writer, database.dialect, begun.id)
+        self.ledger = Ledger(self.writer, database, begun.id)
         self.digest = hashlib.sha256()  # of the input, as far as it is stored
         self._how = how
 

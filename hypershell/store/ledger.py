@@ -14,7 +14,7 @@ from hypershell.core.cause import digest, signature
 from hypershell.core.selection import Selection
 from hypershell.core.state import FINAL, TaskState
 from hypershell.core.task import STDERR_TAIL, Ending, Outcome, Task
-from hypershell.store.engine import SQLITE
+from hypershell.store.engine import SQLITE, Database
 from hypershell.store.journal import Found, Progress, Receipt, Recorded
 from hypershell.store.rows import inserted, rewind, task_of, waiting_columns
 from hypershell.store.schema import (
@@ -60,9 +60,10 @@ class Ledger:
 
     keeps = True
 
-    def __init__(self, writer: Writer, dialect: str, run: int) -> None:
+    def __init__(self, writer: Writer, database: Database, run: int) -> None:
         self._writer = writer
-        self._mark = "?" if dialect == SQLITE else "%s"
+        self._database = database
+        self._mark = "?" if database.dialect == SQLITE else "%s"
         self._run = run
 
     def added(
@@ -172,10 +173,13 @@ class Ledger:
     # Questions.
 
     def find(self, selection: Selection) -> list[Found]:
-        """The tasks of a selection."""
+        """The tasks of a selection; ValueError for one that the database cannot read."""
         columns = (TASKS.c.id, TASKS.c.state, TASKS.c.group, TASKS.c.scope)
         query = select(*columns).where(*matching(selection)).order_by(TASKS.c.id)
-        rows = self._ask(lambda connection: connection.execute(query).all())
+        self._writer.put(lambda connection: None).wait()
+        # Not by the writer: what people ask may take long or fail, and is none of its business.
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
         return [
             Found(i, STATES[state], group, scope == self._run) for i, state, group, scope in rows
         ]

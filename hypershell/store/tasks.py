@@ -54,7 +54,7 @@ class TaskStore:
         self._input_open = False
         self._waiting = Window(self._journal, self._lock, not start.waiting, most_tasks)
         self._changing = threading.Lock()
-        self._moved: set[int] | None = None  # while somebody looks for tasks to change
+        self._moved: dict[int, TaskState] | None = None  # while somebody looks for tasks to change
         self.owes = False
         self.listener: Callable[[Sequence[tuple[int, TaskState]]], None] = lambda final: None
 
@@ -142,6 +142,7 @@ class TaskStore:
                         continue
                     del self._sent[task.id]
                     recorded.append(self._settle(task, outcome, client, stopping))
+                    self._note_moved(task.id, recorded[-1].state)
             if not recorded:
                 return recorded
             moves = Counter((r.task.group, r.state) for r in recorded)
@@ -154,7 +155,6 @@ class TaskStore:
 
     def _settle(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
         """Where a task goes that was SENT until now; what is final is not kept."""
-        self._note_moved(task)
         self._inherited.discard(task.id)
         after, state = settle(task, outcome, self._policy, stopping)
         if state is TaskState.SUCCEEDED and not self._cancelling:
@@ -186,7 +186,7 @@ class TaskStore:
                 stays = task.id not in self._cancelling
                 state = TaskState.WAITING if stays else TaskState.CANCELLED
                 self._cancelling.discard(task.id)
-                self._note_moved(task)
+                self._note_moved(task.id, state)
                 self._tally.move(task.group, TaskState.SENT, state)
                 (again if stays else cancelled).append(task._replace(turn=0))
             for task in again:
@@ -261,10 +261,8 @@ class TaskStore:
     def _strike(self, task: Found) -> bool:
         """Take a task that no client holds out of what is to be done; whether it could be."""
         inside = self._waiting.remove(task.id) is not None
-        before = TaskState.WAITING if inside else task.state
+        before = TaskState.WAITING if inside else (self._moved or {}).get(task.id, task.state)
         if before not in (TaskState.WAITING, TaskState.INTERRUPTED):
-            return False
-        if not inside and self._has_moved(task):
             return False
         self._interrupted.pop(task.id, None)
         if task.is_ours:
@@ -308,18 +306,18 @@ class TaskStore:
 
     @contextmanager
     def _found(self, selection: Selection) -> Iterator[list[Found]]:
-        """The tasks of a selection; of those that move meanwhile, `_has_moved` knows."""
+        """The tasks of a selection; where those went that move meanwhile is in `_moved`."""
         with self._changing:
             with self._lock:
-                self._moved = set()
+                self._moved = {}
             try:
                 yield self._find(selection)
             finally:
                 self._moved = None
 
-    def _note_moved(self, task: Task) -> None:
+    def _note_moved(self, task_id: int, state: TaskState) -> None:
         if self._moved is not None:
-            self._moved.add(task.id)
+            self._moved[task_id] = state
 
     def _has_moved(self, task: Found) -> bool:
         return task.id in self._sent or (self._moved is not None and task.id in self._moved)

@@ -54,7 +54,8 @@ class Window:
 
     def remove(self, task_id: int) -> Task | None:
         """A task waits no longer. What is being read from the journal may still say so."""
-        self._struck.add(task_id)
+        if self._filling:
+            self._struck.add(task_id)
         return self._waiting.remove(task_id)
 
     def begin_anew(self) -> None:
@@ -68,7 +69,6 @@ class Window:
             if self._complete or not (is_low or self._last is None):
                 return
             self._filling, self._anew = True, False
-            self._struck.clear()
             after = self._last
         room = max(self._most_tasks // 2, 1)
         tasks, more = self._journal.first_waiting(after, room, MOST_BYTES // 2)
@@ -86,3 +86,4 @@ class Window:
             for task in arrived:
                 if task.id not in self._struck:
                     self.take_in(task)
+            self._struck.clear()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hypershell.core.selection import Selection
-from hypershell.core.task import LONGEST_LINE, Ending, Outcome, Policy
+from hypershell.core.task import LONGEST_LINE, Ending, Outcome, Policy, new_task
 from hypershell.core.terms import Terms
 from hypershell.server.control import Control
 from hypershell.server.roster import Roster
@@ -22,7 +22,7 @@ class Parts:
     def __init__(self) -> None:
         self.has_room = True
         self.stops: list[bool] = []
-        self.added: list[None] = []
+        self.pokes = 0
         self.settled = 0
         self.store = TaskStore(Policy())
         lock = threading.RLock()
@@ -34,10 +34,13 @@ class Parts:
             self.scheduled,
             {"server_uid": "abc", "pid": 1},
             lambda seconds: self.has_room,
-            lambda: self.added.append(None),
+            self._note_poke,
             self.stops.append,
             self._note_settled,
         )
+
+    def _note_poke(self) -> None:
+        self.pokes += 1
 
     def _note_settled(self) -> None:
         self.settled += 1
@@ -62,7 +65,7 @@ def test_submitted_lines_become_tasks_with_ids_in_order(parts: Parts) -> None:
 
     assert [1, 2] == ids
     assert [b"one", b"two"] == [task.line for task in parts.store.lease(10)]
-    assert [None] == parts.added
+    assert 1 == parts.pokes
 
 
 def test_nothing_submitted_is_nothing_done(parts: Parts) -> None:
@@ -106,7 +109,7 @@ def test_what_is_no_list_of_lines_is_refused_as_a_whole(parts: Parts, lines: Any
         parts.control.submit(lines)
 
     assert 0 == parts.store.unfinished()
-    assert [] == parts.added
+    assert 0 == parts.pokes
 
 
 def test_info_has_facts_counts_and_clients(parts: Parts) -> None:
@@ -182,6 +185,16 @@ def test_what_waits_and_what_no_client_has_taken_is_cancelled_at_once(parts: Par
     assert [3, 1, 0] == told
     assert (2, 1) == (parts.store.counts().cancelled, parts.store.counts().sent)
     assert 1 == parts.settled
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry", "delete"])
+def test_a_change_may_let_others_go(parts: Parts, verb: str) -> None:
+    """It may be what was left of a group: the scheduler looks again, after the change."""
+    parts.store.add([new_task(b"a", 1, 1)])
+
+    getattr(parts.control, verb)(Selection(ids=(1,)).pack())
+
+    assert 1 == parts.pokes
 
 
 def test_a_change_of_everything_is_refused(parts: Parts) -> None:
