@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url, select
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from hypershell.access.mounts import is_local
 from hypershell.store.errors import (
@@ -70,14 +70,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A snapshot to read from; DatabaseUnusable, ValueError for values that it refuses."""
-        try:
-            with self._translated(), self._reader.begin() as connection:
-                yield connection
-        except DatabaseUnusable as error:
-            if isinstance(error.__cause__, DataError):
-                raise ValueError(str(error.facts["reason"])) from error
-            raise
+        """A snapshot to read from; DatabaseUnusable, ValueError for a pattern that it refuses."""
+        with self._translated(), self._reader.begin() as connection:
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
