@@ -15,6 +15,11 @@ def server_options(parsed: Parsed) -> ServerOptions:
     """The options of a run; UsageError."""
     if parsed.flag("--print") and parsed.text("--failures") is not None:
         raise parsed.error("--print and -f exclude each other")
+    joblog, failures = parsed.text("--joblog"), parsed.text("--failures")
+    if None not in (joblog, failures) and os.path.realpath(joblog or "") == os.path.realpath(
+        failures or ""
+    ):
+        raise parsed.error(f"--joblog and -f both name {failures}", "give each a path of its own")
     lease = parsed.seconds("--lease", default=30, lowest=1)
     grace = parsed.seconds("--grace", default=5)
     if grace > lease / 2:
@@ -63,9 +68,12 @@ def open_streams(parsed: Parsed, path: str) -> tuple[LineReader, LineSink]:
     """The input and where failed lines go; StartError."""
     descriptor = open_input(path)
     failures = parsed.text("--failures")
+    joblog = parsed.text("--joblog")
     try:
-        if failures is not None and _is_same_file(descriptor, failures):
-            raise parsed.error(f"{failures} is the file that is read", "give -f another path")
+        for option, written in (("-f", failures), ("--joblog", joblog)):
+            if written is not None and _is_same_file(descriptor, written):
+                hint = f"give {option} another path"
+                raise parsed.error(f"{written} is the file that is read", hint)
         return LineReader(descriptor, path), open_sink(failures, parsed.flag("--print"))
     except BaseException:
         os.close(descriptor)

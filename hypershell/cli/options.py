@@ -123,4 +123,6 @@ def _complaint(arguments: list[str], known: set[str]) -> str:
             return f"there is no option {name[:2]}"
     if arguments and arguments[-1] in known:
         return f"{arguments[-1]} wants a value, or does not go with the rest"
-    return f"these arguments do not go together: {' '.join(arguments) or 'none'}"
+    if not set(arguments) - {"--"}:
+        return "arguments are missing"
+    return f"these arguments do not go together: {' '.join(arguments)}"

@@ -90,6 +90,22 @@ def test_a_condition_that_cannot_be_read_is_shown_with_its_place(site: Site) -> 
     complaint(bad, 2, r"character 16 \(many\)", "a whole number")
 
 
+def test_a_pattern_that_is_never_done_is_refused_and_holds_nobody_up(site: Site) -> None:
+    """Questions and changes with such a pattern are refused; the server goes on with the rest."""
+    site.serve()
+    site.run("submit", "--", "true " + 60 * "a").wait()
+
+    asked = site.run("list", "--where", "line ~ '(a+)+b'")
+    changed = site.run("cancel", "--where", "line ~ '(a+)+b'")
+    counted = site.run("list", "--count")
+
+    assert "1\n" == out(counted)
+    for refused in (asked, changed):
+        assert 5 == refused.wait()
+        assert "takes too long" in refused.err
+    assert "true aaa" in out(site.run("list", "--where", "line ~ 'a+$'"))
+
+
 def test_failed_tasks_are_told_by_cause(done: Site) -> None:
     """What differs from one to the other does not part them; the cause can be tried again."""
     causes = json.loads(out(done.run("failures", "--json")))

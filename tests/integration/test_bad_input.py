@@ -59,6 +59,17 @@ SERVER_COMPLAINTS = {
         2,
         ["tasks is the file that is read"],
     ),
+    "job log to the input": (
+        ["server", "tasks", "--joblog", "./tasks"],
+        2,
+        ["tasks is the file that is read"],
+    ),
+    "job log to the failures": (
+        ["server", "tasks", "--joblog", "new", "-f", "./new"],
+        2,
+        ["--joblog and -f both name ./new"],
+    ),
+    "a form without its arguments": (["info"], 2, ["arguments are missing"]),
     "log nowhere": (["server", "tasks", "--log-file", "no/where"], 3, ["no/where"]),
     "unknown option": (["server", "tasks", "--no-such"], 2, ["--no-such"]),
     "option without its value": (["server", "tasks", "-b"], 2, ["-b"]),
