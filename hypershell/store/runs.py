@@ -60,21 +60,23 @@ def begin_run(database: Database, how: str, uid: str, path: bytes, lease_seconds
 
     FILE sees to its own tasks alone, RESUME to those of the last run of the same path; RESTART to
     all that have not succeeded and were not cancelled, FOREVER to all that are unfinished.
-    `lease_seconds` of what it returns is how long a client of an earlier server may hold a task.
+    `lease_seconds` of what it returns is how long a client of any earlier server may hold a task.
     NothingToResume; DatabaseUnusable.
     """
     with database.writing() as connection:
         before = _last_run(connection, path if how == RESUME else None)
-        lease = max(lease_seconds, before.lease_seconds if before is not None else 0.0)
         lines_read, digest = 0, b""
         if how == RESUME:
             if before is None:
                 raise NothingToResume(path=os.fsdecode(path), where=database.where)
             run, lines_read, digest = before.id, before.lines_read, before.digest
-            values = _values(uid, lease_seconds)
+            lease = max(lease_seconds, _lease_of_sent(connection, run))
+            values = _values(uid, lease)
             connection.execute(update(RUNS).where(RUNS.c.id == run).values(ended_at=None, **values))
         else:
-            run = _new_run(connection, uid, path, lease_seconds)
+            found = 0.0 if how == FILE else _lease_of_sent(connection)
+            lease = max(lease_seconds, found)
+            run = _new_run(connection, uid, path, lease)
         unread = None
         if how == RESTART and before is not None and before.path and not before.input_ended:
             unread = (before.path, before.lines_read)
@@ -127,6 +129,19 @@ def _last_run(connection: Connection, path: bytes | None) -> Any:
     if path is not None:
         query = query.where(RUNS.c.path == path)
     return connection.execute(query).one_or_none()
+
+
+def _lease_of_sent(connection: Connection, scope: int | None = None) -> float:
+    """How long clients may hold what is SENT, in one run or all: as the run says that sent it.
+
+    One that goes on with such tasks says it again: its own may be shorter, and it may die, too.
+    """
+    sent = TASKS.join(RUNS, RUNS.c.id == TASKS.c.scope)
+    query = select(func.max(RUNS.c.lease_seconds)).select_from(sent)
+    query = query.where(IS_UNSETTLED, TASKS.c.state == _SENT)
+    if scope is not None:
+        query = query.where(TASKS.c.scope == scope)
+    return float(connection.execute(query).scalar() or 0.0)
 
 
 def _values(uid: str, lease_seconds: float) -> dict[str, Any]:

@@ -1,0 +1,28 @@
+"""What a run finds in a database when it begins there."""
+
+from pathlib import Path
+
+from hypershell.store.engine import open_database, sqlite_url
+from hypershell.store.runs import FILE, RESTART, begin_run
+from tests.helpers.stored import StoredRun
+
+
+def test_clients_of_any_server_before_have_their_lease(tmp_path: Path):
+    """Whoever holds a task stops it at the end of that lease: it must not begin anew before.
+
+    Neither a run between that leaves the task alone, nor one that takes it over and dies too,
+    has it come back earlier.
+    """
+    url = sqlite_url(tmp_path / "farm.db")
+    run = StoredRun(url)  # its lease is 30 s
+    run.add(b"a")
+    run.store.lease(1)
+    run.die()
+    database = open_database(url)
+
+    other = begin_run(database, FILE, "other", b"-", 2.0)
+    first = begin_run(database, RESTART, "first", b"", 2.0)
+    second = begin_run(database, RESTART, "second", b"", 2.0)
+    database.close()
+
+    assert [2.0, 30.0, 30.0] == [begun.lease_seconds for begun in (other, first, second)]
