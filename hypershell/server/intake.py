@@ -96,6 +96,8 @@ class Intake:
             progress = self._progress(_EVERYTHING if over else tasks[-1].number)
             self._store.add(tasks, progress=progress)
             self._added()
+        elif self._bundler.due(0.0) is None:
+            self._progress(_EVERYTHING)  # all that was read are no tasks: it need not be kept
 
     def _progress(self, last_number: int) -> Progress | None:
         """How far the input is stored: up to that line, or whatever was read."""

@@ -1,5 +1,6 @@
 """From lines to tasks in the store, in bundles, no faster than they are run."""
 
+import hashlib
 import os
 import time
 
@@ -17,6 +18,7 @@ class Input:
     """An intake on a pipe, and what it tells."""
 
     def __init__(self, bundlesize: int = 1, bundlewait: float = 60.0) -> None:
+        self.digest = hashlib.sha256()
         self.read_end, self.write_end = os.pipe()
         self.store = TaskStore(Policy())
         self.reader = LineReader(self.read_end, "-")
@@ -31,6 +33,7 @@ class Input:
             self._has_room,
             lambda: self.added.append(None),
             self.ended.append,
+            self.digest,
         )
 
     def _has_room(self, timeout: float) -> bool:
@@ -158,3 +161,18 @@ def test_a_damaged_line_ends_the_input_and_is_told(make_input):
 
     assert [(1, b"a")] == made.lines()
     assert isinstance(made.ended[0], InputDamaged)
+
+
+def test_lines_that_are_no_tasks_are_not_kept(make_input) -> None:
+    """However many there are: what stands for them is the digest of the input so far."""
+    given = make_input()
+    given.write(b"# a remark\n\n")
+    given.intake.one_pass()
+
+    early = given.digest.hexdigest()
+    given.write(b"a\n# the end\n")
+    given.intake.one_pass()
+
+    assert hashlib.sha256(b"# a remark\n\n").hexdigest() == early
+    assert hashlib.sha256(b"# a remark\n\na\n").hexdigest() == given.digest.hexdigest()
+    assert [(3, b"a")] == given.lines()
