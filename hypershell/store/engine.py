@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from hypershell.store.errors import (
     DatabaseForeign,
     DatabaseMissing,
     DatabaseNewer,
+    DatabaseOvertaken,
     DatabaseTaken,
     DatabaseUnusable,
     DriverMissing,
@@ -67,6 +69,7 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._guard = guard
+        self._sign: str | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -105,14 +108,33 @@ class Database:
         """The error in our words."""
         return explained(error, self.where)
 
+    def claim(self) -> None:
+        """Be the one that writes to a PostgreSQL database, and leave a sign of it there.
+
+        The lock ends with its connection: by the sign who takes it again sees that nobody else
+        had it meanwhile. Raises DatabaseTaken.
+        """
+        if self.dialect == POSTGRESQL:
+            sign = secrets.token_hex(8)
+            with self.writing() as connection:
+                connection.execute(FACTS.delete().where(FACTS.c.name == "writer"))
+                connection.execute(FACTS.insert(), {"name": "writer", "value": sign})
+            self._sign = sign
+
     def _take_lock(self, connection: Connection) -> None:
         """Of those that share a database, one writes: until its connection ends."""
-        query = f"SELECT pg_try_advisory_lock({_ADVISORY_LOCK})"
-        with connection.begin():
-            mine = connection.exec_driver_sql(query).scalar()
-        if not mine:
+        lock = f"SELECT pg_try_advisory_lock({_ADVISORY_LOCK})"
+        sign = select(FACTS.c.value).where(FACTS.c.name == "writer")
+        try:
+            with connection.begin():
+                if not connection.exec_driver_sql(lock).scalar():
+                    raise DatabaseTaken(where=self.where)
+                if self._sign and self._sign != connection.execute(sign).scalar():
+                    raise DatabaseOvertaken(where=self.where)
+        except BaseException:
+            connection.invalidate()  # or it would keep the lock, unused
             connection.close()
-            raise DatabaseTaken(where=self.where)
+            raise
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -151,6 +173,8 @@ def open_database(url: str, *, read_only: bool = False, create: bool = True) -> 
             database = _open_postgresql(parsed, read_only)
         try:
             _check_tables(database, read_only, create)
+            if not read_only:
+                database.claim()
         except BaseException:
             database.close()
             if is_new:
@@ -209,6 +233,8 @@ def _open_sqlite(url: URL, read_only: bool, create: bool) -> Database:
         except OSError as error:
             reason = (error.strerror or "").lower()
             raise DatabaseUnusable(where=where, reason=reason) from error
+    if not path.is_file():
+        raise DatabaseUnusable(where=where, reason="it is no file")
     local = is_local(path.parent)
     url = url.set(database=where)
     reader = _sqlite_engine(lambda: _connect_sqlite(path, "ro", local), "BEGIN")

@@ -3,7 +3,7 @@
 StartError (core/errors)
 └── DatabaseUnusable         3  DatabaseMissing DatabaseDamaged DatabaseForeign DatabaseNewer
                                 DatabaseBusy DatabaseTaken DatabaseStalled DriverMissing
-                                TablesMissing NothingToResume InputChanged
+                                DatabaseOvertaken TablesMissing NothingToResume InputChanged
 """
 
 from hypershell.core.errors import StartError
@@ -56,6 +56,13 @@ class DatabaseTaken(DatabaseUnusable):
 
     says = "another server works on the task database {where}"
     hint = "stop that one first, or give this one a database of its own with --database"
+
+
+class DatabaseOvertaken(DatabaseUnusable):
+    """The connection was lost, and somebody else wrote before it was there again."""
+
+    says = "another program changed the task database {where} while the connection was lost"
+    hint = "`hyper-shell server --restart` goes on with what is in it now"
 
 
 class DatabaseStalled(DatabaseUnusable):

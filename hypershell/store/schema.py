@@ -42,7 +42,7 @@ METADATA = MetaData()
 FACTS = Table(
     "facts",
     METADATA,
-    Column("name", Text, primary_key=True),  # version, last_id
+    Column("name", Text, primary_key=True),  # version, last_id, writer
     Column("value", Text, nullable=False),
 )
 

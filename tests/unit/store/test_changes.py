@@ -7,8 +7,10 @@ import pytest
 
 from hypershell.core.selection import Changed, Selection
 from hypershell.core.task import Policy
-from hypershell.store.engine import sqlite_url
+from hypershell.store.engine import open_database, sqlite_url
+from hypershell.store.errors import DatabaseOvertaken
 from hypershell.store.journal import Found
+from hypershell.store.offline import Offline
 from tests.helpers.stored import StoredRun, ended
 
 
@@ -54,3 +56,29 @@ def test_a_question_that_the_database_refuses_ends_nothing(postgres_url: str):
 
         run.add(b"b")
         assert 2 == run.store.counts().waiting
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_others_changed_while_the_connection_was_lost_ends_the_run(postgres, postgres_url):
+    """The lock in PostgreSQL is free meanwhile: what memory has may be true no more."""
+    run = StoredRun(postgres_url)
+    run.add(b"a")
+    postgres.cut()
+    other = open_database(postgres_url)
+    Offline(other).cancel(Selection(ids=(1,)))
+    other.close()
+
+    with pytest.raises(DatabaseOvertaken):
+        run.store.lease(1)
+
+    assert 1 == run.kept.queries.count(Selection(where="state = cancelled"))
+    run.kept.close()
+
+
+def test_a_connection_that_was_lost_is_made_again_where_nobody_came_between(postgres, postgres_url):
+    """The lock is taken again, and what is there is as it was left."""
+    with StoredRun(postgres_url) as run:
+        run.add(b"a")
+        postgres.cut()
+
+        assert [b"a"] == [task.line for task in run.store.lease(1)]
