@@ -38,6 +38,10 @@ INTERNAL_ERROR = 70
 
 def program() -> NoReturn:
     """Run the command line of this process, and end the process."""
+    _open_standard_streams()
+    from hypershell.cli.stdout import watch_stdout
+
+    watch_stdout()
     try:
         leave(main())
     except BrokenPipeError:
@@ -49,36 +53,23 @@ def leave(status: int) -> NoReturn:
 
     Threads that still wait for something end with it.
     """
+    from hypershell.core.errors import HyperShellError
+
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (AttributeError, OSError, ValueError):
             pass  # closed, or nobody reads it
+        except HyperShellError as error:  # it is full: what was printed is not there
+            status = explain(error)
     os._exit(status)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit status."""
-    _open_standard_streams()
     words = sys.argv[1:] if arguments is None else arguments
-    if words in (["--version"], ["-V"]):
-        print(f"hyper-shell {__version__}")
-        return 0
-    from hypershell.cli.verbs import VERBS
-
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(usage(), end="")
-        return 0 if words else 2
-    words = _verb_first(words)
-    words = _take_debug(words)
     try:
-        from importlib import import_module
-
-        if words[0] not in VERBS:
-            raise _unknown_verb(words[0])
-        verb = import_module(VERBS[words[0]][0])
-        status: int = verb.run(words[1:])
-        return status
+        return _run(words)
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
@@ -87,6 +78,25 @@ def main(arguments: list[str] | None = None) -> int:
         if Debugging.on:
             raise
         return explain(error)
+
+
+def _run(words: list[str]) -> int:
+    if words in (["--version"], ["-V"]):
+        print(f"hyper-shell {__version__}")
+        return 0
+    from hypershell.cli.verbs import VERBS
+
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return 0 if words else 2
+    words = _take_debug(_verb_first(words))
+    from importlib import import_module
+
+    if not words or words[0] not in VERBS:
+        raise _unknown_verb(words[0] if words else "--debug")
+    verb = import_module(VERBS[words[0]][0])
+    status: int = verb.run(words[1:])
+    return status
 
 
 class Debugging:

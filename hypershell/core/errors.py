@@ -3,8 +3,8 @@
 HyperShellError
 ├── UsageError               2  the command line is wrong
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
-│                               AddressUnusable FileUnwritable ShellUnusable TooManySlots
-│                               TasksUnstartable TasksNotKept
+│                               AddressUnusable FileUnwritable OutputUnwritable ShellUnusable
+│                               TooManySlots TasksUnstartable TasksNotKept
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown NotOurServer
 │                               VersionMismatch ServerLeft WaitTooLong
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
@@ -89,6 +89,13 @@ class AddressUnusable(StartError):
 
     says = "cannot listen on {host} port {port}: {reason}"
     hint = "give an address of this machine with --bind, for example localhost or 0.0.0.0"
+
+
+class OutputUnwritable(StartError):
+    """Standard output takes nothing more."""
+
+    says = "cannot write to standard output: {reason}"
+    hint = "what was printed is not complete; see where standard output goes"
 
 
 class FileUnwritable(StartError):

@@ -1,0 +1,40 @@
+"""Standard output, as one that says in our words when it cannot be written."""
+
+import io
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+def watch_stdout() -> None:
+    """From now on an error of standard output is one that a user can act on.
+
+    That nobody reads any more stays a BrokenPipeError.
+    """
+    before = sys.stdout
+    encoding = getattr(before, "encoding", None) or "utf-8"
+    # Who closed it started us with none; a descriptor is there by now.
+    output = _Output(1, "wb", closefd=False)
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(output),
+        encoding=encoding,
+        errors=getattr(before, "errors", None) or "surrogateescape",
+        line_buffering=output.isatty(),
+    )
+
+
+class _Output(io.FileIO):
+    """Descriptor 1."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """As a file does; OutputUnwritable."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from hypershell.core.errors import OutputUnwritable
+
+            raise OutputUnwritable(reason=(error.strerror or "").lower()) from error

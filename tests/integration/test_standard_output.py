@@ -1,0 +1,39 @@
+"""Standard output that takes nothing: full, closed, or of no reader."""
+
+import os
+
+import pytest
+
+from tests.helpers.access import Site
+from tests.helpers.farm import Farm
+
+WORDS = [("list",), ("info", "1"), ("list", "--help"), ("db", "check"), ("db", "export")]
+
+
+@pytest.fixture
+def site(farm: Farm) -> Site:
+    """A directory with a database of one task, and no server."""
+    site = Site(farm)
+    site.run("cluster", farm.write_lines(["true"])).wait()
+    return site
+
+
+def test_a_full_standard_output_is_a_clear_error(site: Site) -> None:
+    """Each verb says so in our words and ends with 3, however late the write fails."""
+    with open("/dev/full", "wb") as full:
+        ended = [site.run(*words, stdout=full) for words in WORDS]
+        version = site.farm.run("--version", stdout=full)
+
+    for process in (*ended, version):
+        assert 3 == process.wait()
+        assert "cannot write to standard output: no space left on device" in process.err
+
+
+def test_nobody_who_reads_is_no_error(site: Site) -> None:
+    """As with `| head -0`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = [site.run(*words, stdout=writer) for words in WORDS]
+    os.close(writer)
+
+    assert [0] * len(WORDS) == [process.wait() for process in ended]
