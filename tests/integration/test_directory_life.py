@@ -264,12 +264,15 @@ def test_several_servers_of_one_user_each_have_a_directory(farm: Farm) -> None:
 
 
 def test_an_old_server_that_ends_late_leaves_the_new_link_alone(site: Site) -> None:
-    """A frozen server whose lock was taken away ends later: the new one's link and claim stay."""
-    old = site.serve()
+    """A frozen server whose lock was taken away ends later: the new one's link and claim stay.
+
+    Without a database, that is: the old server would have that one still.
+    """
+    old = site.serve("--no-db")
     old.signal(signal.SIGSTOP)
     for name in ("lock", "claim"):
         (site.path / name).unlink()
-    new = site.serve("-p", 0)
+    new = site.serve("-p", 0, "--no-db")
 
     old.signal(signal.SIGCONT)
     old.signal(signal.SIGTERM)

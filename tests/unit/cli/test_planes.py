@@ -191,7 +191,7 @@ def test_a_short_key_is_refused_where_others_can_come() -> None:
 
 def test_facts_have_no_key(file: Access) -> None:
     """What `info` tells of a server opens nothing."""
-    facts = facts_of(file, Path("/farm"))
+    facts = facts_of(file, Path("/farm"), None)
 
     assert "w.invalid" == facts["worker_host"]
     assert 2222 == facts["client_port"]
