@@ -16,6 +16,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from hypershell.core.loop import leave_signals_to_the_main_thread
 from hypershell.store.engine import Database
 from hypershell.store.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
 
@@ -30,6 +31,9 @@ _PASSING = re.compile("full|locked|busy|i/o error|readonly|read-only|unable to o
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _RETAKE_SECONDS = 60.0
 """How long a lost connection of ours may still hold the lock at the other side."""
+
+_SILENT_SECONDS = 10.0
+"""How much longer than we are patient a write may take that neither succeeds nor fails."""
 
 
 class Ticket:
@@ -50,9 +54,10 @@ class Ticket:
             raise self.error
 
     def finish(self, error: Exception | None = None) -> None:
-        """Let all go who wait."""
-        self.error = error
-        self._done.release()
+        """Let all go who wait; what is finished already stays as it is."""
+        if self._done.locked():
+            self.error = error
+            self._done.release()
 
 
 class Writer:
@@ -62,11 +67,13 @@ class Writer:
         self._database = database
         self._changed = threading.Condition()
         self._work: list[tuple[Work, Ticket]] = []
+        self._under_way: list[tuple[Work, Ticket]] = []
         self._closed = False
         self._gave_up: Exception | None = None
         self._connection: Connection | None = None
         self._patience = math.inf
         self._patience_from = 0.0
+        self._begin = 0.0  # of the write that is under way
         self.stalled = threading.Event()
 
     def put(self, work: Work) -> Ticket:
@@ -77,7 +84,7 @@ class Writer:
                 ticket.finish(self._gave_up or ValueError("the database is closed"))
                 return ticket
             self._work.append((work, ticket))
-            self._changed.notify()
+            self._changed.notify_all()
         return ticket
 
     def one_pass(self) -> bool:
@@ -85,34 +92,50 @@ class Writer:
         with self._changed:
             self._changed.wait_for(lambda: self._work or self._closed)
             batch, self._work = self._work, []
+            self._under_way, self._begin = batch, time.monotonic()
         if not batch:
             self._disconnect()
             return False
         try:
             self._write_until_done(batch)
         except Exception as error:
-            self._fail(batch, error)
+            self._fail(error)
             raise
-        for _, ticket in batch:
-            ticket.finish()
+        with self._changed:
+            self._under_way = []
+            for _, ticket in batch:
+                ticket.finish()
         return True
 
     def close(self) -> None:
         """Write what is here, and end."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
 
     def limit_patience(self, seconds: float) -> None:
         """From now on, do not try for longer than so; whoever waits learns of it then."""
         with self._changed:
             self._patience = seconds
             self._patience_from = time.monotonic()
-            self._changed.notify()
+        threading.Thread(target=self._end_silence, name="patience", daemon=True).start()
+
+    def _end_silence(self) -> None:
+        """Let those go who wait for a database that does not even say that it cannot be written."""
+        leave_signals_to_the_main_thread()
+        with self._changed:
+            while self._under_way or not (self._closed or self._gave_up):
+                since = max(self._begin, self._patience_from)
+                remaining = since + self._patience + _SILENT_SECONDS - time.monotonic()
+                if self._under_way and remaining <= 0:
+                    break
+                self._changed.wait(max(remaining, 0.1))
+            else:
+                return
+        self._fail(DatabaseStalled(where=self._database.where, reason="it does not answer"))
 
     def _write_until_done(self, batch: list[tuple[Work, Ticket]]) -> None:
-        pause = _FIRST_PAUSE
-        begin = time.monotonic()
+        pause, begin = _FIRST_PAUSE, self._begin
         while True:
             try:
                 self._write(batch)
@@ -154,13 +177,12 @@ class Writer:
             return error
         return self._database.explain(error)
 
-    def _fail(self, batch: list[tuple[Work, Ticket]], error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         with self._changed:
             self._gave_up = self._gave_up or error
-            batch = batch + self._work
-            self._work = []
-        for _, ticket in batch:
-            ticket.finish(error)
+            for _, ticket in self._under_way + self._work:
+                ticket.finish(self._gave_up)
+            self._under_way, self._work = [], []
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
