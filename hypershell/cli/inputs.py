@@ -7,6 +7,7 @@ import sys
 from hypershell.cli.options import Parsed
 from hypershell.core.task import Policy
 from hypershell.server.failures import LineSink, open_sink
+from hypershell.server.joblog import check_joblog
 from hypershell.server.lines import LineReader, open_input
 from hypershell.server.settings import ServerOptions
 
@@ -74,6 +75,7 @@ def open_streams(parsed: Parsed, path: str) -> tuple[LineReader, LineSink]:
             if written is not None and _is_same_file(descriptor, written):
                 hint = f"give {option} another path"
                 raise parsed.error(f"{written} is the file that is read", hint)
+        check_joblog(joblog)
         return LineReader(descriptor, path), open_sink(failures, parsed.flag("--print"))
     except BaseException:
         os.close(descriptor)

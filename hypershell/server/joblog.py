@@ -137,16 +137,23 @@ class Joblog:
         self._torn = written
 
 
+def check_joblog(path: str | None) -> None:
+    """See that a job log can be opened, before there is a run in the database; FileUnwritable."""
+    if path is not None:
+        os.close(_opened(path))
+
+
 def open_joblog(path: str | None) -> Joblog | None:
     """A job log at `path`, if one is asked for; FileUnwritable.
 
     What is there stays until the run begins.
     """
-    if path is None:
-        return None
+    return None if path is None else Joblog(LineSink(_opened(path), path, ours=True))
+
+
+def _opened(path: str) -> int:
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        return Joblog(LineSink(os.open(path, flags, 0o666), path, ours=True))
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise FileUnwritable(path=path, reason=reason, option="--joblog") from error

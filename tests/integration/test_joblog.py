@@ -1,5 +1,7 @@
 """`--joblog PATH`: a line for each task as it becomes final, in the format of GNU parallel."""
 
+import sqlite3
+
 from hypershell.core.joblog import JOBLOG_HEADER
 
 
@@ -47,3 +49,16 @@ def test_a_log_that_cannot_be_written_costs_no_task(farm):
     assert 5 == len(farm.read("ran"))
     assert "cannot write /dev/full: no space left on device" in cluster.err
     assert "6 lines could not be written to /dev/full" in cluster.err
+
+
+def test_a_log_that_cannot_be_opened_begins_no_run(farm):
+    """What `--resume` goes on with is the run before, not one that never was."""
+    first = farm.start_cluster(["true"], "--joblog", "log")
+    assert 0 == first.wait(), first.err
+
+    refused = farm.start_cluster(["true"], "--joblog", "nowhere/log")
+
+    assert 3 == refused.wait(), refused.err
+    (path,) = farm.folder.rglob("hyper-shell.db")
+    with sqlite3.connect(path) as database:
+        assert [(1,)] == database.execute("SELECT count(*) FROM runs").fetchall()
