@@ -39,12 +39,12 @@ def _change(
     if parsed.flag("--json"):
         write(json.dumps(changed._asdict()) + "\n")
     else:
-        running = f", {changed.running} of them are being ended" if changed.running else ""
+        running = f", {changed.running} of them being ended" if changed.running else ""
         write(f"{tasks(changed.changed)} {done}{running}\n")
+    if changed.refused and (which.ids or not changed.changed):
+        warn(f"{tasks(changed.refused)} left alone: {otherwise}")
     if not which.ids:
         return 0
-    if changed.refused:
-        warn(f"{tasks(changed.refused)} left alone: {otherwise}")
     if unknown := len(which.ids) - changed.changed - changed.refused:
         warn(f"{tasks(unknown)} of those ids not found")
     return int(changed.changed < len(which.ids))

@@ -145,10 +145,17 @@ def explain(error: Exception) -> int:
         ]
         status = INTERNAL_ERROR
     try:
-        print("\n".join(lines), file=sys.stderr, flush=True)
+        print("\n".join(map(_visible, lines)), file=sys.stderr, flush=True)
     except OSError:
         pass  # nobody to tell
     return status
+
+
+def _visible(line: str) -> str:
+    """A line with nothing in it that moves a cursor, such as the name of a file may have."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
+    )
 
 
 def usage() -> str:

@@ -59,6 +59,7 @@ SERVER_COMPLAINTS = {
         2,
         ["tasks is the file that is read"],
     ),
+    "a file of a strange name": (["server", "a\udcff\n\x1b[2J"], 3, [r"no file a\udcff\n\x1b[2J"]),
     "job log to the input": (
         ["server", "tasks", "--joblog", "./tasks"],
         2,
