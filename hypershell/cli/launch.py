@@ -4,11 +4,13 @@ A launcher for other machines is one more class with these methods.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from hypershell.client.supervisor import PARENT_VARIABLE
@@ -30,7 +32,11 @@ class Launcher(Protocol):
         """
 
     def wait(self, seconds: float) -> None:
-        """Wait until all have ended; those that have not by then are stopped."""
+        """Wait until all have ended; those that have not by then are stopped.
+
+        Where nobody came to watch them there is no server that they could have joined: they are
+        stopped at once.
+        """
 
 
 class LocalLauncher:
@@ -42,6 +48,7 @@ class LocalLauncher:
         self._command: list[str] = []
         self._environment: dict[str, str] = {}
         self._clients: list[subprocess.Popen[bytes]] = []
+        self._watched = False
 
     def prepare(self, arguments: list[str], key: str) -> None:
         """See Launcher."""
@@ -64,6 +71,7 @@ class LocalLauncher:
 
     def watch(self, ended: Callable[[int], None]) -> None:
         """See Launcher."""
+        self._watched = True
 
         def wait_for_all() -> None:
             leave_signals_to_the_main_thread()
@@ -73,6 +81,8 @@ class LocalLauncher:
 
     def wait(self, seconds: float) -> None:
         """See Launcher."""
+        if not self._watched:
+            self._kill()
         deadline = time.monotonic() + seconds
         for client in self._clients:
             try:
@@ -81,6 +91,12 @@ class LocalLauncher:
                 client.terminate()
         for client in self._clients:
             client.wait()
+
+    def _kill(self) -> None:
+        """End them with their supervisors; they run nothing."""
+        for client in self._clients:
+            with suppress(ProcessLookupError):
+                os.killpg(client.pid, signal.SIGKILL)
 
 
 def _this_program() -> list[str]:

@@ -4,7 +4,6 @@ import threading
 
 from hypershell.core.state import TaskState
 from hypershell.server.finals import Finals
-from tests.helpers.waiting import until
 
 
 class Waiter:
@@ -88,7 +87,7 @@ def test_a_wait_ends_in_time_and_with_its_server() -> None:
     assert waited
     assert patient.ends()
     assert finals.is_closed()
-    until(lambda: Waiter(finals, [1]).ends, 5, "nobody waits any more")
+    assert Waiter(finals, [1]).ends()
 
 
 def test_what_ended_badly_is_remembered() -> None:
