@@ -124,8 +124,13 @@ class Client:
         """
         self._inbox.put(("signal", number))
 
+    @property
+    def needs_sigchld(self) -> bool:
+        """Whether `child_ended` is to be called at each SIGCHLD: on systems without pidfds."""
+        return self._watch.needs_sigchld
+
     def child_ended(self) -> None:
-        """SIGCHLD came; only systems without pidfds need to be told."""
+        """SIGCHLD came."""
         self._watch.wake()
 
     def _greet(self) -> Hello:
@@ -161,7 +166,7 @@ class Client:
             if self._pause(pause):
                 return False
             # A server that is started at the same moment is there soon, one of tomorrow is not.
-            pause = min(1.0, max(0.02, (time.monotonic() - begin) / 10))
+            pause = min(1.0, max(0.02, (time.monotonic() - begin) / 20))
 
     def _pause(self, seconds: float) -> bool:
         """Wait; whether a signal ended it."""

@@ -17,7 +17,11 @@ def run_client(settings: dict[str, Any], find: Find, tidings: int) -> int:
     """Run a client to its end; `tidings` is the descriptor on which its supervisor listens."""
     client = Client(ClientOptions(find=find, **settings), Tidings(tidings))
     install_handlers(client.interrupt)
-    signal.signal(signal.SIGCHLD, lambda *_: client.child_ended())
+    if client.needs_sigchld:
+        signal.signal(signal.SIGCHLD, lambda *_: client.child_ended())
+    else:
+        # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     return client.run()
 
 

@@ -16,6 +16,9 @@ from hypershell.client.process import Child
 class Watch(Protocol):
     """What the executor needs to know: who ended, which pipes have something."""
 
+    needs_sigchld: bool
+    """Whether `wake` is to be called at each SIGCHLD. A handler costs as much as a small task."""
+
     def add(self, child: Child) -> None:
         """Watch a child that was started."""
 
@@ -68,6 +71,8 @@ if sys.platform == "linux":
 
     class PidfdWatch:
         """Children by pidfd, all in one epoll set."""
+
+        needs_sigchld = False
 
         def __init__(self) -> None:
             self._epoll = select.epoll()
@@ -125,6 +130,8 @@ if sys.platform == "linux":
 
 class SignalWatch:
     """Children by waitid after SIGCHLD, pipes by poll; for systems without pidfds."""
+
+    needs_sigchld = True
 
     def __init__(self) -> None:
         self._poller = select.poll()
