@@ -110,7 +110,7 @@ class Outcome(NamedTuple):
     @property
     def ok(self) -> bool:
         """Whether the attempt succeeded."""
-        return self.code == 0 and self.ending is Ending.EXITED
+        return not self.code and not self.ending  # EXITED is 0; asked several times a task
 
     @property
     def cause(self) -> str:

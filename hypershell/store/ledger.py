@@ -5,7 +5,7 @@ made again. The drivers' own statements are used where there is one for every ta
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, select, tuple_, update
@@ -13,10 +13,10 @@ from sqlalchemy import Connection, delete, select, tuple_, update
 from hypershell.core.cause import digest, signature
 from hypershell.core.selection import Selection
 from hypershell.core.state import FINAL, TaskState
-from hypershell.core.task import STDERR_TAIL, Ending, Outcome, Task
-from hypershell.store.engine import SQLITE, Database
+from hypershell.core.task import Ending, Task
+from hypershell.store.engine import Database
 from hypershell.store.journal import Found, Progress, Receipt, Recorded
-from hypershell.store.rows import inserted, rewind, task_of, waiting_columns
+from hypershell.store.rows import rewind, task_of
 from hypershell.store.schema import (
     ATTEMPTS,
     CAUSES,
@@ -33,26 +33,29 @@ from hypershell.store.schema import (
     TASKS,
 )
 from hypershell.store.select import matching
+from hypershell.store.statements import (
+    attempt_rows,
+    insert_attempts,
+    insert_new,
+    new_rows,
+    pieces,
+    run_many,
+    set_tasks,
+    was_tried,
+)
 from hypershell.store.waiting import Key
 from hypershell.store.writer import Writer
 
-_LEASE = "UPDATE tasks SET state = 1, lease = ? WHERE id = ?"
-_SUCCEED = "UPDATE tasks SET state = 2, cancelling = ?, outcome_attempt = ? WHERE id = ?"
 _SETTLE = """\
 UPDATE tasks SET state = ?, turn = ?, attempt = ?, failures = ?, losses = ?, owed = ?, cause = ?,
-cancelling = ?, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
-_ATTEMPT = """\
-INSERT INTO attempts (task, number, client, slot, pid, started_at, seconds, ending, code, reason,
-user_seconds, system_seconds, peak_kib, err)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
-_TAKE_BACK = "UPDATE tasks SET state = 0, turn = 0 WHERE id = ?"
-_CANCEL = "UPDATE tasks SET state = 4, cancelling = ? WHERE id = ? AND state IN (0, 1, 5)"
-_CANCELLING = "UPDATE tasks SET cancelling = ? WHERE id = ? AND state = 1"
-_PRINTED = "UPDATE tasks SET owed = ? WHERE id = ?"
+cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
+_SUCCEED = "state = 2, cancelling = FALSE, outcome_attempt = ?"
+_OUTPUT = "INSERT INTO outputs (task, out, err) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_CLIENT = """\
+INSERT INTO clients (id, host, pid, slots, joined_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING"""
 
 T = TypeVar("T")
-
-_MANY = 500  # values in one IN
 
 
 class Ledger:
@@ -63,18 +66,16 @@ class Ledger:
     def __init__(self, writer: Writer, database: Database, run: int) -> None:
         self._writer = writer
         self._database = database
-        self._mark = "?" if database.dialect == SQLITE else "%s"
         self._run = run
 
     def added(
         self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
     ) -> Receipt:
         """Insert the tasks, and how far the input was read."""
-        rows, pairs = inserted(tasks, tags, self._run, self._run, time.time())
+        rows = new_rows(tasks, tags, self._run, self._run, time.time())
 
         def work(connection: Connection) -> None:
-            self._insert(connection, "tasks", waiting_columns, rows)
-            self._insert(connection, "tags", ("key", "value", "task"), pairs)
+            insert_new(connection, rows)
             if progress is not None:
                 values = {
                     "lines_read": progress.lines,
@@ -87,40 +88,46 @@ class Ledger:
 
     def leased(self, tasks: Sequence[Task]) -> Receipt:
         """They are SENT."""
-        return self._put(_LEASE, [(task.lease, task.id) for task in tasks])
+        by_lease = _grouped((task.lease, task.id) for task in tasks)
+
+        def work(connection: Connection) -> None:
+            for lease, ids in by_lease.items():
+                set_tasks(connection, "state = 1, lease = ?", ids, lease)
+
+        return self._writer.put(work)
 
     def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Receipt:
         """Insert the attempts, and move the tasks."""
-        attempts = [_attempt(each) for each in recorded if _was_tried(each.outcome)]
-        succeeded: list[tuple[Any, ...]] = []
-        others: list[Recorded] = []
-        outputs: list[tuple[Any, ...]] = []
-        for each in recorded:
-            if each.state is TaskState.SUCCEEDED:
-                succeeded.append((False, each.attempt, each.task.id))
-            else:
-                others.append(each)
-            if each.task.captured and each.state in FINAL:
-                outputs.append((each.task.id, each.outcome.out, each.outcome.err))
+        attempts = attempt_rows([each for each in recorded if was_tried(each)])
+        succeeded = _grouped(
+            (each.attempt, each.task.id) for each in recorded if each.state is TaskState.SUCCEEDED
+        )
+        others = [each for each in recorded if each.state is not TaskState.SUCCEEDED]
+        outputs = [
+            (each.task.id, each.outcome.out, each.outcome.err)
+            for each in recorded
+            if each.task.captured and each.state in FINAL
+        ]
 
         def work(connection: Connection) -> None:
-            self._run_many(connection, _ATTEMPT, attempts)
-            self._run_many(connection, _SUCCEED, succeeded)
+            insert_attempts(connection, attempts)
+            for attempt, ids in succeeded.items():
+                set_tasks(connection, _SUCCEED, ids, attempt)
             if others:
-                self._run_many(connection, _SETTLE, _settled(connection, others, owes))
-            self._insert(connection, "outputs", ("task", "out", "err"), outputs)
+                run_many(connection, _SETTLE, _settled(connection, others, owes))
+            run_many(connection, _OUTPUT, outputs)
 
         return self._writer.put(work)
 
     def took_back(self, tasks: Sequence[Task]) -> Receipt:
         """They wait again."""
-        return self._put(_TAKE_BACK, [(task.id,) for task in tasks])
+        return self._set("state = 0, turn = 0", [task.id for task in tasks])
 
     def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Receipt:
         """Nothing more is owed for them."""
 
         def work(connection: Connection) -> None:
-            self._run_many(connection, _PRINTED, [(False, task_id) for task_id in task_ids])
+            set_tasks(connection, "owed = FALSE", task_ids)
             if path:
                 where = update(SINKS).where(SINKS.c.path == path)
                 connection.execute(where.values(length=length))
@@ -129,17 +136,17 @@ class Ledger:
 
     def cancelling(self, task_ids: Sequence[int]) -> Receipt:
         """Note it, should the server die before they are CANCELLED."""
-        return self._put(_CANCELLING, [(True, task_id) for task_id in task_ids])
+        return self._set("cancelling = TRUE", task_ids, only="state = 1")
 
     def cancelled(self, task_ids: Sequence[int]) -> Receipt:
         """They are CANCELLED."""
-        return self._put(_CANCEL, [(False, task_id) for task_id in task_ids])
+        return self._set("state = 4, cancelling = FALSE", task_ids, only="state IN (0, 1, 5)")
 
     def revived(self, task_ids: Sequence[int]) -> Receipt:
         """They wait, in the scope of this run."""
 
         def work(connection: Connection) -> None:
-            for ids in _pieces(task_ids):
+            for ids in pieces(task_ids):
                 rewind(connection, TASKS.c.id.in_(ids), self._run)
 
         return self._writer.put(work)
@@ -148,7 +155,7 @@ class Ledger:
         """Delete all of them."""
 
         def work(connection: Connection) -> None:
-            for ids in _pieces(task_ids):
+            for ids in pieces(task_ids):
                 delete_tasks(connection, ids)
 
         return self._writer.put(work)
@@ -156,8 +163,7 @@ class Ledger:
     def joined(self, client: str, host: str, pid: int, slots: int) -> Receipt:
         """A client joined; attempts name it."""
         row = (client, host, pid, slots, time.time())
-        columns = ("id", "host", "pid", "slots", "joined_at")
-        return self._writer.put(lambda c: self._insert(c, CLIENTS.name, columns, [row]))
+        return self._writer.put(lambda connection: run_many(connection, _CLIENT, [row]))
 
     def left(self, client: str | None) -> Receipt:
         """A client left, or all that are there."""
@@ -232,54 +238,16 @@ class Ledger:
         self._writer.put(work).wait()
         return answer[0]
 
-    # Statements.
-
-    def _put(self, statement: str, rows: list[tuple[Any, ...]]) -> Receipt:
-        return self._writer.put(lambda connection: self._run_many(connection, statement, rows))
-
-    def _run_many(
-        self, connection: Connection, statement: str, rows: list[tuple[Any, ...]]
-    ) -> None:
-        if rows:
-            connection.exec_driver_sql(statement.replace("?", self._mark), rows)
-
-    def _insert(
-        self,
-        connection: Connection,
-        table: str,
-        columns: Sequence[str],
-        rows: list[tuple[Any, ...]],
-    ) -> None:
-        names = ", ".join(f'"{name}"' for name in columns)
-        marks = ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"
-        self._run_many(connection, statement, rows)
+    def _set(self, change: str, ids: Sequence[int], only: str = "") -> Receipt:
+        return self._writer.put(lambda connection: set_tasks(connection, change, ids, only=only))
 
 
-def _was_tried(outcome: Outcome) -> bool:
-    """Whether something may have been started: a task that was given back was not."""
-    return outcome.ending is not Ending.GIVEN_BACK
-
-
-def _attempt(recorded: Recorded) -> tuple[Any, ...]:
-    """The values of an attempt, in the order of `_ATTEMPT`."""
-    task, _, outcome, client, number = recorded
-    return (
-        task.id,
-        number,
-        client or None,
-        outcome.slot,
-        outcome.pid,
-        outcome.started_at,
-        outcome.seconds,
-        int(outcome.ending),
-        outcome.code,
-        outcome.reason or None,
-        outcome.user_seconds,
-        outcome.system_seconds,
-        outcome.peak_kib,
-        None if outcome.ok else outcome.err[-STDERR_TAIL:] or None,
-    )
+def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    """The second of each pair, by the first: ids to which one change is to be made."""
+    found: dict[int, list[int]] = {}
+    for key, task_id in pairs:
+        found.setdefault(key, []).append(task_id)
+    return found
 
 
 def _settled(
@@ -288,7 +256,8 @@ def _settled(
     """The values of tasks that did not succeed."""
     causes = _causes(connection, others)
     rows = []
-    for task, state, outcome, _, number in others:
+    for each in others:
+        task, state, _, _, number = each
         failed = state is TaskState.FAILED
         rows.append(
             (
@@ -299,8 +268,7 @@ def _settled(
                 task.losses,
                 failed and owes,
                 causes[task.id] if failed else None,
-                False,
-                number if _was_tried(outcome) else None,
+                number if was_tried(each) else None,
                 task.id,
             )
         )
@@ -349,7 +317,3 @@ def delete_tasks(connection: Connection, ids: Sequence[int]) -> None:
     elif int(last) < highest:
         where = FACTS.update().where(FACTS.c.name == "last_id")
         connection.execute(where.values(value=str(highest)))
-
-
-def _pieces(ids: Sequence[int]) -> list[Sequence[int]]:
-    return [ids[i : i + _MANY] for i in range(0, len(ids), _MANY)]

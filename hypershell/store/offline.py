@@ -5,23 +5,22 @@ What is submitted or is to be tried again waits for the next server that runs wh
 
 import itertools
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from sqlalchemy import Connection, select, update
 
 from hypershell.core.selection import Changed, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.terms import Terms, checked_lines
-from hypershell.store.engine import SQLITE, Database
+from hypershell.store.engine import Database
 from hypershell.store.ledger import delete_tasks
-from hypershell.store.rows import inserted, rewind, waiting_columns
+from hypershell.store.rows import rewind
 from hypershell.store.runs import last_id
-from hypershell.store.schema import STATE_NUMBERS, STATES, TAGS, TASKS
+from hypershell.store.schema import STATE_NUMBERS, STATES, TASKS
 from hypershell.store.select import matching
+from hypershell.store.statements import insert_new, new_rows, pieces
 
 _NO_RUN = 0
-_MANY = 500
 
 _T = TASKS.c
 
@@ -39,9 +38,8 @@ class Offline:
             numbers = itertools.count(last_id(connection) + 1)
             for lines in batches:
                 tasks = terms.tasks(checked_lines(lines), lambda: next(numbers))
-                rows, pairs = inserted(tasks, terms.tags, _NO_RUN, _NO_RUN, time.time())
-                _insert(connection, TASKS.name, waiting_columns, rows)
-                _insert(connection, TAGS.name, ("key", "value", "task"), pairs)
+                rows = new_rows(tasks, terms.tags, _NO_RUN, _NO_RUN, time.time())
+                insert_new(connection, rows)
                 ids += [task.id for task in tasks]
         return ids
 
@@ -52,9 +50,9 @@ class Offline:
             now = [i for s in (TaskState.WAITING, TaskState.INTERRUPTED) for i in found.get(s, [])]
             running = found.get(TaskState.SENT, [])
             cancelled = STATE_NUMBERS[TaskState.CANCELLED]
-            for ids in _pieces(now):
+            for ids in pieces(now):
                 connection.execute(update(TASKS).where(_T.id.in_(ids)).values(state=cancelled))
-            for ids in _pieces(running):
+            for ids in pieces(running):
                 connection.execute(update(TASKS).where(_T.id.in_(ids)).values(cancelling=True))
         return _changed(found, len(now) + len(running), len(running))
 
@@ -64,7 +62,7 @@ class Offline:
         with self._database.writing() as connection:
             found = _found(connection, selection)
             chosen = [task_id for state in again for task_id in found.get(state, [])]
-            for ids in _pieces(chosen):
+            for ids in pieces(chosen):
                 rewind(connection, _T.id.in_(ids), _NO_RUN)
         return _changed(found, len(chosen))
 
@@ -74,21 +72,9 @@ class Offline:
         with self._database.writing() as connection:
             found = _found(connection, selection)
             chosen = [i for state, ids in found.items() if state not in held for i in ids]
-            for ids in _pieces(chosen):
+            for ids in pieces(chosen):
                 delete_tasks(connection, ids)
         return _changed(found, len(chosen))
-
-
-def _insert(
-    connection: Connection, table: str, columns: Sequence[str], rows: list[tuple[Any, ...]]
-) -> None:
-    """By the driver's own statement: several times as fast for many rows."""
-    if rows:
-        mark = "?" if connection.dialect.name == SQLITE else "%s"
-        names = ", ".join(f'"{name}"' for name in columns)
-        marks = ", ".join([mark] * len(columns))
-        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"
-        connection.exec_driver_sql(statement, rows)
 
 
 def _found(connection: Connection, selection: Selection) -> dict[TaskState, list[int]]:
@@ -102,7 +88,3 @@ def _found(connection: Connection, selection: Selection) -> dict[TaskState, list
 
 def _changed(found: dict[TaskState, list[int]], changed: int, running: int = 0) -> Changed:
     return Changed(changed, running, sum(map(len, found.values())) - changed)
-
-
-def _pieces(ids: list[int]) -> list[list[int]]:
-    return [ids[i : i + _MANY] for i in range(0, len(ids), _MANY)]

@@ -1,75 +1,12 @@
-"""Tasks as rows, and rows as tasks."""
+"""Rows as tasks, and as what waits again."""
 
-import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, update
 
 from hypershell.core.state import TaskState
-from hypershell.core.task import Task, tags_of
+from hypershell.core.task import Task
 from hypershell.store.schema import STATE_NUMBERS, TASKS
-
-waiting_columns = (
-    "id",
-    "line",
-    "tags",
-    "group",
-    "rank",
-    "turn",
-    "run",
-    "scope",
-    "number",
-    "state",
-    "lease",
-    "attempt",
-    "failures",
-    "losses",
-    "max_retries",
-    "captured",
-    "cancelling",
-    "owed",
-    "added_at",
-)
-"""Of a task that was just added."""
-
-
-def inserted(
-    tasks: Sequence[Task], tags: Mapping[str, str], run: int, scope: int, now: float
-) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """The values of new tasks in the order of `waiting_columns`; and key, value, task of tags."""
-    rows: list[tuple[Any, ...]] = []
-    pairs: list[tuple[Any, ...]] = []
-    for task in tasks:
-        text = None
-        if tags or b"HYPERSHELL:" in task.line:
-            own = {**tags_of(task.line), **tags}
-            pairs += [(key, value, task.id) for key, value in own.items()]
-            text = json.dumps(own) if own else None
-        rows.append(
-            (
-                task.id,
-                task.line,
-                text,
-                task.group,
-                -task.priority,
-                task.turn,
-                run,
-                scope,
-                task.number,
-                0,
-                0,
-                1,
-                0,
-                0,
-                task.max_retries,
-                task.captured,
-                False,
-                False,
-                now,
-            )
-        )
-    return rows, pairs
 
 
 def task_of(row: Row[Any]) -> Task:

@@ -1,6 +1,7 @@
 """Tasks that wait, in the order in which they go out."""
 
 import heapq
+from collections import deque
 
 from hypershell.core.task import Task
 
@@ -14,9 +15,12 @@ def key_of(task: Task) -> Key:
 
 
 class Waiting:
-    """A heap of tasks. Not safe by itself: whoever has it has a lock. `size` is bytes of lines."""
+    """Not safe by itself: whoever has it has a lock. `size` is bytes of lines."""
 
     def __init__(self) -> None:
+        # Most come in the order in which they go, and need no heap. A key stays here when its task
+        # is removed, until it is the first.
+        self._in_order: deque[Key] = deque()
         self._heap: list[Key] = []
         self._tasks: dict[int, Task] = {}
         self.size = 0
@@ -29,7 +33,11 @@ class Waiting:
 
     def push(self, task: Task) -> None:
         """Add a task."""
-        heapq.heappush(self._heap, key_of(task))
+        key = key_of(task)
+        if not self._in_order or key > self._in_order[-1]:
+            self._in_order.append(key)
+        else:
+            heapq.heappush(self._heap, key)
         self._tasks[task.id] = task
         self.size += len(task.line)
 
@@ -40,13 +48,11 @@ class Waiting:
         """
         tasks: list[Task] = []
         size = 0
-        heap, waiting = self._heap, self._tasks
-        while heap and len(tasks) < limit and size < most_bytes and heap[0] <= last:
-            key = heapq.heappop(heap)
-            task = waiting.get(key[3])
-            if task is None or task.turn != key[2]:
-                continue  # it was removed; perhaps it is here again, with another turn
-            del waiting[task.id]
+        while len(tasks) < limit and size < most_bytes:
+            key = self.first()
+            if key is None or key > last:
+                break
+            task = self._tasks.pop(key[3])
             size += len(task.line)
             tasks.append(task)
         self.size -= size
@@ -64,8 +70,9 @@ class Waiting:
         ordered = sorted(self._tasks.values(), key=key_of)
         for task in ordered[number:]:
             self.remove(task.id)
-        self._heap = [key_of(task) for task in ordered[:number]]
-        return self._heap[-1]
+        self._in_order = deque(key_of(task) for task in ordered[:number])
+        self._heap = []
+        return self._in_order[-1]
 
     def cut_behind(self, last: Key) -> None:
         """Drop all tasks that stand behind a place."""
@@ -83,10 +90,15 @@ class Waiting:
 
     def first(self) -> Key | None:
         """Where the first task stands."""
-        heap = self._heap
-        while heap:
-            task = self._tasks.get(heap[0][3])
-            if task is not None and task.turn == heap[0][2]:
-                return heap[0]
-            heapq.heappop(heap)
+        in_order, heap = self._in_order, self._heap
+        while in_order or heap:
+            from_heap = bool(heap) and (not in_order or heap[0] < in_order[0])
+            key = heap[0] if from_heap else in_order[0]
+            task = self._tasks.get(key[3])
+            if task is not None and task.turn == key[2]:
+                return key
+            if from_heap:
+                heapq.heappop(heap)
+            else:
+                in_order.popleft()
         return None
