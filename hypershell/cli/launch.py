@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from hypershell.client.supervisor import PARENT_VARIABLE
-from hypershell.core.loop import leave_signals_to_the_main_thread
+from hypershell.core.signals import leave_signals_alone
 
 
 class Launcher(Protocol):
@@ -74,7 +74,7 @@ class LocalLauncher:
         self._watched = True
 
         def wait_for_all() -> None:
-            leave_signals_to_the_main_thread()
+            leave_signals_alone()
             ended(max(abs(client.wait()) for client in self._clients))
 
         threading.Thread(target=wait_for_all, daemon=True, name="launcher").start()

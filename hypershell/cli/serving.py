@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from hypershell.cli.planes import (
     predecessor_access,
     run_answers,
 )
+from hypershell.core.signals import hand_over_signals
 from hypershell.server.failures import LineSink
 from hypershell.server.lines import LineReader
 from hypershell.server.server import Server
@@ -41,9 +41,7 @@ def run_server(
     server: Server, started: Callable[[], None], ended: Callable[[], None] = lambda: None
 ) -> int:
     """Run it with signals handled, say how it went, and return the exit status."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda received, _: server.interrupt(received))
+    hand_over_signals(server.interrupt)
     result = server.run(started, ended)
     _say_summary(result)
     if result.failure is not None:

@@ -8,7 +8,6 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hypershell.client.desk import Desk
@@ -120,7 +119,7 @@ class Client:
     def interrupt(self, number: int) -> None:
         """A signal came: SIGINT once finishes what runs and leaves; twice, or any other, stops it.
 
-        May be called from a signal handler.
+        May be called from any thread.
         """
         self._inbox.put(("signal", number))
 
@@ -377,13 +376,6 @@ class Client:
         self._link.close()
         if loops["executor"].join(1.0):
             output.close()
-
-
-def install_handlers(handle: Callable[[int], None]) -> None:
-    """Call `handle` for the signals that end a program; one that was ignored stays so."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda received, _: handle(received))
 
 
 def _open_output(path: str | None, default: int, option: str) -> int:

@@ -4,10 +4,11 @@ import logging
 import signal
 from typing import Any
 
-from hypershell.client.client import Client, ClientOptions, install_handlers
+from hypershell.client.client import Client, ClientOptions
 from hypershell.client.link import BROKEN, Find
 from hypershell.client.tidings import Tidings
 from hypershell.core.errors import HyperShellError
+from hypershell.core.signals import hand_over_signals
 from hypershell.wire.worker import WorkerProxy
 
 log = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 def run_client(settings: dict[str, Any], find: Find, tidings: int) -> int:
     """Run a client to its end; `tidings` is the descriptor on which its supervisor listens."""
     client = Client(ClientOptions(find=find, **settings), Tidings(tidings))
-    install_handlers(client.interrupt)
+    hand_over_signals(client.interrupt)
     if client.needs_sigchld:
         signal.signal(signal.SIGCHLD, lambda *_: client.child_ended())
     else:

@@ -1,23 +1,12 @@
 """A thread that runs passes until it is stopped, and never dies silently."""
 
 import logging
-import signal
 import threading
 from collections.abc import Callable
 
+from hypershell.core.signals import leave_signals_alone
+
 log = logging.getLogger(__name__)
-
-
-_FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
-
-
-def leave_signals_to_the_main_thread() -> None:
-    """To be called first thing in any other thread, which passes it on to those that it starts.
-
-    Where one signal is pending at the main thread, the kernel gives the next to another; Python
-    only takes a note there, and the main thread, asleep, would never learn of it.
-    """
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _FAULTS)
 
 
 class Loop:
@@ -57,7 +46,7 @@ class Loop:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        leave_signals_to_the_main_thread()
+        leave_signals_alone()
         try:
             while not self._stopping.is_set() and self._one_pass():
                 pass

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from hypershell.core.loop import Loop, leave_signals_to_the_main_thread
+from hypershell.core.loop import Loop
+from hypershell.core.signals import leave_signals_alone
 from hypershell.core.state import TaskState
 from hypershell.server.failures import Failures, LineSink
 from hypershell.server.joblog import Joblog
@@ -64,7 +65,7 @@ class Outlets:
         self._close(patient=True)
 
         def watch() -> None:
-            leave_signals_to_the_main_thread()
+            leave_signals_alone()
             for name in self.passes():
                 loops[name].join()
             finished.set()

@@ -150,7 +150,7 @@ class Server:
     def interrupt(self, number: int) -> None:
         """A signal came: SIGINT once finishes what runs; twice, or any other, stops it.
 
-        May be called from a signal handler.
+        May be called from any thread.
         """
         self._inbox.put(("signal", number))
 

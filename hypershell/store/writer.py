@@ -16,7 +16,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from hypershell.core.loop import leave_signals_to_the_main_thread
+from hypershell.core.signals import leave_signals_alone
 from hypershell.store.engine import Database
 from hypershell.store.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
 
@@ -122,7 +122,7 @@ class Writer:
 
     def _end_silence(self) -> None:
         """Let those go who wait for a database that does not even say that it cannot be written."""
-        leave_signals_to_the_main_thread()
+        leave_signals_alone()
         with self._changed:
             while self._under_way or not (self._closed or self._gave_up):
                 since = max(self._begin, self._patience_from)

@@ -17,7 +17,7 @@ from multiprocessing.managers import Server
 from typing import Any
 
 from hypershell.core.errors import HyperShellError
-from hypershell.core.loop import leave_signals_to_the_main_thread
+from hypershell.core.signals import leave_signals_alone
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection, DeadlinePassed
 from hypershell.wire.preamble import receive
@@ -114,7 +114,7 @@ class Door(Server):
 
     def accepter(self) -> None:
         """Accept until stopped, whatever happens to one connection."""
-        leave_signals_to_the_main_thread()
+        leave_signals_alone()
         while not self.stop_event.is_set():
             try:
                 connection = self.listener.accept()

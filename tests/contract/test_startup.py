@@ -17,6 +17,7 @@ ALLOWED = {
     "operator", "re", "reprlib", "runpy", "pkgutil", "types", "typing", "warnings", "__future__",
     "collections", "itertools", "abc", "io", "os", "sys", "weakref", "heapq", "logging", "string",
     "textwrap", "shutil", "time", "zipimport", "linecache", "tokenize", "token", "annotationlib",
+    "gc",
 }  # fmt: skip
 """Top-level modules that starting up may import; what is not here needs a reason to get in."""
 

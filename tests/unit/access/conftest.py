@@ -77,8 +77,9 @@ def ordinary_user(fork, tmp_path_factory):
     def call(function: Callable[[Path], object]) -> str:
         folder = tmp_path_factory.mktemp("ordinary")
         if os.geteuid() == 0:
-            for parent in (folder.parent, folder.parent.parent):
-                parent.chmod(0o755)
+            for parent in folder.parents:
+                if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o077 == 0:
+                    parent.chmod(0o711)
             os.chown(folder, NOBODY, NOBODY)
         reader, writer = os.pipe()
 
