@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
+from hypershell.core.quantity import counted
 from hypershell.server.lines import STDIN, LineReader
 from hypershell.server.settings import ServerOptions
 
@@ -86,9 +87,8 @@ def _say_what_is_left(kept: "Kept", how: str) -> None:
     begun = kept.begun
     if begun.leftovers:
         log.warning(
-            "%d unfinished tasks of earlier runs are left alone; `hyper-shell server --restart` "
-            "runs them",
-            begun.leftovers,
+            "left alone: %s of earlier runs; `hyper-shell server --restart` runs what is left",
+            counted(begun.leftovers, "unfinished task"),
         )
     if begun.unread is not None:
         path, lines = begun.unread
@@ -100,4 +100,4 @@ def _say_what_is_left(kept: "Kept", how: str) -> None:
         )
     unfinished = begun.start.tally.unfinished()
     if how in ("restart", "forever", "resume"):
-        log.info("%d unfinished tasks in the task database", unfinished)
+        log.info("%s in the task database", counted(unfinished, "unfinished task"))

@@ -25,6 +25,7 @@ from hypershell.cli.planes import (
     predecessor_access,
     run_answers,
 )
+from hypershell.core.quantity import counted
 from hypershell.core.signals import hand_over_signals
 from hypershell.server.failures import LineSink
 from hypershell.server.lines import LineReader
@@ -60,8 +61,10 @@ def run_server(
 def _say_summary(ended: Ended) -> None:
     counts, seconds = ended.counts, ended.seconds
     done = counts.succeeded + counts.failed
-    tasks = "1 task" if counts.total == 1 else f"{counts.total} tasks"
-    parts = [f"{tasks}: {counts.succeeded} succeeded", f"{counts.failed} failed"]
+    parts = [
+        f"{counted(counts.total, 'task')}: {counts.succeeded} succeeded",
+        f"{counts.failed} failed",
+    ]
     parts.append(f"{counts.retried} retried")
     if counts.unfinished:
         parts.append(f"{counts.unfinished} unfinished")
@@ -76,9 +79,9 @@ def _say_summary(ended: Ended) -> None:
         log.warning("unfinished: %s", "; ".join(named))
     if counts.blocked:
         log.warning(
-            "%d tasks were not started: a group before theirs has failed; `hyper-shell server "
-            "--restart` tries that group again",
-            counts.blocked,
+            "%s not started, as a group before has failed; `hyper-shell server --restart` tries "
+            "that group again",
+            counted(counts.blocked, "task"),
         )
     if ended.failed_numbers:
         log.warning("failed: lines %s; -f PATH keeps them", ranges(ended.failed_numbers))

@@ -9,6 +9,7 @@ from hypershell.cli.farmhand import Asked, Local, farmhand
 from hypershell.cli.options import Parsed
 from hypershell.cli.selecting import terms_from
 from hypershell.core.errors import StartError, SubmitLost
+from hypershell.core.quantity import counted
 from hypershell.core.task import LONGEST_LINE, is_task
 from hypershell.core.terms import Terms
 from hypershell.server.lines import LineReader, open_input
@@ -104,7 +105,9 @@ class _Submission:
                     accepted = self._proxy.submit(batch, self._terms)
                 except (EOFError, OSError, WireError, ValueError) as error:
                     reason = "the server ended" if isinstance(error, EOFError) else str(error)
-                    raise SubmitLost(accepted=len(self.ids), reason=reason) from error
+                    raise SubmitLost(
+                        accepted=counted(len(self.ids), "task"), reason=reason
+                    ) from error
             self.ids += accepted
 
 

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from hypershell.access.directory import ServerDirectory, server_directory
 from hypershell.cli.options import Parsed
 from hypershell.core.errors import FileUnwritable
+from hypershell.core.quantity import counted
 from hypershell.store.engine import (
     SQLITE,
     Database,
@@ -47,13 +48,13 @@ def check(parsed: Parsed) -> int:
             found.append(complaint)
         if found:
             raise DatabaseDamaged(where=database.where, reason=_counted(found))
-        counted = census(database)
+        held = census(database)
     finally:
         database.close()
-    states = ", ".join(f"{number} {name}" for name, number in counted.states.items())
+    states = ", ".join(f"{number} {name}" for name, number in held.states.items())
     print(
-        f"{database.where} is whole: {counted.tasks} tasks ({states or 'none'}),"
-        f" {counted.attempts} attempts, {counted.runs} runs"
+        f"{database.where} is whole: {counted(held.tasks, 'task')} ({states or 'none'}),"
+        f" {counted(held.attempts, 'attempt')}, {counted(held.runs, 'run')}"
     )
     return 0
 

@@ -8,6 +8,7 @@ from hypershell.cli.options import Parsed
 from hypershell.cli.printing import tasks, warn
 from hypershell.cli.selecting import selection_from
 from hypershell.core.errors import NoServer, ServerLeft, TasksNotKept, WaitTooLong
+from hypershell.core.quantity import counted
 from hypershell.core.selection import Selection
 from hypershell.wire.control import LONGEST_WAIT
 
@@ -48,7 +49,7 @@ def wait_for(hand: Farmhand, which: Selection, seconds: float | None = None) -> 
         if ended["over"]:
             return ended
         if deadline is not None and time.monotonic() >= deadline:
-            raise WaitTooLong(unfinished=ended["unfinished"], seconds=seconds)
+            raise WaitTooLong(unfinished=counted(ended["unfinished"], "task"), seconds=seconds)
 
 
 def _unknown(hand: Farmhand, which: Selection) -> int:

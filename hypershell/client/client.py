@@ -38,6 +38,7 @@ from hypershell.core.errors import (
 from hypershell.core.lease import margin_seconds
 from hypershell.core.limits import raise_descriptor_limit
 from hypershell.core.loop import Loop
+from hypershell.core.quantity import counted
 from hypershell.wire.messages import FIRST_SESSION, Answer, Hello, Phase, Welcome
 
 log = logging.getLogger(__name__)
@@ -224,7 +225,7 @@ class Client:
         """These run here and are not to: somebody cancelled them, or they are not ours any more."""
         assert self._executor is not None
         if pairs:
-            log.info("stopping %d tasks that are not to go on", len(pairs))
+            log.info("stopping what is not to go on: %s", counted(len(pairs), "task"))
             self._executor.cancel_tasks(pairs)
 
     def _loop_failed(self, name: str, error: Exception) -> None:

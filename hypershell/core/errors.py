@@ -184,7 +184,7 @@ class ServerLeft(NoServer):
 class WaitTooLong(NoServer):
     """The time for waiting is over, and the tasks are not final."""
 
-    says = "{unfinished} tasks are not final after {seconds:g} s"
+    says = "not final after {seconds:g} s: {unfinished}"
     hint = "wait again, longer or without --timeout"
 
 
@@ -233,7 +233,7 @@ class ConnectionLost(HyperShellError):
 class SubmitLost(ConnectionLost):
     """A submission broke off."""
 
-    says = "the submission broke off after {accepted} tasks: {reason}"
+    says = "the submission broke off after {accepted}: {reason}"
     hint = "those tasks are at the server; the batch that broke off may be, in part or in whole"
 
 

@@ -31,6 +31,11 @@ _BYTES: Mapping[str, float] = {
 _LARGEST = 2**62
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def read_whole(text: str) -> int:
     """A whole number."""
     if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):

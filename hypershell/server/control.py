@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hypershell.core.quantity import counted
 from hypershell.core.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.terms import Terms, checked_lines
@@ -188,7 +189,7 @@ class Control:
         return self._told("deleted", changed)
 
     def _told(self, what: str, changed: Changed) -> list[int]:
-        log.info("%d tasks %s by request", changed.changed, what)
+        log.info("%s %s by request", counted(changed.changed, "task"), what)
         return list(changed)
 
     def stop(self, drain: Any) -> None:

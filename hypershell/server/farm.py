@@ -5,6 +5,7 @@ from the scheduled queue, in one round trip.
 import logging
 from typing import Any
 
+from hypershell.core.quantity import counted
 from hypershell.core.task import Claim, Ending, Outcome, command_of
 from hypershell.server.finished import FinishedQueue
 from hypershell.server.roster import Client, Roster
@@ -45,11 +46,11 @@ class Farm:
         welcome = self._roster.join(hello)
         if welcome.session == 1:
             log.info(
-                "client %s joined from %s (pid %d, %d slots)",
+                "client %s joined from %s (pid %d, %s)",
                 welcome.client_id,
                 hello.host,
                 hello.pid,
-                hello.slots,
+                counted(hello.slots, "slot"),
             )
             return pack_welcome(welcome)
         log.info("client %s is back after a broken connection", welcome.client_id)
@@ -135,7 +136,7 @@ class Farm:
             "client %s left: %s%s",
             client.id,
             _printable(reason),
-            f"; {len(held)} tasks go to others" if held else "",
+            f"; to go to others: {counted(len(held), 'task')}" if held else "",
         )
         if held:
             self._finished.give(client, held, min(self._patience, _LEAVE_SECONDS))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from hypershell.core.errors import FileUnwritable
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
+from hypershell.core.quantity import counted
 from hypershell.core.state import FINAL
 from hypershell.core.task import Ending
 from hypershell.server.failures import LineSink
@@ -101,7 +102,7 @@ class Joblog:
             log.error("cannot write %s: %s", self._sink.name, error.strerror)
             missing = max(missing, 1)
         if missing:
-            log.error("%d lines could not be written to %s", missing, self._sink.name)
+            log.error("%s could not be written to %s", counted(missing, "line"), self._sink.name)
         return missing
 
     def _keep(self, lines: list[bytes]) -> None:

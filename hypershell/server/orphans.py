@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hypershell.core.quantity import counted
 from hypershell.server.finished import FinishedQueue
 from hypershell.server.roster import Client, Pairs
 from hypershell.store.tasks import TaskStore
@@ -41,9 +42,9 @@ class Orphans:
         """Wait, once."""
         if number := len(self._store.orphans()):
             log.info(
-                "%d tasks were handed out by a server that died: their clients have %g s to come "
-                "back with them",
-                number,
+                "%s handed out by a server that died: clients have %g s to come back with "
+                "what they hold",
+                counted(number, "task"),
                 self._lease_seconds,
             )
             with self._changed:
@@ -51,7 +52,10 @@ class Orphans:
                     lambda: self._stopped or self._store.all_seen(), self._lease_seconds
                 )
             if not self._stopped and (outcomes := self._store.orphans()):
-                log.info("%d tasks did not come back: they wait again", len(outcomes))
+                log.info(
+                    "waiting again, as no client came back with it: %s",
+                    counted(len(outcomes), "task"),
+                )
                 self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
         return False
 

@@ -14,6 +14,7 @@ from hypershell.core.bundle import Bundler
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.limits import raise_descriptor_limit
 from hypershell.core.loop import Loop
+from hypershell.core.quantity import counted
 from hypershell.core.task import Ending, Task
 from hypershell.server.control import Control
 from hypershell.server.failures import LineSink
@@ -301,11 +302,11 @@ class Server:
         self._scheduled.wake_all()
         _, held = gone
         log.warning(
-            "client %s on %s was not heard for %g s: given up; %d tasks go to others",
+            "client %s on %s was not heard for %g s: given up; to go to others: %s",
             client.id,
             client.host,
             self._options.lease,
-            len(held),
+            counted(len(held), "task"),
         )
         self._finished.put(client, held)
 
@@ -320,7 +321,7 @@ class Server:
                 remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
                 what, value = self._inbox.get(timeout=remaining)
             except queue.Empty:
-                log.warning("%d tasks did not end in time", self._roster.claimed())
+                log.warning("%s did not end in time", counted(self._roster.claimed(), "task"))
                 return number, failure
             if what == "done":
                 if self._scheduled.phase is Phase.RUNNING and not self._store.close_if_finished():

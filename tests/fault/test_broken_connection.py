@@ -87,7 +87,7 @@ def test_a_client_cut_off_for_its_lease_stops_its_tasks_before_another_has_them(
     assert {"1": [1, 2], "2": [1, 2]} == starts_of(farm)
     assert_never_twice(farm)
     assert 6 == client.wait()
-    assert "not heard for 3 s: given up; 2 tasks go to others" in server.err
+    assert "not heard for 3 s: given up; to go to others: 2 tasks" in server.err
 
 
 @pytest.mark.campaign

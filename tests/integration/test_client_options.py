@@ -12,7 +12,7 @@ from tests.helpers.components import lacks
 
 def slots_told(server) -> int:
     """How many slots the first client of a server has."""
-    return int(server.expect(r"joined from \S+ \(pid \d+, (\d+) slots\)")[1])
+    return int(server.expect(r"joined from \S+ \(pid \d+, (\d+) slots?\)")[1])
 
 
 def test_no_number_of_slots_means_one_for_each_usable_core(farm, need):

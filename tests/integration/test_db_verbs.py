@@ -25,7 +25,7 @@ def test_check_and_export_say_what_a_run_left(farm):
     exported = done(farm, "db", "export")
     done(farm, "db", "export", "--format", "csv", "tasks.csv")
 
-    assert "is whole: 3 tasks (2 succeeded, 1 failed), 3 attempts, 1 runs" in checked
+    assert "is whole: 3 tasks (2 succeeded, 1 failed), 3 attempts, 1 run" in checked
     tasks = [json.loads(line) for line in exported.splitlines()]
     assert ["true", "exit 3", "true"] == [task["line"] for task in tasks]
     assert 4 == len(farm.read("tasks.csv"))
