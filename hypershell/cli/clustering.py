@@ -23,9 +23,9 @@ from hypershell.cli.options import Parsed
 from hypershell.cli.planes import BoundPlanes, PlannedPlane
 from hypershell.client.process import check_shell
 from hypershell.core.errors import ClientsEnded, StartError
-from hypershell.server.failures import LineSink
 from hypershell.server.lines import LineReader
 from hypershell.server.settings import ServerOptions
+from hypershell.server.sink import LineSink
 
 log = logging.getLogger(__name__)
 

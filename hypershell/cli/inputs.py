@@ -6,10 +6,10 @@ import sys
 
 from hypershell.cli.options import Parsed
 from hypershell.core.task import Policy
-from hypershell.server.failures import LineSink, open_sink
 from hypershell.server.joblog import check_joblog
 from hypershell.server.lines import LineReader, open_input
 from hypershell.server.settings import ServerOptions
+from hypershell.server.sink import LineSink, open_sink
 
 
 def server_options(parsed: Parsed) -> ServerOptions:

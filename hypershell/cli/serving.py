@@ -27,10 +27,10 @@ from hypershell.cli.planes import (
 )
 from hypershell.core.quantity import counted
 from hypershell.core.signals import hand_over_signals
-from hypershell.server.failures import LineSink
 from hypershell.server.lines import LineReader
 from hypershell.server.server import Server
 from hypershell.server.settings import Ended, ServerOptions
+from hypershell.server.sink import LineSink
 
 if TYPE_CHECKING:
     from hypershell.store.kept import Kept

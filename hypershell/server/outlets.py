@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from hypershell.core.loop import Loop
 from hypershell.core.signals import leave_signals_alone
 from hypershell.core.state import TaskState
-from hypershell.server.failures import Failures, LineSink
+from hypershell.server.failures import Failures
 from hypershell.server.joblog import Joblog
 from hypershell.server.roster import Client
+from hypershell.server.sink import LineSink
 from hypershell.store.journal import Recorded
 from hypershell.store.tasks import TaskStore
 

@@ -17,7 +17,6 @@ from hypershell.core.loop import Loop
 from hypershell.core.quantity import counted
 from hypershell.core.task import Ending, Task
 from hypershell.server.control import Control
-from hypershell.server.failures import LineSink
 from hypershell.server.farm import Farm
 from hypershell.server.finals import Finals
 from hypershell.server.finished import FinishedQueue
@@ -31,6 +30,7 @@ from hypershell.server.roster import Client, Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
 from hypershell.server.settings import Ended, ServerOptions
+from hypershell.server.sink import LineSink
 from hypershell.store.tasks import TaskStore
 from hypershell.wire.control import CONTROL
 from hypershell.wire.control import VERBS as CONTROL_VERBS

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from hypershell.core.task import Claim, Ending, Outcome, Policy, Task, new_task
-from hypershell.server.failures import LineSink
 from hypershell.server.farm import Farm
 from hypershell.server.finished import FinishedQueue
 from hypershell.server.outlets import Outlets
@@ -14,6 +13,7 @@ from hypershell.server.receiver import Receiver
 from hypershell.server.roster import Roster
 from hypershell.server.scheduled import ScheduledQueue
 from hypershell.server.scheduler import Scheduler
+from hypershell.server.sink import LineSink
 from hypershell.store.tasks import TaskStore
 from hypershell.wire.codec import decode, encode
 from hypershell.wire.messages import (

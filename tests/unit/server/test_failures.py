@@ -12,8 +12,9 @@ import pytest
 from hypershell.core.errors import FileUnwritable
 from hypershell.core.state import TaskState
 from hypershell.core.task import Ending, Outcome, new_task
-from hypershell.server import failures as failures_module
-from hypershell.server.failures import Failures, LineSink, open_sink
+from hypershell.server import spool as spool_module
+from hypershell.server.failures import Failures
+from hypershell.server.sink import LineSink, open_sink
 from hypershell.store.journal import Recorded
 from tests.helpers.components import lacks
 from tests.helpers.fakes import Call
@@ -113,7 +114,7 @@ def test_a_file_that_cannot_be_made_is_told_at_the_start(path):
 
 def test_a_full_device_is_told_and_counted(caplog, monkeypatch):
     """Once while it is tried again, and in the end how many lines are missing."""
-    monkeypatch.setattr(failures_module, "_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(spool_module, "_RETRY_SECONDS", 0.05)
     failures = Failures(open_sink("/dev/full", to_stdout=False))
     failures.put(failed(b"a", b"b"))
     for _ in range(2):
@@ -285,7 +286,7 @@ def test_nowhere_takes_everything():
 
 def test_what_cannot_be_written_is_tried_again_after_a_while(monkeypatch):
     """And no sooner: a full disk is not hammered."""
-    monkeypatch.setattr(failures_module, "_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(spool_module, "_RETRY_SECONDS", 0.2)
     failures = Failures(open_sink("/dev/full", to_stdout=False))
     failures.put(failed(b"a"))
     failures.one_pass()

@@ -10,9 +10,9 @@ from hypershell.core.errors import FileUnwritable
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.state import TaskState
 from hypershell.core.task import Ending, Outcome, new_task
-from hypershell.server import joblog as joblog_module
-from hypershell.server.failures import LineSink
+from hypershell.server import spool as spool_module
 from hypershell.server.joblog import Joblog, open_joblog
+from hypershell.server.sink import LineSink
 from hypershell.store.journal import Recorded
 
 
@@ -127,7 +127,7 @@ def test_a_full_disk_is_said_once_and_lines_wait_for_room(tmp_path, caplog):
 
 def test_lines_beyond_what_can_be_kept_are_counted(monkeypatch, caplog):
     """A disk that stays full costs lines of the log, and neither memory nor tasks."""
-    monkeypatch.setattr(joblog_module, "MOST_KEPT_BYTES", 200)
+    monkeypatch.setattr(spool_module, "MOST_KEPT_BYTES", 200)
     joblog = open_joblog("/dev/full")
 
     missing = write_and_close(joblog, *[attempt(n) for n in range(20)])

@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from hypershell.core.task import Ending, Policy
-from hypershell.server.failures import LineSink
 from hypershell.server.finished import FinishedQueue
 from hypershell.server.roster import Roster
+from hypershell.server.sink import LineSink
 from hypershell.wire.messages import Hello, Phase
 from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
 from tests.helpers.waiting import until

@@ -14,10 +14,10 @@ from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.errors import ClientsEnded, InputDamaged
 from hypershell.core.task import Ending, Outcome, Policy
 from hypershell.server import server as server_module
-from hypershell.server.failures import LineSink
 from hypershell.server.lines import LineReader
 from hypershell.server.server import Server
 from hypershell.server.settings import ServerOptions
+from hypershell.server.sink import LineSink
 from hypershell.wire.control import ControlProxy
 from hypershell.wire.messages import Answer, Hello, Phase
 from hypershell.wire.worker import WorkerProxy

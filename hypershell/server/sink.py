@@ -1,0 +1,149 @@
+"""Where lines go in the end: a file, standard output, or nowhere."""
+
+import logging
+import os
+import select
+import stat
+import threading
+from collections.abc import Callable
+
+from hypershell.core.errors import FileUnwritable
+
+log = logging.getLogger(__name__)
+
+_PIPE_BYTES = 4096  # what a pipe that polls as writable takes without blocking (PIPE_BUF)
+
+
+def nothing_stays(path: bytes, device: int, inode: int, size: int) -> int:
+    """A run begins with an empty file."""
+    return 0
+
+
+class LineSink:
+    """Where lines go: a descriptor, or nowhere."""
+
+    def __init__(self, descriptor: int | None, name: str, ours: bool = False) -> None:
+        self._descriptor = descriptor
+        self.name = name
+        self.keeps = descriptor is not None
+        # A file of our own can be cut back to whole lines; one that standard output was
+        # redirected to may hold what others wrote.
+        self._ours = ours and descriptor is not None and _is_regular(descriptor)
+
+    def begin(self, stays: Callable[[bytes, int, int, int], int] = nothing_stays) -> None:
+        """The run begins: of what an earlier one left in a file of ours, so many bytes stay.
+
+        `stays` is asked how many, with the path, device, inode and size of the file.
+        """
+        if self._ours and self._descriptor is not None:
+            status = os.fstat(self._descriptor)
+            length = stays(self.path, status.st_dev, status.st_ino, status.st_size)
+            os.ftruncate(self._descriptor, length)
+            os.lseek(self._descriptor, length, os.SEEK_SET)
+
+    @property
+    def path(self) -> bytes:
+        """The absolute path of a file of ours; b"" for anything else."""
+        return os.fsencode(os.path.abspath(self.name)) if self._ours else b""
+
+    def settle(self) -> int:
+        """Bring what was written to the disk, and return how long a file of ours is now."""
+        if not self._ours or self._descriptor is None:
+            return 0
+        os.fdatasync(self._descriptor)
+        return os.lseek(self._descriptor, 0, os.SEEK_CUR)
+
+    def write(self, data: bytes, keep_waiting: threading.Event) -> int:
+        """Write all of it and return how much was; OSError, with all whole lines counted.
+
+        Waits for a slow reader as long as `keep_waiting` is set. A reader that has gone is no
+        error: what it does not want is dropped.
+        """
+        if self._descriptor is None:
+            return len(data)
+        if self._ours:
+            return self._write_file(data)
+        return self._write_stream(data, keep_waiting)
+
+    def _write_file(self, data: bytes) -> int:
+        assert self._descriptor is not None
+        start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError:
+            # Half a line would be taken for another task: back to the end of the last whole one.
+            whole = data.rfind(b"\n", 0, written) + 1
+            os.ftruncate(self._descriptor, start + whole)
+            os.lseek(self._descriptor, start + whole, os.SEEK_SET)
+            if whole:
+                return whole
+            raise
+        return written
+
+    def _write_stream(self, data: bytes, keep_waiting: threading.Event) -> int:
+        assert self._descriptor is not None
+        poller = select.poll()
+        poller.register(self._descriptor, select.POLLOUT)
+        written = 0
+        while written < len(data):
+            if not poller.poll(500):
+                if keep_waiting.is_set():
+                    continue
+                return written
+            try:
+                written += os.write(self._descriptor, data[written : written + _PIPE_BYTES])
+            except BlockingIOError:
+                continue
+            except BrokenPipeError:
+                log.info("the reader of %s has gone; failed lines are no longer printed", self.name)
+                self._descriptor = None
+                return len(data)
+            except OSError:
+                if written:
+                    return written
+                raise
+        return written
+
+    def close(self) -> None:
+        """Close a file; what the system could not store until now is an OSError."""
+        if self._descriptor is not None and self._ours:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
+def open_file(path: str, option: str) -> int:
+    """A descriptor to write to a file that `option` names; FileUnwritable.
+
+    Not truncated yet: a server that cannot start must not cost the one that runs its file.
+    """
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error, option) from error
+
+
+def open_sink(path: str | None, to_stdout: bool) -> LineSink:
+    """Standard output, or the file `path`, emptied when the run begins, or nowhere.
+
+    FileUnwritable if it cannot be opened.
+    """
+    if to_stdout:
+        name = "standard output"
+        try:
+            return LineSink(os.dup(1), name)
+        except OSError as error:
+            raise _unwritable(name, error, "-f") from error
+    if path is None:
+        return LineSink(None, "")
+    return LineSink(open_file(path, "-f"), path, ours=True)
+
+
+def _unwritable(path: str, error: OSError | ValueError, option: str) -> FileUnwritable:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    return FileUnwritable(path=path, reason=reason, option=option)
+
+
+def _is_regular(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
