@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from hypershell.cli.farmhand import Farmhand, farmhand
 from hypershell.cli.options import Parsed
-from hypershell.cli.printing import tasks, warn, write
+from hypershell.cli.printing import warn, write
 from hypershell.cli.selecting import selection_from
+from hypershell.core.quantity import counted
 from hypershell.core.selection import Changed, Selection
 
 
@@ -40,11 +41,11 @@ def _change(
         write(json.dumps(changed._asdict()) + "\n")
     else:
         running = f", {changed.running} of them being ended" if changed.running else ""
-        write(f"{tasks(changed.changed)} {done}{running}\n")
+        write(f"{counted(changed.changed, 'task')} {done}{running}\n")
     if changed.refused and (which.ids or not changed.changed):
-        warn(f"{tasks(changed.refused)} left alone: {otherwise}")
+        warn(f"{counted(changed.refused, 'task')} left alone: {otherwise}")
     if not which.ids:
         return 0
     if unknown := len(which.ids) - changed.changed - changed.refused:
-        warn(f"{tasks(unknown)} of those ids not found")
+        warn(f"{counted(unknown, 'task')} of those ids not found")
     return int(changed.changed < len(which.ids))

@@ -11,9 +11,9 @@ Usage:
 `check` reads all of the task database and says whether it is whole: what SQLite itself finds, and
 whether tasks, attempts and runs fit together. `vacuum` gives room that is no longer needed back to
 the file system; no server may be running on the database. `export` writes all tasks to FILE or to
-standard output: JSON, an object a line with all attempts; CSV, a row a task with its last attempt;
-or GNU parallel's joblog, a line for each task that is final. `check` and `export` may be used while
-a server runs.
+standard output: JSON, an object a line with all attempts and the output that `run` kept; CSV, a row
+a task with its last attempt; or GNU parallel's joblog, a line for each task that is final. `check`
+and `export` may be used while a server runs.
 
 Export options:
   --format FORM     json, csv or joblog [default: json].

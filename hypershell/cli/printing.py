@@ -157,8 +157,3 @@ def size(value: float) -> str:
 def warn(message: str) -> None:
     """Say something on standard error."""
     print(f"hyper-shell: {message}", file=sys.stderr, flush=True)
-
-
-def tasks(number: int) -> str:
-    """So many tasks, in words."""
-    return f"{number} task{'' if number == 1 else 's'}"

@@ -5,8 +5,9 @@ from typing import Any
 
 from hypershell.cli.farmhand import farmhand
 from hypershell.cli.options import Parsed
-from hypershell.cli.printing import cell, plain, tasks, warn, write
+from hypershell.cli.printing import cell, plain, warn, write
 from hypershell.cli.selecting import ids_from, selection_from
+from hypershell.core.quantity import counted
 
 _LINES = 10
 _TASK = (
@@ -91,7 +92,8 @@ def failures(parsed: Parsed) -> int:
         write("no failed tasks\n")
     for n, each in enumerate(found):
         head, _, printed = each["text"].partition("\n")
-        write(("\n" if n else "") + f"cause {each['cause']}: {head}, {tasks(each['count'])}\n")
+        number = counted(each["count"], "task")
+        write(("\n" if n else "") + f"cause {each['cause']}: {head}, {number}\n")
         write("".join(f"    {line}\n" for line in printed.splitlines()))
         if each["hosts"]:
             write(f"  hosts    {', '.join(each['hosts'])}\n")

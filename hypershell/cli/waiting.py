@@ -5,7 +5,7 @@ from typing import Any
 
 from hypershell.cli.farmhand import Asked, Farmhand, farmhand
 from hypershell.cli.options import Parsed
-from hypershell.cli.printing import tasks, warn
+from hypershell.cli.printing import warn
 from hypershell.cli.selecting import selection_from
 from hypershell.core.errors import NoServer, ServerLeft, TasksNotKept, WaitTooLong
 from hypershell.core.quantity import counted
@@ -31,12 +31,11 @@ def wait(parsed: Parsed) -> int:
         ended = hand.wait(which, 0)
     if unknown:
         warn(f"there are no such tasks: {unknown} of the ids")
-    if ended["unfinished"] and not isinstance(hand, Asked):
-        warn(f"{tasks(ended['unfinished'])} unfinished, and no server runs them")
-    elif ended["unfinished"]:
-        warn(f"{tasks(ended['unfinished'])} unfinished, and nothing of this run makes them final")
+    if ended["unfinished"]:
+        why = "nothing of this run" if isinstance(hand, Asked) else "no server"
+        warn(f"{counted(ended['unfinished'], 'task')} unfinished, and {why} makes them final")
     if ended["bad"]:
-        warn(f"{tasks(ended['bad'])} failed or cancelled")
+        warn(f"{counted(ended['bad'], 'task')} failed or cancelled")
     return int(bool(unknown or ended["unfinished"] or ended["bad"]))
 
 

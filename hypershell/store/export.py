@@ -17,7 +17,7 @@ from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.state import FINAL
 from hypershell.core.task import Ending
 from hypershell.store.engine import Database
-from hypershell.store.schema import ATTEMPTS, CLIENTS, RUNS, STATES, TASKS
+from hypershell.store.schema import ATTEMPTS, CLIENTS, OUTPUTS, RUNS, STATES, TASKS
 
 _PAGE = 1000
 
@@ -39,7 +39,7 @@ class _Kept(NamedTuple):
 def export(database: Database, form: str) -> Iterator[bytes]:
     """Pieces of the text of a database; `form` is one of FORMS. DatabaseUnusable."""
     with database.reading() as connection:
-        yield from FORMS[form](_pages(connection))
+        yield from FORMS[form](connection)
 
 
 def _pages(connection: Connection) -> Iterator[list[_Kept]]:
@@ -64,16 +64,26 @@ def _pages(connection: Connection) -> Iterator[list[_Kept]]:
         yield [_Kept(task, by_task.get(task.id, []), uids.get(task.run, "")) for task in tasks]
 
 
-def _json_lines(pages: Iterator[list[_Kept]]) -> Iterator[bytes]:
-    """An object a task, with its attempts in it."""
-    for page in pages:
-        yield "".join(json.dumps(_object(kept)) + "\n" for kept in page).encode()
+def _json_lines(connection: Connection) -> Iterator[bytes]:
+    """An object a task, with its attempts and what was captured of its output in it."""
+    for page in _pages(connection):
+        for kept in page:
+            # One at a time: what a task printed may be as large as a page of others.
+            output = _output(connection, kept.task.id) if kept.task.captured else {}
+            yield (json.dumps(_object(kept) | output) + "\n").encode()
 
 
-def _csv(pages: Iterator[list[_Kept]]) -> Iterator[bytes]:
+def _output(connection: Connection, task: int) -> dict[str, Any]:
+    """What a captured task printed; nothing while it is not final."""
+    query = select(OUTPUTS.c.out, OUTPUTS.c.err).where(OUTPUTS.c.task == task)
+    found = connection.execute(query).first()
+    return {} if found is None else _text("stdout", found.out) | _text("stderr", found.err)
+
+
+def _csv(connection: Connection) -> Iterator[bytes]:
     """A row a task, with its last attempt; lines byte for byte."""
     yield ",".join(_COLUMNS).encode() + b"\n"
-    for page in pages:
+    for page in _pages(connection):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         for kept in page:
@@ -84,10 +94,10 @@ def _csv(pages: Iterator[list[_Kept]]) -> Iterator[bytes]:
         yield text.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _joblog(pages: Iterator[list[_Kept]]) -> Iterator[bytes]:
+def _joblog(connection: Connection) -> Iterator[bytes]:
     """A line for each task that is final and was tried, with its last attempt."""
     yield JOBLOG_HEADER
-    for page in pages:
+    for page in _pages(connection):
         done = [kept for kept in page if kept.attempts and STATES[kept.task.state] in FINAL]
         yield b"".join(_joblog_line(kept.task, kept.attempts[-1]) for kept in done)
 
@@ -104,7 +114,7 @@ def _joblog_line(task: Row[Any], last: Row[Any]) -> bytes:
     )
 
 
-FORMS: dict[str, Callable[[Iterator[list[_Kept]]], Iterator[bytes]]] = {
+FORMS: dict[str, Callable[[Connection], Iterator[bytes]]] = {
     "json": _json_lines,
     "csv": _csv,
     "joblog": _joblog,
@@ -113,16 +123,19 @@ FORMS: dict[str, Callable[[Iterator[list[_Kept]]], Iterator[bytes]]] = {
 
 
 def _object(kept: _Kept) -> dict[str, Any]:
-    line = bytes(kept.task.line)
-    facts = _task(kept) | {
-        "line": line.decode("utf-8", "replace"),
-        "tags": json.loads(kept.task.tags or "{}"),
-    }
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        facts["line_base64"] = base64.b64encode(line).decode()
+    facts = _task(kept) | _text("line", kept.task.line)
+    facts["tags"] = json.loads(kept.task.tags or "{}")
     return facts | {"attempts": [_attempt(row) for row in kept.attempts]}
+
+
+def _text(name: str, data: bytes) -> dict[str, str]:
+    """Bytes under this name, as text as far as they are that; all of them if they are not."""
+    data = bytes(data)  # PostgreSQL gives a view
+    try:
+        return {name: data.decode("utf-8")}
+    except UnicodeDecodeError:
+        whole = base64.b64encode(data).decode()
+        return {name: data.decode("utf-8", "replace"), f"{name}_base64": whole}
 
 
 def _task(kept: _Kept) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from hypershell.core.joblog import JOBLOG_HEADER
-from hypershell.core.task import Ending, Outcome, Policy
+from hypershell.core.task import Ending, Outcome, Policy, new_task
 from hypershell.store import export as export_module
 from hypershell.store.engine import open_database, sqlite_url
 from hypershell.store.export import export
@@ -48,6 +48,24 @@ def test_json_has_an_object_a_task_with_its_attempts(url):
     ]
     assert {"k": "v"} == second["tags"]
     assert LINES[1] == base64.b64decode(second["line_base64"])
+
+
+def test_json_has_what_a_captured_task_printed(url):
+    """And nothing of the kind for one whose output went elsewhere, or that is not final."""
+    with StoredRun(url) as run:
+        run.store.add(
+            [new_task(line, 0, run.store.new_id())._replace(captured=True) for line in LINES]
+        )
+        first, second, _ = run.store.lease(3)
+        run.finish(ended(first)._replace(out=b"\xff", err=b"oh\n"))
+        run.finish(ended(second, 3)._replace(out=b""))
+
+    first, second, third = [json.loads(line) for line in exported(url, "json").splitlines()]
+
+    assert b"\xff" == base64.b64decode(first["stdout_base64"])
+    assert "oh\n" == first["stderr"]
+    assert ("", "") == (second["stdout"], second["stderr"])
+    assert "stdout" not in third
 
 
 def test_csv_has_lines_byte_for_byte(url):
