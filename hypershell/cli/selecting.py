@@ -3,7 +3,6 @@
 import time
 
 from hypershell.cli.options import Parsed
-from hypershell.core.condition import parse as parse_condition
 from hypershell.core.quantity import read_ids
 from hypershell.core.selection import MOST_IDS, UNFINISHED, Selection
 from hypershell.core.state import TaskState
@@ -45,6 +44,8 @@ def selection_from(parsed: Parsed, ids: list[str] | None = None) -> Selection:
     """The tasks that the options mean, those of `ids` among them; UsageError."""
     where = parsed.text("--where") or ""
     if where:
+        from hypershell.core.condition import parse as parse_condition
+
         try:
             # Written out, it means the same wherever it is read: times are absolute.
             where = str(parse_condition(where, time.time()))
