@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hypershell.core.condition import parse
 from hypershell.core.state import TaskState
 
 MOST_IDS = 100_000
@@ -61,6 +60,8 @@ class Selection:
         if not isinstance(where, str) or not isinstance(run, str) or len(run) > 100:
             raise ValueError("not a condition and a run")
         if where:
+            from hypershell.core.condition import parse
+
             parse(where, 0.0)
         states, tags = _states(packed["states"]), tags_from(packed["tags"])
         return cls(tuple(ids), states, tags, where, run, cause)
