@@ -141,6 +141,7 @@ def explain(error: Exception) -> int:
     """Say on standard error what happened and what to do; the exit status."""
     from hypershell.core.errors import HyperShellError
 
+    error = _understood(error)
     if isinstance(error, HyperShellError):
         lines, status = [f"hyper-shell: error: {error}"], error.exit_code
         if error.advice:
@@ -156,6 +157,22 @@ def explain(error: Exception) -> int:
     except OSError:
         pass  # nobody to tell
     return status
+
+
+def _understood(error: Exception) -> Exception:
+    """What is behind an error, if it is a want of descriptors, however it shows."""
+    import errno
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            import resource
+
+            from hypershell.core.errors import TooFewDescriptors
+
+            return TooFewDescriptors(limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        cause = cause.__cause__
+    return error
 
 
 def _visible(line: str) -> str:

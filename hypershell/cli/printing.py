@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import shutil
 import sys
@@ -132,13 +133,18 @@ def cell(name: str, value: Any) -> str:
 
 def moment(value: float) -> str:
     """A time, local, with its offset."""
-    return datetime.fromtimestamp(value).astimezone().isoformat(timespec="seconds")
+    try:
+        return datetime.fromtimestamp(value).astimezone().isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):
+        return f"{value:g}"  # no clock of ours says so
 
 
 def seconds(value: float) -> str:
     """A duration as a condition takes it."""
     if value < 60:
         return f"{value:.3f}s"
+    if not math.isfinite(value):
+        return f"{value:g}"
     days, rest = divmod(int(value), 86400)
     hours, rest = divmod(rest, 3600)
     minutes, rest = divmod(rest, 60)

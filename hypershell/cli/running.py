@@ -5,7 +5,7 @@ from typing import Any
 
 from hypershell.cli.farmhand import Asked
 from hypershell.cli.options import Parsed
-from hypershell.cli.printing import warn, write
+from hypershell.cli.printing import cell, warn, write
 from hypershell.cli.reach import connect, place_from
 from hypershell.cli.selecting import terms_from
 from hypershell.cli.submitting import one_line
@@ -70,11 +70,11 @@ def _status(task: dict[str, Any]) -> int:
         warn(f"task {task['id']} was cancelled")
         return 1
     if task["exit_status"] is not None:
-        return int(task["exit_status"])
+        return min(int(task["exit_status"]), 255)
     if task["signal"] is not None:
-        return 128 + int(task["signal"])
+        return 128 + min(int(task["signal"]), 127)
     if task["reason"]:
-        warn(f"task {task['id']} could not be started: {task['reason']}")
+        warn(f"task {task['id']} could not be started: {cell('reason', task['reason'])}")
         return _UNSTARTABLE
     warn(f"task {task['id']} was lost with its clients")
     return 1

@@ -25,6 +25,7 @@ from hypershell.cli.planes import (
     predecessor_access,
     run_answers,
 )
+from hypershell.core.errors import StartError
 from hypershell.core.quantity import counted
 from hypershell.core.signals import hand_over_signals
 from hypershell.server.lines import LineReader
@@ -179,8 +180,12 @@ def serve_found(
         )
 
     def ended() -> None:
-        for run in runs:
-            run.end("it was told to" if server.told_to_end() else "all was done")
+        try:
+            for run in runs:
+                run.end("it was told to" if server.told_to_end() else "all was done")
+        except StartError as error:
+            # How the run went is of more weight than that its end is not on the disk.
+            log.warning("%s; the next server will find this one dead", error)
         held.release()
 
     server = Server(options, reader, sink, planes.secrets(), facts, kept)

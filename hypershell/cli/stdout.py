@@ -26,10 +26,14 @@ def watch_stdout() -> None:
 
 
 class _Output(io.FileIO):
-    """Descriptor 1."""
+    """Descriptor 1. What could not be written is told once: what follows is dropped."""
+
+    _is_told = False
 
     def write(self, data: "ReadableBuffer", /) -> int:
         """As a file does; OutputUnwritable."""
+        if self._is_told:
+            return memoryview(data).nbytes
         try:
             return super().write(data)
         except BrokenPipeError:
@@ -37,4 +41,5 @@ class _Output(io.FileIO):
         except OSError as error:
             from hypershell.core.errors import OutputUnwritable
 
+            self._is_told = True
             raise OutputUnwritable(reason=(error.strerror or "").lower()) from error

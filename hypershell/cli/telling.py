@@ -55,6 +55,8 @@ def info(parsed: Parsed) -> int:
         write(json.dumps(plain(task), indent=2) + "\n")
         return 0
     write(_facts(task, _TASK, ""))
+    if task["attempts"] and (first := task["attempts"][0]["number"]) > 1:
+        write(f"\nattempts before {first} are not shown\n")
     for attempt in task["attempts"]:
         write(f"\nattempt {attempt['number']} ({attempt['ending']})\n")
         write(_facts(attempt, _ATTEMPT, "  "))

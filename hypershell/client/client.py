@@ -47,6 +47,7 @@ _SILENCE_SECONDS = 10.0
 """How long a client that has not joined waits for what listens and says nothing."""
 
 _DESCRIPTORS_A_SLOT = 5  # two pipes, and what watches the task
+_OWN_DESCRIPTORS = 50  # far more than a client has open beside them
 
 _LAST_WORDS_SECONDS = 1.0
 """How long a client that goes, and runs nothing more, tries to give its last outcomes."""
@@ -92,8 +93,8 @@ class Client:
         options = self._options
         check_shell(options.shell)
         out, err = _open_output(options.out_path, 1, "-o"), _open_output(options.err_path, 2, "-e")
-        if not raise_descriptor_limit(_DESCRIPTORS_A_SLOT * options.slots + 100):
-            raise TooManySlots(slots=options.slots)
+        if not raise_descriptor_limit(_DESCRIPTORS_A_SLOT * options.slots + _OWN_DESCRIPTORS):
+            raise TooManySlots(slots=counted(options.slots, "slot"))
         if not self._join():
             return 128 + self._signal
         assert self._welcome is not None

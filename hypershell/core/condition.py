@@ -6,6 +6,7 @@ wherever and whenever it is read: its times are then seconds since the epoch.
 """
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -96,6 +97,9 @@ def parse(text: str, now: float) -> Condition:
         raise ConditionError(text, LONGEST, f"a condition has at most {LONGEST} characters")
     return _Parser(text, now).whole()
 
+
+# What `[[` may mean one day is no news for whoever gave a pattern.
+warnings.filterwarnings("ignore", "Possible", FutureWarning)
 
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[\w.-]+)?", re.ASCII)

@@ -4,7 +4,8 @@ HyperShellError
 ├── UsageError               2  the command line is wrong
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable OutputUnwritable ShellUnusable
-│                               TooManySlots TasksUnstartable TasksNotKept
+│                               TooManySlots TooFewDescriptors TasksUnstartable TasksNotKept
+│                               ServerUnable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown NotOurServer
 │                               VersionMismatch ServerLeft WaitTooLong
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
@@ -115,8 +116,15 @@ class ShellUnusable(StartError):
 class TooManySlots(StartError):
     """Each slot takes a few descriptors, and the system allows no more."""
 
-    says = "{slots} slots need more open files than this process may have"
-    hint = "give -N a smaller number, or raise the hard limit (`ulimit -Hn`)"
+    says = "{slots} would need more open files than this process may have"
+    hint = "raise the hard limit (`ulimit -Hn`), or give -N a smaller number"
+
+
+class TooFewDescriptors(StartError):
+    """What is to be done needs more descriptors than this process may have."""
+
+    says = "too many open files"
+    hint = "raise the limit (`ulimit -n`, which is {limit})"
 
 
 class TasksUnstartable(StartError):
@@ -220,6 +228,13 @@ class RequestRefused(Refused):
 
     says = "the request was refused: {reason}"
     hint = "see `hyper-shell {verb} --help` for what can be asked"
+
+
+class ServerUnable(StartError):
+    """The server cannot do what it is asked, as its task database does not let it."""
+
+    says = "the server cannot do this: {reason}"
+    hint = "`hyper-shell db check` says whether its task database is whole"
 
 
 class ConnectionLost(HyperShellError):

@@ -11,6 +11,8 @@ MOST_IDS = 100_000
 
 _MOST_TAGS = 100
 _LARGEST_ID = 2**62
+_LARGEST_CAUSE = 2**31 - 1
+_RUN = re.compile(r"[\w.-]{0,100}", re.ASCII)
 
 UNFINISHED = (TaskState.WAITING, TaskState.SENT, TaskState.INTERRUPTED)
 """The states of tasks that are not final."""
@@ -54,10 +56,10 @@ class Selection:
         ids, cause = packed["ids"], packed["cause"]
         if not isinstance(ids, list) or not all(map(_is_id, ids)) or len(ids) > MOST_IDS:
             raise ValueError(f"not a list of at most {MOST_IDS} ids")
-        if cause != 0 and not _is_id(cause):
+        if cause != 0 and not (_is_id(cause) and cause <= _LARGEST_CAUSE):
             raise ValueError("not the number of a cause")
         where, run = packed["where"], packed["run"]
-        if not isinstance(where, str) or not isinstance(run, str) or len(run) > 100:
+        if not isinstance(where, str) or not isinstance(run, str) or not _RUN.fullmatch(run):
             raise ValueError("not a condition and a run")
         if where:
             from hypershell.core.condition import parse

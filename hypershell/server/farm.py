@@ -15,6 +15,7 @@ from hypershell.wire.messages import (
     Phase,
     pack_answer,
     pack_welcome,
+    printable,
     unpack_hello,
     unpack_outcome,
 )
@@ -109,7 +110,7 @@ class Farm:
     def beat(self, client_id: Any, session: Any, load: Any, memory: Any) -> None:
         """How busy a client's machine is, for `info` to show."""
         match client_id, session, load, memory:
-            case str(), int(), float(), float():
+            case str(), int(), float(), float() if 0 <= load <= 1e6 and 0 <= memory <= 100:
                 pass
             case _:
                 raise ValueError("not a beat")
@@ -135,13 +136,8 @@ class Farm:
             level,
             "client %s left: %s%s",
             client.id,
-            _printable(reason),
+            printable(reason[:200]),
             f"; to go to others: {counted(len(held), 'task')}" if held else "",
         )
         if held:
             self._finished.give(client, held, min(self._patience, _LEAVE_SECONDS))
-
-
-def _printable(text: str) -> str:
-    """Text from a peer, fit for a log line."""
-    return "".join(c if c.isprintable() else "?" for c in text[:200])

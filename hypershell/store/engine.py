@@ -332,6 +332,8 @@ def _check_tables(database: Database, read_only: bool, create: bool) -> None:
         make_tables(database)
     elif found > VERSION:
         raise DatabaseNewer(where=database.where, theirs=found, ours=VERSION)
+    elif found < 1:
+        raise DatabaseForeign(where=database.where)
     elif found < VERSION and not read_only:
         with database.writing() as connection:
             migrate(connection, found)

@@ -32,7 +32,8 @@ _REPEAT = re.compile(r"[*+?]")
 _HEAD = struct.Struct("!II")
 
 _SEARCHER = f"""
-import re, signal, struct, sys
+import re, signal, struct, sys, warnings
+warnings.simplefilter("ignore")
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGALRM, signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])

@@ -30,6 +30,10 @@ MOST_ROWS = 5000
 
 _MOST_BYTES = 8 * 2**20
 _MOST_HOSTS = 20
+_MOST_ATTEMPTS = 1000
+_MOST_SHOWN = 4096
+"""Bytes of a line that is an example."""
+
 
 _T, _A = TASKS.c, ATTEMPTS.c
 _FAILED = STATE_NUMBERS[TaskState.FAILED]
@@ -101,7 +105,7 @@ class Queries:
                     facts = _facts(row)
                     found.append([_value(facts, name) for name in fields])
                     last = row.id
-                    size += len(facts.get("line") or b"")
+                    size += len(facts.get("line") or b"") + len(row.tags or "")
                     if size >= _MOST_BYTES:
                         return found, last
         return found, last if len(found) == limit else 0
@@ -251,11 +255,13 @@ def _value(facts: dict[str, Any], name: str) -> Any:
 
 
 def _attempts(connection: Connection, task_id: int) -> list[dict[str, Any]]:
+    """The last attempts at a task, in order."""
     columns = [column.label(name) for name, column in _ATTEMPT_COLUMNS.items()]
     source = ATTEMPTS.outerjoin(CLIENTS, CLIENTS.c.id == _A.client)
     query = select(_A.number, _A.err, *columns).select_from(source).where(_A.task == task_id)
     found = []
-    for row in connection.execute(query.order_by(_A.number)):
+    last = connection.execute(query.order_by(_A.number.desc()).limit(_MOST_ATTEMPTS)).all()
+    for row in reversed(last):
         tried = {name: row._mapping[name] for name in _ATTEMPT_COLUMNS}
         found.append({"number": row.number, **_tried(tried), "stderr": bytes(row.err or b"")})
     return found
@@ -289,4 +295,5 @@ def _example(connection: Connection, task_id: int) -> dict[str, Any]:
     last = and_(_A.task == _T.id, _A.number == _T.outcome_attempt)
     query = select(_T.line, _A.err).select_from(TASKS.outerjoin(ATTEMPTS, last))
     row = connection.execute(query.where(_T.id == task_id)).one()
-    return {"example": task_id, "line": bytes(row.line), "stderr": bytes(row.err or b"")}
+    line, err = bytes(row.line[:_MOST_SHOWN]), bytes(row.err or b"")
+    return {"example": task_id, "line": line, "stderr": err}

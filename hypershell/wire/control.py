@@ -4,6 +4,7 @@ from multiprocessing.managers import RemoteError
 from typing import Any
 
 from hypershell.access.keys import CLIENT
+from hypershell.core.errors import ServerUnable
 from hypershell.core.selection import Changed, Selection
 from hypershell.core.terms import Terms
 from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
@@ -129,7 +130,10 @@ class ControlProxy(PlaneProxy):
         try:
             return super()._call(verb, *args, seconds=seconds)
         except RemoteError as error:  # what the server cannot do, in its words
-            raise ValueError(str(error)) from error
+            name, _, reason = str(error.args[0]).partition(": ")
+            if name.startswith("Database"):
+                raise ServerUnable(reason=reason) from error
+            raise ValueError(reason) from error
 
     def _change(self, verb: str, selection: Selection) -> Changed:
         match self._call(verb, selection.pack(), seconds=CHANGE_SECONDS):

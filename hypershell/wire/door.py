@@ -199,7 +199,7 @@ class Door(Server):
                 try:
                     reply = self._answer(request)
                     conn.set_timeout(REPLY_SECONDS)
-                    conn.send(reply)
+                    _send(conn, reply)
                 finally:
                     with self._quiet:
                         self._calls -= 1
@@ -229,3 +229,11 @@ class Door(Server):
         with self._lock:
             self._strangers.pop(connection, None)
             self._peers.discard(connection)
+
+
+def _send(conn: Connection, reply: tuple[str, Any]) -> None:
+    """Send a reply, or say why it cannot be sent: it is too large, or no value that travels."""
+    try:
+        conn.send(reply)
+    except WireError as error:  # nothing of it has left
+        conn.send(("#ERROR", ValueError(f"the answer cannot be sent: {error}")))

@@ -12,6 +12,12 @@ from hypershell.core.task import MOST_CAPTURED, Claim, Ending, Outcome
 _ENDINGS = {e.value: e for e in Ending if e not in (Ending.LOST, Ending.ORPHANED)}
 """Those that a client may tell; the server alone knows of the others."""
 
+_LARGEST_PID = 2**31 - 1
+_MOST_SLOTS = 100_000
+_MOST_KIB = 2**50
+_MOST_SECONDS = 1e10
+"""What every database can keep, and everybody who reads it can show. A client tells no more."""
+
 _CLAIM = (int, int, int, bytes, bool)
 _OUTCOME = (int, int, int, int, str, float, float, float, float, int, int, int, bytes, bytes)
 
@@ -82,7 +88,11 @@ def unpack_hello(packed: Any) -> Hello:
     """Check and return; ValueError."""
     match packed:
         case [str(host), int(pid), int(slots), str(client_id), list(held)] if (
-            len(host) <= 255 and host.isascii() and host.isprintable() and 0 < slots <= 100_000
+            len(host) <= 255
+            and host.isascii()
+            and host.isprintable()
+            and 0 < slots <= _MOST_SLOTS
+            and 0 <= pid <= _LARGEST_PID
         ):
             return Hello(host, pid, slots, client_id, _pairs(held))
     raise ValueError("not a greeting")
@@ -124,13 +134,32 @@ def unpack_answer(packed: Any) -> Answer:
 
 def unpack_outcome(packed: Any) -> Outcome:
     """Check and return; ValueError. An outcome is sent as the tuple that it is."""
-    if type(packed) is list and tuple(map(type, packed)) == _OUTCOME:
-        ending, reason = packed[2], packed[4]
-        longest = max(len(packed[12]), len(packed[13]))
-        if ending in _ENDINGS and len(reason) <= 4096 and longest <= MOST_CAPTURED:
-            packed[2] = _ENDINGS[ending]
-            return Outcome(*packed)
-    raise ValueError("not an outcome")
+    if type(packed) is not list or tuple(map(type, packed)) != _OUTCOME:
+        raise ValueError("not an outcome")
+    _, _, ending, code, reason, started_at, seconds, user, system, kib, slot, pid, out, err = packed
+    # No comparison holds for a float that is not a number.
+    if (
+        ending not in _ENDINGS
+        or not 0 <= code <= 255
+        or len(reason) > 4096
+        or not 0 <= started_at <= 10 * _MOST_SECONDS
+        or not (0 <= seconds <= _MOST_SECONDS)
+        or not (0 <= user <= _MOST_SECONDS and 0 <= system <= _MOST_SECONDS)
+        or not (0 <= kib <= _MOST_KIB and 0 <= slot <= _MOST_SLOTS and 0 <= pid <= _LARGEST_PID)
+        or len(out) > MOST_CAPTURED
+        or len(err) > MOST_CAPTURED
+    ):
+        raise ValueError("not an outcome")
+    packed[2] = _ENDINGS[ending]
+    packed[4] = printable(reason)
+    return Outcome(*packed)
+
+
+def printable(text: str) -> str:
+    """Text from a peer, fit to be kept and shown."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _claim(packed: Any) -> Claim:

@@ -118,6 +118,24 @@ def test_a_signal_ends_a_server_that_waits_for_room(farm, small_disk):
     assert set(map(str, range(400))) == set(farm.read("ran"))
 
 
+def test_a_signal_ends_a_server_whose_directory_is_full_too(farm, small_disk):
+    """How the run went is said, although the record of its end finds no room either."""
+    site = small_disk / "site"
+    lines = [f"echo {n} >> ran" for n in range(400)]
+    server = farm.start_server(lines, "--grace", 0.5, "--server-dir", site)
+    client = farm.start_client("-N", 2)
+    farm.wait_for_lines("ran", 20)
+    fill(small_disk)
+    server.expect("nothing is handed out until it can be written again", seconds=30)
+
+    server.signal(15)
+
+    assert server.wait(30) in (3, 143)
+    assert "could not be written to the end" in server.err
+    assert "400 tasks: " in server.err
+    client.wait(60)
+
+
 def test_a_disk_without_any_room_is_refused(farm, small_disk):
     """At the start there is nothing to go on with: exit 3, and no file stays."""
     fill(small_disk)

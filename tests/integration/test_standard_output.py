@@ -37,3 +37,11 @@ def test_nobody_who_reads_is_no_error(site: Site) -> None:
     os.close(writer)
 
     assert [0] * len(WORDS) == [process.wait() for process in ended]
+
+
+def test_a_full_standard_output_is_said_once(site: Site) -> None:
+    """What is still to be flushed at the end fails again, and is no news."""
+    with open("/dev/full", "wb") as full:
+        ended = site.run("list", stdout=full)
+
+    assert 1 == ended.err.count("cannot write to standard output")

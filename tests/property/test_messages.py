@@ -25,8 +25,9 @@ PAIRS = st.lists(st.tuples(IDS, IDS), max_size=5).map(tuple)
 TEXTS = st.text(max_size=40)
 SECONDS = st.floats(0, 1e10)
 HOSTS = st.from_regex(r"[ -~]{0,255}", fullmatch=True)
+PIDS = st.integers(0, 2**31 - 1)
 HELLOS = st.builds(
-    Hello, host=HOSTS, pid=IDS, slots=st.integers(1, 100_000), client_id=TEXTS, held=PAIRS
+    Hello, host=HOSTS, pid=PIDS, slots=st.integers(1, 100_000), client_id=TEXTS, held=PAIRS
 )
 WELCOMES = st.builds(Welcome, TEXTS, IDS, SECONDS, SECONDS, PAIRS)
 CLAIMS = st.builds(Claim, IDS, IDS, IDS, st.binary(max_size=40), st.booleans())
@@ -45,14 +46,14 @@ OUTCOMES = st.builds(
     lease=IDS,
     ending=CLIENTS_ENDINGS,
     code=st.integers(0, 255),
-    reason=TEXTS,
+    reason=TEXTS.filter(str.isprintable),
     started_at=SECONDS,
     seconds=SECONDS,
     user_seconds=SECONDS,
     system_seconds=SECONDS,
-    peak_kib=IDS,
+    peak_kib=st.integers(0, 2**50),
     slot=st.integers(0, 100_000),
-    pid=IDS,
+    pid=PIDS,
     out=st.binary(max_size=40),
     err=st.binary(max_size=40),
 )

@@ -431,14 +431,14 @@ def test_a_large_message_arrives(peer):
     assert value == call(peer, "say", value)
 
 
-def test_an_answer_that_cannot_be_sent_ends_one_connection(peer, address, thing, monkeypatch):
-    """A defect of the server's own; the door goes on."""
-    monkeypatch.setattr(thing, "say", lambda: {1, 2})
+@pytest.mark.parametrize("answer", [{1, 2}, b"x" * (64 * 2**20)], ids=["no value", "too large"])
+def test_an_answer_that_cannot_be_sent_is_an_error(peer, thing, monkeypatch, answer):
+    """The peer is told, and may ask again: it would take a silent end for that of the server."""
+    monkeypatch.setattr(thing, "say", lambda: answer)
 
-    with pytest.raises((EOFError, OSError)):
-        call(peer, "say")
-
-    dial(address, SECRET).close()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="cannot be sent"):
+            call(peer, "say")
 
 
 def test_who_comes_first_is_greeted_whatever_others_do(stranger, address):

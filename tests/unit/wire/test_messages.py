@@ -1,5 +1,7 @@
 """The records of the worker plane: bounds that a peer's word must keep."""
 
+import math
+
 import pytest
 
 from hypershell.core.task import Ending, Outcome
@@ -52,6 +54,41 @@ def test_an_outcome_with_an_endless_reason_is_refused():
 
     with pytest.raises(ValueError, match="outcome"):
         unpack_outcome(packed)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *({"code": code} for code in (-1, 256, 2**63)),
+        *({"slot": slot} for slot in (-1, 100_001)),
+        *({"pid": pid} for pid in (-1, 2**31)),
+        *({"peak_kib": peak} for peak in (-1, 2**50 + 1)),
+        *(
+            {name: number}
+            for name in ("started_at", "seconds", "user_seconds", "system_seconds")
+            for number in (math.nan, math.inf, -1.0, 1e300)
+        ),
+    ],
+    ids=str,
+)
+def test_an_outcome_that_no_database_could_keep_is_refused(field):
+    """One that got in would end the server, or all who ask for it later."""
+    with pytest.raises(ValueError, match="outcome"):
+        unpack_outcome(decode(encode(Outcome(1, 1, Ending.EXITED)._replace(**field))))
+
+
+@pytest.mark.parametrize("pid", [-1, 2**31])
+def test_a_greeting_with_an_absurd_pid_is_refused(pid):
+    """It is kept with the client."""
+    with pytest.raises(ValueError, match="greeting"):
+        unpack_hello(pack_hello(Hello("node1", pid, 1)))
+
+
+def test_a_reason_is_cleaned_of_what_cannot_be_kept_or_shown():
+    """Refused, the outcome would be given again and again."""
+    packed = decode(encode(Outcome(1, 1, Ending.UNSTARTABLE, reason="a\0b\x1b[31m\udc80\né")))
+
+    assert "a?b?[31m??é" == unpack_outcome(packed).reason
 
 
 def test_an_answer_of_an_unknown_phase_is_refused():
