@@ -164,7 +164,9 @@ def _understood(error: Exception) -> Exception:
     import errno
 
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[BaseException | None] = set()  # an error that is raised again is its own cause
+    while cause is not None and cause not in seen:
+        seen.add(cause)
         if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
             import resource
 
