@@ -78,8 +78,7 @@ def _run(
     if held is None:
         planes = {WORKER: (sock, plane_secret(key, WORKER))}
         server = Server(options, reader, sink, planes)
-        prepare(server)
-        return run_server(server, lambda: None)
+        return run_server(server, lambda: None, prepare=prepare)
     ring = keyring(None, os.environ)
     level = logging.INFO if parsed.flag("--verbose") else logging.DEBUG
     with held, bind("localhost", 0, any_port_will_do=True) as client:

@@ -160,7 +160,7 @@ def explain(error: Exception) -> int:
 
 
 def _understood(error: Exception) -> Exception:
-    """What is behind an error, if it is a want of descriptors, however it shows."""
+    """An error, or what it came from if that is a want of descriptors."""
     import errno
 
     cause: BaseException | None = error
@@ -168,11 +168,9 @@ def _understood(error: Exception) -> Exception:
     while cause is not None and cause not in seen:
         seen.add(cause)
         if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
-            import resource
-
             from hypershell.core.errors import TooFewDescriptors
 
-            return TooFewDescriptors(limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+            return TooFewDescriptors(limit=os.sysconf("SC_OPEN_MAX"))
         cause = cause.__cause__
     return error
 

@@ -40,10 +40,17 @@ log = logging.getLogger(__name__)
 
 
 def run_server(
-    server: Server, started: Callable[[], None], ended: Callable[[], None] = lambda: None
+    server: Server,
+    started: Callable[[], None],
+    ended: Callable[[], None] = lambda: None,
+    prepare: Callable[[Server], None] = lambda server: None,
 ) -> int:
-    """Run it with signals handled, say how it went, and return the exit status."""
+    """Run it with signals handled, say how it went, and return the exit status.
+
+    `prepare` is called with it before it runs, and may start threads.
+    """
     hand_over_signals(server.interrupt)
+    prepare(server)
     result = server.run(started, ended)
     _say_summary(result)
     if result.failure is not None:
@@ -189,5 +196,4 @@ def serve_found(
         held.release()
 
     server = Server(options, reader, sink, planes.secrets(), facts, kept)
-    prepare(server)
-    return run_server(server, started, ended)
+    return run_server(server, started, ended, prepare)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hypershell.cli.farmhand import Asked, Local, farmhand
 from hypershell.cli.options import Parsed
 from hypershell.cli.selecting import terms_from
-from hypershell.core.errors import StartError, SubmitLost
+from hypershell.core.errors import ServerUnable, StartError, SubmitLost
 from hypershell.core.quantity import counted
 from hypershell.core.task import LONGEST_LINE, is_task
 from hypershell.core.terms import Terms
@@ -103,7 +103,7 @@ class _Submission:
             while not accepted:
                 try:
                     accepted = self._proxy.submit(batch, self._terms)
-                except (EOFError, OSError, WireError, ValueError) as error:
+                except (EOFError, OSError, WireError, ValueError, ServerUnable) as error:
                     reason = "the server ended" if isinstance(error, EOFError) else str(error)
                     raise SubmitLost(
                         accepted=counted(len(self.ids), "task"), reason=reason

@@ -8,7 +8,7 @@ from hypershell.client.client import Client, ClientOptions
 from hypershell.client.link import BROKEN, Find
 from hypershell.client.tidings import Tidings
 from hypershell.core.errors import HyperShellError
-from hypershell.core.signals import hand_over_signals
+from hypershell.core.signals import hand_over_signals, wait_for_signals
 from hypershell.wire.worker import WorkerProxy
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,8 @@ def run_client(settings: dict[str, Any], find: Find, tidings: int) -> int:
     client = Client(ClientOptions(find=find, **settings), Tidings(tidings))
     hand_over_signals(client.interrupt)
     if client.needs_sigchld:
-        signal.signal(signal.SIGCHLD, lambda *_: client.child_ended())
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # what is ignored is not waited for
+        wait_for_signals({signal.SIGCHLD}, lambda _: client.child_ended())
     else:
         # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Those that end a program."""
@@ -17,7 +17,13 @@ def hand_over_signals(deliver: Callable[[int], None]) -> None:
     A handler would not do: Python calls it in the main thread once that runs again, and for a
     signal that comes in the moment in which it falls asleep this may be never.
     """
-    numbers = {number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN}
+    wait_for_signals(
+        {number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN}, deliver
+    )
+
+
+def wait_for_signals(numbers: Collection[int], deliver: Callable[[int], None]) -> None:
+    """The same for any signals; `deliver` must not raise."""
     if not numbers:
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)

@@ -75,7 +75,7 @@ class Failures(Spool):
         self._all_kept = self._printed(task_ids, self._sink.path, length)
 
     def finish(self) -> int:
-        """As any spool, once it is durable what was printed."""
+        """As any spool; and wait until it is noted what was printed."""
         missing = super().finish()
         self._all_kept()
         return missing

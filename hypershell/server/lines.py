@@ -36,7 +36,7 @@ def open_input(path: str) -> int:
 class LineReader:
     """Lines from a descriptor, with their numbers; each read waits no longer than it is told.
 
-    `wake` ends a wait from any other thread or from a signal handler.
+    `wake` ends a wait from any other thread.
     """
 
     def __init__(self, descriptor: int, path: str) -> None:

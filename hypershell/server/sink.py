@@ -97,7 +97,7 @@ class LineSink:
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                log.info("the reader of %s has gone; failed lines are no longer printed", self.name)
+                log.info("the reader of %s has gone; what was for it is dropped", self.name)
                 self._descriptor = None
                 return len(data)
             except OSError:

@@ -21,7 +21,9 @@ _RETRY_SECONDS = 1.0
 class Spool:
     """A loop of its own writes what others put in: they never wait for it.
 
-    `durable` has it tell of lines only once they are on the disk. `noun` is what a line is called.
+    `durable` has it tell of lines only once they are on the disk. One that is not has nobody held
+    back by what is `pending`, and drops what comes while it is full. `noun` is what a line is
+    called.
     """
 
     def __init__(self, sink: LineSink, noun: str, durable: bool) -> None:
@@ -40,7 +42,7 @@ class Spool:
         self._dropped = 0
 
     def pending(self) -> tuple[int, int]:
-        """Lines that wait to be written, and their bytes: the reader of new lines is held back."""
+        """Lines that wait to be written, and their bytes."""
         return len(self._lines), self._bytes
 
     def one_pass(self) -> bool:
@@ -80,8 +82,14 @@ class Spool:
 
     def keep(self, lines: Iterable[tuple[int, bytes]]) -> None:
         """Add lines, each with its newline and the id of its task; returns at once."""
+        added = list(lines)
+        if not added:
+            return
         with self._changed:
-            for each in lines:
+            for each in added:
+                if self._bytes > MOST_KEPT_BYTES and not self._durable:
+                    self._dropped += 1
+                    continue
                 self._lines.append(each)
                 self._bytes += len(each[1])
             self._changed.notify()

@@ -50,7 +50,9 @@ _SETTLE = """\
 UPDATE tasks SET state = ?, turn = ?, attempt = ?, failures = ?, losses = ?, owed = ?, cause = ?,
 cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
 _SUCCEED = "state = 2, cancelling = FALSE, outcome_attempt = ?"
-_OUTPUT = "INSERT INTO outputs (task, out, err) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_OUTPUT = """\
+INSERT INTO outputs (task, out, err) VALUES (?, ?, ?)
+ON CONFLICT (task) DO UPDATE SET out = excluded.out, err = excluded.err"""
 _CLIENT = """\
 INSERT INTO clients (id, host, pid, slots, joined_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING"""

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, select, update
 
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
-from hypershell.store.schema import STATE_NUMBERS, TASKS
+from hypershell.store.schema import OUTPUTS, STATE_NUMBERS, TASKS
 
 
 def task_of(row: Row[Any]) -> Task:
@@ -44,5 +44,8 @@ def rewind(connection: Connection, which: ColumnElement[bool], scope: int) -> in
         t.cause: None,
         t.cancelling: False,
     }
+    # What an earlier attempt printed is not the output of the next.
+    captured = select(t.id).where(which, t.captured)
+    connection.execute(delete(OUTPUTS).where(OUTPUTS.c.task.in_(captured)))
     result = connection.execute(update(TASKS).where(which).values(values))
     return result.rowcount

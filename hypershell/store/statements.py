@@ -16,8 +16,7 @@ from hypershell.store.journal import Recorded
 
 Values = tuple[Any, ...]
 
-MANY = 500
-"""Values in one IN."""
+_MANY = 500  # values in one IN
 
 _NEW = """\
 INSERT INTO tasks (id, line, "group", rank, turn, number, max_retries, run, scope, added_at, {more}
@@ -146,7 +145,7 @@ def was_tried(recorded: Recorded) -> bool:
 
 def pieces(ids: Sequence[int]) -> list[Sequence[int]]:
     """These ids, as many at a time as one statement takes."""
-    return [ids[i : i + MANY] for i in range(0, len(ids), MANY)]
+    return [ids[i : i + _MANY] for i in range(0, len(ids), _MANY)]
 
 
 def _spoken(connection: Connection, statement: str) -> str:

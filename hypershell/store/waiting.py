@@ -15,7 +15,7 @@ def key_of(task: Task) -> Key:
 
 
 class Waiting:
-    """Not safe by itself: whoever has it has a lock. `size` is bytes of lines."""
+    """A queue of tasks. Not safe by itself: whoever has it has a lock. `size` is bytes of lines."""
 
     def __init__(self) -> None:
         # Most come in the order in which they go, and need no heap. A key stays here when its task

@@ -12,11 +12,13 @@ from hypershell.core.task import MOST_CAPTURED, Claim, Ending, Outcome
 _ENDINGS = {e.value: e for e in Ending if e not in (Ending.LOST, Ending.ORPHANED)}
 """Those that a client may tell; the server alone knows of the others."""
 
+# What every database can keep, and all who read it can show. No honest client tells more: the call
+# of one that does fails, and ends it.
 _LARGEST_PID = 2**31 - 1
 _MOST_SLOTS = 100_000
 _MOST_KIB = 2**50
-_MOST_SECONDS = 1e10
-"""What every database can keep, and everybody who reads it can show. A client tells no more."""
+_MOST_SECONDS = 1e10  # of a duration
+_LATEST = 1e11  # seconds since the epoch
 
 _CLAIM = (int, int, int, bytes, bool)
 _OUTCOME = (int, int, int, int, str, float, float, float, float, int, int, int, bytes, bytes)
@@ -142,7 +144,7 @@ def unpack_outcome(packed: Any) -> Outcome:
         ending not in _ENDINGS
         or not 0 <= code <= 255
         or len(reason) > 4096
-        or not 0 <= started_at <= 10 * _MOST_SECONDS
+        or not 0 <= started_at <= _LATEST
         or not (0 <= seconds <= _MOST_SECONDS)
         or not (0 <= user <= _MOST_SECONDS and 0 <= system <= _MOST_SECONDS)
         or not (0 <= kib <= _MOST_KIB and 0 <= slot <= _MOST_SLOTS and 0 <= pid <= _LARGEST_PID)

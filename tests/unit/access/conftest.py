@@ -78,7 +78,7 @@ def ordinary_user(fork, tmp_path_factory):
         folder = tmp_path_factory.mktemp("ordinary")
         if os.geteuid() == 0:
             for parent in folder.parents:
-                if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o077 == 0:
+                if parent.name.startswith(("pytest-", "popen-")):  # those that pytest made
                     parent.chmod(0o711)
             os.chown(folder, NOBODY, NOBODY)
         reader, writer = os.pipe()

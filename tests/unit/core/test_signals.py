@@ -3,13 +3,17 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 BUSY = """\
 import hashlib, os, signal
-from hypershell.core.signals import hand_over_signals
+from hypershell.core.signals import ENDING, hand_over_signals
 
+for number in ENDING:
+    signal.signal(number, signal.SIG_DFL)  # whoever started the tests may ignore some
 {before}
 hand_over_signals(lambda number: os._exit(number))
 print("ready", flush=True)
@@ -17,13 +21,17 @@ hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # minutes, in which no handl
 """
 
 
-def busy(before: str) -> "subprocess.Popen[bytes]":
+@contextmanager
+def busy(before: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A process whose main thread runs no Python, once it is ready."""
     command = [sys.executable, "-c", BUSY.format(before=before)]
-    started = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert started.stdout is not None
-    assert b"ready\n" == started.stdout.readline()
-    return started
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as started:
+        try:
+            assert started.stdout is not None
+            assert b"ready\n" == started.stdout.readline()
+            yield started
+        finally:
+            started.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

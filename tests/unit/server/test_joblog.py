@@ -136,6 +136,22 @@ def test_lines_beyond_what_can_be_kept_are_counted(monkeypatch, caplog):
     assert "21 lines could not be written to /dev/full" in caplog.text
 
 
+def test_a_reader_that_takes_nothing_costs_lines_and_not_memory(monkeypatch):
+    """A write that does not return says nothing: what comes meanwhile is counted and dropped."""
+    monkeypatch.setattr(spool_module, "MOST_KEPT_BYTES", 1000)
+    reader, writer = os.pipe()
+    joblog = Joblog(LineSink(writer, "a pipe"))
+
+    joblog.put([attempt(n) for n in range(1000)])
+
+    lines, kept = joblog.pending()
+    assert kept < 2000
+    joblog.close(patient=False)
+    joblog.one_pass()
+    assert 1000 - lines == joblog.finish()
+    os.close(reader)
+
+
 def test_a_log_that_cannot_be_opened_is_an_error_of_the_start(tmp_path):
     """With the option that named it."""
     with pytest.raises(FileUnwritable) as error:

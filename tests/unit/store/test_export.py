@@ -8,6 +8,7 @@ import json
 import pytest
 
 from hypershell.core.joblog import JOBLOG_HEADER
+from hypershell.core.selection import Selection
 from hypershell.core.task import Ending, Outcome, Policy, new_task
 from hypershell.store import export as export_module
 from hypershell.store.engine import open_database, sqlite_url
@@ -66,6 +67,21 @@ def test_json_has_what_a_captured_task_printed(url):
     assert "oh\n" == first["stderr"]
     assert ("", "") == (second["stdout"], second["stderr"])
     assert "stdout" not in third
+
+
+def test_what_is_tried_again_has_the_output_of_its_last_attempt(url):
+    """And none while it waits for that."""
+    with StoredRun(url) as run:
+        task = new_task(b"false", 0, run.store.new_id())._replace(captured=True)
+        run.store.add([task])
+        run.finish(ended(run.store.lease(1)[0], 1)._replace(out=b"first"))
+        run.store.retry(Selection(ids=(task.id,)))
+        (waiting,) = [json.loads(line) for line in exported(url, "json").splitlines()]
+        run.finish(ended(run.store.lease(1)[0])._replace(out=b"second"))
+        (done,) = [json.loads(line) for line in exported(url, "json").splitlines()]
+
+    assert "stdout" not in waiting
+    assert "second" == done["stdout"]
 
 
 def test_csv_has_lines_byte_for_byte(url):

@@ -85,7 +85,7 @@ def test_a_greeting_with_an_absurd_pid_is_refused(pid):
 
 
 def test_a_reason_is_cleaned_of_what_cannot_be_kept_or_shown():
-    """Refused, the outcome would be given again and again."""
+    """Refused, the outcome would be the end of a client that means well."""
     packed = decode(encode(Outcome(1, 1, Ending.UNSTARTABLE, reason="a\0b\x1b[31m\udc80\né")))
 
     assert "a?b?[31m??é" == unpack_outcome(packed).reason
