@@ -25,5 +25,5 @@ def test_how_much_was_accepted_is_said():
     submission = _Submission(Stalled(), Terms())
     submission.add([b"a", b"b"])
 
-    with pytest.raises(SubmitLost, match="after 2 tasks: .*the disk is full"):
+    with pytest.raises(SubmitLost, match=r"after 2 tasks: .*the disk is full"):
         submission.add([b"c"])
