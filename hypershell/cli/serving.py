@@ -80,7 +80,7 @@ def _say_summary(ended: Ended) -> None:
     log.info("%s, in %.2f s (%.0f tasks/s)", ", ".join(parts), seconds, rate)
     if counts.unfinished or ended.unread_from:
         submitted = counts.unfinished - len(ended.unfinished_numbers)
-        named = [f"lines {ranges(ended.unfinished_numbers)}"] if ended.unfinished_numbers else []
+        named = [_lines(ended.unfinished_numbers)] if ended.unfinished_numbers else []
         named += [f"{submitted} that were submitted"] if submitted else []
         if ended.unread_from:
             named.append(f"the input was not read beyond line {ended.unread_from - 1}")
@@ -92,7 +92,11 @@ def _say_summary(ended: Ended) -> None:
             counted(counts.blocked, "task"),
         )
     if ended.failed_numbers:
-        log.warning("failed: lines %s; -f PATH keeps them", ranges(ended.failed_numbers))
+        log.warning("failed: %s; -f PATH keeps them", _lines(ended.failed_numbers))
+
+
+def _lines(numbers: tuple[int, ...]) -> str:
+    return f"line{'s' if len(numbers) > 1 else ''} {ranges(numbers)}"
 
 
 def ranges(numbers: tuple[int, ...], most: int = 20) -> str:

@@ -89,4 +89,4 @@ def test_a_cluster_whose_clients_are_killed_says_so(farm):
 
     assert 6 == cluster.wait(3)
     assert "all clients ended before the run did" in cluster.err
-    assert "unfinished: lines 1" in cluster.err
+    assert "unfinished: line" in cluster.err
