@@ -20,6 +20,11 @@ SMALL_FRAME = 512
 LARGE_FRAME = 64 * 2**20
 """Bytes in one frame afterwards; whoever packs tasks or outcomes splits them below this."""
 
+WORKER_FRAME = 16 * 2**20
+"""The same for what a client sends, whose outcomes take 11 MiB at most. A value may take many times
+its frame in memory, and the key to run tasks is none to all the memory of a server.
+"""
+
 _LENGTH = struct.Struct("!I")
 _CHUNK = 64 * 1024
 
@@ -42,9 +47,9 @@ class Connection:
         """All that follows must be over in so many seconds; None waits without end."""
         self._deadline = None if seconds is None else time.monotonic() + seconds
 
-    def trust(self) -> None:
-        """The peer is authenticated: it may send large frames."""
-        self._frame_limit = LARGE_FRAME
+    def trust(self, frame_limit: int = LARGE_FRAME) -> None:
+        """The peer is authenticated: it may send frames of so many bytes."""
+        self._frame_limit = frame_limit
 
     def start_tls(self, context: ssl.SSLContext, server_side: bool) -> None:
         """Go over to TLS; raises ssl.SSLError if either side refuses the other."""

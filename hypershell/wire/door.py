@@ -16,10 +16,16 @@ from multiprocessing.connection import answer_challenge, deliver_challenge
 from multiprocessing.managers import Server
 from typing import Any
 
+from hypershell.access.keys import WORKER
 from hypershell.core.errors import HyperShellError
 from hypershell.core.signals import leave_signals_alone
 from hypershell.wire.codec import WireError
-from hypershell.wire.connection import Connection, DeadlinePassed
+from hypershell.wire.connection import (
+    LARGE_FRAME,
+    WORKER_FRAME,
+    Connection,
+    DeadlinePassed,
+)
 from hypershell.wire.preamble import receive
 from hypershell.wire.tls import challenge_key, server_context
 
@@ -182,7 +188,7 @@ class Door(Server):
             case _:
                 raise WireError("a peer that did not begin as it should")
         connection.send(("#RETURN", None))
-        connection.trust()
+        connection.trust(WORKER_FRAME if self._plane == WORKER else LARGE_FRAME)
         with self._lock:
             if self._strangers.pop(connection, self) is self or self.stop_event.is_set():
                 raise WireError("a peer that came too late")
