@@ -10,6 +10,7 @@ import pytest
 
 from tests.helpers.components import lacks
 from tests.helpers.farm import PROGRAM, Farm, Process
+from tests.helpers.others import let_others_in
 
 AT_ONCE = 4.0
 NOBODY = 65534
@@ -217,8 +218,7 @@ def test_a_file_without_tasks_is_a_run_that_succeeds(farm):
 )
 def test_an_ordinary_user_is_told_what_may_not_be_opened(farm, tasks, need, words, mentioned):
     """Run through setpriv if we are root, who may open anything."""
-    for folder in [farm.folder, *farm.folder.parents[:3]]:
-        folder.chmod(0o755)
+    let_others_in(farm.folder)
     (farm.folder / "secret").touch(mode=0o000)
     (farm.folder / "locked").mkdir(mode=0o555)
 

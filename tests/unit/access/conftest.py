@@ -13,6 +13,7 @@ from hypershell.access.doors import Access, generate
 from hypershell.access.file import write
 from hypershell.access.keyring import Keyring
 from hypershell.core.errors import HyperShellError
+from tests.helpers.others import let_others_in
 
 NOBODY = 65534
 
@@ -77,9 +78,7 @@ def ordinary_user(fork, tmp_path_factory):
     def call(function: Callable[[Path], object]) -> str:
         folder = tmp_path_factory.mktemp("ordinary")
         if os.geteuid() == 0:
-            for parent in folder.parents:
-                if parent.name.startswith(("pytest-", "popen-")):  # those that pytest made
-                    parent.chmod(0o711)
+            let_others_in(folder)
             os.chown(folder, NOBODY, NOBODY)
         reader, writer = os.pipe()
 
