@@ -122,8 +122,8 @@ def _starts(settings: Settings, report: Report, table: Table) -> None:
     own = farm.Farm(settings.place, keeps=True)
     own.begin_empty()
     with _idle_server(own), processes.ending([own.start_client(2)]):
-        from hypershell.cli.reach import connect, place_of
-        from hypershell.core.terms import Terms
+        from hypershell.app.locate import connect, place_of
+        from hypershell.core.submission import Terms
 
         os.environ["HOME"] = own.environment()["HOME"]  # where the keys are
         proxy = connect(place_of(str(own.site), None, None), "a benchmark")
@@ -163,7 +163,7 @@ def _restart(settings: Settings, report: Report, table: Table) -> None:
 
 def fill(own: farm.Farm, tasks: int, waiting: int, failed: int) -> None:
     """Make a database of so many tasks, all but the last and the first of which have succeeded."""
-    from hypershell.store.engine import DATABASE_FILE, open_database, sqlite_url
+    from hypershell.store.sql.engine import DATABASE_FILE, open_database, sqlite_url
 
     own.site.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = own.site / DATABASE_FILE
@@ -213,10 +213,10 @@ def _program(own: farm.Farm, *words: str) -> None:
 
 def _count_failed(own: farm.Farm) -> float:
     """What `list --count --failed` asks of a database, in ms."""
-    from hypershell.core.selection import Selection
+    from hypershell.core.query.selection import Selection
     from hypershell.core.state import TaskState
-    from hypershell.store.engine import DATABASE_FILE, open_database, sqlite_url
-    from hypershell.store.queries import Queries
+    from hypershell.store.sql.engine import DATABASE_FILE, open_database, sqlite_url
+    from hypershell.store.sql.queries import Queries
 
     database = open_database(sqlite_url(own.site / DATABASE_FILE), read_only=True)
     began = time.perf_counter()

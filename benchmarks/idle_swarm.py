@@ -18,7 +18,7 @@ from noop_client import dial, join, succeeded
 from hypershell.core.errors import HyperShellError
 from hypershell.core.task import Outcome
 from hypershell.wire.codec import WireError
-from hypershell.wire.messages import Phase
+from hypershell.wire.worker_messages import Phase
 
 WAIT_SECONDS = 8.0
 AT_ONCE = 8  # a server bears only so many connections that have not proved their key yet

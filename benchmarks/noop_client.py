@@ -17,8 +17,8 @@ import time
 from hypershell.access.keys import WORKER, plane_secret
 from hypershell.core.errors import ServerUnreachable
 from hypershell.core.task import Claim, Ending, Outcome
-from hypershell.wire.messages import Hello, Phase, Welcome
-from hypershell.wire.worker import WorkerProxy
+from hypershell.wire.worker_messages import Hello, Phase, Welcome
+from hypershell.wire.worker_plane import WorkerProxy
 
 WAIT_SECONDS = 10.0
 PATIENCE_SECONDS = 20.0

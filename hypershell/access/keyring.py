@@ -20,7 +20,7 @@ from hypershell.access.errors import (
     cause,
     shown,
 )
-from hypershell.access.private import (
+from hypershell.access.private_files import (
     check_private,
     create_private,
     make_private_directory,

@@ -46,7 +46,7 @@ def program() -> NoReturn:
     """Run the command line of this process, and end the process."""
     _open_standard_streams()
     gc.set_threshold(_GARBAGE_THRESHOLD)
-    from hypershell.cli.stdout import watch_stdout
+    from hypershell.cli.output.stdout import watch_stdout
 
     watch_stdout()
     try:
@@ -91,7 +91,7 @@ def _run(words: list[str]) -> int:
     if words in (["--version"], ["-V"]):
         print(f"hyper-shell {__version__}")
         return 0
-    from hypershell.cli.verbs import VERBS
+    from hypershell.cli.verb_table import VERBS
 
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage(), end="")
@@ -190,7 +190,7 @@ def usage() -> str:
 def _unknown_verb(word: str) -> Exception:
     from difflib import get_close_matches
 
-    from hypershell.cli.verbs import VERBS
+    from hypershell.cli.verb_table import VERBS
     from hypershell.core.errors import UsageError
 
     close = get_close_matches(word, VERBS, 1)
@@ -200,7 +200,7 @@ def _unknown_verb(word: str) -> Exception:
 
 
 def _verbs() -> str:
-    from hypershell.cli.verbs import VERBS
+    from hypershell.cli.verb_table import VERBS
 
     return "".join(f"  {name:<12} {summary}\n" for name, (_, summary) in VERBS.items())
 

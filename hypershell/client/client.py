@@ -10,10 +10,9 @@ import socket
 import time
 from dataclasses import dataclass, replace
 
-from hypershell.client.desk import Desk
-from hypershell.client.executor import Executor
 from hypershell.client.fetcher import Fetcher
-from hypershell.client.link import (
+from hypershell.client.returner import Returner
+from hypershell.client.server_link import (
     BROKEN,
     Find,
     Link,
@@ -22,11 +21,12 @@ from hypershell.client.link import (
     may_wait,
     turn_of,
 )
-from hypershell.client.output import Output
-from hypershell.client.process import DEFAULT_SHELL, Spawner, check_shell, kill_strays
-from hypershell.client.returner import Returner
-from hypershell.client.tidings import Tidings
-from hypershell.client.watch import best_watch
+from hypershell.client.supervisor_pipe import Tidings
+from hypershell.client.task_buffer import Desk
+from hypershell.client.tasks.executor import Executor
+from hypershell.client.tasks.output import Output
+from hypershell.client.tasks.spawn import DEFAULT_SHELL, Spawner, check_shell, kill_strays
+from hypershell.client.tasks.watch import best_watch
 from hypershell.core.errors import (
     ConnectionLost,
     FileUnwritable,
@@ -36,10 +36,10 @@ from hypershell.core.errors import (
     TooManySlots,
 )
 from hypershell.core.lease import margin_seconds
-from hypershell.core.limits import raise_descriptor_limit
-from hypershell.core.loop import Loop
-from hypershell.core.quantity import counted
-from hypershell.wire.messages import FIRST_SESSION, Answer, Hello, Phase, Welcome
+from hypershell.core.units import counted
+from hypershell.runtime.limits import raise_descriptor_limit
+from hypershell.runtime.loop import Loop
+from hypershell.wire.worker_messages import FIRST_SESSION, Answer, Hello, Phase, Welcome
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import os
 import time
 from collections.abc import Callable
 
-from hypershell.client.link import Link, LinkClosed
-from hypershell.wire.messages import Answer
+from hypershell.client.server_link import Link, LinkClosed
+from hypershell.wire.worker_messages import Answer
 
 _BEAT_SECONDS = 5.0
 

@@ -4,9 +4,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from hypershell.client.desk import Desk
-from hypershell.client.link import Link, LinkClosed
-from hypershell.wire.messages import Answer
+from hypershell.client.server_link import Link, LinkClosed
+from hypershell.client.task_buffer import Desk
+from hypershell.wire.worker_messages import Answer
 
 log = logging.getLogger(__name__)
 

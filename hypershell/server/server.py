@@ -12,35 +12,35 @@ from typing import TYPE_CHECKING, Any
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import ClientsEnded, StartError
-from hypershell.core.limits import raise_descriptor_limit
-from hypershell.core.loop import Loop
-from hypershell.core.quantity import counted
 from hypershell.core.task import Ending, Task
-from hypershell.server.control import Control
-from hypershell.server.farm import Farm
-from hypershell.server.finals import Finals
-from hypershell.server.finished import FinishedQueue
-from hypershell.server.intake import MOST_WAITING, MOST_WAITING_BYTES, Intake
-from hypershell.server.joblog import open_joblog
-from hypershell.server.lines import LineReader
-from hypershell.server.orphans import Orphans
-from hypershell.server.outlets import Outlets
-from hypershell.server.receiver import Receiver
-from hypershell.server.roster import Client, Roster
-from hypershell.server.scheduled import ScheduledQueue
-from hypershell.server.scheduler import Scheduler
-from hypershell.server.settings import Ended, ServerOptions
-from hypershell.server.sink import LineSink
-from hypershell.store.tasks import TaskStore
-from hypershell.wire.control import CONTROL
-from hypershell.wire.control import VERBS as CONTROL_VERBS
-from hypershell.wire.manager import Plane
-from hypershell.wire.messages import Phase
-from hypershell.wire.worker import FARM
-from hypershell.wire.worker import VERBS as FARM_VERBS
+from hypershell.core.units import counted
+from hypershell.runtime.limits import raise_descriptor_limit
+from hypershell.runtime.loop import Loop
+from hypershell.server.input.intake import MOST_WAITING, MOST_WAITING_BYTES, Intake
+from hypershell.server.input.lines import LineReader
+from hypershell.server.loops.orphans import Orphans
+from hypershell.server.loops.receiver import Receiver
+from hypershell.server.loops.scheduler import Scheduler
+from hypershell.server.options import Ended, ServerOptions
+from hypershell.server.planes.client_service import Control
+from hypershell.server.planes.completion import Finals
+from hypershell.server.planes.worker_service import Farm
+from hypershell.server.reports.joblog import open_joblog
+from hypershell.server.reports.outlets import Outlets
+from hypershell.server.reports.sink import LineSink
+from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.registry import Client, Roster
+from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.store.tasks.task_store import TaskStore
+from hypershell.wire.client_plane import CONTROL
+from hypershell.wire.client_plane import VERBS as CONTROL_VERBS
+from hypershell.wire.plane import Plane
+from hypershell.wire.worker_messages import Phase
+from hypershell.wire.worker_plane import FARM
+from hypershell.wire.worker_plane import VERBS as FARM_VERBS
 
 if TYPE_CHECKING:
-    from hypershell.store.kept import Kept
+    from hypershell.store.sql.session import Kept
 
 log = logging.getLogger(__name__)
 

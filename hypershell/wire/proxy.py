@@ -5,7 +5,7 @@ from multiprocessing.managers import BaseProxy, Token
 from typing import Any
 
 from hypershell.wire.connection import Connection
-from hypershell.wire.manager import serializer_of
+from hypershell.wire.plane import serializer_of
 
 CALL_SECONDS = 20.0
 """An answer that takes longer than this is not coming, if nothing else was said."""

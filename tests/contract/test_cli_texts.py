@@ -9,12 +9,12 @@ from pathlib import Path
 import docopt
 import pytest
 
-from hypershell.cli import pages
-from hypershell.cli.usage import PROGRAM, Verbatim, read_usage, usage_of
-from hypershell.cli.verbs import VERBS
+from hypershell.cli.completion.usage import PROGRAM, Verbatim, read_usage, usage_of
+from hypershell.cli.verb_table import VERBS
+from tools import pages
 
 ROOT = Path(__file__).parents[2]
-CLI = ROOT / "hypershell" / "cli"
+CLI = [ROOT / "hypershell" / room for room in ("cli", "app")]
 
 TEXTS = ["", *VERBS]
 """All usage texts, "" being the program's own."""
@@ -130,7 +130,8 @@ def strings_in_code() -> set[str]:
     """Every string constant of the command line's own modules."""
     return {
         node.value
-        for path in CLI.glob("*.py")
+        for room in CLI
+        for path in room.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

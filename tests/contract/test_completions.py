@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.cli.shells import SCRIPTS
-from hypershell.cli.usage import read_usage, usage_of
-from hypershell.cli.verbs import VERBS
+from hypershell.cli.completion import SCRIPTS
+from hypershell.cli.completion.usage import read_usage, usage_of
+from hypershell.cli.verb_table import VERBS
 
 PRINT_REPLY = r"""
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))

@@ -8,8 +8,18 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "hypershell"
 
-FLOORS = {"cli": 5, "server": 4, "client": 4, "store": 3, "wire": 3, "access": 2, "core": 1}
+FLOORS = {
+    "core": 1, "runtime": 1,
+    "access": 2, "store": 2, "launch": 2,
+    "wire": 3, "serverdir": 3,
+    "server": 4, "client": 4,
+    "app": 5,
+    "cli": 6,
+}  # fmt: skip
 """A room imports from rooms on lower floors, and from itself."""
+
+TO_BE_CUT = {"app": {"cli"}, "launch": {"client"}}
+"""Arrows upwards that are still there while what they carry moves down."""
 
 OWNERS = {
     "docopt": {"cli"},
@@ -47,6 +57,8 @@ def breaches(room: str, source: str) -> list[str]:
         words = name.split(".")
         if words[0] == "hypershell" and len(words) > 1 and room and words[1] in FLOORS:
             other = words[1]
+            if other in TO_BE_CUT.get(room, ()):
+                continue
             if other != room and FLOORS[other] >= FLOORS[room]:
                 found.append(f"{room} imports {name}")
         for library, rooms in OWNERS.items():
@@ -71,7 +83,7 @@ def test_imports_go_down(path):
 @pytest.mark.parametrize(
     ("room", "source"),
     [
-        ("core", "import hypershell.wire.door"),
+        ("core", "import hypershell.wire.plane_server"),
         ("client", "from hypershell.server import farm"),
         ("store", "def f():\n    from hypershell.wire import door"),
         ("core", "from hypershell import access"),

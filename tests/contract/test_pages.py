@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from hypershell.cli import roff
-from hypershell.cli.usage import Entry, Option, Verbatim, read_usage
+from hypershell.cli.completion.usage import Entry, Option, Verbatim, read_usage
+from tools import roff
 
 TEXT = """\
 Usage:

@@ -7,7 +7,7 @@ from time import perf_counter
 import pytest
 
 from hypershell import __version__
-from hypershell.cli.verbs import VERBS
+from hypershell.cli.verb_table import VERBS
 
 COMMAND = [sys.executable, "-m", "hypershell"]
 LIMIT_SECONDS = 0.080

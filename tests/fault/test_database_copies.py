@@ -15,8 +15,8 @@ from random import Random, SystemRandom
 
 import pytest
 
-from hypershell.store.engine import open_database, sqlite_url
-from hypershell.store.maintenance import complaints
+from hypershell.store.sql.engine import open_database, sqlite_url
+from hypershell.store.sql.maintenance import complaints
 from tests.helpers.observer import Observer
 from tests.helpers.waiting import until
 

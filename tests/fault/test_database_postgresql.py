@@ -6,7 +6,7 @@ from random import Random, SystemRandom
 
 import pytest
 
-from hypershell.store.engine import initialize_database
+from hypershell.store.sql.engine import initialize_database
 from tests.helpers.observer import Observer
 from tests.helpers.postgres import Postgres
 from tests.helpers.waiting import until

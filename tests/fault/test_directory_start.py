@@ -207,7 +207,7 @@ def as_nobody(site: Site, *words: str) -> Process:
     setpriv = shutil.which("setpriv") or lacks("setpriv is not installed")
     ids = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     python = [sys.executable, "-m", "hypershell"]
-    probe = [setpriv, *ids, python[0], "-c", "import hypershell.cli.serving"]
+    probe = [setpriv, *ids, python[0], "-c", "import hypershell.app.serve"]
     seen = subprocess.run(probe, env=site.farm.environment, capture_output=True, check=False)
     if seen.returncode != 0:
         lacks("another user cannot run this Python")

@@ -11,7 +11,7 @@ from random import SystemRandom
 
 import pytest
 
-from hypershell.store.engine import initialize_database
+from hypershell.store.sql.engine import initialize_database
 from tests.helpers.campaign import Count, Trial
 from tests.helpers.farm import Farm
 from tests.helpers.postgres import Postgres

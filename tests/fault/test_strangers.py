@@ -16,7 +16,7 @@ import pytest
 
 from hypershell.access.keys import WORKER, plane_secret
 from hypershell.wire.connection import Connection
-from hypershell.wire.manager import dial
+from hypershell.wire.plane import dial
 from hypershell.wire.preamble import PROTOCOL
 from tests.helpers.farm import Farm, Process, rarely
 from tests.helpers.waiting import stays, until

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hypershell.access.doors import Access
-from hypershell.access.file import read
+from hypershell.access.access_file import read
+from hypershell.access.endpoints import Access
 from hypershell.access.keyring import keyring
 from tests.helpers.farm import PROGRAM, PROMPT, Farm, Process
 from tests.helpers.waiting import until

@@ -13,10 +13,10 @@ from random import Random
 from sqlalchemy import select
 
 from hypershell.core.task import Ending
-from hypershell.store.engine import Database, open_database, sqlite_url
-from hypershell.store.errors import DatabaseMissing
-from hypershell.store.maintenance import complaints
-from hypershell.store.schema import ATTEMPTS, RUNS, STATE_NUMBERS, STATES, TASKS
+from hypershell.store.sql.engine import Database, open_database, sqlite_url
+from hypershell.store.sql.errors import DatabaseMissing
+from hypershell.store.sql.maintenance import complaints
+from hypershell.store.sql.schema import ATTEMPTS, RUNS, STATE_NUMBERS, STATES, TASKS
 from tests.helpers.farm import Farm, Process
 from tests.helpers.waiting import until
 

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from hypershell.core.task import Claim, Ending, Outcome, Policy, Task, new_task
-from hypershell.server.farm import Farm
-from hypershell.server.finished import FinishedQueue
-from hypershell.server.outlets import Outlets
-from hypershell.server.receiver import Receiver
-from hypershell.server.roster import Roster
-from hypershell.server.scheduled import ScheduledQueue
-from hypershell.server.scheduler import Scheduler
-from hypershell.server.sink import LineSink
-from hypershell.store.tasks import TaskStore
+from hypershell.server.loops.receiver import Receiver
+from hypershell.server.loops.scheduler import Scheduler
+from hypershell.server.planes.worker_service import Farm
+from hypershell.server.reports.outlets import Outlets
+from hypershell.server.reports.sink import LineSink
+from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.registry import Roster
+from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.codec import decode, encode
-from hypershell.wire.messages import (
+from hypershell.wire.worker_messages import (
     Answer,
     Hello,
     Welcome,

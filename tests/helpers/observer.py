@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from hypershell.access.keys import WORKER, plane_secret
 from hypershell.core.task import Claim, Ending, Outcome
-from hypershell.wire.messages import Hello, Phase
-from hypershell.wire.worker import WorkerProxy
+from hypershell.wire.worker_messages import Hello, Phase
+from hypershell.wire.worker_plane import WorkerProxy
 
 _ROOM = 40
 

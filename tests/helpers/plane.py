@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 
 from hypershell.access.keys import WORKER, plane_secret
 from hypershell.core.task import Outcome, Task
-from hypershell.server.farm import Farm
-from hypershell.server.finished import FinishedQueue
-from hypershell.server.roster import Client, Pairs, Roster
-from hypershell.server.scheduled import ScheduledQueue
-from hypershell.wire.manager import Plane
-from hypershell.wire.messages import Phase
-from hypershell.wire.worker import FARM, VERBS
+from hypershell.server.planes.worker_service import Farm
+from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.registry import Client, Pairs, Roster
+from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.wire.plane import Plane
+from hypershell.wire.worker_messages import Phase
+from hypershell.wire.worker_plane import FARM, VERBS
 from tests.helpers.waiting import until
 
 PROMPT = 15.0

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
-from hypershell.store.engine import POSTGRESQL, initialize_database, open_database
-from hypershell.store.journal import Progress
-from hypershell.store.kept import Kept
-from hypershell.store.runs import FILE, begin_run
-from hypershell.store.tasks import TaskStore
-from hypershell.store.window import MOST_TASKS
+from hypershell.store.sql.engine import POSTGRESQL, initialize_database, open_database
+from hypershell.store.sql.runs import FILE, begin_run
+from hypershell.store.sql.session import Kept
+from hypershell.store.tasks.journal import Progress
+from hypershell.store.tasks.task_store import TaskStore
+from hypershell.store.tasks.window import MOST_TASKS
 
 CLIENT = "0123abcd"
 

@@ -10,8 +10,8 @@ import pytest
 
 from hypershell.access.keys import CLIENT, WORKER, plane_secret
 from hypershell.core.errors import KeyRefused, PlaneRefused
-from hypershell.wire.control import ControlProxy
-from hypershell.wire.manager import dial
+from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.plane import dial
 from tests.helpers.access import (
     Site,
     Terminal,

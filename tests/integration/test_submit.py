@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from hypershell.access.keys import CLIENT, plane_secret
-from hypershell.wire.control import ControlProxy
+from hypershell.wire.client_plane import ControlProxy
 from tests.helpers.access import Site, complaint, until_up
 from tests.helpers.farm import Farm, Pipe
 from tests.helpers.waiting import until

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypershell.access.doors import Access, Door
-from hypershell.access.file import read, write
+from hypershell.access.access_file import read, write
+from hypershell.access.endpoints import Access, Door
+from hypershell.access.format import ClosedDoor, NewerFormat, parse, render
 from hypershell.access.keyring import Keyring
 from hypershell.access.keys import PLANES
-from hypershell.access.layout import ClosedDoor, NewerFormat, parse, render
 from hypershell.access.seal import key_seal, recipe_from
 from hypershell.core.errors import Refused
 

@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
-from hypershell.core.condition import All, Condition, ConditionError, Not, Some, Test, parse
-from hypershell.core.fields import FIELDS, OPERATORS, Kind
-from hypershell.core.selection import Selection
+from hypershell.core.query.condition import All, Condition, ConditionError, Not, Some, Test, parse
+from hypershell.core.query.fields import FIELDS, OPERATORS, Kind
+from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
 from hypershell.core.task import Ending
-from hypershell.store.engine import Database, initialize_database, open_database, sqlite_url
-from hypershell.store.queries import NAMES, Queries
-from hypershell.store.schema import ATTEMPTS, CLIENTS, RUNS, STATE_NUMBERS, TAGS, TASKS
-from hypershell.store.select import matching
+from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
+from hypershell.store.sql.filters import matching
+from hypershell.store.sql.queries import NAMES, Queries
+from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, RUNS, STATE_NUMBERS, TAGS, TASKS
 from tests.helpers.postgres import Postgres
 
 Test.__test__ = False  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypershell.core.errors import InputDamaged
-from hypershell.server.lines import LineReader
+from hypershell.server.input.lines import LineReader
 
 PIECES = st.lists(
     st.binary(min_size=1, max_size=20).map(lambda b: b.replace(b"a", b"\n")), max_size=12

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hypershell.core.task import Claim, Ending, Outcome
 from hypershell.wire.codec import decode, encode
-from hypershell.wire.messages import (
+from hypershell.wire.worker_messages import (
     Answer,
     Hello,
     Phase,

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from hypershell.core.state import FINAL, MOVES, TaskState
 from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
-from hypershell.store.tasks import TaskStore
+from hypershell.store.tasks.task_store import TaskStore
 
 
 class Tasks(RuleBasedStateMachine):

@@ -8,8 +8,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypershell.client import output as output_module
-from hypershell.client.output import Output
+from hypershell.client.tasks import output as output_module
+from hypershell.client.tasks.output import Output
 
 SLOTS = 3
 PIECES = st.one_of(

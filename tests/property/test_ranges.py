@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypershell.cli.serving import ranges
+from hypershell.app.serve import ranges
 
 NUMBERS = st.sets(st.integers(1, 200)).map(sorted).map(tuple)
 

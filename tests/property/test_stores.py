@@ -22,17 +22,17 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from hypershell.core.selection import Selection
+from hypershell.core.query.selection import Selection
 from hypershell.core.state import FINAL, TaskState
 from hypershell.core.task import Ending, Outcome, Policy, Task
-from hypershell.store.engine import sqlite_url
-from hypershell.store.journal import Recorded
-from hypershell.store.maintenance import complaints
-from hypershell.store.rows import task_of
-from hypershell.store.runs import FOREVER, RESTART
-from hypershell.store.schema import STATES, TASKS
-from hypershell.store.tally import Tally
-from hypershell.store.tasks import Start, TaskStore
+from hypershell.store.sql.engine import sqlite_url
+from hypershell.store.sql.maintenance import complaints
+from hypershell.store.sql.rows import task_of
+from hypershell.store.sql.runs import FOREVER, RESTART
+from hypershell.store.sql.schema import STATES, TASKS
+from hypershell.store.tasks.journal import Recorded
+from hypershell.store.tasks.tally import Tally
+from hypershell.store.tasks.task_store import Start, TaskStore
 from tests.helpers.stored import CLIENT, StoredRun
 
 WINDOW = 3

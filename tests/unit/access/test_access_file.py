@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.access.doors import FULL, Access, generate
+from hypershell.access.access_file import inspect, read, reseal, write, write_together
+from hypershell.access.endpoints import FULL, Access, generate
 from hypershell.access.errors import (
     AccessFileDamaged,
     AccessFileExists,
@@ -24,10 +25,9 @@ from hypershell.access.errors import (
     SealKeyDiffers,
     SealKeyMissing,
 )
-from hypershell.access.file import inspect, read, reseal, write, write_together
 from hypershell.access.keyring import Keyring
 from hypershell.access.keys import CLIENT, WORKER
-from hypershell.access.private import read_private
+from hypershell.access.private_files import read_private
 from hypershell.access.seal import passphrase_seal
 from hypershell.core.errors import HyperShellError, Refused, UsageError
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hypershell.access.directory import ServerDirectory
-from hypershell.access.doors import generate
-from hypershell.access.file import read, write
+from hypershell.access.access_file import read, write
+from hypershell.access.endpoints import generate
 from hypershell.access.keyring import Keyring
+from hypershell.serverdir.directory import ServerDirectory
 
 STEPS = (
     "mkdir",

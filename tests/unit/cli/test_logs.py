@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from hypershell.cli.logs import HumanFormatter, JsonFormatter, set_up
 from hypershell.cli.options import Parsed
+from hypershell.cli.output.logs import HumanFormatter, JsonFormatter, set_up
 from hypershell.core.errors import FileUnwritable
 
 

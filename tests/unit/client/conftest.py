@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.client.desk import Desk
-from hypershell.client.executor import Executor
-from hypershell.client.output import Output
-from hypershell.client.process import DEFAULT_SHELL, Child, Spawner, reap
-from hypershell.client.watch import SignalWatch, Watch, best_watch
+from hypershell.client.task_buffer import Desk
+from hypershell.client.tasks.executor import Executor
+from hypershell.client.tasks.output import Output
+from hypershell.client.tasks.spawn import DEFAULT_SHELL, Child, Spawner, reap
+from hypershell.client.tasks.watch import SignalWatch, Watch, best_watch
 from hypershell.core.task import Claim, Outcome
 from tests.helpers.waiting import until
 

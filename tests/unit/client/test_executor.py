@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from hypershell.client.process import Child
-from hypershell.client.watch import PidfdWatch, SignalWatch, best_watch
+from hypershell.client.tasks.spawn import Child
+from hypershell.client.tasks.watch import PidfdWatch, SignalWatch, best_watch
 from hypershell.core.task import Claim, Ending
 from tests.helpers.waiting import until
 from tests.unit.client.conftest import PROMPT, state_of

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from hypershell.client.output import LONGEST_IN_MEMORY, Output, Stream, Target
+from hypershell.client.tasks.output import LONGEST_IN_MEMORY, Output, Stream, Target
 from tests.helpers.fakes import Call
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.client.process import (
+from hypershell.client.tasks.spawn import (
     DEFAULT_SHELL,
     LONGEST_ARGUMENT,
     Spawner,

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hypershell.core.condition import All, ConditionError, Not, Some, Test, parse
+from hypershell.core.query.condition import All, ConditionError, Not, Some, Test, parse
 
 Test.__test__ = False  # type: ignore[attr-defined]
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from hypershell.core.quantity import read_ids
-from hypershell.core.selection import Selection
+from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
-from hypershell.core.terms import Terms, checked_lines, read_tag
+from hypershell.core.submission import Terms, checked_lines, read_tag
+from hypershell.core.units import read_ids
 
 FULL = Selection(
     ids=(1, 2),

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from hypershell.core.task import Ending
-from hypershell.server.roster import Client, Roster
-from hypershell.wire.messages import Hello
+from hypershell.server.state.registry import Client, Roster
+from hypershell.wire.worker_messages import Hello
 from tests.helpers.fakes import Call
 
 OLD = Hello("node1", 7, 2, "0a1b2c3d", ((1, 1), (2, 5), (3, 1)))

@@ -12,10 +12,10 @@ import pytest
 from hypershell.core.errors import FileUnwritable
 from hypershell.core.state import TaskState
 from hypershell.core.task import Ending, Outcome, new_task
-from hypershell.server import spool as spool_module
-from hypershell.server.failures import Failures
-from hypershell.server.sink import LineSink, open_sink
-from hypershell.store.journal import Recorded
+from hypershell.server.reports import spool as spool_module
+from hypershell.server.reports.failures import Failures
+from hypershell.server.reports.sink import LineSink, open_sink
+from hypershell.store.tasks.journal import Recorded
 from tests.helpers.components import lacks
 from tests.helpers.fakes import Call
 from tests.helpers.waiting import until

@@ -9,9 +9,9 @@ import pytest
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import InputDamaged
 from hypershell.core.task import Policy
-from hypershell.server.intake import Intake
-from hypershell.server.lines import LineReader
-from hypershell.store.tasks import TaskStore
+from hypershell.server.input.intake import Intake
+from hypershell.server.input.lines import LineReader
+from hypershell.store.tasks.task_store import TaskStore
 
 
 class Input:

@@ -10,10 +10,10 @@ from hypershell.core.errors import FileUnwritable
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.state import TaskState
 from hypershell.core.task import Ending, Outcome, new_task
-from hypershell.server import spool as spool_module
-from hypershell.server.joblog import Joblog, open_joblog
-from hypershell.server.sink import LineSink
-from hypershell.store.journal import Recorded
+from hypershell.server.reports import spool as spool_module
+from hypershell.server.reports.joblog import Joblog, open_joblog
+from hypershell.server.reports.sink import LineSink
+from hypershell.store.tasks.journal import Recorded
 
 
 def attempt(number: int, ending: Ending = Ending.EXITED, code: int = 0) -> Recorded:

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from hypershell.core.errors import InputDamaged, InputMissing, InputUnreadable
-from hypershell.server import lines as lines_module
-from hypershell.server.lines import LineReader, open_input
+from hypershell.server.input import lines as lines_module
+from hypershell.server.input.lines import LineReader, open_input
 from tests.helpers.fakes import Call
 
 

@@ -6,10 +6,10 @@ import threading
 import pytest
 
 from hypershell.core.task import Ending, Policy
-from hypershell.server.finished import FinishedQueue
-from hypershell.server.roster import Roster
-from hypershell.server.sink import LineSink
-from hypershell.wire.messages import Hello, Phase
+from hypershell.server.reports.sink import LineSink
+from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.registry import Roster
+from hypershell.wire.worker_messages import Hello, Phase
 from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
 from tests.helpers.waiting import until
 

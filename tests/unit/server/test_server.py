@@ -14,13 +14,13 @@ from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.errors import ClientsEnded, InputDamaged
 from hypershell.core.task import Ending, Outcome, Policy
 from hypershell.server import server as server_module
-from hypershell.server.lines import LineReader
+from hypershell.server.input.lines import LineReader
+from hypershell.server.options import ServerOptions
+from hypershell.server.reports.sink import LineSink
 from hypershell.server.server import Server
-from hypershell.server.settings import ServerOptions
-from hypershell.server.sink import LineSink
-from hypershell.wire.control import ControlProxy
-from hypershell.wire.messages import Answer, Hello, Phase
-from hypershell.wire.worker import WorkerProxy
+from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.worker_messages import Answer, Hello, Phase
+from hypershell.wire.worker_plane import WorkerProxy
 from tests.helpers.fakes import Call, commands, ended, failed, succeeded
 from tests.helpers.waiting import until
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from hypershell.store.engine import open_database, sqlite_url
-from hypershell.store.runs import FILE, RESTART, begin_run
+from hypershell.store.sql.engine import open_database, sqlite_url
+from hypershell.store.sql.runs import FILE, RESTART, begin_run
 from tests.helpers.stored import StoredRun
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.core.selection import Changed, Selection
+from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.task import Policy
-from hypershell.store.engine import open_database, sqlite_url
-from hypershell.store.errors import DatabaseOvertaken
-from hypershell.store.journal import Found
-from hypershell.store.offline import Offline
+from hypershell.store.sql.engine import open_database, sqlite_url
+from hypershell.store.sql.errors import DatabaseOvertaken
+from hypershell.store.sql.offline import Offline
+from hypershell.store.tasks.journal import Found
 from tests.helpers.stored import StoredRun, ended
 
 

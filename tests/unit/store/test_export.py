@@ -8,11 +8,11 @@ import json
 import pytest
 
 from hypershell.core.joblog import JOBLOG_HEADER
-from hypershell.core.selection import Selection
+from hypershell.core.query.selection import Selection
 from hypershell.core.task import Ending, Outcome, Policy, new_task
-from hypershell.store import export as export_module
-from hypershell.store.engine import open_database, sqlite_url
-from hypershell.store.export import export
+from hypershell.store.sql import export as export_module
+from hypershell.store.sql.engine import open_database, sqlite_url
+from hypershell.store.sql.export import export
 from tests.helpers.stored import CLIENT, StoredRun, ended, run_tasks
 
 LINES = (b"echo 1", b'echo "a,b"\t\xff # HYPERSHELL: k:v', "echo \u00e9".encode())

@@ -2,13 +2,13 @@
 
 import pytest
 
-from hypershell.cli.printing import cell
-from hypershell.core.fields import FIELDS
-from hypershell.core.selection import Selection
+from hypershell.cli.output.rows import cell
+from hypershell.core.query.fields import FIELDS
+from hypershell.core.query.selection import Selection
 from hypershell.core.task import Policy
-from hypershell.store import queries as queries_module
-from hypershell.store.engine import sqlite_url
-from hypershell.wire.messages import unpack_outcome
+from hypershell.store.sql import queries as queries_module
+from hypershell.store.sql.engine import sqlite_url
+from hypershell.wire.worker_messages import unpack_outcome
 from tests.helpers.stored import StoredRun, ended
 
 

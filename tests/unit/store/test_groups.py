@@ -1,7 +1,7 @@
 """Groups and priorities: who goes first, who waits for whom, and what holds nobody back."""
 
 from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
-from hypershell.store.tasks import TaskStore
+from hypershell.store.tasks.task_store import TaskStore
 
 
 def store_of(*lines: bytes, input_is_open: bool = False) -> TaskStore:

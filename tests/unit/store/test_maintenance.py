@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.store.engine import Database, initialize_database, open_database, sqlite_url
-from hypershell.store.errors import DatabaseForeign, TablesMissing
-from hypershell.store.maintenance import census, complaints, vacuum
+from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
+from hypershell.store.sql.errors import DatabaseForeign, TablesMissing
+from hypershell.store.sql.maintenance import census, complaints, vacuum
 from tests.helpers.stored import run_tasks
 
 

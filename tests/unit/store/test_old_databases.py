@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from hypershell.core.task import Ending
-from hypershell.store.engine import open_database, sqlite_url
-from hypershell.store.export import export
-from hypershell.store.maintenance import census, complaints
-from hypershell.store.runs import RESTART, owed_lines
-from hypershell.store.schema import VERSION
+from hypershell.store.sql.engine import open_database, sqlite_url
+from hypershell.store.sql.export import export
+from hypershell.store.sql.maintenance import census, complaints
+from hypershell.store.sql.runs import RESTART, owed_lines
+from hypershell.store.sql.schema import VERSION
 from tests.helpers.stored import CLIENT, StoredRun, ended
 
 OLD = Path(__file__).parent / "old"

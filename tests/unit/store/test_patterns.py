@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from hypershell.store import patterns
-from hypershell.store.patterns import PatternTooSlow, found
+from hypershell.store.sql import patterns
+from hypershell.store.sql.patterns import PatternTooSlow, found
 
 ENDLESS = "(a+)+b"
 VALUE = b"a" * 60

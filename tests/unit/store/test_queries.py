@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.core.selection import UNFINISHED, Changed, Selection
+from hypershell.core.query.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
-from hypershell.core.terms import Terms
-from hypershell.store.engine import Database, initialize_database, open_database, sqlite_url
-from hypershell.store.offline import Offline
-from hypershell.store.queries import Queries, check_fields
-from hypershell.store.schema import ATTEMPTS, CAUSES, CLIENTS, STATE_NUMBERS, TASKS
+from hypershell.core.submission import Terms
+from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
+from hypershell.store.sql.offline import Offline
+from hypershell.store.sql.queries import Queries, check_fields
+from hypershell.store.sql.schema import ATTEMPTS, CAUSES, CLIENTS, STATE_NUMBERS, TASKS
 
 
 class Filled:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.store import writer as module
-from hypershell.store.engine import open_database, sqlite_url
-from hypershell.store.errors import DatabaseStalled
-from hypershell.store.writer import Writer
+from hypershell.store.sql import writer as module
+from hypershell.store.sql.engine import open_database, sqlite_url
+from hypershell.store.sql.errors import DatabaseStalled
+from hypershell.store.sql.writer import Writer
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from hypershell.access.keys import WORKER
 from hypershell.wire.connection import Connection
-from hypershell.wire.door import Door
-from hypershell.wire.manager import Plane, dial
+from hypershell.wire.plane import Plane, dial
+from hypershell.wire.plane_server import Door
 
 SECRET = b"s" * 32
 OTHER_SECRET = b"t" * 32

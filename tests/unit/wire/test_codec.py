@@ -81,7 +81,7 @@ def test_nested_tags_do_not_end_the_process():
         import threading
         import msgpack
         from hypershell.wire.codec import WireError, decode
-        from hypershell.wire.door import _STACK_BYTES
+        from hypershell.wire.plane_server import _STACK_BYTES
         data = b"\\xc0"
         for _ in range(1000):
             data = msgpack.packb(msgpack.ExtType(2, data))

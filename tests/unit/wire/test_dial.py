@@ -18,8 +18,8 @@ from hypershell.core.errors import (
     ServerUnreachable,
     VersionMismatch,
 )
-from hypershell.wire import manager
-from hypershell.wire.manager import Plane, dial, greets
+from hypershell.wire import plane as manager
+from hypershell.wire.plane import Plane, dial, greets
 from hypershell.wire.tls import _context, challenge_key, client_context, server_context
 from tests.unit.wire.conftest import OTHER_SECRET, SECRET, Thing
 

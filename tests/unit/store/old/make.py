@@ -11,9 +11,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from hypershell.core.selection import Selection
+from hypershell.core.query.selection import Selection
 from hypershell.core.task import Ending, Outcome, Policy
-from hypershell.store.engine import sqlite_url
+from hypershell.store.sql.engine import sqlite_url
 from tests.helpers.stored import StoredRun, ended
 
 

@@ -1,0 +1,167 @@
+"""Access files: where a server is and with which keys it opens; made, read, split and resealed."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypershell import __version__
+from hypershell.access.endpoints import Access, Door, part_of
+from hypershell.access.errors import (
+    AccessFileDamaged,
+    AccessFileExists,
+    AccessFileMissing,
+    AccessFileNewer,
+    AccessFileTampered,
+    AccessFileUnwritable,
+    NoHome,
+    PassphraseMissing,
+    PassphraseWrong,
+    SealKeyMissing,
+    cause,
+    shown,
+)
+from hypershell.access.format import (
+    FORMAT,
+    ClosedDoor,
+    Layout,
+    NewerFormat,
+    parse,
+    render,
+)
+from hypershell.access.keyring import Keyring
+from hypershell.access.keys import CLIENT, WORKER
+from hypershell.access.private_files import create_private, read_private
+from hypershell.access.seal import PASSPHRASE, Recipe, Seal
+
+_LARGEST = 64 * 1024
+_MODE = 0o400
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What an access file says of itself, without its keys.
+
+    It is `verified` if a seal of ours vouched for it; if not, all of this may be invented.
+    """
+
+    path: Path
+    format: int
+    program: str
+    server_uid: str
+    part: str
+    addresses: dict[str, tuple[str, int]]
+    recipe: Recipe
+    verified: bool
+
+
+def write(path: Path, access: Access, seal: Seal) -> None:
+    """Make the access file `path`: complete, durable and closed to others, or not at all.
+
+    Never written over anything that has this name: AccessFileExists.
+    """
+    doors = {
+        plane: ClosedDoor(door.host, door.port, seal.close(door.key))
+        for plane, door in access.doors.items()
+    }
+    text = render(__version__, access.server_uid, doors, seal)
+    try:
+        made = create_private(path, text, _MODE)
+    except OSError as error:
+        raise AccessFileUnwritable(path=shown(path), reason=cause(error)) from error
+    if not made:
+        raise AccessFileExists(path=shown(path))
+
+
+def write_together(files: Iterable[tuple[Path, Access]], seal: Seal) -> None:
+    """Make several access files, or none of them if one cannot be made."""
+    made: list[Path] = []
+    try:
+        for path, access in files:
+            write(path, access, seal)
+            made.append(path)
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path, ring: Keyring) -> Access:
+    """Read an access file whose every byte is as it was made, or say why not.
+
+    AccessFileMissing if there is none (yet); everything else that can be wrong is Refused.
+    """
+    layout = _load(path)
+    seal = ring.open(layout.recipe, path)
+    doors = _open_doors(layout, seal, path)
+    return Access(layout.server_uid, doors.get(CLIENT), doors.get(WORKER))
+
+
+def inspect(path: Path, ring: Keyring) -> Inspection:
+    """What a file says of itself, also where it cannot be opened: it is then not verified.
+
+    A file that was changed since it was made is refused as in `read`.
+    """
+    layout = _load(path)
+    verified = True
+    try:
+        _open_doors(layout, ring.open(layout.recipe, path), path)
+    except (NoHome, SealKeyMissing, PassphraseMissing, PassphraseWrong):
+        verified = False
+    addresses = {plane: (door.host, door.port) for plane, door in layout.doors.items()}
+    return Inspection(
+        path=path,
+        format=FORMAT,
+        program=layout.program,
+        server_uid=layout.server_uid,
+        part=part_of(layout.doors),
+        addresses=addresses,
+        recipe=layout.recipe,
+        verified=verified,
+    )
+
+
+def reseal(path: Path, ring: Keyring, out: Path, seal: Seal) -> None:
+    """Make the file `out`, which opens the same as `path` and is closed with another seal."""
+    write(out, read(path, ring), seal)
+
+
+def _load(path: Path) -> Layout:
+    """A file that is ours alone and well formed; what it says is not to be followed yet."""
+    try:
+        text = read_private(path, "access file", _LARGEST)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AccessFileMissing(path=shown(path)) from error
+    try:
+        return parse(text)
+    except NewerFormat as newer:
+        raise AccessFileNewer(
+            path=shown(path), theirs=newer.theirs, program=newer.program, ours=FORMAT
+        ) from newer
+    except ValueError as error:
+        raise AccessFileDamaged(path=shown(path), reason=str(error)) from error
+
+
+def _open_doors(layout: Layout, seal: Seal, path: Path) -> dict[str, Door]:
+    """The doors of a file, once the seal has vouched for all of it."""
+    if not layout.is_signed_by(seal):
+        # A passphrase that opens a key is the right one, and so the rest was changed.
+        if layout.recipe.by == PASSPHRASE and not _opens_any(seal, layout):
+            raise PassphraseWrong(path=shown(path))
+        raise AccessFileTampered(path=shown(path))
+    try:
+        return {
+            plane: Door(door.host, door.port, seal.open(door.sealed))
+            for plane, door in layout.doors.items()
+        }
+    except ValueError as error:  # only who holds the seal can have made such a file
+        raise AccessFileDamaged(path=shown(path), reason="its keys do not open") from error
+
+
+def _opens_any(seal: Seal, layout: Layout) -> bool:
+    """Whether this seal closed one of the keys at least."""
+    for door in layout.doors.values():
+        with suppress(ValueError):
+            seal.open(door.sealed)
+            return True
+    return False

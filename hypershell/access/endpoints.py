@@ -1,0 +1,123 @@
+"""What an access file opens: the doors of a server, one for each plane, and their keys."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypershell.access.errors import PartMissing, shown
+from hypershell.access.format import is_host, is_port, is_uid
+from hypershell.access.keys import CLIENT, PLANES, WORKER, new_key
+from hypershell.core.errors import UsageError
+
+FULL = "full"
+
+_NEEDS = {
+    WORKER: (
+        "the worker part",
+        "give it the file that `generate-access` wrote with --worker-file, or the full one",
+    ),
+    CLIENT: (
+        "the client part",
+        "give it the file that `generate-access` wrote with --client-file, or the full one",
+    ),
+    FULL: (
+        "both parts",
+        "give it the full file that `hyper-shell server generate-access FULL` wrote",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One plane of a server: the host and port where it listens, and its key."""
+
+    host: str
+    port: int
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What an access file opens: one plane of a server, or both."""
+
+    server_uid: str
+    client: Door | None
+    worker: Door | None
+
+    @property
+    def doors(self) -> dict[str, Door]:
+        """The planes that it opens."""
+        both = {CLIENT: self.client, WORKER: self.worker}
+        return {plane: door for plane, door in both.items() if door is not None}
+
+    @property
+    def part(self) -> str:
+        """`full`, `client` or `worker`."""
+        return part_of(self.doors)
+
+    def only(self, plane: str) -> "Access":
+        """What a file with the part of this plane alone opens."""
+        return Access(
+            self.server_uid,
+            client=self.client if plane == CLIENT else None,
+            worker=self.worker if plane == WORKER else None,
+        )
+
+    def door(self, plane: str, command: str, path: Path) -> Door:
+        """The door that a command needs; PartMissing says which commands the file is good for."""
+        if plane not in self.doors:
+            raise _part_missing(self.part, plane, command, path)
+        return self.doors[plane]
+
+    def need_full(self, command: str, path: Path) -> "Access":
+        """This, if it opens both planes, as a server must."""
+        if self.part != FULL:
+            raise _part_missing(self.part, FULL, command, path)
+        return self
+
+
+def new_server_uid() -> str:
+    """A short name for one start of a server: 8 letters and digits, none alike in print."""
+    return "".join(secrets.choice("23456789abcdefghjkmnpqrstuvwxyz") for _ in range(8))
+
+
+def generate(
+    worker: tuple[str, int],
+    client: tuple[str, int],
+    *,
+    worker_key: str | None = None,
+    server_uid: str | None = None,
+) -> Access:
+    """New access to a server at these hosts and ports, with keys made here.
+
+    `worker_key` is a word that the user chose. UsageError if others could not connect there.
+    """
+    for plane, (host, port) in ((WORKER, worker), (CLIENT, client)):
+        if not is_host(host):
+            raise UsageError(
+                f"{host!a} cannot be the host of the {plane} plane",
+                hint="give a name or an address in ASCII",
+            )
+        if not is_port(port):
+            raise UsageError(
+                f"{port} cannot be the port of the {plane} plane", hint="give one of 1 to 65535"
+            )
+    uid = new_server_uid() if server_uid is None else server_uid
+    if not is_uid(uid):
+        raise UsageError(f"{uid!a} cannot be the uid of a server")
+    return Access(
+        uid,
+        client=Door(*client, key=new_key()),
+        worker=Door(*worker, key=new_key() if worker_key is None else worker_key),
+    )
+
+
+def part_of(doors: Mapping[str, object]) -> str:
+    """What to call a file that opens these planes: `full`, `client` or `worker`."""
+    return FULL if len(doors) == len(PLANES) else next(iter(doors))
+
+
+def _part_missing(has: str, part: str, command: str, path: Path) -> PartMissing:
+    needs, remedy = _NEEDS[part]
+    return PartMissing(path=shown(path), has=has, command=command, needs=needs, remedy=remedy)

@@ -1,0 +1,229 @@
+"""Where a server listens and with which keys: from options, an access file, or a dead predecessor.
+
+An access file made beforehand settles all of it. A server that finds a dead predecessor in its
+directory goes on with its keys and ports, so that clients that live find it again.
+"""
+
+import ipaddress
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hypershell import __version__
+from hypershell.access.endpoints import Access, Door, generate
+from hypershell.access.errors import AccessFileMissing, shown
+from hypershell.access.keyring import Keyring
+from hypershell.access.keys import CLIENT, WORKER, new_key, plane_secret
+from hypershell.app.bind import bind, check_key
+from hypershell.app.locate import read_asking
+from hypershell.cli.options import Parsed
+from hypershell.cli.texts import DEFAULT_PORT
+from hypershell.core.errors import HyperShellError, InputMissing
+from hypershell.serverdir.held import Held
+from hypershell.serverdir.holder import this_host
+from hypershell.serverdir.run_record import Run
+from hypershell.wire.plane import greets
+
+log = logging.getLogger(__name__)
+
+ALL_ADDRESSES = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPlane:
+    """One plane before it is bound. `others_do`: another port will do if this one is taken."""
+
+    bind_host: str
+    host: str | None
+    port: int
+    key: str
+    others_do: bool
+
+    def bind(self) -> socket.socket:
+        """Its socket; AddressInUse, AddressUnusable, HostUnknown or KeyTooShort."""
+        sock = bind(self.bind_host, self.port, self.others_do)
+        try:
+            check_key(self.key, sock, self.bind_host)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def shown_host(self, sock: socket.socket) -> str:
+        """The name by which others reach it."""
+        if self.host is not None:
+            return self.host
+        address = ipaddress.ip_address(str(sock.getsockname()[0]).partition("%")[0])
+        if address.is_unspecified:
+            return this_host()
+        return "localhost" if address == ipaddress.ip_address("127.0.0.1") else self.bind_host
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPlanes:
+    """Both planes of a server, listening."""
+
+    worker: socket.socket
+    client: socket.socket
+    plans: dict[str, PlannedPlane]
+
+    def access(self, uid: str) -> Access:
+        """What opens them."""
+        doors = {
+            plane: Door(planned.shown_host(sock), sock.getsockname()[1], planned.key)
+            for plane, sock, planned in self._each()
+        }
+        # `generate` sees to it that others can read what is in it.
+        access = generate(
+            (doors[WORKER].host, doors[WORKER].port),
+            (doors[CLIENT].host, doors[CLIENT].port),
+            server_uid=uid,
+        )
+        return replace(access, worker=doors[WORKER], client=doors[CLIENT])
+
+    def secrets(self) -> dict[str, tuple[socket.socket, bytes]]:
+        """What the server needs to open its doors."""
+        return {
+            plane: (sock, plane_secret(planned.key, plane)) for plane, sock, planned in self._each()
+        }
+
+    def _each(self) -> Iterator[tuple[str, socket.socket, PlannedPlane]]:
+        yield WORKER, self.worker, self.plans[WORKER]
+        yield CLIENT, self.client, self.plans[CLIENT]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Both planes before they are bound."""
+
+    plans: dict[str, PlannedPlane]
+
+    @contextmanager
+    def bind(self) -> Iterator[BoundPlanes]:
+        """Both sockets, closed in the end."""
+        with self.plans[WORKER].bind() as worker, self.plans[CLIENT].bind() as client:
+            yield BoundPlanes(worker, client, self.plans)
+
+
+def plan(
+    parsed: Parsed, known: Access | None, prepared: Access | None, key: str | None = None
+) -> Plan:
+    """Where to listen, and with which keys.
+
+    `known` is the access of a file that was prepared, or of a dead predecessor; options come before
+    the latter, and must not contradict the former.
+    """
+    if prepared is not None:
+        given = parsed.given() & {"--port", "--worker-port", "--client-port", "--auth", "--host"}
+        if given:
+            raise parsed.error(f"{min(given)} and --access-file exclude each other")
+        key = None
+    asked = parsed.text("--port", "--worker-port")
+    worker_port = parsed.whole("--port", "--worker-port", default=-1, lowest=0, highest=65535)
+    client_port = parsed.whole("--client-port", default=-1, lowest=0, highest=65535)
+    worker, client = (known.worker, known.client) if known else (None, None)
+    # Clients that were given a key come to the default port: it must be this server that is there.
+    worker_moves = prepared is None and asked is None and key is None
+    client_moves = prepared is None and client_port < 0
+    return Plan(
+        {
+            WORKER: _planned(parsed, worker, worker_port, DEFAULT_PORT, key, worker_moves),
+            CLIENT: _planned(parsed, client, client_port, 0, None, client_moves),
+        }
+    )
+
+
+def _planned(
+    parsed: Parsed,
+    known: Door | None,
+    asked_port: int,
+    default_port: int,
+    key: str | None,
+    others_do: bool,
+) -> PlannedPlane:
+    host = parsed.text("--host")
+    if host is None and known is not None:
+        host = known.host
+    bind_host = parsed.text("--bind")
+    if bind_host is None:
+        bind_host = "localhost" if host is None else host if _is_loopback(host) else ALL_ADDRESSES
+    port = asked_port if asked_port >= 0 else (known.port if known else default_port)
+    return PlannedPlane(
+        bind_host=bind_host,
+        host=host,
+        port=port,
+        key=key or (known.key if known else new_key()),
+        others_do=others_do,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a name can only mean this machine; one that does not resolve here does not."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    # Many a machine lists its own name under 127.0.1.1: that is not what others see.
+    return all(address.is_loopback for address in addresses) and host != this_host()
+
+
+def access_from_file(parsed: Parsed, ring: Keyring) -> Access | None:
+    """What the file of --access-file opens, which must be both planes; None without the option."""
+    named = parsed.text("--access-file")
+    if named is None:
+        return None
+    path = Path(named)
+    try:
+        return read_asking(path, ring).need_full("hyper-shell server start", path)
+    except AccessFileMissing as error:
+        raise InputMissing(path=named) from error
+
+
+def predecessor_access(held: Held, ring: Keyring) -> Access | None:
+    """What opened the server that died in this directory, if one did."""
+    run = held.predecessor()
+    if run is None:
+        return None
+    try:
+        path = run.access_path
+        access = read_asking(path, ring).need_full("hyper-shell server", path)
+    except HyperShellError as error:
+        log.warning("the keys of the server that died here are lost: %s", error)
+        return None
+    log.info("going on with the keys and ports of server %s, which died", access.server_uid)
+    return access
+
+
+def run_answers(run: Run) -> bool:
+    """Whether the server of a run answers where its record says."""
+    record = run.record
+    return record is not None and greets(record.client_host, record.client_port, CLIENT)
+
+
+def facts_of(access: Access, directory: Path, database: str | None) -> dict[str, Any]:
+    """What `server info` tells of the server itself; no key."""
+    facts: dict[str, Any] = {
+        "server_uid": access.server_uid,
+        "pid": os.getpid(),
+        "host": this_host(),
+        "started": time.time(),
+        "version": __version__,
+        "directory": shown(directory),
+        "database": database or "none (in memory)",
+    }
+    for plane, door in access.doors.items():
+        facts[f"{plane}_host"], facts[f"{plane}_port"] = door.host, door.port
+    return facts

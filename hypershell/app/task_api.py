@@ -1,0 +1,248 @@
+"""Whom the verbs ask that tell of tasks or change them: the server, or the task database itself.
+
+While a server lives in the directory it is asked, and nothing else will do. Where none does, and
+the directory has a database of its own, that is read, or changed under the directory's lock.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from hypershell.app.locate import Place, connect, place_from
+from hypershell.cli.options import Parsed
+from hypershell.core.errors import NoServer, RequestRefused, ServerLeft, TasksNotKept
+from hypershell.core.query.selection import Changed, Selection
+from hypershell.serverdir.directory import ServerDirectory, server_directory
+from hypershell.serverdir.holder import SERVER
+from hypershell.wire.client_plane import NO_DATABASE, ControlProxy
+from hypershell.wire.codec import WireError
+
+if TYPE_CHECKING:
+    from hypershell.core.submission import Terms
+    from hypershell.store.sql.offline import Offline
+    from hypershell.store.sql.queries import Queries
+
+T = TypeVar("T")
+
+_LOCK_SECONDS = 10.0
+
+
+class Farmhand(Protocol):
+    """What can be asked. Each raises what a user can act on; see `ControlProxy`."""
+
+    def count(self, selection: Selection) -> int:
+        """How many tasks there are."""
+
+    def rows(
+        self, selection: Selection, fields: list[str], after: int, limit: int
+    ) -> tuple[list[list[Any]], int]:
+        """Fields of tasks behind an id, and the last id, 0 if those were all."""
+
+    def task(self, task_id: int) -> dict[str, Any] | None:
+        """All of a task."""
+
+    def failures(self, selection: Selection) -> list[dict[str, Any]]:
+        """Failed tasks by cause."""
+
+    def wait(self, selection: Selection, seconds: float) -> dict[str, Any]:
+        """How many are unfinished and bad, and whether that is the end of it."""
+
+    def cancel(self, selection: Selection) -> Changed:
+        """Cancel tasks."""
+
+    def retry(self, selection: Selection) -> Changed:
+        """Let them wait again."""
+
+    def delete(self, selection: Selection) -> Changed:
+        """Forget them."""
+
+
+def farmhand(parsed: Parsed) -> Farmhand:
+    """Whoever can be asked at the place that a command line names; NoServer, StartError."""
+    url = parsed.text("--database")
+    place = place_from(parsed)
+    if url is not None:
+        directory = place.directory or server_directory(None, os.environ)
+        return Local(url, directory, parsed.verb)
+    try:
+        return Asked(connect(place, f"hyper-shell {parsed.verb}"), parsed.verb)
+    except NoServer as error:
+        local = local_at(place, parsed.verb)
+        if local is None:
+            raise error
+        return local
+
+
+def local_at(place: Place, verb: str) -> "Local | None":
+    """The task database of a directory in which no server lives, if it has one."""
+    directory = place.directory
+    if directory is None:
+        return None
+    holder = directory.live_holder()
+    if holder is not None and holder.verb == SERVER:
+        return None
+    from hypershell.store.sql.engine import DATABASE_FILE
+
+    own = directory.path / DATABASE_FILE
+    if not own.exists() and not os.environ.get("HYPERSHELL_DATABASE"):
+        return None
+    return Local(None, directory, verb)
+
+
+class Asked:
+    """A server, whose refusals and whose end are told in words for a user."""
+
+    def __init__(self, proxy: ControlProxy, verb: str) -> None:
+        self.proxy = proxy
+        self._verb = verb
+
+    def count(self, selection: Selection) -> int:
+        """As `ControlProxy` says, here and below."""
+        return self._ask(lambda: self.proxy.count(selection))
+
+    def rows(
+        self, selection: Selection, fields: list[str], after: int, limit: int
+    ) -> tuple[list[list[Any]], int]:
+        """Rows of tasks."""
+        return self._ask(lambda: self.proxy.rows(selection, fields, after, limit))
+
+    def task(self, task_id: int) -> dict[str, Any] | None:
+        """One task."""
+        return self._ask(lambda: self.proxy.task(task_id))
+
+    def output(self, task_id: int) -> tuple[bytes, bytes] | None:
+        """What a task printed."""
+        return self._ask(lambda: self.proxy.output(task_id))
+
+    def failures(self, selection: Selection) -> list[dict[str, Any]]:
+        """Causes."""
+        return self._ask(lambda: self.proxy.failures(selection))
+
+    def wait(self, selection: Selection, seconds: float) -> dict[str, Any]:
+        """Wait for so long."""
+        return self._ask(lambda: self.proxy.wait(selection, seconds))
+
+    def submit(self, lines: list[bytes], terms: "Terms") -> list[int]:
+        """Submit; none if there was no room."""
+        return self._ask(lambda: self.proxy.submit(lines, terms))
+
+    def cancel(self, selection: Selection) -> Changed:
+        """Cancel."""
+        return self._ask(lambda: self.proxy.cancel(selection))
+
+    def retry(self, selection: Selection) -> Changed:
+        """Try again."""
+        return self._ask(lambda: self.proxy.retry(selection))
+
+    def delete(self, selection: Selection) -> Changed:
+        """Delete."""
+        return self._ask(lambda: self.proxy.delete(selection))
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except ValueError as error:
+            if NO_DATABASE in str(error):
+                raise TasksNotKept() from error
+            if "the server is ending" in str(error):
+                raise ServerLeft(what="it is ending") from error
+            raise RequestRefused(reason=" ".join(str(error).split()), verb=self._verb) from error
+        except (EOFError, OSError, WireError) as error:
+            what = "the connection was closed" if isinstance(error, EOFError) else str(error)
+            raise ServerLeft(what=what) from error
+
+
+class Local:
+    """A task database that no server works on: it is read, or changed under the lock."""
+
+    def __init__(self, option: str | None, directory: ServerDirectory, verb: str) -> None:
+        self._option = option
+        self._directory = directory
+        self._verb = verb
+
+    def count(self, selection: Selection) -> int:
+        """How many tasks there are."""
+        with self._reading() as queries:
+            return queries.count(selection)
+
+    def rows(
+        self, selection: Selection, fields: list[str], after: int, limit: int
+    ) -> tuple[list[list[Any]], int]:
+        """Fields of tasks behind an id, and the last id, 0 if those were all."""
+        with self._reading() as queries:
+            return queries.rows(selection, fields, after, limit)
+
+    def task(self, task_id: int) -> dict[str, Any] | None:
+        """All of a task."""
+        with self._reading() as queries:
+            return queries.task(task_id)
+
+    def failures(self, selection: Selection) -> list[dict[str, Any]]:
+        """Failed tasks by cause."""
+        with self._reading() as queries:
+            return queries.failures(selection)
+
+    def wait(self, selection: Selection, seconds: float) -> dict[str, Any]:
+        """How it is: while no server runs, nothing becomes of what is unfinished."""
+        with self._reading() as queries:
+            everything = selection.is_everything()
+            unfinished, bad = queries.last_run() if everything else queries.outcome(selection)
+        return {"unfinished": unfinished, "bad": bad, "over": True}
+
+    def submit(self, batches: Iterable[list[bytes]], terms: "Terms") -> list[int]:
+        """Add lines as tasks, all or none."""
+        with self._changing() as offline:
+            return offline.submit(batches, terms)
+
+    def cancel(self, selection: Selection) -> Changed:
+        """Cancel tasks."""
+        with self._changing() as offline:
+            return offline.cancel(selection)
+
+    def retry(self, selection: Selection) -> Changed:
+        """Let them wait again."""
+        with self._changing() as offline:
+            return offline.retry(selection)
+
+    def delete(self, selection: Selection) -> Changed:
+        """Forget them."""
+        with self._changing() as offline:
+            return offline.delete(selection)
+
+    def _url(self) -> str:
+        from hypershell.store.sql.engine import database_url
+
+        return database_url(self._option, os.environ, self._directory.path)
+
+    @contextmanager
+    def _reading(self) -> Iterator["Queries"]:
+        from hypershell.store.sql.engine import open_database
+        from hypershell.store.sql.queries import Queries
+
+        database = open_database(self._url(), read_only=True)
+        try:
+            with self._refusing():
+                yield Queries(database)
+        finally:
+            database.close()
+
+    @contextmanager
+    def _changing(self) -> Iterator["Offline"]:
+        from hypershell.store.sql.engine import open_database
+        from hypershell.store.sql.offline import Offline
+
+        with self._directory.hold(self._verb, wait_seconds=_LOCK_SECONDS):
+            database = open_database(self._url(), create=False)
+            try:
+                with self._refusing():
+                    yield Offline(database)
+            finally:
+                database.close()
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise RequestRefused(reason=str(error), verb=self._verb) from error

@@ -1,0 +1,107 @@
+"""From a command line to the tasks that it means, and to the terms of a submission."""
+
+import time
+
+from hypershell.cli.options import Parsed
+from hypershell.core.query.selection import MOST_IDS, UNFINISHED, Selection
+from hypershell.core.state import TaskState
+from hypershell.core.submission import MOST_RETRIES, Terms, read_tag
+from hypershell.core.task import MOST_GROUPS, MOST_PRIORITY
+from hypershell.core.units import read_ids
+
+_SEPARATOR = "\n"
+
+_STATES: dict[str, tuple[TaskState, ...]] = {
+    "--failed": (TaskState.FAILED,),
+    "--succeeded": (TaskState.SUCCEEDED,),
+    "--waiting": (TaskState.WAITING,),
+    "--running": (TaskState.SENT,),
+    "--cancelled": (TaskState.CANCELLED,),
+    "--remaining": UNFINISHED,
+}
+
+
+def join_tags(arguments: list[str]) -> list[str]:
+    """The arguments with all --tag in one, which is how often docopt takes it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept: list[str] = []
+    tags: list[str] = []
+    words = iter(arguments[:end])
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name != "--tag":
+            kept.append(word)
+        elif equals:
+            tags.append(value)
+        elif (following := next(words, None)) is not None:
+            tags.append(following)
+        else:
+            kept.append(word)
+    return kept + ([f"--tag={_SEPARATOR.join(tags)}"] if tags else []) + arguments[end:]
+
+
+def selection_from(parsed: Parsed, ids: list[str] | None = None) -> Selection:
+    """The tasks that the options mean, those of `ids` among them; UsageError."""
+    where = parsed.text("--where") or ""
+    if where:
+        from hypershell.core.query.condition import parse as parse_condition
+
+        try:
+            # Written out, it means the same wherever it is read: times are absolute.
+            where = str(parse_condition(where, time.time()))
+        except ValueError as error:
+            raise parsed.error(f"--where {parsed.text('--where')!r}, {error}") from error
+    return Selection(
+        ids=ids_from(parsed, ids or []),
+        states=_states(parsed),
+        tags=tuple(_tags(parsed)),
+        where=where,
+        run=parsed.text("--from-run") or "",
+        cause=parsed.whole("--cause", default=0, lowest=1) if "--cause" in parsed else 0,
+    )
+
+
+def ids_from(parsed: Parsed, words: list[str]) -> tuple[int, ...]:
+    """Ids, and ranges of ids; UsageError."""
+    try:
+        return read_ids(words, MOST_IDS)
+    except ValueError as error:
+        raise parsed.error(str(error)) from error
+
+
+def _states(parsed: Parsed) -> tuple[TaskState, ...]:
+    given = [name for name in _STATES if name in parsed and parsed.flag(name)]
+    found = {state for name in given for state in _STATES[name]}
+    return tuple(state for state in TaskState if state in found)
+
+
+def _tags(parsed: Parsed) -> list[tuple[str, str]]:
+    text = parsed.text("--tag")
+    if text is None:
+        return []
+    try:
+        return [read_tag(tag) for tag in text.split(_SEPARATOR)]
+    except ValueError as error:
+        raise parsed.error(f"--tag: {error}") from error
+
+
+def terms_from(parsed: Parsed, captured: bool = False) -> Terms:
+    """The terms of a submission; UsageError."""
+    terms = Terms(
+        tags=dict(_tags(parsed)),
+        group=_optional(parsed, "--group", 0, MOST_GROUPS),
+        priority=_optional(parsed, "--priority", -MOST_PRIORITY, MOST_PRIORITY),
+        max_retries=_optional(parsed, "--max-retries", 0, MOST_RETRIES),
+        captured=captured,
+    )
+    try:
+        terms.tasks([], lambda: 0)  # a tag may say the group
+    except ValueError as error:
+        raise parsed.error(f"--tag: {error}") from error
+    return terms
+
+
+def _optional(parsed: Parsed, name: str, lowest: int, highest: int) -> int | None:
+    if parsed.text(name) is None:
+        return None
+    return parsed.whole(name, default=0, lowest=lowest, highest=highest)

@@ -1,0 +1,35 @@
+"""`hyper-shell completion`: prints the script that teaches a shell to complete the command line."""
+
+from hypershell.cli.options import parse
+
+USAGE = """\
+Usage:
+  hyper-shell completion (bash | zsh | fish) [options]
+
+Print a script that completes verbs, options and file names for the given shell. It is made from the
+same texts as --help and so never older than the program that prints it.
+
+Options:
+  -h, --help  Show this text and exit.
+
+Examples:
+  $ source <(hyper-shell completion bash)
+
+  $ hyper-shell completion bash > ~/.local/share/bash-completion/completions/hyper-shell
+
+  $ hyper-shell completion zsh > ~/.zfunc/_hyper-shell
+
+  $ hyper-shell completion fish > ~/.config/fish/completions/hyper-shell.fish
+"""
+
+
+def run(arguments: list[str]) -> int:
+    """Print the script for the shell that `arguments` names."""
+    options = parse(USAGE, "completion", arguments)
+    if options is None:
+        return 0
+    from hypershell.cli.completion import SCRIPTS
+
+    (shell,) = (name for name in SCRIPTS if options.flag(name))
+    print(SCRIPTS[shell](), end="")
+    return 0

@@ -1,0 +1,39 @@
+"""What a client tells its supervisor, a line each, through a pipe."""
+
+import os
+
+from hypershell.wire.worker_messages import Welcome
+
+
+class Tidings:
+    """That the client joined, when it was heard, that it left."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        self._last = 0.0
+
+    def joined(self, welcome: Welcome, heard_at: float) -> None:
+        """The client has an identity now, and a lease."""
+        self._tell(f"joined {welcome.client_id} {welcome.lease_seconds} {heard_at}")
+
+    def heard(self, at: float, lease_seconds: float) -> None:
+        """The server heard the client at this `boottime`."""
+        if at - self._last > lease_seconds / 20:
+            self._last = at
+            self._tell(f"heard {at}")
+
+    def left(self) -> None:
+        """Nothing is left to be told to the server."""
+        self._tell("left")
+
+    def unheard(self) -> bool:
+        """Whether the supervisor has gone."""
+        self._tell("")
+        return self._descriptor is None
+
+    def _tell(self, line: str) -> None:
+        if self._descriptor is not None:
+            try:
+                os.write(self._descriptor, line.encode() + b"\n")
+            except OSError:
+                self._descriptor = None  # the supervisor has gone, which we learn by a signal

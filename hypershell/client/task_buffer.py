@@ -1,0 +1,290 @@
+"""What a client's threads share: claims that are ready to start, outcomes that are to be given.
+
+The executor takes claims and leaves outcomes; the fetcher and the returner do the reverse.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from hypershell.client.prefetch import Appetite
+from hypershell.core.task import Claim, Ending, Outcome
+
+OLDEST_SECONDS = 0.05
+"""How long an outcome may wait for company while there is plenty to run."""
+
+EXCESS_SECONDS = 0.2
+"""How long a client may hold more than it needs: another may have nothing to do."""
+
+_LARGEST_BATCH = 5000
+_MOST_BYTES = 8 * 2**20
+"""Of output in one batch, but for the last outcome of it: far below a frame's limit."""
+
+_REMEMBER_SECONDS = 600.0
+"""How long a claim may be on its way here that was cancelled meanwhile."""
+
+
+class Desk:
+    """Safe to use from several threads.
+
+    `wake_executor` is called when it has something to do; after `drain`, `drained` when nothing
+    runs any more, with whether the server has accepted all outcomes, and will send nothing more.
+    """
+
+    def __init__(
+        self, slots: int, wake_executor: Callable[[], None], drained: Callable[[bool], None]
+    ) -> None:
+        self._slots = slots
+        self._wake_executor = wake_executor
+        self._drained = drained
+        self._changed = threading.Condition()
+        self._ready: deque[Claim] = deque()
+        self._running: dict[tuple[int, int], Claim] = {}
+        self._cancelled: dict[tuple[int, int], float] = {}  # and not come yet, with the time
+        self._outcomes: list[Outcome] = []
+        self._given: list[Outcome] = []
+        self._oldest = 0.0
+        self._low = 0
+        self._executor_waits = False
+        self._asked = -1
+        self._appetite = Appetite(slots)
+        self._round_trip = 0.001
+        self._draining = False
+        self._server_knows = False  # that we want nothing more: no claim is on its way to us
+        self._excess_since = 0.0
+        self._last_busy = time.monotonic()
+
+    # The executor's side.
+
+    def start_next(self) -> Claim | None:
+        """The next claim, which counts as running from now on; None if none is ready."""
+        with self._changed:
+            if not self._ready:
+                self._executor_waits = True
+                return None
+            claim = self._ready.popleft()
+            self._running[claim.task_id, claim.lease] = claim
+            return claim
+
+    def put_back(self, claim: Claim) -> None:
+        """A claim could not be started just now; it stays the next."""
+        with self._changed:
+            del self._running[claim.task_id, claim.lease]
+            self._ready.appendleft(claim)
+            if self._draining:
+                self._give_back(0)
+                self._changed.notify_all()
+
+    def put_outcomes(self, outcomes: list[Outcome]) -> None:
+        """Tasks have ended."""
+        now = time.monotonic()
+        with self._changed:
+            # What ended for a server that is gone is nobody's outcome.
+            mine = self._running
+            outcomes = [o for o in outcomes if mine.pop((o.task_id, o.lease), None) is not None]
+            for outcome in outcomes:
+                if outcome.ending is not Ending.UNSTARTABLE:
+                    self._appetite.learn(outcome.seconds, now)
+            self._last_busy = now
+            first = not self._outcomes
+            if first:
+                self._oldest = now
+            self._outcomes += outcomes
+            self._tell_if_drained()
+            if first or len(self._ready) <= self._low:
+                self._changed.notify_all()
+
+    # The side of the fetcher and the returner.
+
+    def put_claims(self, claims: Iterable[Claim]) -> None:
+        """Claims have come from the server."""
+        with self._changed:
+            self._ready.extend(claims)
+            if self._cancelled:
+                self._cancel_ready()
+            if self._draining:
+                self._give_back(0)
+            self._changed.notify()
+            wake, self._executor_waits = self._executor_waits and bool(self._ready), False
+        if wake:
+            self._wake_executor()
+
+    def next_batch(self, timeout: float) -> tuple[list[Outcome], int] | None:
+        """Outcomes to give and how many claims to ask for in all, when it is time to.
+
+        Waits up to `timeout` seconds for that; None if nothing is due by then. The outcomes stay
+        here until `accepted` or `not_accepted`.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                want = self._appraise(now)
+                if self._is_due(want, now):
+                    number = _how_many(self._outcomes)
+                    self._given = self._outcomes[:number]
+                    self._outcomes = self._outcomes[number:]
+                    self._asked = want
+                    return self._given, want
+                if now >= deadline:
+                    return None
+                self._changed.wait(min(deadline - now, self._next_look(now)))
+
+    def accepted(self, round_trip_seconds: float) -> None:
+        """The server has recorded what the last batch gave."""
+        with self._changed:
+            self._server_knows = self._draining and self._asked == 0
+            self._given = []
+            self._round_trip += 0.25 * (round_trip_seconds - self._round_trip)
+            self._tell_if_drained()
+
+    def not_accepted(self) -> None:
+        """The last batch may not have arrived: it goes again, before all others."""
+        with self._changed:
+            self._outcomes = self._given + self._outcomes
+            self._given = []
+            self._asked = -1
+
+    def cancel(self, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Begin none of these, which are cancelled; those that run are returned.
+
+        One that is still on its way here is not begun either.
+        """
+        now = time.monotonic()
+        with self._changed:
+            asked = set(pairs)
+            running = [pair for pair in asked if pair in self._running]
+            ended = {(o.task_id, o.lease) for o in [*self._outcomes, *self._given]}
+            self._cancelled = {
+                pair: at for pair, at in self._cancelled.items() if now - at < _REMEMBER_SECONDS
+            }
+            self._cancelled.update((pair, now) for pair in asked.difference(running, ended))
+            self._cancel_ready()
+            self._tell_if_drained()
+            self._changed.notify_all()
+        return running
+
+    def drop(self, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Forget claims that are no longer ours; those that run stay, and are returned."""
+        gone = set(pairs)
+        with self._changed:
+            kept = [c for c in self._ready if (c.task_id, c.lease) not in gone]
+            self._ready = deque(kept)
+            self._outcomes = [o for o in self._outcomes if (o.task_id, o.lease) not in gone]
+            return [pair for pair in gone if pair in self._running]
+
+    def go_on(self, draining: bool) -> None:
+        """The server was started again, and what is here is still ours: ask it for more."""
+        with self._changed:
+            self._draining = draining
+            self._server_knows = False
+            self._asked = -1
+            self._changed.notify_all()
+
+    def begin_anew(self, draining: bool) -> None:
+        """Forget all that is here: it belongs to a server that is gone, or to others by now."""
+        with self._changed:
+            self._draining = draining
+            self._server_knows = False
+            self._ready.clear()
+            self._running.clear()
+            self._cancelled.clear()
+            self._outcomes, self._given = [], []
+            self._asked = -1
+            self._changed.notify_all()
+            self._tell_if_drained()
+
+    def drain(self) -> None:
+        """Start nothing more: what is ready goes back."""
+        with self._changed:
+            self._draining = True
+            self._give_back(0)
+            self._changed.notify_all()
+            self._tell_if_drained()
+
+    def held(self) -> tuple[tuple[int, int], ...]:
+        """Task and lease of all that is here, running or ended and not accepted."""
+        with self._changed:
+            things: list[Claim | Outcome] = [*self._ready, *self._running.values()]
+            things += [*self._outcomes, *self._given]
+            return tuple((thing.task_id, thing.lease) for thing in things)
+
+    def wait_until_stopped(self, timeout: float) -> bool:
+        """Wait until nothing runs, so many seconds at most; whether nothing does."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, timeout)
+
+    def idle_seconds(self) -> float:
+        """For how long there has been nothing to do; 0 while there is."""
+        with self._changed:
+            if self._ready or self._running:
+                self._last_busy = time.monotonic()
+            return time.monotonic() - self._last_busy
+
+    def wake(self) -> None:
+        """End a wait for a batch."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _tell_if_drained(self) -> None:
+        if self._draining and not self._running:
+            left = self._ready or self._outcomes or self._given
+            self._drained(self._server_knows and not left)
+
+    def _appraise(self, now: float) -> int:
+        """How many claims to hold in all, having given back what is too many."""
+        if self._draining:
+            self._low = 0
+            return 0
+        ahead = self._appetite.ahead(now, self._round_trip)
+        self._low = ahead // 2
+        if len(self._ready) <= 2 * ahead or len(self._running) < self._slots:
+            self._excess_since = now
+        elif now - self._excess_since > EXCESS_SECONDS:
+            self._give_back(ahead)
+        return self._slots + ahead
+
+    def _give_back(self, keep: int) -> None:
+        """Return the claims behind the first `keep` to the server, which may have others wait."""
+        surplus = [self._ready.pop() for _ in range(len(self._ready) - keep)]
+        if surplus and not self._outcomes:
+            self._oldest = time.monotonic()
+        self._outcomes += [Outcome(c.task_id, c.lease, Ending.GIVEN_BACK) for c in surplus[::-1]]
+
+    def _cancel_ready(self) -> None:
+        """Take those that are cancelled from what is ready: they end without having begun."""
+        kept: deque[Claim] = deque()
+        first = not self._outcomes
+        for claim in self._ready:
+            if self._cancelled.pop((claim.task_id, claim.lease), None) is None:
+                kept.append(claim)
+            else:
+                self._outcomes.append(Outcome(claim.task_id, claim.lease, Ending.CANCELLED))
+        self._ready = kept
+        if first and self._outcomes:
+            self._oldest = time.monotonic()
+
+    def _is_due(self, want: int, now: float) -> bool:
+        if self._outcomes:
+            plenty = len(self._ready) > self._low
+            return not plenty or now - self._oldest >= OLDEST_SECONDS
+        return self._asked < 0 or (want != self._asked and want <= self._asked // 2)
+
+    def _next_look(self, now: float) -> float:
+        """Seconds until something may be due though nothing happens."""
+        if self._outcomes:
+            return max(0.0, self._oldest + OLDEST_SECONDS - now)
+        if self._ready:
+            return 0.1  # to see whether all slots are stalled
+        return 3600.0
+
+
+def _how_many(outcomes: list[Outcome]) -> int:
+    """How many of these, from the first, go in one batch."""
+    size = 0
+    for number, outcome in enumerate(outcomes[:_LARGEST_BATCH], start=1):
+        size += len(outcome.out) + len(outcome.err)
+        if size >= _MOST_BYTES:
+            return number
+    return _LARGEST_BATCH

@@ -1,0 +1,1 @@
+"""Tasks on a client: started, watched, stopped, and what they print."""

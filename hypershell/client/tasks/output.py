@@ -1,0 +1,215 @@
+"""What tasks print: through a pipe per slot to the client's own output, whole lines at a time.
+
+A slot keeps its pipes from task to task, so that a task that prints nothing costs nothing. Lines
+are passed on as they come, and no line is ever torn by another: one that is not finished is held
+back, in memory while it is short and in a temporary file beyond that.
+"""
+
+import errno
+import os
+import select
+import stat
+import tempfile
+from collections.abc import Callable
+from typing import IO
+
+from hypershell.client.tasks.capture import Capture
+from hypershell.core.task import STDERR_TAIL
+
+LONGEST_IN_MEMORY = 1024 * 1024
+"""Bytes of an unfinished line that are held in memory."""
+
+_CHUNK = 64 * 1024
+_MOST_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
+_PIPE_BYTES = 4096  # what a pipe or terminal that polls as writable takes without blocking
+
+
+class Target:
+    """Where output goes in the end. Once it cannot be written, output is dropped.
+
+    `give_up` tells whether waiting for a slow reader is over.
+    """
+
+    def __init__(self, descriptor: int, give_up: Callable[[], bool]) -> None:
+        self.descriptor = descriptor
+        self.broken = 0  # the errno for which output is dropped
+        self._give_up = give_up
+        self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._poller = select.poll()
+        self._poller.register(descriptor, select.POLLOUT)
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Write all of it, waiting for a slow reader."""
+        written = 0
+        while written < len(data) and not self.broken:
+            if not self._regular and not self._poller.poll(200):
+                if self._give_up():
+                    return
+                continue
+            try:
+                end = len(data) if self._regular else self._end_of_piece(data, written)
+                with memoryview(data) as view:
+                    written += os.write(self.descriptor, view[written:end])
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                self.broken = error.errno or errno.EIO
+
+    @staticmethod
+    def _end_of_piece(data: bytes | bytearray, start: int) -> int:
+        """Where a piece that goes in one write ends: after a line, so that no other can tear it."""
+        return data.rfind(b"\n", start, start + _PIPE_BYTES) + 1 or start + _PIPE_BYTES
+
+
+class Stream:
+    """One slot's pipe for one of its outputs. `write_end` is what tasks are given.
+
+    One that `keeps_tail` has the last of what was printed since `take_tail`.
+    """
+
+    def __init__(self, target: Target, keeps_tail: bool = False) -> None:
+        self.read_end, self.write_end = os.pipe()
+        os.set_blocking(self.read_end, False)
+        self._target = target
+        self._keeps_tail = keeps_tail
+        self._tail = b""
+        self._held = bytearray()
+        self._spilled: IO[bytes] | None = None
+
+    def forward(self) -> bool:
+        """Pass on what was printed so far, but for an unfinished line; False if it was nothing."""
+        try:
+            data = os.read(self.read_end, _CHUNK)
+        except BlockingIOError:
+            return False
+        if self._keeps_tail:
+            self._tail = (self._tail + data[-STDERR_TAIL:])[-STDERR_TAIL:]
+        end = data.rfind(b"\n") + 1
+        if end:
+            self._release(data[:end])
+        self._hold(data[end:])
+        return True
+
+    def finish(self) -> None:
+        """The task has ended: pass on the rest of what it printed, its last line as a whole one."""
+        # What it wrote is here by now; what it left behind may go on writing without end.
+        for _ in range(_MOST_IN_PIPE // _CHUNK):
+            if not self.forward():
+                break
+        if self._held or self._spilled:
+            self._release(b"\n")
+
+    def take_tail(self) -> bytes:
+        """The last that was printed, to be told once."""
+        tail, self._tail = self._tail, b""
+        return tail
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self.read_end)
+        os.close(self.write_end)
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) < LONGEST_IN_MEMORY:
+            return
+        try:
+            if self._spilled is None:
+                self._spilled = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+            while self._held:
+                del self._held[: self._spilled.write(self._held)]
+        except OSError:
+            # No room to hold so long a line: better torn than lost.
+            self._release(b"")
+
+    def _release(self, rest: bytes) -> None:
+        """Pass on the beginning of the line that was held, and the rest of it, in one piece."""
+        if self._spilled is not None:
+            self._spilled.seek(0)
+            while piece := self._spilled.read(_CHUNK):
+                self._target.write(piece)
+            self._spilled.close()
+            self._spilled = None
+        self._target.write(self._held + rest)
+        self._held.clear()
+
+
+class Output:
+    """The streams of all slots."""
+
+    def __init__(self, out: int, err: int, slots: int, give_up: Callable[[], bool]) -> None:
+        out_target = Target(out, give_up)
+        # One pipe for both where both end in the same place keeps the order of what is printed.
+        err_target = out_target if _same_file(out, err) else Target(err, give_up)
+        self._targets = {out_target, err_target}
+        self._pairs: list[tuple[Stream, Stream]] = []
+        for _ in range(slots):
+            first = Stream(out_target, keeps_tail=err_target is out_target)
+            second = first if err_target is out_target else Stream(err_target, keeps_tail=True)
+            self._pairs.append((first, second))
+        self.streams = {stream.read_end: stream for pair in self._pairs for stream in pair}
+        self._unfinished: set[Stream] = set()
+        self._captures: dict[int, Capture] = {}  # by descriptor, until nobody holds the other end
+        self._captured: dict[int, tuple[Capture, Capture]] = {}  # by slot, while its task runs
+
+    def ends(self, slot: int) -> tuple[int, int]:
+        """The descriptors that a task in this slot (from 1) is given as its output."""
+        out, err = self._pairs[slot - 1]
+        return out.write_end, err.write_end
+
+    def capture(self, slot: int) -> tuple[Capture, Capture]:
+        """Pipes for what the task in this slot prints, which is kept until `finish`."""
+        out = Capture()
+        try:
+            pair = out, Capture()
+        except OSError:
+            out.close()
+            out.started()
+            raise
+        self._captured[slot] = pair
+        self._captures.update((capture.read_end, capture) for capture in pair)
+        return pair
+
+    def forward(self, descriptor: int) -> bool:
+        """Pass on what came through this pipe; False if nothing more will come."""
+        if (stream := self.streams.get(descriptor)) is not None:
+            stream.forward()
+            self._unfinished.add(stream)
+            return True
+        capture = self._captures.get(descriptor)
+        return capture is None or capture.forward() is not None
+
+    def drop(self, descriptor: int) -> None:
+        """Close a pipe through which nothing more will come, and that is not watched any more."""
+        self._captures.pop(descriptor).close()
+
+    def finish(self, slot: int) -> tuple[bytes, bytes]:
+        """The task in this slot has ended, and all that it printed was seen to be there.
+
+        Returns what it printed, where that was captured; else the end of its errors.
+        """
+        if self._captured and (pair := self._captured.pop(slot, None)) is not None:
+            return pair[0].finish(), pair[1].finish()
+        pair_of_streams = self._pairs[slot - 1]
+        for stream in pair_of_streams:
+            if stream in self._unfinished:
+                stream.finish()
+                self._unfinished.discard(stream)
+        return b"", pair_of_streams[1].take_tail()
+
+    def error(self) -> int:
+        """The errno for which output is dropped, 0 if it is not or its reader just went away."""
+        broken = [target.broken for target in self._targets if target.broken != errno.EPIPE]
+        return max(broken, default=0)
+
+    def close(self) -> None:
+        """Close all pipes."""
+        for stream in self.streams.values():
+            stream.close()
+        for descriptor in list(self._captures):
+            self.drop(descriptor)
+
+
+def _same_file(first: int, second: int) -> bool:
+    one, two = os.fstat(first), os.fstat(second)
+    return (one.st_dev, one.st_ino, one.st_rdev) == (two.st_dev, two.st_ino, two.st_rdev)

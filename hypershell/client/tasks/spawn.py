@@ -1,0 +1,274 @@
+"""Starts, signals and reaps tasks: the only module that knows processes.
+
+Each task is a process group of its own. It is started by posix_spawn, never by a fork of this
+process, which would cost more than the task itself.
+"""
+
+import errno
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from hypershell.client.tasks.direct_exec import plain_words
+from hypershell.core.errors import ShellUnusable
+from hypershell.core.task import Claim, Ending, Outcome
+
+DEFAULT_SHELL = "/bin/sh"
+
+LONGEST_ARGUMENT = 128 * 1024 - 1
+"""Bytes in one argument or variable, without its NUL (MAX_ARG_STRLEN, execve(2))."""
+
+_DEFAULTED = tuple(
+    int(number)
+    for number in
+    # Python ignores SIGPIPE and SIGXFSZ, a shell ignores SIGINT and SIGQUIT for what it starts
+    # in the background, and the client itself ignores SIGTTOU: tasks inherit what is ignored.
+    {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU, signal.SIGCHLD}
+)
+
+_SECRETS = frozenset({b"HYPERSHELL_AUTH", b"HYPERSHELL_PASSPHRASE"})
+
+_FALL_BACK = frozenset(
+    {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP, errno.E2BIG}
+)
+
+SHORT_OF = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""Errors that pass when other tasks end."""
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A task that was started and is not reaped yet. `started` is monotonic time in seconds."""
+
+    claim: Claim
+    pid: int
+    slot: int
+    started: float
+    started_at: float
+
+
+class Spawner:
+    """Starts tasks with the environment of this process and the variables of the task.
+
+    Standard input of this process is /dev/null from then on, and so is theirs.
+    """
+
+    def __init__(self, shell: str, client_id: str, host: str) -> None:
+        self._shell = os.fsencode(shell)
+        self._shell_name = os.path.basename(self._shell)
+        self._environment = _task_environment(host)
+        self.rename(client_id)
+        self._direct = shell == DEFAULT_SHELL and not any(
+            name == b"BASH_ENV" or name.startswith(b"BASH_FUNC_") for name in self._environment
+        )
+        # Tasks inherit it: one thing less to be done for each of them.
+        devnull = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(devnull, 0)
+        os.close(devnull)
+
+    def rename(self, client_id: str) -> None:
+        """The client is known by this name from now on."""
+        self.client_id = client_id
+        self._environment[b"TASK_CLIENT_ID"] = client_id.encode()
+
+    def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
+        """Start a task with these descriptors as its output; OSError if it cannot be."""
+        files = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
+        started_at, started = time.time(), time.monotonic()
+        pid = self._start(claim, self._variables(claim, slot), files)
+        return Child(claim, pid, slot, started, started_at)
+
+    def _variables(self, claim: Claim, slot: int) -> dict[bytes, bytes]:
+        variables = self._environment.copy()
+        variables[b"TASK_ID"] = b"%d" % claim.task_id
+        variables[b"TASK_ATTEMPT"] = b"%d" % claim.attempt
+        variables[b"TASK_SLOT"] = b"%d" % slot
+        if len(claim.command) + len(b"TASK_ARGS=") <= LONGEST_ARGUMENT:
+            variables[b"TASK_ARGS"] = claim.command
+        return variables
+
+    def _start(
+        self, claim: Claim, variables: dict[bytes, bytes], files: list[tuple[int, int, int]]
+    ) -> int:
+        command = claim.command
+        if self._direct and (words := plain_words(command)):
+            try:
+                return _spawn(words[0], words, variables, files, search=True)
+            except OSError as error:
+                # The shell has the last word on what cannot be found or run, and says it itself.
+                if error.errno not in _FALL_BACK:
+                    raise
+        if len(command) <= LONGEST_ARGUMENT:
+            try:
+                return self._start_shell(command, variables, files)
+            except OSError as error:
+                if error.errno != errno.E2BIG:
+                    raise
+        return self._start_long(command, variables, files)
+
+    def _start_shell(
+        self, command: bytes, variables: dict[bytes, bytes], files: list[tuple[int, int, int]]
+    ) -> int:
+        dashes = [b"--"] if command[:1] in (b"-", b"+") else []
+        arguments = [self._shell_name, b"-c", *dashes, command]
+        return _spawn(self._shell, arguments, variables, files)
+
+    def _start_long(
+        self, command: bytes, variables: dict[bytes, bytes], files: list[tuple[int, int, int]]
+    ) -> int:
+        """Start a command that is too long for an argument: the shell reads it from a file."""
+        variables.pop(b"TASK_ARGS", None)
+        script = _anonymous_file(b"exec 3<&-; " + command + b"\n")
+        try:
+            passed = [*files, (os.POSIX_SPAWN_DUP2, script, 3)]
+            return self._start_shell(b". /dev/fd/3", variables, passed)
+        finally:
+            os.close(script)
+
+
+def check_shell(path: str) -> None:
+    """ShellUnusable, unless this is the full path of something that can be executed."""
+    if not os.path.isabs(path):
+        raise ShellUnusable(path=path, reason="it is not a full path")
+    if not os.access(path, os.X_OK) or os.path.isdir(path):
+        reason = "it cannot be executed" if os.path.exists(path) else "it is not there"
+        raise ShellUnusable(path=path, reason=reason)
+
+
+def _spawn(
+    path: bytes,
+    arguments: list[bytes],
+    variables: dict[bytes, bytes],
+    files: list[tuple[int, int, int]],
+    search: bool = False,
+) -> int:
+    start = os.posix_spawnp if search else os.posix_spawn
+    return start(
+        path,
+        arguments,
+        variables,
+        file_actions=files,
+        setpgroup=0,
+        setsigmask=(),
+        setsigdef=_DEFAULTED,
+    )
+
+
+def reap(child: Child) -> Outcome:
+    """Collect a child that has ended: its outcome, as the shell or the kernel tells it."""
+    _, status, used = os.wait4(child.pid, 0)
+    seconds = time.monotonic() - child.started
+    claim = child.claim
+    signaled = os.WIFSIGNALED(status)
+    peak_kib = used.ru_maxrss if sys.platform != "darwin" else used.ru_maxrss // 1024
+    # A child starts out at the size of its parent; a peak below that says nothing about the task.
+    if peak_kib <= _own_peak[0] or peak_kib <= _look_at_own_peak():
+        peak_kib = 0
+    return Outcome(
+        claim.task_id,
+        claim.lease,
+        Ending.SIGNALED if signaled else Ending.EXITED,
+        os.WTERMSIG(status) if signaled else os.WEXITSTATUS(status),
+        "",
+        child.started_at,
+        seconds,
+        used.ru_utime,
+        used.ru_stime,
+        peak_kib,
+        child.slot,
+        child.pid,
+    )
+
+
+_own_peak = [0]  # KiB, as last looked at: it only grows
+
+
+def _look_at_own_peak() -> int:
+    _own_peak[0] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return _own_peak[0]
+
+
+def signal_group(child: Child, number: int) -> None:
+    """Signal all processes of a task that is not reaped yet; until then its number is its own."""
+    try:
+        os.killpg(child.pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # all of it has ended, or runs as somebody else now
+
+
+def live_groups() -> set[int]:
+    """The process groups of this machine in which something is alive, zombies not counted."""
+    groups = set()
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if fields[0] not in b"ZX":
+            groups.add(int(fields[2]))
+    return groups
+
+
+def kill_strays(client_id: str, task_ids: Collection[int] | None = None) -> int:
+    """Kill all processes that carry this client's mark in their environment, whoever's children.
+
+    Only those of these tasks, if some are named. Returns how many there were.
+    """
+    found = 0
+    mark = b"TASK_CLIENT_ID=" + client_id.encode()
+    marks = None if task_ids is None else {b"TASK_ID=%d" % task_id for task_id in task_ids}
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                variables = file.read().split(b"\0")
+            if mark in variables and (marks is None or not marks.isdisjoint(variables)):
+                os.kill(int(name), signal.SIGKILL)
+                found += 1
+        except OSError:
+            continue  # gone, or not ours to look at
+    return found
+
+
+def _task_environment(host: str) -> dict[bytes, bytes]:
+    """What all tasks share. The keys of the farm are not for them."""
+    environment = {n: value for n, value in os.environb.items() if n not in _SECRETS}
+    # A shell would set PWD; a command that is started without one finds it as well.
+    if not _names_this_directory(environment.get(b"PWD", b"")):
+        try:
+            environment[b"PWD"] = os.getcwdb()
+        except OSError:
+            environment.pop(b"PWD", None)
+    environment[b"TASK_CLIENT_HOST"] = os.fsencode(host)
+    return environment
+
+
+def _names_this_directory(path: bytes) -> bool:
+    try:
+        return path.startswith(b"/") and os.path.samefile(path, b".")
+    except OSError:
+        return False
+
+
+def _anonymous_file(content: bytes) -> int:
+    """A descriptor of a file without a name that holds this, positioned at its start."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("task", os.MFD_CLOEXEC)
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

@@ -1,0 +1,1 @@
+"""Conditions and selections of tasks, as values."""

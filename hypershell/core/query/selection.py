@@ -1,0 +1,109 @@
+"""Which tasks are meant, and how it went with them: values that travel as plain ones."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from hypershell.core.state import TaskState
+
+MOST_IDS = 100_000
+"""Ids in one selection."""
+
+_MOST_TAGS = 100
+_LARGEST_ID = 2**62
+_LARGEST_CAUSE = 2**31 - 1
+_RUN = re.compile(r"[\w.-]{0,100}", re.ASCII)
+
+UNFINISHED = (TaskState.WAITING, TaskState.SENT, TaskState.INTERRUPTED)
+"""The states of tasks that are not final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The tasks for which all of this holds; what is empty holds for each.
+
+    `tags` are keys and values, "" being any value; `where` a condition as text; `run` the
+    server_uid of the run that read them; `cause` the number of a cause of failure.
+    """
+
+    ids: tuple[int, ...] = ()
+    states: tuple[TaskState, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    where: str = ""
+    run: str = ""
+    cause: int = 0
+
+    def is_everything(self) -> bool:
+        """Whether it holds for all tasks."""
+        return self == Selection()
+
+    def pack(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "ids": list(self.ids),
+            "states": [state.value for state in self.states],
+            "tags": [list(pair) for pair in self.tags],
+            "where": self.where,
+            "run": self.run,
+            "cause": self.cause,
+        }
+
+    @classmethod
+    def unpack(cls, packed: Any) -> "Selection":
+        """From plain values, checked one by one; ValueError."""
+        if not isinstance(packed, dict) or set(packed) != set(cls.__slots__):
+            raise ValueError("not a selection")
+        ids, cause = packed["ids"], packed["cause"]
+        if not isinstance(ids, list) or not all(map(_is_id, ids)) or len(ids) > MOST_IDS:
+            raise ValueError(f"not a list of at most {MOST_IDS} ids")
+        if cause != 0 and not (_is_id(cause) and cause <= _LARGEST_CAUSE):
+            raise ValueError("not the number of a cause")
+        where, run = packed["where"], packed["run"]
+        if not isinstance(where, str) or not isinstance(run, str) or not _RUN.fullmatch(run):
+            raise ValueError("not a condition and a run")
+        if where:
+            from hypershell.core.query.condition import parse
+
+            parse(where, 0.0)
+        states, tags = _states(packed["states"]), tags_from(packed["tags"])
+        return cls(tuple(ids), states, tags, where, run, cause)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LARGEST_ID
+
+
+def _states(packed: object) -> tuple[TaskState, ...]:
+    words = [state.value for state in TaskState]
+    if not isinstance(packed, list) or not all(word in words for word in packed):
+        raise ValueError("not a list of states")
+    return tuple(TaskState(word) for word in packed)
+
+
+def tags_from(packed: object) -> tuple[tuple[str, str], ...]:
+    """Keys and values of tags from a list of pairs; ValueError. A value may be empty."""
+    if not isinstance(packed, list) or len(packed) > _MOST_TAGS:
+        raise ValueError(f"not a list of at most {_MOST_TAGS} tags")
+    pairs: list[tuple[str, str]] = []
+    for pair in packed:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError("a tag is a key and a value")
+        pairs.append(checked_tag(pair[0], pair[1]))
+    return tuple(pairs)
+
+
+def checked_tag(key: object, value: object) -> tuple[str, str]:
+    """A tag as a line may set it; ValueError."""
+    if not isinstance(key, str) or not re.fullmatch(r"[\w.-]{1,100}", key, re.ASCII):
+        raise ValueError(f"the key of a tag has letters, digits, `_`, `.` and `-`: {key!r}")
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.,@%+/=-]{0,1000}", value, re.ASCII):
+        raise ValueError(f"the value of a tag has letters, digits and _.,@%+/=- : {value!r}")
+    return key, value
+
+
+class Changed(NamedTuple):
+    """How many tasks were changed, how many of those run, and how many could not be changed."""
+
+    changed: int
+    running: int = 0
+    refused: int = 0

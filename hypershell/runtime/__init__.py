@@ -1,0 +1,1 @@
+"""What the process gets from the system: threads, signals, limits, time."""

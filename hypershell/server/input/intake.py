@@ -1,0 +1,112 @@
+"""Reads lines, makes bundles of them, and stores them. It writes to the store."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from hypershell.core.bundle import Bundler
+from hypershell.core.errors import StartError
+from hypershell.core.task import Task, is_task, new_task
+from hypershell.server.input.lines import LineReader
+from hypershell.store.tasks.journal import Progress
+from hypershell.store.tasks.task_store import TaskStore
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 10_000
+MOST_WAITING_BYTES = 32 * 2**20
+"""What may wait in memory before the reader is held back."""
+
+_EVERYTHING = 2**62
+
+
+class Digest(Protocol):
+    """As hashlib makes them."""
+
+    def update(self, data: bytes, /) -> None:
+        """Go on with these."""
+
+    def digest(self) -> bytes:
+        """Of all so far."""
+
+
+class Intake:
+    """Moves lines from the input to the store, no faster than they are run."""
+
+    def __init__(
+        self,
+        reader: LineReader,
+        bundler: Bundler[Task],
+        store: TaskStore,
+        has_room: Callable[[float], bool],
+        added: Callable[[], None],
+        ended: Callable[[StartError | None], None],
+        digest: Digest | None = None,
+    ) -> None:
+        self._reader = reader
+        self._bundler = bundler
+        self._store = store
+        self._has_room = has_room
+        self._added = added
+        self._ended = ended
+        self._digest = digest
+        self._last_line = reader.lines_read  # by an earlier run, where this one resumes it
+        self._passed: deque[tuple[int, bytes]] = deque()  # lines of which the digest is to come
+
+    def one_pass(self) -> bool:
+        """Read what is there and store the bundles that are full or old enough."""
+        due = self._bundler.due(time.monotonic())
+        if not self._has_room(1.0 if due is None else min(due, 1.0)):
+            if due is not None and due <= 1.0:
+                self._store_bundles(self._bundler.flush())
+            return True
+        bundles = self._bundler.add(self._tasks(due), time.monotonic())
+        if self._bundler.due(time.monotonic()) == 0 or self._reader.ended:
+            bundles += self._bundler.flush()
+        self._store_bundles(bundles)
+        if self._reader.ended:
+            self._ended(self._reader.error)
+            return False
+        return True
+
+    def flush(self) -> None:
+        """After the last pass: store what still gathers, so that it is named as unfinished."""
+        if bundles := self._bundler.flush():
+            self._store_bundles(bundles)
+
+    def _tasks(self, timeout: float | None) -> list[Task]:
+        tasks = []
+        for number, line in self._reader.read(timeout):
+            if is_task(line):
+                try:
+                    tasks.append(new_task(line, number, self._store.new_id()))
+                except ValueError as error:
+                    self._reader.refuse(number, str(error))
+                    return tasks
+            if self._digest is not None:
+                self._passed.append((number, line))
+        return tasks
+
+    def _store_bundles(self, bundles: list[list[Task]]) -> None:
+        tasks = [task for bundle in bundles for task in bundle]
+        over = self._reader.ended
+        if tasks or (over and self._digest is not None):
+            progress = self._progress(_EVERYTHING if over else tasks[-1].number)
+            self._store.add(tasks, progress=progress)
+            self._added()
+        elif self._bundler.due(0.0) is None:
+            self._progress(_EVERYTHING)  # all that was read are no tasks: it need not be kept
+
+    def _progress(self, last_number: int) -> Progress | None:
+        """How far the input is stored: up to that line, or whatever was read."""
+        if self._digest is None:
+            return None
+        lines = []
+        while self._passed and self._passed[0][0] <= last_number:
+            self._last_line, line = self._passed.popleft()
+            lines.append(line + b"\n")
+        self._digest.update(b"".join(lines))
+        ended = self._reader.ended and self._reader.error is None and not self._passed
+        return Progress(self._last_line, self._digest.digest(), ended)

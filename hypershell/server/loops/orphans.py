@@ -1,0 +1,85 @@
+"""Tasks that clients of a server that died may still hold: they have a lease to come back in."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hypershell.core.units import counted
+from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.registry import Client, Pairs
+from hypershell.store.tasks.task_store import TaskStore
+
+if TYPE_CHECKING:
+    from hypershell.store.sql.session import Kept
+
+log = logging.getLogger(__name__)
+
+
+class Orphans:
+    """Waits for as long as a client of that server may hold a task; it gives to the finished queue.
+
+    What no client has come back with by then, or when all of them are back, waits again.
+    `cancel` is told of tasks that came back and that somebody cancelled.
+    """
+
+    def __init__(
+        self,
+        store: TaskStore,
+        finished: FinishedQueue,
+        lease_seconds: float,
+        kept: "Kept | None" = None,
+    ) -> None:
+        self._kept = kept
+        self.cancel: Callable[[Pairs], object] = lambda pairs: None
+        self._store = store
+        self._finished = finished
+        self._lease_seconds = lease_seconds
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    def one_pass(self) -> bool:
+        """Wait, once."""
+        if number := len(self._store.orphans()):
+            log.info(
+                "%s handed out by a server that died: clients have %g s to come back with "
+                "what they hold",
+                counted(number, "task"),
+                self._lease_seconds,
+            )
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._stopped or self._store.all_seen(), self._lease_seconds
+                )
+            if not self._stopped and (outcomes := self._store.orphans()):
+                log.info(
+                    "waiting again, as no client came back with it: %s",
+                    counted(len(outcomes), "task"),
+                )
+                self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
+        return False
+
+    def adopt(self, client: str, held: Pairs) -> Pairs | None:
+        """What a client that another server knew may go on with; None if it is to join anew."""
+        adopted = self._store.adopt(client, held)
+        self._look()
+        if adopted and (unwanted := self._store.to_cancel()):
+            self.cancel(unwanted)
+        return adopted
+
+    def left(self, client: str) -> None:
+        """A client left, perhaps one that only a server before this knew."""
+        self._store.seen(client)
+        self._look()
+        if self._kept is not None:
+            self._kept.note_left(client)
+
+    def _look(self) -> None:
+        """A client is back, or gone; when all are, there is nobody to wait for."""
+        with self._changed:
+            self._changed.notify()
+
+    def wake(self) -> None:
+        """End the wait, and do nothing."""
+        self._stopped = True
+        self._look()

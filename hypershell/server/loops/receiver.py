@@ -1,0 +1,55 @@
+"""Takes from the finished queue and records in the store; hands failed lines on."""
+
+from collections.abc import Callable
+
+from hypershell.core.state import TaskState
+from hypershell.server.loops.scheduler import Scheduler
+from hypershell.server.reports.outlets import Outlets
+from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.registry import Roster
+from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.store.tasks.task_store import TaskStore
+from hypershell.wire.worker_messages import Phase
+
+
+class Receiver:
+    """Makes outcomes final. A batch is acknowledged after it is recorded, never before."""
+
+    def __init__(
+        self,
+        finished: FinishedQueue,
+        store: TaskStore,
+        roster: Roster,
+        scheduler: Scheduler,
+        scheduled: ScheduledQueue,
+        outlets: Outlets,
+        settled: Callable[[], None],
+    ) -> None:
+        self._finished = finished
+        self._store = store
+        self._roster = roster
+        self._scheduler = scheduler
+        self._scheduled = scheduled
+        self._outlets = outlets
+        self._settled = settled
+
+    def one_pass(self) -> bool:
+        """Record all batches that are here, waiting for the first."""
+        batches = self._finished.take()
+        if not batches:
+            return False
+        stopping = self._scheduled.phase >= Phase.STOPPING
+        given = [(batch.client.id, batch.outcomes) for batch in batches]
+        recorded = self._store.record(given, stopping)
+        self._outlets.put(recorded)
+        for batch in batches:
+            self._roster.settle(batch.client, batch.outcomes)
+        if any(r.state is TaskState.WAITING for r in recorded):
+            self._scheduler.dispatch_urgent()
+        if self._scheduled.room() and self._store.backlog()[0]:
+            self._scheduler.poke()  # what came back, or a group whose turn it is now
+        for batch in batches:
+            batch.recorded = True
+            batch.done.set()
+        self._settled()
+        return True

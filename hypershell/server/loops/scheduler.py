@@ -1,0 +1,68 @@
+"""Moves waiting tasks from the store to the scheduled queue."""
+
+import threading
+
+from hypershell.core.task import Task
+from hypershell.server.state.scheduled_queue import MOST_BYTES, ScheduledQueue
+from hypershell.store.tasks.task_store import TaskStore
+
+
+class Scheduler:
+    """Leases tasks and offers them in bundles, whenever there are some and there is room."""
+
+    def __init__(self, store: TaskStore, scheduled: ScheduledQueue, bundlesize: int) -> None:
+        self._store = store
+        self._scheduled = scheduled
+        self._bundlesize = bundlesize
+        self._poked = threading.Event()
+        self._one_at_a_time = threading.Lock()
+        self._closed = False
+
+    def poke(self) -> None:
+        """There may be something to do."""
+        self._poked.set()
+
+    def one_pass(self) -> bool:
+        """Wait until poked, then move what can be moved."""
+        self._poked.wait()
+        self._poked.clear()
+        self.dispatch()
+        return True
+
+    def close(self) -> None:
+        """From now on, lease nothing more."""
+        with self._one_at_a_time:
+            self._closed = True
+
+    def dispatch(self) -> None:
+        """Move tasks until nothing waits or there is no room."""
+        with self._one_at_a_time:
+            while not self._closed and (room := self._scheduled.room()):
+                whole_bundles = max(room // self._bundlesize, 1) * self._bundlesize
+                tasks = self._store.lease(whole_bundles, MOST_BYTES)
+                if not tasks:
+                    return
+                self._scheduled.offer(self._bundles(tasks))
+
+    def dispatch_urgent(self) -> None:
+        """Move what must not wait before all that is scheduled.
+
+        The receiver calls this, so that an eager retry is out before its client asks again.
+        """
+        with self._one_at_a_time:
+            if not self._closed and (tasks := self._store.lease_urgent()):
+                self._scheduled.offer([[task] for task in tasks], first=True)
+
+    def _bundles(self, tasks: list[Task]) -> list[list[Task]]:
+        """Bundles in order. A task that was out before goes alone: its bundle is history."""
+        bundles: list[list[Task]] = []
+        fresh: list[Task] = []
+        for task in tasks:
+            if task.lease > 1:
+                bundles.append([task])
+                continue
+            if len(fresh) % self._bundlesize == 0:
+                fresh = []
+                bundles.append(fresh)
+            fresh.append(task)
+        return bundles

@@ -1,0 +1,1 @@
+"""What clients, people and scripts call."""

@@ -1,0 +1,239 @@
+"""The client plane of the server: what people and scripts call."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hypershell.core.query.selection import UNFINISHED, Changed, Selection
+from hypershell.core.state import TaskState
+from hypershell.core.submission import Terms, checked_lines
+from hypershell.core.units import counted
+from hypershell.server.planes.completion import Finals
+from hypershell.server.state.registry import Client, Roster
+from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.store.tasks.journal import NoDatabase
+from hypershell.store.tasks.task_store import TaskStore
+from hypershell.wire.client_plane import LONGEST_WAIT, NO_DATABASE, SUBMIT_SECONDS
+
+if TYPE_CHECKING:
+    from hypershell.store.sql.queries import Queries
+
+log = logging.getLogger(__name__)
+
+_WATCHED = 10_000
+"""Ids that one wait looks out for at a time."""
+
+
+class Control:
+    """The object behind the client plane. Its public methods are the verbs, and no others.
+
+    `facts` is what the server is known by; `stop` is called with whether to drain, `settled` when
+    tasks became final by what was called here, `poke` when some may go now. Without a database
+    `queries` is None. All arguments come from peers: each verb checks them and raises ValueError.
+    """
+
+    def __init__(
+        self,
+        store: TaskStore,
+        roster: Roster,
+        scheduled: ScheduledQueue,
+        facts: dict[str, Any],
+        has_room: Callable[[float], bool],
+        poke: Callable[[], None],
+        stop: Callable[[bool], None],
+        settled: Callable[[], None] = lambda: None,
+        queries: "Queries | None" = None,
+        finals: Finals | None = None,
+    ) -> None:
+        self._store = store
+        self._roster = roster
+        self._scheduled = scheduled
+        self._facts = facts
+        self._has_room = has_room
+        self._poke = poke
+        self._stop = stop
+        self._settled = settled
+        self._queries = queries
+        self._finals = finals or Finals()
+        store.listener = self._finals.told
+
+    def submit(self, lines: Any, terms: Any = None) -> list[int]:
+        """Add lines as tasks, all or none; none if there is no room for a while."""
+        how = Terms() if terms is None else Terms.unpack(terms)
+        checked = checked_lines(lines)
+        if how.captured:
+            self._asked()  # what they print is kept in the database
+        if not self._has_room(SUBMIT_SECONDS):
+            return []
+        tasks = how.tasks(checked, self._store.new_id)
+        self._store.add(tasks, how.tags)
+        self._poke()
+        return [task.id for task in tasks]
+
+    # What is asked.
+
+    def info(self) -> dict[str, Any]:
+        """What the server is, its tasks by state, its clients."""
+        counts = self._store.counts()
+        tasks = {state.value: getattr(counts, state.value) for state in TaskState}
+        # What no client has taken yet waits, whatever the store calls it.
+        untaken = min(self._scheduled.size(), counts.sent)
+        tasks["sent"] -= untaken
+        tasks["waiting"] += untaken
+        clients = [_shown(client) for client in self._roster.clients()]
+        return self._facts | {"tasks": tasks | {"retried": counts.retried}, "clients": clients}
+
+    def count(self, selection: Any) -> int:
+        """How many tasks there are in a selection."""
+        which = Selection.unpack(selection)
+        return self._asked().count(which)
+
+    def rows(self, selection: Any, fields: Any, after: Any, limit: Any) -> list[Any]:
+        """The fields of tasks behind an id, and the last id, 0 if those were all."""
+        from hypershell.store.sql.queries import check_fields
+
+        which, names = Selection.unpack(selection), check_fields(fields)
+        limits = _whole(after), max(1, _whole(limit))
+        rows, last = self._asked().rows(which, names, *limits)
+        return [rows, last]
+
+    def task(self, task_id: Any) -> dict[str, Any] | None:
+        """All of a task; None if there is none of that id."""
+        number = _whole(task_id)
+        return self._asked().task(number)
+
+    def output(self, task_id: Any) -> list[bytes] | None:
+        """What a captured task printed: to its standard output, and error."""
+        number = _whole(task_id)
+        return self._asked().output(number)
+
+    def failures(self, selection: Any) -> list[dict[str, Any]]:
+        """The failed tasks of a selection, by cause."""
+        which = Selection.unpack(selection)
+        return self._asked().failures(which)
+
+    def wait(self, selection: Any, seconds: Any) -> dict[str, Any]:
+        """Wait until all of a selection is final, or all of the run if it is everything.
+
+        Returns after so many seconds at the latest, and when no more of it is going to be:
+        the numbers of tasks that are `unfinished` and `bad`, and whether it is `over`.
+        """
+        which = Selection.unpack(selection)
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_WAIT:
+            raise ValueError("not a number of seconds")
+        deadline = time.monotonic() + seconds
+        while True:
+            unfinished = self._unfinished(which)
+            is_over = not unfinished or self._is_idle()
+            remaining = deadline - time.monotonic()
+            if is_over or remaining <= 0:
+                return {**self._ended(which), "over": is_over}
+            if self._finals.is_closed():
+                raise ValueError("the server is ending")
+            self._finals.wait(lambda: self._unfinished(which), self._is_idle, remaining)
+
+    def _unfinished(self, which: Selection) -> list[int]:
+        """Ids that are waited for; of the whole run one that is none stands for all of them."""
+        if which.is_everything():
+            return [] if self._is_idle() else [0]
+        if self._queries is not None:
+            return self._queries.unfinished(which, _WATCHED)
+        if which != Selection(ids=which.ids):
+            raise _no_database()
+        return self._store.unfinished_among(which.ids)
+
+    def _is_idle(self) -> bool:
+        """Whether this run has nothing left that can become final."""
+        return not self._store.unfinished()
+
+    def _ended(self, which: Selection) -> dict[str, int]:
+        """How it went."""
+        if which.is_everything():
+            counts = self._store.counts()
+            numbers = {state: getattr(counts, state.value) for state in TaskState}
+            bad = numbers[TaskState.FAILED] + numbers[TaskState.CANCELLED]
+            return {"unfinished": sum(numbers[state] for state in UNFINISHED), "bad": bad}
+        if self._queries is None:
+            unfinished = self._store.unfinished_among(which.ids)
+            return {"unfinished": len(unfinished), "bad": self._finals.bad(which.ids)}
+        numbers_of = self._queries.outcome(which)
+        return {"unfinished": numbers_of[0], "bad": numbers_of[1]}
+
+    # What is changed.
+
+    def cancel(self, selection: Any) -> list[int]:
+        """Cancel what is not final; how many tasks changed, run still, could not be changed."""
+        changed = self._store.cancel(_some(selection))
+        if changed.running:
+            untaken = self._scheduled.cancel(self._store.to_cancel())
+            self._store.take_back(untaken)
+            changed = changed._replace(running=max(0, changed.running - len(untaken)))
+        self._poke()  # the next group, if these were what was left of one
+        self._settled()
+        return self._told("cancelled", changed)
+
+    def retry(self, selection: Any) -> list[int]:
+        """Let failed, cancelled and interrupted tasks wait again."""
+        which = _some(selection)
+        changed = self._store.retry(which)
+        self._finals.forget(which.ids)
+        self._poke()
+        return self._told("to be tried again", changed)
+
+    def delete(self, selection: Any) -> list[int]:
+        """Forget tasks that are not under way."""
+        changed = self._store.delete(_some(selection))
+        self._poke()  # the next group, if it was one of these that stopped it
+        self._settled()
+        return self._told("deleted", changed)
+
+    def _told(self, what: str, changed: Changed) -> list[int]:
+        log.info("%s %s by request", counted(changed.changed, "task"), what)
+        return list(changed)
+
+    def stop(self, drain: Any) -> None:
+        """End the run; with `drain`, after what runs has finished."""
+        if not isinstance(drain, bool):
+            raise ValueError("not a stop")
+        log.info("told to stop%s", " when what runs has finished" if drain else "")
+        self._stop(drain)
+
+    def _asked(self) -> "Queries":
+        if self._queries is None:
+            raise _no_database()
+        return self._queries
+
+
+def _no_database() -> NoDatabase:
+    return NoDatabase(NO_DATABASE)
+
+
+def _some(selection: Any) -> Selection:
+    which = Selection.unpack(selection)
+    if which.is_everything():
+        raise ValueError("a selection that says nothing")
+    return which
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**62:
+        raise ValueError("not a whole number")
+    return value
+
+
+def _shown(client: Client) -> dict[str, Any]:
+    """A client as `info` shows it. `last_heard` is in seconds ago."""
+    return {
+        "id": client.id,
+        "host": client.host,
+        "pid": client.pid,
+        "slots": client.slots,
+        "holds": len(client.claims),
+        "running": min(client.slots, len(client.claims)),
+        "done": client.done,
+        "failed": client.failed,
+        "last_heard": round(time.monotonic() - client.heard, 3),
+        "load": client.load,
+        "memory_percent": client.memory_percent,
+    }

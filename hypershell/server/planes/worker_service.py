@@ -1,0 +1,143 @@
+"""The worker plane of the server: what clients call. It gives to the finished queue and takes
+from the scheduled queue, in one round trip.
+"""
+
+import logging
+from typing import Any
+
+from hypershell.core.task import Claim, Ending, Outcome, command_of
+from hypershell.core.units import counted
+from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.registry import Client, Roster
+from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.wire.worker_messages import (
+    Answer,
+    Phase,
+    pack_answer,
+    pack_welcome,
+    printable,
+    unpack_hello,
+    unpack_outcome,
+)
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 3600.0
+"""Seconds for which a call may ask to be parked."""
+
+_LEAVE_SECONDS = 5.0
+"""How long a client that leaves waits for what it held to be others' own."""
+
+
+class Farm:
+    """The object behind the worker plane. Its public methods are the verbs, and no others.
+
+    All arguments come from peers: each verb checks them and raises ValueError.
+    """
+
+    def __init__(self, roster: Roster, scheduled: ScheduledQueue, finished: FinishedQueue) -> None:
+        self._roster = roster
+        self._scheduled = scheduled
+        self._finished = finished
+        self._patience = roster.turn_seconds / 2
+
+    def join(self, packed: Any) -> list[Any]:
+        """Take a client in, or back after a broken connection."""
+        hello = unpack_hello(packed)
+        welcome = self._roster.join(hello)
+        if welcome.session == 1:
+            log.info(
+                "client %s joined from %s (pid %d, %s)",
+                welcome.client_id,
+                hello.host,
+                hello.pid,
+                counted(hello.slots, "slot"),
+            )
+            return pack_welcome(welcome)
+        log.info("client %s is back after a broken connection", welcome.client_id)
+        self._scheduled.wake_all()  # a call of the older session must not take anything more
+        client, never_arrived = self._roster.missing(hello)
+        if never_arrived:
+            self._finished.put(client, never_arrived)  # a client that comes back waits for nothing
+        return pack_welcome(welcome)
+
+    def exchange(
+        self, client_id: Any, session: Any, outcomes: Any, want: Any, wait: Any
+    ) -> list[Any]:
+        """Give outcomes, take claims; the outcomes are recorded when this returns.
+
+        Those that cannot be recorded for now are not `accepted`: the client lives on and asks
+        again, however long that lasts.
+        """
+        match client_id, session, outcomes, want, wait:
+            case str(), int(), list(), int(), int() | float() if 0 <= wait <= LONGEST_WAIT:
+                pass
+            case _:
+                raise ValueError("not an exchange")
+        given = [unpack_outcome(outcome) for outcome in outcomes]
+        client = self._roster.hear(client_id, session)
+        if client is None:
+            return pack_answer(Answer(False, self._scheduled.phase, []))
+        try:
+            if not self._record(client, given):
+                phase = Phase.OVER if self._finished.is_closed else self._scheduled.phase
+                cancelled = self._scheduled.cancelled(client, session)
+                return pack_answer(Answer(True, phase, [], cancelled, accepted=False))
+            tasks = self._scheduled.take(client, session, want, float(wait))
+        finally:
+            self._roster.answered(client)
+        claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line), t.captured) for t in tasks]
+        cancelled = self._scheduled.cancelled(client, session)
+        return pack_answer(Answer(True, self._scheduled.phase, claims, cancelled))
+
+    def _record(self, client: Client, given: list[Outcome]) -> bool:
+        """Whether what a client gives has been recorded, waiting for it for a part of its turn."""
+        if not given:
+            return True
+        if client.giving is not None:
+            # It gives again what is still to be recorded: no second batch, while the first waits.
+            if not client.giving.wait(self._patience):
+                return False
+            client.giving = None
+        own = self._roster.own(client, given)
+        if not own:
+            return True
+        batch = self._finished.give(client, own, self._patience)
+        if batch is not None and not batch.done.is_set():
+            client.giving = batch.done
+        return batch is not None and batch.recorded
+
+    def beat(self, client_id: Any, session: Any, load: Any, memory: Any) -> None:
+        """How busy a client's machine is, for `info` to show."""
+        match client_id, session, load, memory:
+            case str(), int(), float(), float() if 0 <= load <= 1e6 and 0 <= memory <= 100:
+                pass
+            case _:
+                raise ValueError("not a beat")
+        client = self._roster.hear(client_id, session)
+        if client is not None:
+            client.load, client.memory_percent = load, memory
+            self._roster.answered(client)
+
+    def leave(self, client_id: Any, reason: Any, dead: Any) -> None:
+        """A client goes, or has died, as its supervisor says: what it held goes to others."""
+        match client_id, reason, dead:
+            case str(), str(), bool():
+                pass
+            case _:
+                raise ValueError("not a leave")
+        gone = self._roster.leave(client_id, Ending.LOST if dead else Ending.GIVEN_BACK)
+        if gone is None:
+            return
+        client, held = gone
+        self._scheduled.wake_all()  # a call of its own that is parked must not take anything more
+        level = logging.WARNING if held else logging.INFO
+        log.log(
+            level,
+            "client %s left: %s%s",
+            client.id,
+            printable(reason[:200]),
+            f"; to go to others: {counted(len(held), 'task')}" if held else "",
+        )
+        if held:
+            self._finished.give(client, held, min(self._patience, _LEAVE_SECONDS))

@@ -1,0 +1,81 @@
+"""Writes the lines of failed tasks, byte for byte and once each, in the form the reader takes back.
+
+A loop of its own, as whoever reads standard output may be slow: the receiver never waits for it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from hypershell.server.reports.sink import LineSink, nothing_stays
+from hypershell.server.reports.spool import Spool
+from hypershell.store.tasks.journal import Recorded
+
+log = logging.getLogger(__name__)
+
+_MOST_NUMBERS = 10_000
+
+Printed = Callable[[Sequence[int], bytes, int], Callable[[], None]]
+"""Told the ids of tasks whose lines are written, the path of a file of ours and its length.
+
+What it returns waits until that is durable.
+"""
+
+
+def not_kept(task_ids: Sequence[int], path: bytes, length: int) -> Callable[[], None]:
+    """Without a database, nobody needs to know what was printed."""
+    return lambda: None
+
+
+class Failures(Spool):
+    """Moves the lines of failed tasks to a sink, as they come."""
+
+    def __init__(self, sink: LineSink, printed: Printed = not_kept) -> None:
+        super().__init__(sink, "failed line", durable=True)
+        self._printed = printed
+        self._all_kept: Callable[[], None] = lambda: None
+        self._unkept: list[int] = []
+
+    @property
+    def keeps(self) -> bool:
+        """Whether lines are asked for at all."""
+        return self._sink.keeps
+
+    def begin(
+        self,
+        stays: Callable[[bytes, int, int, int], int] = nothing_stays,
+        owed: Sequence[tuple[int, bytes]] = (),
+    ) -> None:
+        """The run begins; `owed` are the id and line of tasks that an earlier one did not print."""
+        self._sink.begin(stays)
+        if self._sink.keeps:
+            self.keep((task_id, line + b"\n") for task_id, line in owed)
+
+    def put(self, failed: list[Recorded]) -> None:
+        """Add the lines of tasks that are finally failed; returns at once."""
+        for recorded in failed:
+            log.debug(
+                "task %d (line %d) failed at attempt %d: %s",
+                recorded.task.id,
+                recorded.task.number,
+                recorded.attempt,
+                recorded.outcome.cause,
+            )
+        if not self._sink.keeps:
+            room = _MOST_NUMBERS - len(self._unkept)
+            self._unkept += [recorded.task.number for recorded in failed[:room]]
+        elif failed:
+            self.keep((recorded.task.id, recorded.task.line + b"\n") for recorded in failed)
+
+    def unkept_numbers(self) -> tuple[int, ...]:
+        """Line numbers of failed tasks, the first of them, where their lines go nowhere."""
+        return tuple(sorted(number for number in self._unkept if number))
+
+    def written(self, task_ids: Sequence[int], length: int) -> None:
+        """Nothing more is owed for these."""
+        self._all_kept = self._printed(task_ids, self._sink.path, length)
+
+    def finish(self) -> int:
+        """As any spool; and wait until it is noted what was printed."""
+        missing = super().finish()
+        self._all_kept()
+        return missing

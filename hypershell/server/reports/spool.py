@@ -1,0 +1,139 @@
+"""Lines on their way to a sink, which may be slow, or have no room for a while."""
+
+import errno
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from hypershell.core.units import counted
+from hypershell.server.reports.sink import LineSink
+
+log = logging.getLogger(__name__)
+
+MOST_KEPT_BYTES = 64 * 2**20
+"""Of lines that could not be written: kept for another try."""
+
+_RETRY_SECONDS = 1.0
+
+
+class Spool:
+    """A loop of its own writes what others put in: they never wait for it.
+
+    `durable` has it tell of lines only once they are on the disk. One that is not has nobody held
+    back by what is `pending`, and drops what comes while it is full. `noun` is what a line is
+    called.
+    """
+
+    def __init__(self, sink: LineSink, noun: str, durable: bool) -> None:
+        self._sink = sink
+        self._noun = noun
+        self._durable = durable
+        self._changed = threading.Condition()
+        self._lines: deque[tuple[int, bytes]] = deque()  # the id of its task, and the line
+        self._bytes = 0
+        self._torn = 0  # bytes of the first line that are written already
+        self._retrying = False
+        self._closing = False
+        self._patient = threading.Event()
+        self._patient.set()
+        self._said = False
+        self._dropped = 0
+
+    def pending(self) -> tuple[int, int]:
+        """Lines that wait to be written, and their bytes."""
+        return len(self._lines), self._bytes
+
+    def one_pass(self) -> bool:
+        """Write what is here, waiting for it; False when closed and all is written."""
+        with self._changed:
+            if self._retrying:
+                self._changed.wait_for(lambda: self._closing, _RETRY_SECONDS)
+            else:
+                self._changed.wait_for(lambda: self._lines or self._closing)
+            closing = self._closing
+        if self._lines:
+            self._write()
+        return not closing or (bool(self._lines) and self._patient.is_set() and not self._retrying)
+
+    def close(self, patient: bool) -> None:
+        """Write what is here and end; if not `patient`, without waiting for a slow reader."""
+        if not patient:
+            self._patient.clear()
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+
+    def finish(self) -> int:
+        """After the last pass: how many lines could not be written, having said so."""
+        if self._lines and self._retrying:
+            self._write()
+        missing = len(self._lines) + self._dropped
+        try:
+            self._sink.close()
+        except OSError as error:
+            log.error("cannot write %s: %s", self._sink.name, error.strerror)
+            return max(missing, 1)
+        if missing:
+            what = counted(missing, self._noun)
+            log.error("%s could not be written to %s", what, self._sink.name)
+        return missing
+
+    def keep(self, lines: Iterable[tuple[int, bytes]]) -> None:
+        """Add lines, each with its newline and the id of its task; returns at once."""
+        added = list(lines)
+        if not added:
+            return
+        with self._changed:
+            for each in added:
+                if self._bytes > MOST_KEPT_BYTES and not self._durable:
+                    self._dropped += 1
+                    continue
+                self._lines.append(each)
+                self._bytes += len(each[1])
+            self._changed.notify()
+
+    def written(self, task_ids: Sequence[int], length: int) -> None:
+        """The lines of these tasks are out, and a file of ours has so many bytes."""
+
+    def _write(self) -> None:
+        """Write the lines that are here; those that could not be stay."""
+        with self._changed:
+            lines = list(self._lines)
+        data = b"".join([line for _, line in lines])[self._torn :]
+        try:
+            written = self._sink.write(data, self._patient)
+            length = self._sink.settle() if self._durable else 0
+            self._retrying = written < len(data)
+        except OSError as error:
+            self._retrying = True
+            if not self._said:
+                reason = os.strerror(error.errno or errno.EIO).lower()
+                log.error("cannot write %s: %s; it is tried again", self._sink.name, reason)
+                self._said = True
+            self._drop_excess()
+            return
+        if done := self._forget(written + self._torn):
+            self.written([task_id for task_id, _ in lines[:done]], length)
+        if self._retrying:
+            self._drop_excess()
+
+    def _forget(self, written: int) -> int:
+        """So many bytes of what is here are written: how many whole lines that were."""
+        done = 0
+        with self._changed:
+            while self._lines and written >= len(self._lines[0][1]):
+                size = len(self._lines.popleft()[1])
+                written -= size
+                self._bytes -= size
+                done += 1
+        self._torn = written
+        return done
+
+    def _drop_excess(self) -> None:
+        """Keep no more than there is room for; the first lines stay."""
+        with self._changed:
+            while self._bytes > MOST_KEPT_BYTES:
+                self._bytes -= len(self._lines.pop()[1])
+                self._dropped += 1

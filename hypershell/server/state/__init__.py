@@ -1,0 +1,1 @@
+"""Who is there, what is scheduled, what is finished."""

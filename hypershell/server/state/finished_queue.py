@@ -1,0 +1,73 @@
+"""The finished queue: outcomes on their way from clients to the store.
+
+Whoever gives outcomes for a client waits until they are recorded: its answer is the promise that
+they will not be lost. While one batch is recorded the next one gathers.
+"""
+
+import threading
+from dataclasses import dataclass, field
+
+from hypershell.core.task import Outcome
+from hypershell.server.state.registry import Client
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Outcomes that one client gave at once. It is `done` without being `recorded` if all ends."""
+
+    client: Client
+    outcomes: list[Outcome]
+    recorded: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class FinishedQueue:
+    """Batches in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._batches: list[Batch] = []
+        self._closed = False
+
+    def give(
+        self, client: Client, outcomes: list[Outcome], seconds: float | None = None
+    ) -> Batch | None:
+        """Add outcomes and wait until they are recorded, so many seconds at most.
+
+        Returns the batch, whose `recorded` tells; None if the server ends and takes none.
+        """
+        batch = Batch(client, outcomes)
+        with self._changed:
+            if self._closed:
+                return None
+            self._batches.append(batch)
+            self._changed.notify()
+        batch.done.wait(seconds)
+        return batch
+
+    def put(self, client: Client, outcomes: list[Outcome]) -> None:
+        """Add outcomes that the server itself found, and do not wait."""
+        with self._changed:
+            self._batches.append(Batch(client, outcomes))
+            self._changed.notify()
+
+    def take(self) -> list[Batch]:
+        """Wait for batches and return all that are here; none when the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._batches or self._closed)
+            batches, self._batches = self._batches, []
+            return batches
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server ends, and takes no more."""
+        return self._closed
+
+    def close(self) -> None:
+        """Take no more; whoever waits is let go."""
+        with self._changed:
+            self._closed = True
+            for batch in self._batches:
+                batch.done.set()
+            self._batches = []
+            self._changed.notify_all()

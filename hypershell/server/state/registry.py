@@ -1,0 +1,226 @@
+"""The clients: who lives, what each holds, whose tasks come back."""
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hypershell.core.lease import turn_seconds
+from hypershell.core.task import Ending, Outcome
+from hypershell.wire.worker_messages import FIRST_SESSION, Hello, Phase, Welcome
+
+Pairs = list[tuple[int, int]]
+"""Tasks under a lease: (task id, lease) each."""
+
+GONE = 0
+"""The session of a client that is not on the roster."""
+
+_CLIENT_ID = re.compile("[0-9a-f]{8}")
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """One client. `claims` are the tasks that it holds: id and lease.
+
+    `cancelled` are those of its claims that it is not to go on with, `untold` those of these that
+    no answer of its present session has named. `calls` are under way; `giving` is set once the
+    outcomes are recorded that it gave and was told are not.
+    """
+
+    id: str
+    host: str
+    pid: int
+    slots: int
+    heard: float
+    session: int = FIRST_SESSION
+    calls: int = 0
+    giving: threading.Event | None = None
+    want: int = 0
+    told: Phase = Phase.RUNNING
+    claims: dict[int, int] = field(default_factory=dict)
+    cancelled: set[tuple[int, int]] = field(default_factory=set)
+    untold: set[tuple[int, int]] = field(default_factory=set)
+    done: int = 0
+    failed: int = 0
+    load: float | None = None
+    memory_percent: float | None = None
+
+    @property
+    def room(self) -> int:
+        """How many claims more it wishes to hold."""
+        return self.want - len(self.claims)
+
+
+class Roster:
+    """The clients that have joined and not left. Shares its lock with the scheduled queue.
+
+    `adopt` is asked about a client that the roster does not know and that says to hold tasks: it
+    returns those of them that are its claims from now on, None if the client is to join anew.
+    `joined` is called for each new client before it is welcomed, `left` with the id of one that
+    left, known or not. They are called without the lock.
+    """
+
+    def __init__(
+        self,
+        lock: threading.RLock,
+        lease_seconds: float,
+        grace_seconds: float,
+        adopt: Callable[[str, Pairs], Pairs | None] = lambda client_id, held: None,
+        joined: Callable[[Client], None] = lambda client: None,
+        left: Callable[[str], None] = lambda client_id: None,
+    ) -> None:
+        self._lock = lock
+        self._lease_seconds = lease_seconds
+        self._grace_seconds = grace_seconds
+        self.turn_seconds = turn_seconds(lease_seconds, grace_seconds)
+        self._adopt = adopt
+        self._joined = joined
+        self._left = left
+        self._clients: dict[str, Client] = {}
+        self._changed = threading.Condition(lock)
+
+    def join(self, hello: Hello) -> Welcome:
+        """Take a client in, or back: one that lived through a broken connection, or the server.
+
+        What it holds and no longer may is in `drop`; `missing` has what it should hold as well.
+        """
+        claims = self._adopted(hello)
+        with self._lock:
+            client = self._clients.get(hello.client_id)
+            if is_new := client is None:
+                client = self._enter(hello, claims)
+            else:
+                client.session += 1
+                client.heard = time.monotonic()
+                client.told = Phase.RUNNING
+                client.untold = client.cancelled.copy()
+            drop = tuple(pair for pair in hello.held if client.claims.get(pair[0]) != pair[1])
+            welcome = Welcome(
+                client.id, client.session, self._lease_seconds, self._grace_seconds, drop
+            )
+        if is_new:
+            self._joined(client)
+            self.answered(client)
+        return welcome
+
+    def _adopted(self, hello: Hello) -> Pairs | None:
+        """What an unknown client that comes back may go on with; None if it joins anew."""
+        with self._lock:
+            if hello.client_id in self._clients:
+                return None
+        if not _CLIENT_ID.fullmatch(hello.client_id):
+            return None
+        return self._adopt(hello.client_id, list(hello.held))
+
+    def _enter(self, hello: Hello, claims: Pairs | None) -> Client:
+        client_id = hello.client_id if claims is not None else secrets.token_hex(4)
+        client = Client(client_id, hello.host, hello.pid, hello.slots, time.monotonic())
+        client.claims.update(claims or ())
+        client.calls = 1  # this one
+        self._clients[client.id] = client
+        self._changed.notify_all()
+        return client
+
+    def missing(self, hello: Hello) -> tuple[Client, list[Outcome]]:
+        """Outcomes for claims that a client that came back does not hold: they were never begun."""
+        with self._lock:
+            client = self._clients[hello.client_id]
+            held = set(hello.held)
+            return client, [
+                Outcome(task_id, lease, Ending.GIVEN_BACK)
+                for task_id, lease in client.claims.items()
+                if (task_id, lease) not in held
+            ]
+
+    def hear(self, client_id: str, session: int) -> Client | None:
+        """The client that calls; None if it was given up, or calls from an older session.
+
+        Whoever hears a call says when it is `answered`.
+        """
+        with self._lock:
+            client = self._clients.get(client_id)
+            if client is None or client.session != session:
+                return None
+            client.heard = time.monotonic()
+            client.calls += 1
+            return client
+
+    def answered(self, client: Client) -> None:
+        """A call that was heard is over."""
+        with self._lock:
+            client.calls -= 1
+            now = time.monotonic()
+            if now - client.heard > self._lease_seconds / 2:
+                client.heard = now  # it waited for us: no silence of its own
+
+    def own(self, client: Client, outcomes: list[Outcome]) -> list[Outcome]:
+        """Those of the outcomes that belong to claims of this client."""
+        with self._lock:
+            claims = client.claims
+            return [o for o in outcomes if claims.get(o.task_id) == o.lease]
+
+    def settle(self, client: Client, outcomes: list[Outcome]) -> None:
+        """The client holds these no longer."""
+        with self._lock:
+            for outcome in outcomes:
+                if client.claims.get(outcome.task_id) == outcome.lease:
+                    del client.claims[outcome.task_id]
+                    if client.cancelled:
+                        client.cancelled.discard((outcome.task_id, outcome.lease))
+                        client.untold.discard((outcome.task_id, outcome.lease))
+                    if outcome.ending < Ending.INTERRUPTED:
+                        client.done += 1
+                        client.failed += not outcome.ok
+
+    def leave(self, client_id: str, ending: Ending) -> tuple[Client, list[Outcome]] | None:
+        """Take a client out and return it, with this outcome for all it held; None if unknown.
+
+        Its calls under way belong to no session any more, and take nothing.
+        """
+        with self._lock:
+            client = self._clients.pop(client_id, None)
+            held: list[Outcome] = []
+            if client is not None:
+                client.session = GONE
+                held = [Outcome(task, lease, ending) for task, lease in client.claims.items()]
+                client.claims.clear()
+                self._changed.notify_all()
+        if _CLIENT_ID.fullmatch(client_id):
+            self._left(client_id)
+        return None if client is None else (client, held)
+
+    def wait_for_silent(self, timeout: float) -> list[Client]:
+        """Clients not heard for a lease, waiting until there is one, or for so many seconds.
+
+        No client is silent while a call of it is under way.
+        """
+        with self._lock:
+            now = time.monotonic()
+            due = min((self._due(c, now) for c in self._clients.values()), default=now + timeout)
+            pause = min(timeout, due - now)
+            if pause > 0:
+                self._changed.wait(pause)
+            limit = time.monotonic() - self._lease_seconds
+            return [c for c in self._clients.values() if c.heard <= limit and not c.calls]
+
+    def _due(self, client: Client, now: float) -> float:
+        """When a client may be silent, if nothing more is heard of it."""
+        due = client.heard + self._lease_seconds
+        return max(due, now + self._lease_seconds / 10) if client.calls else due
+
+    def wake(self) -> None:
+        """End a wait for silent clients."""
+        with self._lock:
+            self._changed.notify_all()
+
+    def claimed(self) -> int:
+        """How many tasks all clients hold."""
+        with self._lock:
+            return sum(len(client.claims) for client in self._clients.values())
+
+    def clients(self) -> list[Client]:
+        """The clients at this moment."""
+        with self._lock:
+            return list(self._clients.values())

@@ -1,0 +1,180 @@
+"""A whole task database as text: JSON Lines, CSV, or a job log as GNU parallel writes it.
+
+All of it is of one moment, and none of it is in memory longer than a page.
+"""
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, select
+
+from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
+from hypershell.core.state import FINAL
+from hypershell.core.task import Ending
+from hypershell.store.sql.engine import Database
+from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, OUTPUTS, RUNS, STATES, TASKS
+
+_PAGE = 1000
+
+_COLUMNS = (
+    *("id", "line", "tags", "group", "priority", "run", "number", "state", "added_at", "attempts"),
+    *("client", "host", "started_at", "seconds", "ending", "exit_status", "signal", "reason"),
+    *("user_seconds", "system_seconds", "peak_kib"),
+)
+
+
+class _Kept(NamedTuple):
+    """A task, the attempts at it in order, and the uid of its run."""
+
+    task: Row[Any]
+    attempts: list[Row[Any]]
+    run: str
+
+
+def export(database: Database, form: str) -> Iterator[bytes]:
+    """Pieces of the text of a database; `form` is one of FORMS. DatabaseUnusable."""
+    with database.reading() as connection:
+        yield from FORMS[form](connection)
+
+
+def _pages(connection: Connection) -> Iterator[list[_Kept]]:
+    """All tasks by their ids, a page at a time."""
+    uids = {row.id: row.uid for row in connection.execute(select(RUNS.c.id, RUNS.c.uid))}
+    columns = [column for column in TASKS.c if column.name != "owed"]
+    after = 0
+    while True:
+        query = select(*columns).where(TASKS.c.id > after).order_by(TASKS.c.id).limit(_PAGE)
+        tasks = connection.execute(query).all()
+        if not tasks:
+            return
+        first, after = tasks[0].id, tasks[-1].id
+        attempts = (
+            select(ATTEMPTS, CLIENTS.c.host)
+            .outerjoin(CLIENTS, CLIENTS.c.id == ATTEMPTS.c.client)
+            .where(ATTEMPTS.c.task.between(first, after))
+            .order_by(ATTEMPTS.c.task, ATTEMPTS.c.number)
+        )
+        found = groupby(connection.execute(attempts).all(), lambda row: row.task)
+        by_task = {task: list(rows) for task, rows in found}
+        yield [_Kept(task, by_task.get(task.id, []), uids.get(task.run, "")) for task in tasks]
+
+
+def _json_lines(connection: Connection) -> Iterator[bytes]:
+    """An object a task, with its attempts and what was captured of its output in it."""
+    for page in _pages(connection):
+        for kept in page:
+            # One at a time: what a task printed may be as large as a page of others.
+            output = _output(connection, kept.task.id) if kept.task.captured else {}
+            yield (json.dumps(_object(kept) | output) + "\n").encode()
+
+
+def _output(connection: Connection, task: int) -> dict[str, Any]:
+    """What a captured task printed; nothing while it is not final."""
+    query = select(OUTPUTS.c.out, OUTPUTS.c.err).where(OUTPUTS.c.task == task)
+    found = connection.execute(query).first()
+    return {} if found is None else _text("stdout", found.out) | _text("stderr", found.err)
+
+
+def _csv(connection: Connection) -> Iterator[bytes]:
+    """A row a task, with its last attempt; lines byte for byte."""
+    yield ",".join(_COLUMNS).encode() + b"\n"
+    for page in _pages(connection):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        for kept in page:
+            last = _attempt(kept.attempts[-1]) if kept.attempts else {}
+            line = bytes(kept.task.line).decode("utf-8", "surrogateescape")
+            facts = last | _task(kept) | {"line": line, "tags": kept.task.tags or ""}
+            writer.writerow([facts.get(name, "") for name in _COLUMNS])
+        yield text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _joblog(connection: Connection) -> Iterator[bytes]:
+    """A line for each task that is final and was tried, with its last attempt."""
+    yield JOBLOG_HEADER
+    for page in _pages(connection):
+        done = [kept for kept in page if kept.attempts and STATES[kept.task.state] in FINAL]
+        yield b"".join(_joblog_line(kept.task, kept.attempts[-1]) for kept in done)
+
+
+def _joblog_line(task: Row[Any], last: Row[Any]) -> bytes:
+    return joblog_line(
+        task.id,
+        last.host or "",
+        last.started_at,
+        last.seconds,
+        Ending(last.ending),
+        last.code,
+        bytes(task.line),
+    )
+
+
+FORMS: dict[str, Callable[[Connection], Iterator[bytes]]] = {
+    "json": _json_lines,
+    "csv": _csv,
+    "joblog": _joblog,
+}
+"""What each form is made by."""
+
+
+def _object(kept: _Kept) -> dict[str, Any]:
+    facts = _task(kept) | _text("line", kept.task.line)
+    facts["tags"] = json.loads(kept.task.tags or "{}")
+    return facts | {"attempts": [_attempt(row) for row in kept.attempts]}
+
+
+def _text(name: str, data: bytes) -> dict[str, str]:
+    """Bytes under this name, as text as far as they are that; all of them if they are not."""
+    data = bytes(data)  # PostgreSQL gives a view
+    try:
+        return {name: data.decode("utf-8")}
+    except UnicodeDecodeError:
+        whole = base64.b64encode(data).decode()
+        return {name: data.decode("utf-8", "replace"), f"{name}_base64": whole}
+
+
+def _task(kept: _Kept) -> dict[str, Any]:
+    task = kept.task
+    return {
+        "id": task.id,
+        "line": "",  # stands here, and is filled in as the form has it
+        "tags": "",
+        "group": task.group,
+        "priority": -task.rank,
+        "run": kept.run,
+        "number": task.number,
+        "state": STATES[task.state].value,
+        "added_at": task.added_at,
+        "attempts": len(kept.attempts),
+    }
+
+
+def _attempt(row: Row[Any]) -> dict[str, Any]:
+    ending = Ending(row.ending)
+    facts = {
+        "number": row.number,
+        "client": row.client,
+        "host": row.host,
+        "slot": row.slot,
+        "pid": row.pid,
+        "started_at": row.started_at,
+        "seconds": row.seconds,
+        "ending": ending.name.lower(),
+        "user_seconds": row.user_seconds,
+        "system_seconds": row.system_seconds,
+        "peak_kib": row.peak_kib,
+    }
+    if ending is Ending.EXITED:
+        facts["exit_status"] = row.code
+    elif ending is Ending.SIGNALED:
+        facts["signal"] = row.code
+    if row.reason:
+        facts["reason"] = row.reason
+    if row.err:
+        facts["stderr"] = bytes(row.err).decode("utf-8", "replace")
+    return facts

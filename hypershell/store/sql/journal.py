@@ -1,0 +1,321 @@
+"""The journal of a run in a task database: what the store decided, as statements.
+
+Each statement sets values and asks for none, so that a transaction whose end nobody saw can be
+made again. The drivers' own statements are used where there is one for every task.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, delete, select, tuple_, update
+
+from hypershell.core.cause import digest, signature
+from hypershell.core.query.selection import Selection
+from hypershell.core.state import FINAL, TaskState
+from hypershell.core.task import Ending, Task
+from hypershell.store.sql.engine import Database
+from hypershell.store.sql.filters import matching
+from hypershell.store.sql.rows import rewind, task_of
+from hypershell.store.sql.schema import (
+    ATTEMPTS,
+    CAUSES,
+    CLIENTS,
+    FACTS,
+    IS_UNSETTLED,
+    IS_WAITING,
+    OUTPUTS,
+    RUNS,
+    SINKS,
+    STATE_NUMBERS,
+    STATES,
+    TAGS,
+    TASKS,
+)
+from hypershell.store.sql.statements import (
+    attempt_rows,
+    insert_attempts,
+    insert_new,
+    new_rows,
+    pieces,
+    run_many,
+    set_tasks,
+    was_tried,
+)
+from hypershell.store.sql.writer import Writer
+from hypershell.store.tasks.journal import Found, Progress, Receipt, Recorded
+from hypershell.store.tasks.queue import Key
+
+_SETTLE = """\
+UPDATE tasks SET state = ?, turn = ?, attempt = ?, failures = ?, losses = ?, owed = ?, cause = ?,
+cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
+_SUCCEED = "state = 2, cancelling = FALSE, outcome_attempt = ?"
+_OUTPUT = """\
+INSERT INTO outputs (task, out, err) VALUES (?, ?, ?)
+ON CONFLICT (task) DO UPDATE SET out = excluded.out, err = excluded.err"""
+_CLIENT = """\
+INSERT INTO clients (id, host, pid, slots, joined_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING"""
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """Hands changes of run `run` to the writer. `keeps` all of it."""
+
+    keeps = True
+
+    def __init__(self, writer: Writer, database: Database, run: int) -> None:
+        self._writer = writer
+        self._database = database
+        self._run = run
+
+    def added(
+        self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
+    ) -> Receipt:
+        """Insert the tasks, and how far the input was read."""
+        rows = new_rows(tasks, tags, self._run, self._run, time.time())
+
+        def work(connection: Connection) -> None:
+            insert_new(connection, rows)
+            if progress is not None:
+                values = {
+                    "lines_read": progress.lines,
+                    "digest": progress.digest,
+                    "input_ended": progress.ended,
+                }
+                connection.execute(update(RUNS).where(RUNS.c.id == self._run).values(values))
+
+        return self._writer.put(work)
+
+    def leased(self, tasks: Sequence[Task]) -> Receipt:
+        """They are SENT."""
+        by_lease = _grouped((task.lease, task.id) for task in tasks)
+
+        def work(connection: Connection) -> None:
+            for lease, ids in by_lease.items():
+                set_tasks(connection, "state = 1, lease = ?", ids, lease)
+
+        return self._writer.put(work)
+
+    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Receipt:
+        """Insert the attempts, and move the tasks."""
+        attempts = attempt_rows([each for each in recorded if was_tried(each)])
+        succeeded = _grouped(
+            (each.attempt, each.task.id) for each in recorded if each.state is TaskState.SUCCEEDED
+        )
+        others = [each for each in recorded if each.state is not TaskState.SUCCEEDED]
+        outputs = [
+            (each.task.id, each.outcome.out, each.outcome.err)
+            for each in recorded
+            if each.task.captured and each.state in FINAL
+        ]
+
+        def work(connection: Connection) -> None:
+            insert_attempts(connection, attempts)
+            for attempt, ids in succeeded.items():
+                set_tasks(connection, _SUCCEED, ids, attempt)
+            if others:
+                run_many(connection, _SETTLE, _settled(connection, others, owes))
+            run_many(connection, _OUTPUT, outputs)
+
+        return self._writer.put(work)
+
+    def took_back(self, tasks: Sequence[Task]) -> Receipt:
+        """They wait again."""
+        return self._set("state = 0, turn = 0", [task.id for task in tasks])
+
+    def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Receipt:
+        """Nothing more is owed for them."""
+
+        def work(connection: Connection) -> None:
+            set_tasks(connection, "owed = FALSE", task_ids)
+            if path:
+                where = update(SINKS).where(SINKS.c.path == path)
+                connection.execute(where.values(length=length))
+
+        return self._writer.put(work)
+
+    def cancelling(self, task_ids: Sequence[int]) -> Receipt:
+        """Note it, should the server die before they are CANCELLED."""
+        return self._set("cancelling = TRUE", task_ids, only="state = 1")
+
+    def cancelled(self, task_ids: Sequence[int]) -> Receipt:
+        """They are CANCELLED."""
+        return self._set("state = 4, cancelling = FALSE", task_ids, only="state IN (0, 1, 5)")
+
+    def revived(self, task_ids: Sequence[int]) -> Receipt:
+        """They wait, in the scope of this run."""
+
+        def work(connection: Connection) -> None:
+            for ids in pieces(task_ids):
+                rewind(connection, TASKS.c.id.in_(ids), self._run)
+
+        return self._writer.put(work)
+
+    def deleted(self, task_ids: Sequence[int]) -> Receipt:
+        """Delete all of them."""
+
+        def work(connection: Connection) -> None:
+            for ids in pieces(task_ids):
+                delete_tasks(connection, ids)
+
+        return self._writer.put(work)
+
+    def joined(self, client: str, host: str, pid: int, slots: int) -> Receipt:
+        """A client joined; attempts name it."""
+        row = (client, host, pid, slots, time.time())
+        return self._writer.put(lambda connection: run_many(connection, _CLIENT, [row]))
+
+    def left(self, client: str | None) -> Receipt:
+        """A client left, or all that are there."""
+        change = update(CLIENTS).where(CLIENTS.c.left_at.is_(None)).values(left_at=time.time())
+        if client is not None:
+            change = change.where(CLIENTS.c.id == client)
+
+        def work(connection: Connection) -> None:
+            connection.execute(change)
+
+        return self._writer.put(work)
+
+    # Questions.
+
+    def find(self, selection: Selection) -> list[Found]:
+        """The tasks of a selection; ValueError for one that the database cannot read."""
+        columns = (TASKS.c.id, TASKS.c.state, TASKS.c.group, TASKS.c.scope)
+        query = select(*columns).where(*matching(selection)).order_by(TASKS.c.id)
+        self._writer.put(lambda connection: None).wait()
+        # Not by the writer: what people ask may take long or fail, and is none of its business.
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Found(i, STATES[state], group, scope == self._run) for i, state, group, scope in rows
+        ]
+
+    def first_waiting(
+        self, after: Key | None, limit: int, most_bytes: int
+    ) -> tuple[list[Task], bool]:
+        """Tasks of this run that wait, in order."""
+        t = TASKS.c
+        key = (t.group, t.rank, t.turn, t.id)
+        query = select(TASKS).where(IS_WAITING, t.scope == self._run).order_by(*key).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(*key) > tuple_(*after))
+
+        def read(connection: Connection) -> tuple[list[Task], bool]:
+            tasks: list[Task] = []
+            size = 0
+            # Of the statement alone: set for the connection it would go on to all that follow.
+            with connection.execute(query, execution_options={"yield_per": 500}) as rows:
+                for row in rows:
+                    tasks.append(task_of(row))
+                    size += len(row.line)
+                    if size >= most_bytes:
+                        return tasks, True
+            return tasks, len(tasks) == limit
+
+        return self._ask(read)
+
+    def unfinished_numbers(self, limit: int) -> list[int]:
+        """Line numbers, in order."""
+        t = TASKS.c
+        query = select(t.number).where(t.scope == self._run, t.number > 0).limit(limit)
+        open_states = [STATE_NUMBERS[s] for s in (TaskState.SENT, TaskState.INTERRUPTED)]
+        waiting = query.where(IS_WAITING)
+        others = query.where(IS_UNSETTLED, t.state.in_(open_states))
+
+        def read(connection: Connection) -> list[int]:
+            found = [row[0] for part in (waiting, others) for row in connection.execute(part)]
+            return sorted(found)[:limit]
+
+        return self._ask(read)
+
+    def _ask(self, read: Callable[[Connection], T]) -> T:
+        """What a question finds after all changes that were handed in before it."""
+        answer: list[T] = []
+
+        def work(connection: Connection) -> None:
+            answer[:] = [read(connection)]
+
+        self._writer.put(work).wait()
+        return answer[0]
+
+    def _set(self, change: str, ids: Sequence[int], only: str = "") -> Receipt:
+        return self._writer.put(lambda connection: set_tasks(connection, change, ids, only=only))
+
+
+def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    """The second of each pair, by the first: ids to which one change is to be made."""
+    found: dict[int, list[int]] = {}
+    for key, task_id in pairs:
+        found.setdefault(key, []).append(task_id)
+    return found
+
+
+def _settled(
+    connection: Connection, others: Sequence[Recorded], owes: bool
+) -> list[tuple[Any, ...]]:
+    """The values of tasks that did not succeed."""
+    causes = _causes(connection, others)
+    rows = []
+    for each in others:
+        task, state, _, _, number = each
+        failed = state is TaskState.FAILED
+        rows.append(
+            (
+                STATE_NUMBERS[state],
+                task.turn,
+                task.attempt,
+                task.failures,
+                task.losses,
+                failed and owes,
+                causes[task.id] if failed else None,
+                number if was_tried(each) else None,
+                task.id,
+            )
+        )
+    return rows
+
+
+def _causes(connection: Connection, others: Sequence[Recorded]) -> dict[int, int]:
+    """Why each task that FAILED did: the id of its cause, which is made if it is a new one."""
+    known: dict[str, int] = {}
+    found: dict[int, int] = {}
+    for task, state, outcome, _, _ in others:
+        if state is not TaskState.FAILED:
+            continue
+        text = signature(outcome.ending, outcome.code, outcome.err or outcome.reason.encode())
+        key = digest(text)
+        if key not in known:
+            known[key] = _cause_id(connection, key, text, outcome.ending, outcome.code)
+        found[task.id] = known[key]
+    return found
+
+
+def _cause_id(connection: Connection, key: str, text: str, ending: Ending, code: int) -> int:
+    query = select(CAUSES.c.id).where(CAUSES.c.digest == key)
+    found = connection.execute(query).scalar()
+    if found is None:
+        last = select(CAUSES.c.id).order_by(CAUSES.c.id.desc()).limit(1)
+        found = (connection.execute(last).scalar() or 0) + 1
+        values = {"id": found, "ending": int(ending), "code": code, "text": text, "digest": key}
+        connection.execute(CAUSES.insert().values(values))
+    return int(found)
+
+
+def delete_tasks(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete tasks with all that belongs to them; their ids are not given again."""
+    for table, column in (
+        (ATTEMPTS, ATTEMPTS.c.task),
+        (OUTPUTS, OUTPUTS.c.task),
+        (TAGS, TAGS.c.task),
+        (TASKS, TASKS.c.id),
+    ):
+        connection.execute(delete(table).where(column.in_(ids)))
+    last = connection.execute(select(FACTS.c.value).where(FACTS.c.name == "last_id")).scalar()
+    highest = max(ids, default=0)
+    if last is None:
+        connection.execute(FACTS.insert().values(name="last_id", value=str(highest)))
+    elif int(last) < highest:
+        where = FACTS.update().where(FACTS.c.name == "last_id")
+        connection.execute(where.values(value=str(highest)))

@@ -1,0 +1,90 @@
+"""Changes to a task database while no server has it, each in one transaction.
+
+What is submitted or is to be tried again waits for the next server that runs what is left.
+"""
+
+import itertools
+import time
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select, update
+
+from hypershell.core.query.selection import Changed, Selection
+from hypershell.core.state import TaskState
+from hypershell.core.submission import Terms, checked_lines
+from hypershell.store.sql.engine import Database
+from hypershell.store.sql.filters import matching
+from hypershell.store.sql.journal import delete_tasks
+from hypershell.store.sql.rows import rewind
+from hypershell.store.sql.runs import last_id
+from hypershell.store.sql.schema import STATE_NUMBERS, STATES, TASKS
+from hypershell.store.sql.statements import insert_new, new_rows, pieces
+
+_NO_RUN = 0
+
+_T = TASKS.c
+
+
+class Offline:
+    """A task database that its holder changes; DatabaseUnusable, ValueError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def submit(self, batches: Iterable[list[bytes]], terms: Terms) -> list[int]:
+        """Add the lines as tasks that wait, all or none; their ids."""
+        ids: list[int] = []
+        with self._database.writing() as connection:
+            numbers = itertools.count(last_id(connection) + 1)
+            for lines in batches:
+                tasks = terms.tasks(checked_lines(lines), lambda: next(numbers))
+                rows = new_rows(tasks, terms.tags, _NO_RUN, _NO_RUN, time.time())
+                insert_new(connection, rows)
+                ids += [task.id for task in tasks]
+        return ids
+
+    def cancel(self, selection: Selection) -> Changed:
+        """Cancel what is not final. What clients may still run is ended when they come back."""
+        with self._database.writing() as connection:
+            found = _found(connection, selection)
+            now = [i for s in (TaskState.WAITING, TaskState.INTERRUPTED) for i in found.get(s, [])]
+            running = found.get(TaskState.SENT, [])
+            cancelled = STATE_NUMBERS[TaskState.CANCELLED]
+            for ids in pieces(now):
+                connection.execute(update(TASKS).where(_T.id.in_(ids)).values(state=cancelled))
+            for ids in pieces(running):
+                connection.execute(update(TASKS).where(_T.id.in_(ids)).values(cancelling=True))
+        return _changed(found, len(now) + len(running), len(running))
+
+    def retry(self, selection: Selection) -> Changed:
+        """What FAILED, was CANCELLED or INTERRUPTED waits again."""
+        again = (TaskState.FAILED, TaskState.CANCELLED, TaskState.INTERRUPTED)
+        with self._database.writing() as connection:
+            found = _found(connection, selection)
+            chosen = [task_id for state in again for task_id in found.get(state, [])]
+            for ids in pieces(chosen):
+                rewind(connection, _T.id.in_(ids), _NO_RUN)
+        return _changed(found, len(chosen))
+
+    def delete(self, selection: Selection) -> Changed:
+        """Delete tasks but those that wait or that clients may still run."""
+        held = (TaskState.WAITING, TaskState.SENT)
+        with self._database.writing() as connection:
+            found = _found(connection, selection)
+            chosen = [i for state, ids in found.items() if state not in held for i in ids]
+            for ids in pieces(chosen):
+                delete_tasks(connection, ids)
+        return _changed(found, len(chosen))
+
+
+def _found(connection: Connection, selection: Selection) -> dict[TaskState, list[int]]:
+    """The ids of a selection by state."""
+    found: dict[TaskState, list[int]] = {}
+    query = select(_T.id, _T.state).where(*matching(selection)).order_by(_T.id)
+    for task_id, state in connection.execute(query):
+        found.setdefault(STATES[state], []).append(task_id)
+    return found
+
+
+def _changed(found: dict[TaskState, list[int]], changed: int, running: int = 0) -> Changed:
+    return Changed(changed, running, sum(map(len, found.values())) - changed)

@@ -1,0 +1,51 @@
+"""Rows as tasks, and as what waits again."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, select, update
+
+from hypershell.core.state import TaskState
+from hypershell.core.task import Task
+from hypershell.store.sql.schema import OUTPUTS, STATE_NUMBERS, TASKS
+
+
+def task_of(row: Row[Any]) -> Task:
+    """The task of a row of `tasks`."""
+    return Task(
+        row.id,
+        bytes(row.line),
+        row.number,
+        row.lease,
+        row.attempt,
+        row.failures,
+        row.losses,
+        row.group,
+        -row.rank,
+        row.turn,
+        row.max_retries,
+        bool(row.captured),
+    )
+
+
+def rewind(connection: Connection, which: ColumnElement[bool], scope: int) -> int:
+    """Tasks that are not under way wait again, with all their retries; how many there were.
+
+    What is owed for one that failed stays owed.
+    """
+    t = TASKS.c
+    tried = t.outcome_attempt == t.attempt
+    values = {
+        t.state: STATE_NUMBERS[TaskState.WAITING],
+        t.scope: scope,
+        t.turn: 2 * t.id,
+        t.attempt: case((tried, t.attempt + 1), else_=t.attempt),
+        t.failures: 0,
+        t.losses: 0,
+        t.cause: None,
+        t.cancelling: False,
+    }
+    # What an earlier attempt printed is not the output of the next.
+    captured = select(t.id).where(which, t.captured)
+    connection.execute(delete(OUTPUTS).where(OUTPUTS.c.task.in_(captured)))
+    result = connection.execute(update(TASKS).where(which).values(values))
+    return result.rowcount

@@ -1,0 +1,224 @@
+"""Runs in a task database: how one begins, what it finds there, how it ends."""
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+
+from hypershell.core.state import TaskState
+from hypershell.core.task import Task
+from hypershell.store.sql.engine import Database
+from hypershell.store.sql.errors import NothingToResume
+from hypershell.store.sql.rows import rewind, task_of
+from hypershell.store.sql.schema import (
+    CLIENTS,
+    FACTS,
+    IS_OWED,
+    IS_UNSETTLED,
+    IS_WAITING,
+    RUNS,
+    SINKS,
+    STATE_NUMBERS,
+    STATES,
+    TASKS,
+)
+from hypershell.store.tasks.recovery import Start
+from hypershell.store.tasks.tally import Tally
+
+FILE = "file"
+FOREVER = "forever"
+RESTART = "restart"
+RESUME = "resume"
+
+_SENT = STATE_NUMBERS[TaskState.SENT]
+_INTERRUPTED = STATE_NUMBERS[TaskState.INTERRUPTED]
+_FAILED = STATE_NUMBERS[TaskState.FAILED]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that has begun, and what it found.
+
+    `lines_read` and `digest` are of the input that it goes on with; `leftovers` the unfinished
+    tasks of others. `unread` is the input of the run before it that was not read to its end.
+    """
+
+    id: int
+    start: Start
+    lease_seconds: float
+    lines_read: int = 0
+    digest: bytes = b""
+    leftovers: int = 0
+    unread: tuple[bytes, int] | None = None
+
+
+def begin_run(database: Database, how: str, uid: str, path: bytes, lease_seconds: float) -> Begun:
+    """Begin a run, in one transaction. `path` is of its input: absolute, b"-", or b"" for none.
+
+    FILE sees to its own tasks alone, RESUME to those of the last run of the same path; RESTART to
+    all that have not succeeded and were not cancelled, FOREVER to all that are unfinished.
+    `lease_seconds` of what it returns is how long a client of any earlier server may hold a task.
+    NothingToResume; DatabaseUnusable.
+    """
+    with database.writing() as connection:
+        before = _last_run(connection, path if how == RESUME else None)
+        lines_read, digest = 0, b""
+        if how == RESUME:
+            if before is None:
+                raise NothingToResume(path=os.fsdecode(path), where=database.where)
+            run, lines_read, digest = before.id, before.lines_read, before.digest
+            lease = max(lease_seconds, _lease_of_sent(connection, run))
+            values = _values(uid, lease)
+            connection.execute(update(RUNS).where(RUNS.c.id == run).values(ended_at=None, **values))
+        else:
+            found = 0.0 if how == FILE else _lease_of_sent(connection)
+            lease = max(lease_seconds, found)
+            run = _new_run(connection, uid, path, lease)
+        unread = None
+        if how == RESTART and before is not None and before.path and not before.input_ended:
+            unread = (before.path, before.lines_read)
+        _take_over(connection, how, run)
+        start = Start(last_id(connection)) if how == FILE else _look(connection, run)
+        leftovers = _count_leftovers(connection, run) if how in (FILE, RESUME) else 0
+    return Begun(run, start, lease, lines_read, digest, leftovers, unread)
+
+
+def owed_lines(database: Database, scope: int | None) -> list[tuple[int, bytes]]:
+    """Id and line of tasks that FAILED, and whose lines were to be printed and were not.
+
+    Of one run, or of all.
+    """
+    query = select(TASKS.c.id, TASKS.c.line).where(IS_OWED).order_by(TASKS.c.id)
+    if scope is not None:
+        query = query.where(TASKS.c.scope == scope)
+    with database.reading() as connection:
+        return [(row.id, bytes(row.line)) for row in connection.execute(query)]
+
+
+def sink_length(database: Database, path: bytes, device: int, inode: int) -> int | None:
+    """How many bytes of a file of failed lines are sure; None if this is not the file we know."""
+    query = select(SINKS).where(SINKS.c.path == path)
+    with database.reading() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None or (row.device, row.inode) != (device, inode):
+        return None
+    return int(row.length)
+
+
+def set_sink(database: Database, path: bytes, device: int, inode: int, length: int) -> None:
+    """From now on it is this file, of so many bytes, in which failed lines are kept."""
+    values = {"device": device, "inode": inode, "length": length}
+    with database.writing() as connection:
+        changed = connection.execute(update(SINKS).where(SINKS.c.path == path).values(**values))
+        if not changed.rowcount:
+            connection.execute(insert(SINKS).values(path=path, **values))
+
+
+def last_id(connection: Connection) -> int:
+    """The highest id that was ever given."""
+    highest = connection.execute(select(func.max(TASKS.c.id))).scalar() or 0
+    noted = connection.execute(select(FACTS.c.value).where(FACTS.c.name == "last_id")).scalar()
+    return max(int(highest), int(noted or 0))
+
+
+def _last_run(connection: Connection, path: bytes | None) -> Any:
+    query = select(RUNS).order_by(RUNS.c.id.desc()).limit(1)
+    if path is not None:
+        query = query.where(RUNS.c.path == path)
+    return connection.execute(query).one_or_none()
+
+
+def _lease_of_sent(connection: Connection, scope: int | None = None) -> float:
+    """How long clients may hold what is SENT, in one run or all: as the run says that sent it.
+
+    One that goes on with such tasks says it again: its own may be shorter, and it may die, too.
+    """
+    sent = TASKS.join(RUNS, RUNS.c.id == TASKS.c.scope)
+    query = select(func.max(RUNS.c.lease_seconds)).select_from(sent)
+    query = query.where(IS_UNSETTLED, TASKS.c.state == _SENT)
+    if scope is not None:
+        query = query.where(TASKS.c.scope == scope)
+    return float(connection.execute(query).scalar() or 0.0)
+
+
+def _values(uid: str, lease_seconds: float) -> dict[str, Any]:
+    return {
+        "uid": uid,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "lease_seconds": lease_seconds,
+    }
+
+
+def _new_run(connection: Connection, uid: str, path: bytes, lease_seconds: float) -> int:
+    run = int(connection.execute(select(func.max(RUNS.c.id))).scalar() or 0) + 1
+    values = {
+        "id": run,
+        "started_at": time.time(),
+        "path": path,
+        "lines_read": 0,
+        "digest": b"",
+        "input_ended": not path,
+        **_values(uid, lease_seconds),
+    }
+    connection.execute(insert(RUNS).values(**values))
+    return run
+
+
+def _take_over(connection: Connection, how: str, run: int) -> None:
+    """Bring into the scope of a run what it is to see to."""
+    t = TASKS.c
+    interrupted = and_(IS_UNSETTLED, t.state == _INTERRUPTED)
+    match how:
+        case "resume":
+            rewind(connection, and_(interrupted, t.scope == run), run)
+        case "restart":
+            rewind(connection, and_(IS_UNSETTLED, t.state.in_((_INTERRUPTED, _FAILED))), run)
+        case "forever":
+            rewind(connection, interrupted, run)
+        case _:
+            return
+    if how != RESUME:
+        for part in (IS_WAITING, and_(IS_UNSETTLED, t.state == _SENT)):
+            connection.execute(update(TASKS).where(part, t.scope != run).values(scope=run))
+
+
+def _look(connection: Connection, run: int) -> Start:
+    """What a run finds in its scope."""
+    t = TASKS.c
+    start = Start(last_id=last_id(connection), tally=Tally())
+    query = select(t.group, t.state, func.count()).where(t.scope == run).group_by(t.group, t.state)
+    if connection.execute(select(RUNS.c.lines_read).where(RUNS.c.id == run)).scalar():
+        found = connection.execute(query).all()  # it goes on: what is final counts as well
+    else:
+        found = [
+            row
+            for part in (IS_WAITING, IS_UNSETTLED)
+            for row in connection.execute(query.where(part)).all()
+        ]
+    for group, state, number in found:
+        start.tally.add(group, STATES[state], number)
+        start.waiting = start.waiting or STATES[state] is TaskState.WAITING
+    sent = select(TASKS).where(IS_UNSETTLED, t.state == _SENT, t.scope == run)
+    for row in connection.execute(sent):
+        task: Task = task_of(row)
+        start.sent.append(task)
+        if row.cancelling:
+            start.cancelling.add(task.id)
+    if start.sent:
+        there = select(CLIENTS.c.id).where(CLIENTS.c.left_at.is_(None))
+        start.clients.update(row.id for row in connection.execute(there))
+    return start
+
+
+def _count_leftovers(connection: Connection, run: int) -> int:
+    """How many unfinished tasks belong to others."""
+    t = TASKS.c
+    open_states = t.state.in_((_SENT, _INTERRUPTED))
+    found = 0
+    for part in (and_(IS_WAITING, t.scope != run), and_(IS_UNSETTLED, open_states, t.scope != run)):
+        found += connection.execute(select(func.count()).where(or_(part))).scalar() or 0
+    return found

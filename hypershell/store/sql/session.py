@@ -1,0 +1,89 @@
+"""A run with a task database: what begins with it, and what ends with it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from sqlalchemy import Connection, update
+
+from hypershell.core.errors import StartError
+from hypershell.store.sql.engine import Database
+from hypershell.store.sql.errors import InputChanged
+from hypershell.store.sql.journal import Ledger
+from hypershell.store.sql.queries import Queries
+from hypershell.store.sql.runs import FILE, RESUME, Begun, owed_lines, set_sink, sink_length
+from hypershell.store.sql.schema import RUNS
+from hypershell.store.sql.writer import Writer
+
+
+class Lines(Protocol):
+    """The reader of an input."""
+
+    path: str
+    error: StartError | None
+
+    def skip(self, number: int, each: Callable[[bytes], None]) -> bool:
+        """Pass over so many lines, handing each to `each`; False if there are fewer."""
+
+
+class Kept:
+    """The database of a run that has begun. `writer` is to be run as a loop."""
+
+    def __init__(self, database: Database, begun: Begun, how: str) -> None:
+        self.database = database
+        self.queries = Queries(database)
+        self.begun = begun
+        self.writer = Writer(database)
+        self.ledger = Ledger(self.writer, database, begun.id)
+        self.digest = hashlib.sha256()  # of the input, as far as it is stored
+        self._how = how
+
+    def pass_over(self, reader: Lines) -> None:
+        """Bring the reader of a run's input to where the run is; InputChanged, StartError."""
+        lines = self.begun.lines_read
+        whole = reader.skip(lines, lambda line: self.digest.update(line + b"\n"))
+        if lines and (not whole or self.digest.digest() != self.begun.digest):
+            raise reader.error or InputChanged(path=reader.path, lines=lines)
+
+    def begin_sink(self, path: bytes, device: int, inode: int, size: int) -> int:
+        """How many bytes of a file of failed lines are to stay; the rest was never promised."""
+        length = 0
+        if self._how != FILE:
+            known = sink_length(self.database, path, device, inode)
+            length = size if known is None else min(known, size)
+        set_sink(self.database, path, device, inode, length)
+        return length
+
+    def owed(self) -> Sequence[tuple[int, bytes]]:
+        """Id and line of tasks that failed and whose lines were not printed before a death."""
+        if self._how == FILE:
+            return []
+        return owed_lines(self.database, self.begun.id if self._how == RESUME else None)
+
+    def note_client(self, client: str, host: str, pid: int, slots: int) -> None:
+        """A client joined. It holds nothing before this is durable."""
+        self.ledger.joined(client, host, pid, slots).wait()
+
+    def note_left(self, client: str | None) -> None:
+        """A client left, or all did, of this server and of those before it: they hold nothing."""
+        self.ledger.left(client)
+
+    def limit_patience(self, seconds: float) -> None:
+        """The run ends: a database that cannot be written is waited for so long, and no longer."""
+        self.writer.limit_patience(seconds)
+
+    def end(self) -> None:
+        """The run is over; write the last of it."""
+        self.note_left(None)
+        change = update(RUNS).where(RUNS.c.id == self.begun.id).values(ended_at=time.time())
+
+        def work(connection: Connection) -> None:
+            connection.execute(change)
+
+        self.writer.put(work)
+        self.writer.close()
+
+    def close(self) -> None:
+        """Close the database; the writer has ended."""
+        self.database.close()

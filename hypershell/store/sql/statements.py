@@ -1,0 +1,153 @@
+"""The statements that every task meets, in the driver's own words: many rows at once.
+
+What binding a value costs decides here. sqlite3 looks for an adapter for each value that is not
+exactly an int, float, str or bytearray: None, bool and bytes take five times as long. What is the
+same for nearly all rows is part of the text instead.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from hypershell.core.task import STDERR_TAIL, Ending, Task, tags_of
+from hypershell.store.tasks.journal import Recorded
+
+Values = tuple[Any, ...]
+
+_MANY = 500  # values in one IN
+
+_NEW = """\
+INSERT INTO tasks (id, line, "group", rank, turn, number, max_retries, run, scope, added_at, {more}
+state, lease, attempt, failures, losses, cancelling, owed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {marks} 0, 0, 1, 0, 0, FALSE, FALSE) ON CONFLICT DO NOTHING"""
+_NEW_PLAIN = _NEW.format(more="captured,", marks="FALSE,")
+_NEW_FULL = _NEW.format(more="captured, tags,", marks="?, ?,")
+_NEW_TAG = "INSERT INTO tags (key, value, task) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+
+_ATTEMPT = """\
+INSERT INTO attempts (task, number, slot, pid, started_at, seconds, ending, code, user_seconds,
+system_seconds, peak_kib, {more}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {marks})
+ON CONFLICT DO NOTHING"""
+_ATTEMPT_PLAIN = _ATTEMPT.format(more="client", marks="?")
+_ATTEMPT_FULL = _ATTEMPT.format(more="client, reason, err", marks="?, ?, ?")
+
+
+class NewRows(NamedTuple):
+    """New tasks: those that have tags or whose output is captured, and the others; and all tags."""
+
+    plain: list[Values]
+    full: list[Values]
+    tags: list[Values]
+
+
+class AttemptRows(NamedTuple):
+    """Attempts: those that left something to read or had no client, and the others."""
+
+    plain: list[Values]
+    full: list[Values]
+
+
+def new_rows(
+    tasks: Sequence[Task], tags: Mapping[str, str], run: int, scope: int, now: float
+) -> NewRows:
+    """The rows of tasks that wait, all with these tags beside those that their lines set."""
+    rows = NewRows([], [], [])
+    for task in tasks:
+        values = (
+            task.id,
+            bytearray(task.line),
+            task.group,
+            -task.priority,
+            task.turn,
+            task.number,
+            task.max_retries,
+            run,
+            scope,
+            now,
+        )
+        if not (tags or task.captured or b"HYPERSHELL:" in task.line):
+            rows.plain.append(values)
+            continue
+        own = {**tags_of(task.line), **tags}
+        rows.tags.extend((key, value, task.id) for key, value in own.items())
+        rows.full.append((*values, task.captured, json.dumps(own) if own else None))
+    return rows
+
+
+def insert_new(connection: Connection, rows: NewRows) -> None:
+    """Insert them, those that are not there yet."""
+    run_many(connection, _NEW_PLAIN, rows.plain)
+    run_many(connection, _NEW_FULL, rows.full)
+    run_many(connection, _NEW_TAG, rows.tags)
+
+
+def attempt_rows(recorded: Sequence[Recorded]) -> AttemptRows:
+    """The rows of attempts that have ended."""
+    rows = AttemptRows([], [])
+    for task, _, outcome, client, number in recorded:
+        values = (
+            task.id,
+            number,
+            outcome.slot,
+            outcome.pid,
+            outcome.started_at,
+            outcome.seconds,
+            int(outcome.ending),
+            outcome.code,
+            outcome.user_seconds,
+            outcome.system_seconds,
+            outcome.peak_kib,
+        )
+        err = b"" if outcome.ok else outcome.err[-STDERR_TAIL:]
+        if client and not (outcome.reason or err):
+            rows.plain.append((*values, client))
+        else:
+            rows.full.append((*values, client or None, outcome.reason or None, err or None))
+    return rows
+
+
+def insert_attempts(connection: Connection, rows: AttemptRows) -> None:
+    """Insert them, those that are not there yet."""
+    run_many(connection, _ATTEMPT_PLAIN, rows.plain)
+    run_many(connection, _ATTEMPT_FULL, rows.full)
+
+
+def set_tasks(
+    connection: Connection, change: str, ids: Sequence[int], *values: Any, only: str = ""
+) -> None:
+    """Make one change to many tasks, to those alone for which the condition `only` holds.
+
+    One statement takes many ids: each step of SQLite gives other threads a turn, and one for each
+    task would wait for them each time.
+    """
+    where = f" AND {only}" if only else ""
+    for piece in pieces(ids):
+        # Few texts, each known to the driver: the last id stands again up to a power of two.
+        number = 1 << (len(piece) - 1).bit_length()
+        padded = (*piece, *[piece[-1]] * (number - len(piece)))
+        marks = ", ".join("?" * number)
+        statement = f"UPDATE tasks SET {change} WHERE id IN ({marks}){where}"
+        connection.exec_driver_sql(_spoken(connection, statement), (*values, *padded))
+
+
+def run_many(connection: Connection, statement: str, rows: Sequence[Values]) -> None:
+    """Run it once for each of these rows of values, if there are any."""
+    if rows:
+        connection.exec_driver_sql(_spoken(connection, statement), list(rows))
+
+
+def was_tried(recorded: Recorded) -> bool:
+    """Whether something may have been started: a task that was given back was not."""
+    return recorded.outcome.ending is not Ending.GIVEN_BACK
+
+
+def pieces(ids: Sequence[int]) -> list[Sequence[int]]:
+    """These ids, as many at a time as one statement takes."""
+    return [ids[i : i + _MANY] for i in range(0, len(ids), _MANY)]
+
+
+def _spoken(connection: Connection, statement: str) -> str:
+    """The statement with the marks of the driver."""
+    return statement if connection.dialect.paramstyle == "qmark" else statement.replace("?", "%s")

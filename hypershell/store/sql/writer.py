@@ -1,0 +1,205 @@
+"""The one writer of a task database: group commit by natural batching.
+
+Whoever has something to write puts it in and may wait until it is durable. All that is there goes
+into one transaction; while that is committed the next gathers. It alone knows what a failed write
+means: one that may pass is tried again until it does.
+"""
+
+import logging
+import math
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from hypershell.runtime.signals import leave_signals_alone
+from hypershell.store.sql.engine import Database
+from hypershell.store.sql.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[Connection], None]
+"""Statements of one change. They may run twice: what is there already must not hurt."""
+
+_PASSING = re.compile("full|locked|busy|i/o error|readonly|read-only|unable to open", re.IGNORECASE)
+"""What SQLite says of a failure that may pass."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_RETAKE_SECONDS = 60.0
+"""How long a lost connection of ours may still hold the lock at the other side."""
+
+_SILENT_SECONDS = 10.0
+"""How much longer than we are patient a write may take that neither succeeds nor fails."""
+
+
+class Ticket:
+    """A write that was handed in; `wait` returns when it is durable."""
+
+    __slots__ = ("_done", "error")
+
+    def __init__(self) -> None:
+        self._done = threading.Lock()
+        self._done.acquire()
+        self.error: Exception | None = None
+
+    def wait(self) -> None:
+        """Wait until it is durable; DatabaseUnusable if it never will be."""
+        with self._done:
+            pass
+        if self.error is not None:
+            raise self.error
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Let all go who wait; what is finished already stays as it is."""
+        if self._done.locked():
+            self.error = error
+            self._done.release()
+
+
+class Writer:
+    """Safe to use from several threads; `one_pass` belongs to the loop that writes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._changed = threading.Condition()
+        self._work: list[tuple[Work, Ticket]] = []
+        self._under_way: list[tuple[Work, Ticket]] = []
+        self._closed = False
+        self._gave_up: Exception | None = None
+        self._connection: Connection | None = None
+        self._patience = math.inf
+        self._patience_from = 0.0
+        self._begin = 0.0  # of the write that is under way
+        self.stalled = threading.Event()
+
+    def put(self, work: Work) -> Ticket:
+        """Hand in a change; changes are made in this order."""
+        ticket = Ticket()
+        with self._changed:
+            if self._gave_up is not None or self._closed:
+                ticket.finish(self._gave_up or ValueError("the database is closed"))
+                return ticket
+            self._work.append((work, ticket))
+            self._changed.notify_all()
+        return ticket
+
+    def one_pass(self) -> bool:
+        """Write all that is here, waiting for it; False when closed and all is written."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._work or self._closed)
+            batch, self._work = self._work, []
+            self._under_way, self._begin = batch, time.monotonic()
+        if not batch:
+            self._disconnect()
+            return False
+        try:
+            self._write_until_done(batch)
+        except Exception as error:
+            self._fail(error)
+            raise
+        with self._changed:
+            self._under_way = []
+            for _, ticket in batch:
+                ticket.finish()
+        return True
+
+    def close(self) -> None:
+        """Write what is here, and end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def limit_patience(self, seconds: float) -> None:
+        """From now on, do not try for longer than so; whoever waits learns of it then."""
+        with self._changed:
+            self._patience = seconds
+            self._patience_from = time.monotonic()
+        threading.Thread(target=self._end_silence, name="patience", daemon=True).start()
+
+    def _end_silence(self) -> None:
+        """Let those go who wait for a database that does not even say that it cannot be written."""
+        leave_signals_alone()
+        with self._changed:
+            while self._under_way or not (self._closed or self._gave_up):
+                since = max(self._begin, self._patience_from)
+                remaining = since + self._patience + _SILENT_SECONDS - time.monotonic()
+                if self._under_way and remaining <= 0:
+                    break
+                self._changed.wait(max(remaining, 0.1))
+            else:
+                return
+        self._fail(DatabaseStalled(where=self._database.where, reason="it does not answer"))
+
+    def _write_until_done(self, batch: list[tuple[Work, Ticket]]) -> None:
+        pause, begin = _FIRST_PAUSE, self._begin
+        while True:
+            try:
+                self._write(batch)
+            except (DBAPIError, sqlite3.Error, DatabaseTaken) as error:
+                self._disconnect()
+                if not _may_pass(error) or (
+                    isinstance(error, DatabaseTaken) and time.monotonic() - begin > _RETAKE_SECONDS
+                ):
+                    raise self._explain(error) from error
+                self._say_stalled(error)
+                if time.monotonic() > max(begin, self._patience_from) + self._patience:
+                    reason = str(self._explain(error).facts.get("reason", error))
+                    raise DatabaseStalled(where=self._database.where, reason=reason) from error
+                time.sleep(pause)  # nothing tells when there is room again
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                continue
+            if self.stalled.is_set():
+                self.stalled.clear()
+                log.warning("the task database can be written again; going on")
+            return
+
+    def _write(self, batch: list[tuple[Work, Ticket]]) -> None:
+        if self._connection is None:
+            self._connection = self._database.connect()
+        connection = self._connection
+        with connection.begin():
+            for work, _ in batch:
+                work(connection)
+
+    def _say_stalled(self, error: Exception) -> None:
+        if not self.stalled.is_set():
+            self.stalled.set()
+            log.error(
+                "%s; nothing is handed out until it can be written again", self._explain(error)
+            )
+
+    def _explain(self, error: Exception) -> DatabaseUnusable:
+        if isinstance(error, DatabaseTaken):
+            return error
+        return self._database.explain(error)
+
+    def _fail(self, error: Exception) -> None:
+        with self._changed:
+            self._gave_up = self._gave_up or error
+            for _, ticket in self._under_way + self._work:
+                ticket.finish(self._gave_up)
+            self._under_way, self._work = [], []
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except (DBAPIError, sqlite3.Error) as error:
+                log.debug("closing a connection to the database: %s", error)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a write may succeed later: no room, no connection, somebody else's lock."""
+    if isinstance(error, DatabaseTaken):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.Error):
+        return _PASSING.search(str(cause)) is not None
+    return isinstance(error, OperationalError | InterfaceError)

@@ -1,0 +1,1 @@
+"""The tasks of one run: decided in memory."""

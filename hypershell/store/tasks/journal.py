@@ -1,0 +1,167 @@
+"""What a store tells its journal, which makes it durable; and the journal that keeps nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from hypershell.core.query.selection import Selection
+from hypershell.core.state import TaskState
+from hypershell.core.task import Outcome, Task
+from hypershell.store.tasks.queue import Key
+
+
+class Recorded(NamedTuple):
+    """An outcome that was new, its task and the state that it is in now, and whose outcome it is.
+
+    `task` is as it will be tried next; `attempt` is the number of the attempt that ended.
+    """
+
+    task: Task
+    state: TaskState
+    outcome: Outcome
+    client: str = ""
+    attempt: int = 1
+
+
+class Progress(NamedTuple):
+    """How far the input was read: lines, the SHA-256 of them, and whether that was all."""
+
+    lines: int
+    digest: bytes
+    ended: bool
+
+
+class Found(NamedTuple):
+    """A task as it is in the journal, for who changes many at once."""
+
+    id: int
+    state: TaskState
+    group: int
+    is_ours: bool  # it is in the scope of this run
+
+
+class Receipt(Protocol):
+    """A write that was handed in."""
+
+    def wait(self) -> None:
+        """Return when it is durable; StartError if it never will be."""
+
+
+class NoDatabase(ValueError):
+    """This store keeps no task beyond its end, and cannot answer."""
+
+
+class Journal(Protocol):
+    """Each call hands in one change, in the order of calls, and returns at once.
+
+    `keeps` says whether it can be asked for tasks that the store has let go.
+    """
+
+    keeps: bool
+
+    def added(
+        self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
+    ) -> Receipt:
+        """Tasks were added, all with these tags beside their own."""
+
+    def leased(self, tasks: Sequence[Task]) -> Receipt:
+        """Tasks were handed out."""
+
+    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Receipt:
+        """Outcomes came; `owes`: the lines of those that FAILED are to be printed."""
+
+    def took_back(self, tasks: Sequence[Task]) -> Receipt:
+        """Tasks were handed out to nobody."""
+
+    def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Receipt:
+        """The lines of these tasks are printed; a file `path` has so many bytes now."""
+
+    def cancelling(self, task_ids: Sequence[int]) -> Receipt:
+        """These are to be cancelled by whoever holds them."""
+
+    def cancelled(self, task_ids: Sequence[int]) -> Receipt:
+        """These were cancelled before anybody held them."""
+
+    def revived(self, task_ids: Sequence[int]) -> Receipt:
+        """These wait again, in this run, as though they had never been tried."""
+
+    def deleted(self, task_ids: Sequence[int]) -> Receipt:
+        """These are gone."""
+
+    def find(self, selection: Selection) -> list[Found]:
+        """All tasks of a selection, as they are after all that was handed in; waits for it."""
+
+    def first_waiting(
+        self, after: Key | None, limit: int, most_bytes: int
+    ) -> tuple[list[Task], bool]:
+        """The first tasks that wait behind a place, and whether there may be more; waits for it."""
+
+    def unfinished_numbers(self, limit: int) -> list[int]:
+        """The first line numbers of tasks of this run that are not final; waits for it."""
+
+
+class _Done:
+    """Nothing was to be done."""
+
+    def wait(self) -> None:
+        """Return at once."""
+
+
+_DONE = _Done()
+
+
+class NoJournal:
+    """Keeps nothing."""
+
+    keeps = False
+
+    def added(
+        self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
+    ) -> Receipt:
+        """Nothing is done, here and below."""
+        return _DONE
+
+    def leased(self, tasks: Sequence[Task]) -> Receipt:
+        """Nothing."""
+        return _DONE
+
+    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Receipt:
+        """Nothing."""
+        return _DONE
+
+    def took_back(self, tasks: Sequence[Task]) -> Receipt:
+        """Nothing."""
+        return _DONE
+
+    def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Receipt:
+        """Nothing."""
+        return _DONE
+
+    def cancelling(self, task_ids: Sequence[int]) -> Receipt:
+        """Nothing."""
+        return _DONE
+
+    def cancelled(self, task_ids: Sequence[int]) -> Receipt:
+        """Nothing."""
+        return _DONE
+
+    def revived(self, task_ids: Sequence[int]) -> Receipt:
+        """Nothing."""
+        return _DONE
+
+    def deleted(self, task_ids: Sequence[int]) -> Receipt:
+        """Nothing."""
+        return _DONE
+
+    def find(self, selection: Selection) -> list[Found]:
+        """NoDatabase."""
+        raise NoDatabase("this server keeps no database (--no-db)")
+
+    def first_waiting(
+        self, after: Key | None, limit: int, most_bytes: int
+    ) -> tuple[list[Task], bool]:
+        """None: the store has all of them."""
+        return [], False
+
+    def unfinished_numbers(self, limit: int) -> list[int]:
+        """None: the store has all of them."""
+        return []

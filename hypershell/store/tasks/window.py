@@ -1,0 +1,89 @@
+"""The tasks that wait and are in memory: all of them, or those that stand up to some place, where
+the journal has the rest.
+"""
+
+import threading
+from collections.abc import Container
+
+from hypershell.core.task import Task
+from hypershell.store.tasks.journal import Journal
+from hypershell.store.tasks.queue import Key, Waiting, key_of
+
+MOST_TASKS = 40_000
+MOST_BYTES = 32 * 2**20
+"""Of lines, in memory, where a journal has the rest."""
+
+
+class Window:
+    """Whoever calls holds `lock`, but for `fill`, which takes it, and which one thread calls."""
+
+    def __init__(
+        self, journal: Journal, lock: threading.Lock, complete: bool, most_tasks: int
+    ) -> None:
+        self._journal = journal
+        self._lock = lock
+        self._most_tasks = most_tasks
+        self._waiting = Waiting()
+        # All that waits and stands up to `_last` is here; all of it, if this is complete.
+        self._complete = complete
+        self._last: Key | None = None
+        self._filling = False
+        self._anew = False
+        self._arrived: list[Task] = []
+        self._struck: set[int] = set()
+        self.pop = self._waiting.pop
+        self.get = self._waiting.get
+        self.first = self._waiting.first
+        self.numbers = self._waiting.numbers
+
+    @property
+    def size(self) -> int:
+        """Bytes of the lines that are here."""
+        return self._waiting.size
+
+    def take_in(self, task: Task) -> None:
+        """A task waits: here, if its place is here. The journal has it already."""
+        if self._filling:
+            self._arrived.append(task)
+        elif self._complete or (self._last is not None and key_of(task) <= self._last):
+            self._waiting.push(task)
+            too_many = len(self._waiting) > self._most_tasks
+            if self._journal.keeps and (too_many or self._waiting.size > MOST_BYTES):
+                self._last = self._waiting.cut(max(len(self._waiting) // 2, 1))
+                self._complete = False
+
+    def remove(self, task_id: int) -> Task | None:
+        """A task waits no longer. What is being read from the journal may still say so."""
+        if self._filling:
+            self._struck.add(task_id)
+        return self._waiting.remove(task_id)
+
+    def begin_anew(self) -> None:
+        """Tasks wait of which only the journal knows, wherever they stand."""
+        self._complete, self._last, self._anew = False, None, True
+
+    def fill(self, sent: Container[int]) -> None:
+        """Bring in tasks that wait in the journal alone, where few are left here."""
+        with self._lock:
+            is_low = len(self._waiting) <= self._most_tasks // 4
+            if self._complete or not (is_low or self._last is None):
+                return
+            self._filling, self._anew = True, False
+            after = self._last
+        room = max(self._most_tasks // 2, 1)
+        tasks, more = self._journal.first_waiting(after, room, MOST_BYTES // 2)
+        with self._lock:
+            self._filling = False
+            if not self._anew:
+                self._complete, self._last = not more, key_of(tasks[-1]) if more else None
+            arrived, self._arrived = self._arrived, []
+            newer = {task.id for task in arrived} | self._struck
+            for task in tasks:
+                if task.id not in newer and task.id not in sent and not self._waiting.get(task.id):
+                    self._waiting.push(task)
+            if more and self._last is not None:
+                self._waiting.cut_behind(self._last)
+            for task in arrived:
+                if task.id not in self._struck:
+                    self.take_in(task)
+            self._struck.clear()

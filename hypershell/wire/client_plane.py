@@ -1,0 +1,142 @@
+"""The client plane as people and scripts see it: submitting, asking, changing, stopping."""
+
+from multiprocessing.managers import RemoteError
+from typing import Any
+
+from hypershell.access.keys import CLIENT
+from hypershell.core.errors import ServerUnable
+from hypershell.core.query.selection import Changed, Selection
+from hypershell.core.submission import Terms
+from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
+
+CONTROL = "control"
+"""The identity of the object that a client plane exposes."""
+
+_ASKING = {"info", "count", "rows", "task", "output", "failures", "wait"}
+
+VERBS = frozenset(_ASKING | {"submit", "cancel", "retry", "delete", "stop"})
+
+SUBMIT_SECONDS = 10.0
+"""How long the server may keep lines waiting for room before it says that there is none."""
+
+LONGEST_WAIT = 60.0
+"""How long one call of `wait` may take."""
+
+CHANGE_SECONDS = 300.0
+"""How long a question or change that goes through all tasks may take."""
+
+NO_DATABASE = "this server keeps no database (--no-db)"
+"""What a server says that cannot answer for that reason."""
+
+
+class ControlProxy(PlaneProxy):
+    """A server's client plane. ValueError where the server refuses what it is asked."""
+
+    def __init__(self, host: str, port: int, secret: bytes) -> None:
+        super().__init__(CLIENT, CONTROL, host, port, secret)
+
+    def submit(self, lines: list[bytes], terms: Terms | None = None) -> list[int]:
+        """Add lines as tasks and return their ids; none of them if there is no room just now."""
+        how = (terms or Terms()).pack()
+        ids = self._call("submit", lines, how, seconds=SUBMIT_SECONDS + CALL_SECONDS)
+        if isinstance(ids, list) and all(isinstance(number, int) for number in ids):
+            return ids
+        raise ValueError("not a list of ids")
+
+    def info(self) -> dict[str, Any]:
+        """What the server says of itself, its tasks and its clients."""
+        facts = self._call("info")
+        if not isinstance(facts, dict):
+            raise ValueError("not a table of facts")
+        return facts
+
+    def count(self, selection: Selection) -> int:
+        """How many tasks there are in a selection."""
+        number = self._call("count", selection.pack(), seconds=CHANGE_SECONDS)
+        if not isinstance(number, int):
+            raise ValueError("not a number")
+        return number
+
+    def rows(
+        self, selection: Selection, fields: list[str], after: int, limit: int
+    ) -> tuple[list[list[Any]], int]:
+        """Values of fields of tasks behind an id, and the last id; 0 if those were all."""
+        answer = self._call("rows", selection.pack(), fields, after, limit, seconds=CHANGE_SECONDS)
+        match answer:
+            case [list(rows), int(last)] if all(
+                isinstance(row, list) and len(row) == len(fields) for row in rows
+            ):
+                return rows, last
+        raise ValueError("not rows of tasks")
+
+    def task(self, task_id: int) -> dict[str, Any] | None:
+        """All of a task; None if there is none of that id."""
+        facts = self._call("task", task_id)
+        if facts is not None and not isinstance(facts, dict):
+            raise ValueError("not the facts of a task")
+        return facts
+
+    def output(self, task_id: int) -> tuple[bytes, bytes] | None:
+        """What a captured task printed to standard output and error; None if it is not there."""
+        match self._call("output", task_id):
+            case None:
+                return None
+            case [bytes(out), bytes(err)]:
+                return out, err
+        raise ValueError("not what a task printed")
+
+    def failures(self, selection: Selection) -> list[dict[str, Any]]:
+        """The failed tasks of a selection, by cause."""
+        found = self._call("failures", selection.pack(), seconds=CHANGE_SECONDS)
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise ValueError("not a list of causes")
+        return found
+
+    def wait(self, selection: Selection, seconds: float) -> dict[str, Any]:
+        """Wait until all of a selection is final, for so long: how many are `unfinished`, how many
+        `bad`, and whether it is `over`."""
+        answer = self._call("wait", selection.pack(), seconds, seconds=seconds + CHANGE_SECONDS)
+        match answer:
+            case {"unfinished": int(), "bad": int(), "over": bool()}:
+                return dict(answer)
+        raise ValueError("not the end of a wait")
+
+    def cancel(self, selection: Selection) -> Changed:
+        """Cancel tasks; who holds those that run is told."""
+        return self._change("cancel", selection)
+
+    def retry(self, selection: Selection) -> Changed:
+        """Let tasks wait again that did not succeed."""
+        return self._change("retry", selection)
+
+    def delete(self, selection: Selection) -> Changed:
+        """Forget tasks."""
+        return self._change("delete", selection)
+
+    def stop(self, drain: bool) -> None:
+        """Tell the server to end; with `drain`, after what runs has finished."""
+        self._call("stop", drain)
+
+    def wait_until_gone(self) -> None:
+        """Wait until the server hangs up, which it does when it has cleaned up behind itself."""
+        connection = self.connection()
+        connection.set_timeout(None)
+        try:
+            connection.recv()
+        except (EOFError, OSError):
+            self.hang_up()
+
+    def _call(self, verb: str, *args: Any, seconds: float = CALL_SECONDS) -> Any:
+        try:
+            return super()._call(verb, *args, seconds=seconds)
+        except RemoteError as error:  # what the server cannot do, in its words
+            name, _, reason = str(error.args[0]).partition(": ")
+            if name.startswith("Database"):
+                raise ServerUnable(reason=reason) from error
+            raise ValueError(reason) from error
+
+    def _change(self, verb: str, selection: Selection) -> Changed:
+        match self._call(verb, selection.pack(), seconds=CHANGE_SECONDS):
+            case [int(changed), int(running), int(refused)]:
+                return Changed(changed, running, refused)
+        raise ValueError("not the numbers of a change")

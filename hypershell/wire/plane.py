@@ -1,0 +1,167 @@
+"""The planes as managers: `BaseManager` with our own listener, connection and server.
+
+`Plane` is the server's side; `dial` is the side of its peers. A serializer name
+stands for a plane, as `multiprocessing.managers.listener_client` foresees.
+"""
+
+import functools
+import multiprocessing.managers as managers
+import socket
+import ssl
+import time
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import answer_challenge, deliver_challenge
+from typing import Any
+
+from hypershell.access.keys import PLANES, WORKER
+from hypershell.core.errors import (
+    HostUnknown,
+    KeyRefused,
+    NotOurServer,
+    PlaneRefused,
+    ServerSilent,
+    ServerUnreachable,
+    VersionMismatch,
+)
+from hypershell.wire.codec import WireError
+from hypershell.wire.connection import Connection
+from hypershell.wire.plane_server import Door, Listener, set_options
+from hypershell.wire.preamble import NotOurs, Silent, WrongPlane, WrongVersion, announce
+from hypershell.wire.tls import challenge_key, client_context
+
+CONNECT_SECONDS = 5.0
+"""For the TCP connection and, again, for the first word of what listens there."""
+
+ADMISSION_SECONDS = 15.0
+"""For TLS and the challenge: longer than the server gives, so that it is the one to judge."""
+
+
+def serializer_of(plane: str) -> str:
+    """The name under which a plane's connections are known to the manager."""
+    return f"hyper-shell {plane}"
+
+
+class Plane(managers.BaseManager):
+    """One plane of a server: a manager whose objects and verbs are fixed beforehand."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        plane: str,
+        secret: bytes,
+        objects: dict[str, tuple[object, frozenset[str]]],
+    ) -> None:
+        super().__init__(sock, secret, serializer_of(plane))  # type: ignore[arg-type]
+        self._plane = plane
+        self._secret = secret
+        self._objects = objects
+
+    def get_server(self) -> Door:
+        """The door of this plane, not started yet."""
+        return Door(  # BaseManager names `Server` literally, hence this override
+            self._address,  # type: ignore[attr-defined]
+            self._plane,
+            self._secret,
+            self._objects,
+            self._serializer,  # type: ignore[attr-defined]
+        )
+
+
+def dial(address: tuple[str, int], authkey: bytes, plane: str = WORKER) -> Connection:
+    """Connect to a plane and prove the key; `authkey` is the plane's secret.
+
+    Raises ServerUnreachable (worth another try), or HostUnknown, NotOurServer, VersionMismatch,
+    PlaneRefused, KeyRefused (waiting does not mend them).
+    """
+    host, port = address
+    where = {"host": host, "port": port}
+    connection = Connection(_connect(host, port))
+    try:
+        connection.set_timeout(CONNECT_SECONDS)
+        announce(connection, plane, plane)
+        connection.set_timeout(ADMISSION_SECONDS)
+        connection.start_tls(client_context(bytes(authkey)), server_side=False)
+        answer_challenge(connection, challenge_key(authkey))  # type: ignore[arg-type]
+        deliver_challenge(connection, challenge_key(authkey))  # type: ignore[arg-type]
+        connection.trust()
+        connection.set_timeout(ADMISSION_SECONDS)
+        return connection
+    except BaseException as error:
+        connection.close()
+        raise _explain(error, where, plane) from error
+
+
+def greets(host: str, port: int, plane: str) -> bool:
+    """Whether a server of ours listens there, as far as can be told without its key."""
+    try:
+        connection = Connection(_connect(host, port))
+    except (ServerUnreachable, HostUnknown):
+        return False
+    try:
+        connection.set_timeout(CONNECT_SECONDS)
+        announce(connection, plane, plane)
+    except (WrongPlane, WrongVersion):
+        return True
+    except (NotOurs, Silent, WireError, EOFError, OSError):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _connect(host: str, port: int) -> socket.socket:
+    where = {"host": host, "port": port}
+    try:
+        candidates = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        raise HostUnknown(**where) from error
+    deadline = time.monotonic() + CONNECT_SECONDS
+    failure: OSError = TimeoutError("timed out")
+    for family, kind, protocol, _, address in candidates:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(max(0.5, deadline - time.monotonic()))
+            sock.connect(address)
+            set_options(sock)
+            return sock
+        except OSError as error:
+            sock.close()
+            failure = error
+    raise ServerUnreachable(**where, reason=_reason(failure)) from failure
+
+
+def _explain(error: BaseException, where: dict[str, Any], plane: str) -> BaseException:
+    """The error that a user can act on."""
+    match error:
+        case WrongPlane():
+            return PlaneRefused(**where, plane=error.args[0], wanted=plane)
+        case WrongVersion():
+            return VersionMismatch(**where, theirs=error.args[0])
+        case Silent():
+            return ServerSilent(**where)
+        case NotOurs():
+            return NotOurServer(**where)
+        case ssl.SSLCertVerificationError() | AuthenticationError():
+            return KeyRefused(**where)
+        case ssl.SSLError() if "ALERT" in (error.reason or ""):
+            return KeyRefused(**where)
+        case WireError():
+            return NotOurServer(**where)
+        case EOFError() | OSError():
+            return ServerUnreachable(**where, reason=_reason(error))
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    if isinstance(error, EOFError):
+        return "it closed the connection"
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+for _plane in PLANES:
+    managers.listener_client[serializer_of(_plane)] = (  # type: ignore[attr-defined]
+        Listener,
+        functools.partial(dial, plane=_plane),
+    )

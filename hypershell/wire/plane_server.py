@@ -1,0 +1,245 @@
+"""The server's end of a plane: accepts, admits those who hold the key, serves their calls.
+
+It is the `Server` of `multiprocessing.managers` with its dangers taken out: the accept loop only
+accepts, strangers are few and have little time, no frame names code to run, and a peer can call
+the listed verbs of the objects that exist and nothing else.
+"""
+
+import contextlib
+import errno
+import logging
+import socket
+import threading
+from collections import OrderedDict
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import answer_challenge, deliver_challenge
+from multiprocessing.managers import Server
+from typing import Any
+
+from hypershell.access.keys import WORKER
+from hypershell.core.errors import HyperShellError
+from hypershell.runtime.signals import leave_signals_alone
+from hypershell.wire.codec import WireError
+from hypershell.wire.connection import (
+    LARGE_FRAME,
+    WORKER_FRAME,
+    Connection,
+    DeadlinePassed,
+)
+from hypershell.wire.preamble import receive
+from hypershell.wire.tls import challenge_key, server_context
+
+log = logging.getLogger(__name__)
+
+ADMISSION_SECONDS = 10.0
+"""From accept to an authenticated first request, all told."""
+
+STRANGERS = 64
+"""Connections not yet authenticated; one more, and the oldest gives way."""
+
+REPLY_SECONDS = 60.0
+"""A peer that does not take its answer for so long is cut off."""
+
+_STACK_BYTES = 512 * 1024
+
+
+class Listener:
+    """The listening end that `Server` is given; its address is a socket already bound."""
+
+    def __init__(self, address: socket.socket, backlog: int = 512) -> None:
+        self._sock = address
+        self._sock.listen(max(backlog, 512))
+        self.address = self._sock.getsockname()[:2]
+
+    def accept(self) -> Connection:
+        """Wait for the next peer; nothing is read from it here."""
+        sock, _ = self._sock.accept()
+        try:
+            set_options(sock)
+        except OSError:
+            pass  # gone already: admission will see it
+        return Connection(sock)
+
+    def close(self) -> None:
+        """Stop listening; a blocked accept returns with an error."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+
+def set_options(sock: socket.socket) -> None:
+    """No delay for small messages, and a dead host is noticed in about a minute."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+class Door(Server):
+    """Serves one plane on one socket, a thread a connection.
+
+    `objects` maps an identity to an object and the names of the verbs that peers may call.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        plane: str,
+        secret: bytes,
+        objects: dict[str, tuple[object, frozenset[str]]],
+        serializer: str,
+    ) -> None:
+        key = challenge_key(secret)
+        super().__init__({}, sock, key, serializer)  # type: ignore[arg-type]
+        self.listener: Listener  # what the serializer stands for, made by `Server`
+        self._challenge_key = key
+        self._objects = objects
+        self.stop_event = threading.Event()
+        self._plane = plane
+        self._context = server_context(secret)
+        self._lock = threading.Lock()
+        self._strangers: OrderedDict[Connection, None] = OrderedDict()
+        self._peers: set[Connection] = set()
+        self._calls = 0
+        self._quiet = threading.Condition(self._lock)
+
+    def start(self) -> None:
+        """Accept peers from now on, in a thread."""
+        threading.Thread(target=self.accepter, name=f"{self._plane} door", daemon=True).start()
+
+    def stop(self, patience_seconds: float) -> None:
+        """Accept no more, let calls under way be answered for so long, then hang up."""
+        self.stop_event.set()
+        self.listener.close()
+        with self._quiet:
+            self._quiet.wait_for(lambda: self._calls == 0, patience_seconds)
+            leaving = [*self._strangers, *self._peers]
+        for connection in leaving:
+            connection.abort()
+
+    def accepter(self) -> None:
+        """Accept until stopped, whatever happens to one connection."""
+        leave_signals_alone()
+        while not self.stop_event.is_set():
+            try:
+                connection = self.listener.accept()
+            except OSError as error:
+                if not self.stop_event.is_set():
+                    self._accept_failed(error)
+                continue
+            self._let_in(connection)
+
+    def _accept_failed(self, error: OSError) -> None:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+            log.warning("cannot accept a connection: %s", error.strerror)
+            self._drop_oldest_stranger()
+            self.stop_event.wait(0.1)  # nothing tells when descriptors are free again
+
+    def _let_in(self, connection: Connection) -> None:
+        with self._lock:
+            self._strangers[connection] = None
+            crowded = len(self._strangers) > STRANGERS
+        if crowded:
+            # The oldest, not this one: else a crowd of silent peers locks everyone out.
+            self._drop_oldest_stranger()
+        try:
+            # Connections are many and their stacks shallow.
+            before = threading.stack_size(_STACK_BYTES)
+            try:
+                thread = threading.Thread(
+                    target=self.handle_request, args=(connection,), daemon=True, name="peer"
+                )
+                thread.start()
+            finally:
+                threading.stack_size(before)
+        except RuntimeError as error:
+            log.warning("cannot serve a connection: %s", error)
+            self._forget(connection)
+            connection.close()
+
+    def _drop_oldest_stranger(self) -> None:
+        with self._lock:
+            if self._strangers:
+                self._strangers.popitem(last=False)[0].abort()
+
+    def handle_request(self, conn: Connection) -> None:  # type: ignore[override]
+        """Admit one peer and serve it until it hangs up."""
+        try:
+            try:
+                self._admit(conn)
+            except (AuthenticationError, WireError, EOFError, OSError) as error:
+                log.debug("a connection was not admitted: %s", error)
+                return
+            self.serve_client(conn)
+        finally:
+            self._forget(conn)
+            conn.close()
+
+    def _admit(self, connection: Connection) -> None:
+        connection.set_timeout(ADMISSION_SECONDS)
+        receive(connection, self._plane)
+        connection.start_tls(self._context, server_side=True)
+        deliver_challenge(connection, self._challenge_key)  # type: ignore[arg-type]
+        answer_challenge(connection, self._challenge_key)  # type: ignore[arg-type]
+        match connection.recv():
+            case [None, "accept_connection", [str()], dict()]:
+                pass
+            case _:
+                raise WireError("a peer that did not begin as it should")
+        connection.send(("#RETURN", None))
+        connection.trust(WORKER_FRAME if self._plane == WORKER else LARGE_FRAME)
+        with self._lock:
+            if self._strangers.pop(connection, self) is self or self.stop_event.is_set():
+                raise WireError("a peer that came too late")
+            self._peers.add(connection)
+
+    def serve_client(self, conn: Connection) -> None:  # type: ignore[override]
+        """Answer the calls of one admitted peer."""
+        try:
+            while not self.stop_event.is_set():
+                conn.set_timeout(None)
+                request = conn.recv()
+                with self._lock:
+                    self._calls += 1
+                try:
+                    reply = self._answer(request)
+                    conn.set_timeout(REPLY_SECONDS)
+                    _send(conn, reply)
+                finally:
+                    with self._quiet:
+                        self._calls -= 1
+                        self._quiet.notify_all()
+        except (WireError, EOFError, OSError, DeadlinePassed) as error:
+            if not self.stop_event.is_set():
+                log.debug("a connection ended: %s", error)
+
+    def _answer(self, request: Any) -> tuple[str, Any]:
+        match request:
+            case [str(ident), str(verb), list(args), dict(kwds)]:
+                thing, verbs = self._objects.get(ident, (None, frozenset()))
+            case _:
+                return "#ERROR", ValueError("not a request")
+        if thing is None or verb not in verbs:
+            return "#ERROR", AttributeError(f"no such verb: {verb[:80]}")
+        try:
+            return "#RETURN", getattr(thing, verb)(*args, **kwds)
+        except (ValueError, TypeError, HyperShellError) as error:
+            log.debug("refused a call of %s: %s", verb, error)
+            return "#ERROR", error
+        except Exception:
+            log.exception("a call of %s failed", verb)
+            return "#ERROR", ValueError("the server failed at this call; its log says why")
+
+    def _forget(self, connection: Connection) -> None:
+        with self._lock:
+            self._strangers.pop(connection, None)
+            self._peers.discard(connection)
+
+
+def _send(conn: Connection, reply: tuple[str, Any]) -> None:
+    """Send a reply, or say why it cannot be sent: it is too large, or no value that travels."""
+    try:
+        conn.send(reply)
+    except WireError as error:  # nothing of it has left
+        conn.send(("#ERROR", ValueError(f"the answer cannot be sent: {error}")))

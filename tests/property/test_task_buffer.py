@@ -1,0 +1,196 @@
+"""The desk, for any order of events: each claim is in one place, and ends as one outcome."""
+
+from collections import Counter
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hypershell.client import task_buffer as desk_module
+from hypershell.client.prefetch import Appetite
+from hypershell.client.task_buffer import Desk
+from hypershell.core.task import Claim, Ending, Outcome
+
+
+class Clock:
+    """What a desk takes for the time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """Seconds that pass when the test says so."""
+        return self.now
+
+
+class Work(RuleBasedStateMachine):
+    """A desk between a server and an executor that the test plays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.real_time, desk_module.time = desk_module.time, self.clock
+
+    @rule(seconds=st.sampled_from([0.001, 0.03, 0.1, 1.0]))
+    def time_passes(self, seconds: float) -> None:
+        """What waits grows older."""
+        self.clock.now += seconds
+
+    @initialize(slots=st.integers(1, 4))
+    def begin(self, slots: int) -> None:
+        """An empty desk."""
+        self.slots = slots
+        self.drained: list[bool] = []
+        self.desk = Desk(slots, lambda: None, self.drained.append)
+        self.came = 0
+        self.running: dict[int, Claim] = {}
+        self.batch: list[Outcome] | None = None
+        self.accepted: Counter[int] = Counter()
+        self.dropped: set[int] = set()
+        self.cancelled: set[int] = set()
+        self.draining = False
+        self.order: list[int] = []
+
+    @rule(number=st.integers(0, 6))
+    def claims_come(self, number: int) -> None:
+        """From the server, in either connection."""
+        claims = [Claim(self.came + n, 1, 1, b"true") for n in range(1, number + 1)]
+        self.came += number
+        self.desk.put_claims(claims)
+
+    @rule()
+    def one_starts(self) -> None:
+        """If there is one; in the order in which they came."""
+        claim = self.desk.start_next()
+        if claim is None:
+            return
+        assert not self.draining
+        assert claim.task_id not in self.cancelled
+        assert claim.task_id not in self.running
+        self.order.append(claim.task_id)
+        assert sorted(self.order) == self.order
+        self.running[claim.task_id] = claim
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), seconds=st.sampled_from([0.0, 0.01, 60.0]))
+    def some_end(self, data: st.DataObject, seconds: float) -> None:
+        """Several at once, perhaps."""
+        ids = data.draw(st.sets(st.sampled_from(sorted(self.running)), min_size=1))
+        ended = [self.running.pop(task_id) for task_id in sorted(ids)]
+        self.desk.put_outcomes(
+            [Outcome(c.task_id, c.lease, Ending.EXITED, seconds=seconds) for c in ended]
+        )
+
+    @precondition(lambda self: self.running and self.order)
+    @rule()
+    def one_cannot_be_started(self) -> None:
+        """The machine is short of something; it is tried again."""
+        claim = self.running.get(self.order[-1])
+        if claim is not None:
+            self.desk.put_back(self.running.pop(self.order.pop()))
+            if claim.task_id in self.cancelled:
+                self.desk.cancel([(claim.task_id, 1)])  # as the executor does, which has the order
+
+    @rule(data=st.data())
+    def some_are_cancelled(self, data: st.DataObject) -> None:
+        """Wherever they are: perhaps accepted already, perhaps still on their way here."""
+        ids = data.draw(st.sets(st.integers(1, self.came + 3)))
+        running = self.desk.cancel([(task_id, 1) for task_id in ids])
+        assert {task_id for task_id, _ in running} == ids & set(self.running)
+        self.cancelled |= ids
+
+    @precondition(lambda self: self.batch is None)
+    @rule()
+    def a_batch_is_given(self) -> None:
+        """Whatever is due now."""
+        due = self.desk.next_batch(0.0)
+        if due is None:
+            return
+        outcomes, want = due
+        assert want == 0 if self.draining else want >= self.slots
+        self.batch = outcomes
+
+    @precondition(lambda self: self.batch is not None)
+    @rule(arrived=st.booleans())
+    def the_batch_is_answered(self, arrived: bool) -> None:
+        """Or the connection broke."""
+        assert self.batch is not None
+        if arrived:
+            self.accepted.update(outcome.task_id for outcome in self.batch)
+            self.desk.accepted(0.001)
+        else:
+            self.desk.not_accepted()
+        self.batch = None
+
+    @precondition(lambda self: self.batch is None)
+    @rule(data=st.data())
+    def the_server_has_some_dropped(self, data: st.DataObject) -> None:
+        """After a reconnection; what runs goes on."""
+        held = [pair[0] for pair in self.desk.held() if pair[0] not in self.running]
+        if held:
+            gone = data.draw(st.sets(st.sampled_from(held)))
+            self.desk.drop([(task_id, 1) for task_id in gone])
+            self.dropped |= gone
+
+    @rule()
+    def it_is_drained(self) -> None:
+        """The client is to go, or the run is over."""
+        self.draining = True
+        self.desk.drain()
+
+    @invariant()
+    def each_claim_is_in_one_place(self) -> None:
+        """On the desk once, or accepted once, or dropped."""
+        held = Counter(task_id for task_id, _ in self.desk.held())
+        everywhere = held + self.accepted + Counter(self.dropped)
+        assert everywhere == Counter(range(1, self.came + 1))
+        assert set(self.running) <= set(held)
+
+    @invariant()
+    def drained_is_told_when_nothing_runs(self) -> None:
+        """And never before it was asked for."""
+        if not self.draining:
+            assert self.drained == []
+        elif self.drained and self.drained[-1]:
+            assert not self.running or self.drained == [True]
+
+    def teardown(self) -> None:
+        """Let all of it end, and see that it does."""
+        try:
+            if hasattr(self, "desk"):
+                self.end()
+        finally:
+            desk_module.time = self.real_time
+
+    def end(self) -> None:
+        """All that runs ends, and all that is here is accepted."""
+        if self.batch is not None:
+            self.desk.not_accepted()
+        self.desk.put_outcomes(
+            [Outcome(c.task_id, c.lease, Ending.EXITED) for c in self.running.values()]
+        )
+        self.desk.drain()
+        for _ in range(100):
+            if self.drained and self.drained[-1]:
+                break
+            self.clock.now += 1.0
+            due = self.desk.next_batch(0.0)
+            if due is None:
+                continue
+            self.accepted.update(outcome.task_id for outcome in due[0])
+            self.desk.accepted(0.001)
+        assert self.accepted + Counter(self.dropped) == Counter(range(1, self.came + 1))
+        assert self.drained[-1] is True
+
+
+TestWork = Work.TestCase
+TestWork.settings = settings(deadline=None, max_examples=40, stateful_step_count=30)
+
+
+def test_an_appetite_stays_within_bounds():
+    """Whatever tasks take: never negative, never more than the most."""
+    for seconds in (0.0, 1e-9, 0.001, 1.0, 1e6):
+        appetite = Appetite(1000)
+        appetite.learn(seconds, 10.0)
+
+        assert 0 <= appetite.ahead(10.0, 100.0) <= 4000

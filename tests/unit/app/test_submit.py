@@ -1,0 +1,29 @@
+"""A submission that breaks off."""
+
+import pytest
+
+from hypershell.app.submit import _Submission
+from hypershell.core.errors import ServerUnable, SubmitLost
+from hypershell.core.submission import Terms
+
+
+class Stalled:
+    """A server that takes one batch, and then has no room for another."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+
+    def submit(self, lines, terms):
+        self.batches += 1
+        if self.batches > 1:
+            raise ServerUnable(reason="the disk is full")
+        return [1, 2]
+
+
+def test_how_much_was_accepted_is_said():
+    """Whoever submits all of it again would have the first ones twice."""
+    submission = _Submission(Stalled(), Terms())
+    submission.add([b"a", b"b"])
+
+    with pytest.raises(SubmitLost, match=r"after 2 tasks: .*the disk is full"):
+        submission.add([b"c"])

@@ -1,0 +1,357 @@
+"""The link: calls of two threads, and how they come back when the connection breaks."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hypershell.access.keys import WORKER
+from hypershell.client.fetcher import Fetcher
+from hypershell.client.returner import Returner
+from hypershell.client.server_link import BROKEN, Link, LinkClosed, greeting
+from hypershell.client.task_buffer import Desk
+from hypershell.core.errors import KeyRefused
+from hypershell.wire.plane import Plane
+from hypershell.wire.worker_messages import Answer, Hello, Phase
+from hypershell.wire.worker_plane import FARM, VERBS
+from tests.helpers.fakes import Call, ServerParts, commands, succeeded
+from tests.helpers.waiting import until
+
+SECRET = b"s" * 32
+
+
+class Served:
+    """The rooms of a server behind a real door, and a link to it."""
+
+    def __init__(self) -> None:
+        self.parts = ServerParts()
+        self.secret = SECRET
+        self.held: tuple[tuple[int, int], ...] = ()
+        self.returned: list[tuple[str, bool]] = []
+        self.welcome = None
+        self.port = 0
+        self.open_door()
+        self.link = Link(lambda: ("127.0.0.1", self.port, self.secret), self.greet)
+        self.link.returned = self.come_back
+
+    def open_door(self) -> None:
+        """Listen, on the same port if there was one."""
+        sock = socket.create_server(("127.0.0.1", self.port))
+        self.port = sock.getsockname()[1]
+        self.door = Plane(sock, WORKER, SECRET, {FARM: (self.parts.farm, VERBS)}).get_server()
+        self.door.start()
+
+    def greet(self) -> Hello:
+        """As a client does."""
+        hello = greeting("node1", 1)
+        if self.welcome is None:
+            return hello
+        return Hello(hello.host, hello.pid, 1, self.welcome.client_id, self.held)
+
+    def come_back(self, welcome, still_known: bool) -> None:
+        """As a client does."""
+        self.welcome = welcome
+        self.returned.append((welcome.client_id, still_known))
+
+    def join(self):
+        """Join for the first time."""
+        self.welcome = self.link.join()
+        return self.welcome
+
+    def cut(self) -> None:
+        """Break all connections; the door goes on."""
+        for connection in list(self.door._peers):
+            connection.abort()
+
+    def close(self) -> None:
+        """End everything."""
+        self.link.close()
+        self.parts.scheduled.wake_all()
+        self.parts.finished.close()
+        self.door.stop(0.0)
+
+
+@pytest.fixture
+def served():
+    """A server and a link to it."""
+    served = Served()
+    yield served
+    served.close()
+
+
+def exchange(link: Link, wait: float = 0.0, want: int = -1, outcomes=()) -> list[Answer] | None:
+    """One call: what was answered, None if it broke."""
+    answers: list[Answer] = []
+    return answers if link.exchange(list(outcomes), want, wait, answers.append) else None
+
+
+def test_a_call_gives_and_takes(served):
+    """As the verb of the plane does."""
+    served.join()
+    served.parts.add(b"a")
+    served.parts.scheduler.dispatch()
+
+    (answer,) = exchange(served.link, want=1)
+
+    assert [b"a"] == commands(answer)
+
+
+def test_the_lease_counts_from_before_the_call(served):
+    """The server has heard the client later than that, never earlier."""
+    served.join()
+    before = served.link.heard_at
+
+    exchange(served.link)
+
+    assert served.link.heard_at > before
+
+
+def test_both_threads_have_a_connection_of_their_own(served):
+    """One may be parked while the other gives."""
+    served.join()
+    parked = Call(exchange, served.link, 10.0, 1)
+    until(lambda: served.parts.parked() == 1, 5.0, "the call is parked")
+
+    assert exchange(served.link) is not None
+    assert not parked.is_over()
+
+
+def test_a_call_that_breaks_breaks_the_other(served):
+    """Both are of one session."""
+    served.join()
+    parked = Call(exchange, served.link, 10.0, 1)
+    until(lambda: served.parts.parked() == 1, 5.0, "the call is parked")
+
+    served.cut()
+
+    assert parked.result() is None
+    assert exchange(served.link) is None
+
+
+def test_one_of_two_threads_comes_back_for_both(served):
+    """In one new session, as the same client."""
+    welcome = served.join()
+    exchange(served.link)
+    served.cut()
+    assert exchange(served.link) is None
+
+    calls = [Call(served.link.come_back) for _ in range(2)]
+    for call in calls:
+        call.result()
+
+    assert [(welcome.client_id, True)] == served.returned
+    assert exchange(served.link) is not None
+
+
+def test_a_connection_of_a_thread_that_did_not_call_breaks_nothing_later(served):
+    """It was to a server that is gone: its thread makes another, in the session that there is."""
+    served.join()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(exchange, served.link).result()
+        exchange(served.link)
+        served.cut()
+        assert exchange(served.link) is None
+        served.link.come_back()
+
+        assert other.submit(exchange, served.link).result() is not None
+
+    assert 1 == len(served.returned)
+
+
+def test_a_server_that_has_gone_is_waited_for(served):
+    """The client comes back as soon as it listens again."""
+    welcome = served.join()
+    exchange(served.link)
+    served.door.stop(0.0)
+    assert exchange(served.link) is None
+    coming = Call(served.link.come_back)
+    assert not coming.is_over(0.1)
+
+    served.open_door()
+    coming.result()
+
+    assert [(welcome.client_id, True)] == served.returned
+
+
+def test_a_server_that_does_not_know_the_client_is_joined_anew(served):
+    """By which the client learns that what it holds is not its own any more."""
+    welcome = served.join()
+    served.parts.farm.leave(welcome.client_id, "it was given up", False)
+    assert exchange(served.link) is None
+
+    served.link.come_back()
+
+    ((client_id, still_known),) = served.returned
+    assert client_id != welcome.client_id
+    assert not still_known
+
+
+def test_a_server_that_moved_is_found_where_it_is(served):
+    """It is looked for each time."""
+    served.join()
+    exchange(served.link)
+    served.door.stop(0.0)
+    served.port = 0
+    served.open_door()
+    assert exchange(served.link) is None
+
+    served.link.come_back()
+
+    assert served.link.port == served.port
+    assert exchange(served.link) is not None
+
+
+def test_a_server_with_another_key_ends_the_hope(served):
+    """Waiting does not mend it."""
+    served.join()
+    exchange(served.link)
+    served.cut()
+    assert exchange(served.link) is None
+    served.secret = b"t" * 32
+
+    with pytest.raises(KeyRefused):
+        served.link.come_back()
+
+
+def test_to_close_ends_a_parked_call(served):
+    """At once, and no other can be made."""
+    served.join()
+    parked = Call(exchange, served.link, 10.0, 1)
+    until(lambda: served.parts.parked() == 1, 5.0, "the call is parked")
+
+    served.link.close()
+
+    assert parked.result() is None
+    with pytest.raises(LinkClosed):
+        exchange(served.link)
+    with pytest.raises(LinkClosed):
+        served.link.come_back()
+
+
+def test_to_close_ends_a_wait_for_the_server(served):
+    """Whoever tries to come back is let go."""
+    served.join()
+    exchange(served.link)
+    served.door.stop(0.0)
+    assert exchange(served.link) is None
+    coming = Call(served.link.come_back)
+    assert not coming.is_over(0.05)
+
+    served.link.close()
+
+    with pytest.raises(LinkClosed):
+        coming.result()
+
+
+def test_nothing_is_called_after_the_end(served):
+    """The server hangs up once all know that all is done."""
+    served.join()
+    served.parts.scheduled.tell(Phase.OVER)
+
+    (answer,) = exchange(served.link)
+
+    assert Phase.OVER is answer.phase
+    with pytest.raises(LinkClosed):
+        exchange(served.link)
+
+
+def test_to_leave_is_told_once_there_is_something_to_leave(served):
+    """And is harmless before."""
+    served.link.leave("early", dead=False)
+    served.join()
+
+    served.link.leave("done", dead=False)
+
+    assert [] == served.parts.roster.clients()
+
+
+def test_a_leave_that_nobody_hears_is_no_error(served):
+    """The supervisor, or the lease, comes after it."""
+    served.join()
+    served.door.stop(0.0)
+
+    served.link.leave("done", dead=False)
+
+
+def test_a_beat_tells_how_busy_the_machine_is(served):
+    """And that the client lives."""
+    served.join()
+
+    assert served.link.beat(1.5, 30.0)
+
+    (client,) = served.parts.roster.clients()
+    assert (1.5, 30.0) == (client.load, client.memory_percent)
+
+
+def test_a_beat_over_a_broken_connection_breaks_the_calls(served):
+    """As any other call does."""
+    served.join()
+    exchange(served.link)
+    served.cut()
+
+    assert not served.link.beat(1.5, 30.0)
+
+
+def test_a_server_that_is_not_there_cannot_be_joined(served):
+    """It may be in a moment: that is told apart from what waiting does not mend."""
+    served.door.stop(0.0)
+
+    with pytest.raises(BROKEN):
+        served.link.join()
+
+
+def test_a_fetcher_parks_and_hands_on_what_comes(served):
+    """A pass is one call."""
+    served.join()
+    answers: list[Answer] = []
+    fetcher = Fetcher(served.link, answers.append, lambda: 10.0)
+    (client,) = served.parts.roster.clients()
+    client.want = 1
+    passing = Call(fetcher.one_pass)
+    until(lambda: served.parts.parked() == 1, 5.0, "the call is parked")
+
+    served.parts.add(b"a")
+    served.parts.scheduler.dispatch()
+
+    assert passing.result()
+    assert [[b"a"]] == [commands(answer) for answer in answers]
+
+
+def test_a_fetcher_comes_back_in_the_same_pass(served):
+    """And ends when the link is closed."""
+    served.join()
+    exchange(served.link)
+    fetcher = Fetcher(served.link, lambda answer: None, lambda: 0.0)
+    served.cut()
+
+    assert fetcher.one_pass()
+    assert 1 == len(served.returned)
+    served.link.close()
+    assert not fetcher.one_pass()
+
+
+def test_a_returner_gives_what_has_ended_until_it_is_accepted(served):
+    """It is kept while the connection is broken, and counts once."""
+    parts = served.parts
+    welcome = served.join()
+    parts.add(b"a")
+    parts.scheduler.dispatch()
+    desk = Desk(1, lambda: None, lambda all_given: None)
+    served.link.returned = lambda *_: served.come_back(*_)
+    returner = Returner(served.link, desk, lambda answer: desk.put_claims(answer.claims))
+    returner.one_pass()
+    claim = desk.start_next()
+    desk.put_outcomes([succeeded(claim)])
+    served.held = desk.held()
+    served.cut()
+
+    assert returner.one_pass()
+    held = desk.held()
+    giving = Call(returner.one_pass)
+    parts.receive()
+
+    assert giving.result()
+    assert ((claim.task_id, claim.lease),) == held
+    assert () == desk.held()
+    assert 1 == parts.store.counts().succeeded
+    assert [(welcome.client_id, True)] == served.returned

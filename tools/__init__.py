@@ -1,0 +1,1 @@
+"""What makes the pages of the manual; not part of the package."""
