@@ -123,14 +123,14 @@ def _starts(settings: Settings, report: Report, table: Table) -> None:
     own.begin_empty()
     with _idle_server(own), processes.ending([own.start_client(2)]):
         from hypershell.app.locate import connect, place_of
-        from hypershell.core.submission import Terms
+        from hypershell.core.submission import SubmitOptions
 
         os.environ["HOME"] = own.environment()["HOME"]  # where the keys are
         proxy = connect(place_of(str(own.site), None, None), "a benchmark")
         began: dict[int, float] = {}
         for _ in range(settings.some(200, 30)):
             now = time.time()
-            (task,) = proxy.submit([b"true"], Terms())
+            (task,) = proxy.submit([b"true"], SubmitOptions())
             began[task] = now
             time.sleep(0.03)
         _program(own, "wait", "--all")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypershell import __version__
-from hypershell.access.endpoints import Access, Door, part_of
+from hypershell.access.endpoints import Access, Endpoint, part_of
 from hypershell.access.errors import (
     AccessFileDamaged,
     AccessFileExists,
@@ -60,11 +60,11 @@ def write(path: Path, access: Access, seal: Seal) -> None:
 
     Never written over anything that has this name: AccessFileExists.
     """
-    doors = {
-        plane: ClosedDoor(door.host, door.port, seal.close(door.key))
-        for plane, door in access.doors.items()
+    endpoints = {
+        plane: ClosedDoor(endpoint.host, endpoint.port, seal.close(endpoint.key))
+        for plane, endpoint in access.endpoints.items()
     }
-    text = render(__version__, access.server_uid, doors, seal)
+    text = render(__version__, access.server_uid, endpoints, seal)
     try:
         made = create_private(path, text, _MODE)
     except OSError as error:
@@ -93,8 +93,8 @@ def read(path: Path, ring: Keyring) -> Access:
     """
     layout = _load(path)
     seal = ring.open(layout.recipe, path)
-    doors = _open_doors(layout, seal, path)
-    return Access(layout.server_uid, doors.get(CLIENT), doors.get(WORKER))
+    endpoints = _open_doors(layout, seal, path)
+    return Access(layout.server_uid, endpoints.get(CLIENT), endpoints.get(WORKER))
 
 
 def inspect(path: Path, ring: Keyring) -> Inspection:
@@ -108,13 +108,15 @@ def inspect(path: Path, ring: Keyring) -> Inspection:
         _open_doors(layout, ring.open(layout.recipe, path), path)
     except (NoHome, SealKeyMissing, PassphraseMissing, PassphraseWrong):
         verified = False
-    addresses = {plane: (door.host, door.port) for plane, door in layout.doors.items()}
+    addresses = {
+        plane: (endpoint.host, endpoint.port) for plane, endpoint in layout.endpoints.items()
+    }
     return Inspection(
         path=path,
         format=FORMAT,
         program=layout.program,
         server_uid=layout.server_uid,
-        part=part_of(layout.doors),
+        part=part_of(layout.endpoints),
         addresses=addresses,
         recipe=layout.recipe,
         verified=verified,
@@ -142,7 +144,7 @@ def _load(path: Path) -> Layout:
         raise AccessFileDamaged(path=shown(path), reason=str(error)) from error
 
 
-def _open_doors(layout: Layout, seal: Seal, path: Path) -> dict[str, Door]:
+def _open_doors(layout: Layout, seal: Seal, path: Path) -> dict[str, Endpoint]:
     """The doors of a file, once the seal has vouched for all of it."""
     if not layout.is_signed_by(seal):
         # A passphrase that opens a key is the right one, and so the rest was changed.
@@ -151,8 +153,8 @@ def _open_doors(layout: Layout, seal: Seal, path: Path) -> dict[str, Door]:
         raise AccessFileTampered(path=shown(path))
     try:
         return {
-            plane: Door(door.host, door.port, seal.open(door.sealed))
-            for plane, door in layout.doors.items()
+            plane: Endpoint(endpoint.host, endpoint.port, seal.open(endpoint.sealed))
+            for plane, endpoint in layout.endpoints.items()
         }
     except ValueError as error:  # only who holds the seal can have made such a file
         raise AccessFileDamaged(path=shown(path), reason="its keys do not open") from error
@@ -160,8 +162,8 @@ def _open_doors(layout: Layout, seal: Seal, path: Path) -> dict[str, Door]:
 
 def _opens_any(seal: Seal, layout: Layout) -> bool:
     """Whether this seal closed one of the keys at least."""
-    for door in layout.doors.values():
+    for endpoint in layout.endpoints.values():
         with suppress(ValueError):
-            seal.open(door.sealed)
+            seal.open(endpoint.sealed)
             return True
     return False

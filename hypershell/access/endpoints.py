@@ -29,7 +29,7 @@ _NEEDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Endpoint:
     """One plane of a server: the host and port where it listens, and its key."""
 
     host: str
@@ -42,19 +42,19 @@ class Access:
     """What an access file opens: one plane of a server, or both."""
 
     server_uid: str
-    client: Door | None
-    worker: Door | None
+    client: Endpoint | None
+    worker: Endpoint | None
 
     @property
-    def doors(self) -> dict[str, Door]:
+    def endpoints(self) -> dict[str, Endpoint]:
         """The planes that it opens."""
         both = {CLIENT: self.client, WORKER: self.worker}
-        return {plane: door for plane, door in both.items() if door is not None}
+        return {plane: endpoint for plane, endpoint in both.items() if endpoint is not None}
 
     @property
     def part(self) -> str:
         """`full`, `client` or `worker`."""
-        return part_of(self.doors)
+        return part_of(self.endpoints)
 
     def only(self, plane: str) -> "Access":
         """What a file with the part of this plane alone opens."""
@@ -64,11 +64,11 @@ class Access:
             worker=self.worker if plane == WORKER else None,
         )
 
-    def door(self, plane: str, command: str, path: Path) -> Door:
+    def endpoint(self, plane: str, command: str, path: Path) -> Endpoint:
         """The door that a command needs; PartMissing says which commands the file is good for."""
-        if plane not in self.doors:
+        if plane not in self.endpoints:
             raise _part_missing(self.part, plane, command, path)
-        return self.doors[plane]
+        return self.endpoints[plane]
 
     def need_full(self, command: str, path: Path) -> "Access":
         """This, if it opens both planes, as a server must."""
@@ -108,14 +108,14 @@ def generate(
         raise UsageError(f"{uid!a} cannot be the uid of a server")
     return Access(
         uid,
-        client=Door(*client, key=new_key()),
-        worker=Door(*worker, key=new_key() if worker_key is None else worker_key),
+        client=Endpoint(*client, key=new_key()),
+        worker=Endpoint(*worker, key=new_key() if worker_key is None else worker_key),
     )
 
 
-def part_of(doors: Mapping[str, object]) -> str:
+def part_of(endpoints: Mapping[str, object]) -> str:
     """What to call a file that opens these planes: `full`, `client` or `worker`."""
-    return FULL if len(doors) == len(PLANES) else next(iter(doors))
+    return FULL if len(endpoints) == len(PLANES) else next(iter(endpoints))
 
 
 def _part_missing(has: str, part: str, command: str, path: Path) -> PartMissing:

@@ -46,7 +46,7 @@ class Layout:
     program: str
     server_uid: str
     recipe: Recipe
-    doors: dict[str, ClosedDoor]
+    endpoints: dict[str, ClosedDoor]
     covered: bytes
     mac: str
 
@@ -70,7 +70,7 @@ def is_uid(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _UID.fullmatch(value) is not None
 
 
-def render(program: str, server_uid: str, doors: dict[str, ClosedDoor], seal: Seal) -> bytes:
+def render(program: str, server_uid: str, endpoints: dict[str, ClosedDoor], seal: Seal) -> bytes:
     """The text of a file, signed."""
     fields: dict[str, Any] = {
         "format": FORMAT,
@@ -78,8 +78,12 @@ def render(program: str, server_uid: str, doors: dict[str, ClosedDoor], seal: Se
         "server_uid": server_uid,
         "seal": seal.recipe.to_fields(),
     }
-    for plane, door in doors.items():
-        fields[plane] = {"host": door.host, "port": door.port, "secret_key": door.sealed}
+    for plane, endpoint in endpoints.items():
+        fields[plane] = {
+            "host": endpoint.host,
+            "port": endpoint.port,
+            "secret_key": endpoint.sealed,
+        }
     body = json.dumps(fields, indent=2).removesuffix("\n}").encode("ascii")
     covered = body + b',\n  "mac": "'
     return covered + seal.sign(covered).encode() + b'"\n}\n'
@@ -99,12 +103,12 @@ def parse(text: bytes) -> Layout:
         raise ValueError("it does not name the program that made it")
     if not is_uid(fields.get("server_uid")):
         raise ValueError("its server_uid is not one")
-    doors = {plane: _door(plane, fields[plane]) for plane in PLANES if plane in fields}
-    if not doors:
+    endpoints = {plane: _door(plane, fields[plane]) for plane in PLANES if plane in fields}
+    if not endpoints:
         raise ValueError("it holds neither the client part nor the worker part")
     recipe = recipe_from(fields.get("seal"))
     covered, mac = text[: tail.start(1)], tail.group(1).decode()
-    return Layout(fields["program"], fields["server_uid"], recipe, doors, covered, mac)
+    return Layout(fields["program"], fields["server_uid"], recipe, endpoints, covered, mac)
 
 
 def _members(text: bytes) -> dict[str, Any]:

@@ -38,8 +38,8 @@ from hypershell.access.seal import (
 )
 
 _PREFIX = b"hyper-shell-seal-1 "
-_LONGEST_KEY_FILE = 4096
-_LONGEST_PASSPHRASE = 4096
+_MAX_KEY_FILE = 4096
+_MAX_PASSPHRASE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _read_or_make_key(path: Path) -> bytes:
 def _read_key(path: Path) -> bytes | None:
     """The key in a seal key file; None if there is no such file."""
     try:
-        text = read_private(path, "seal key", _LONGEST_KEY_FILE)
+        text = read_private(path, "seal key", _MAX_KEY_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
@@ -152,12 +152,12 @@ def _read_passphrase(path: Path) -> bytes:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode):
-                check_private(status, path, "passphrase file", _LONGEST_PASSPHRASE)
-            text = file.read(_LONGEST_PASSPHRASE + 1)
+                check_private(status, path, "passphrase file", _MAX_PASSPHRASE)
+            text = file.read(_MAX_PASSPHRASE + 1)
     except OSError as error:
         raise PassphraseUnusable(source=shown(path), reason=cause(error)) from error
     passphrase, _, rest = text.partition(b"\n")
-    if rest.strip() or len(text) > _LONGEST_PASSPHRASE:
+    if rest.strip() or len(text) > _MAX_PASSPHRASE:
         raise PassphraseUnusable(source=shown(path), reason="it is more than one line")
     passphrase = passphrase.removesuffix(b"\r")
     if not passphrase:

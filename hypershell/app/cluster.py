@@ -25,7 +25,7 @@ from hypershell.server.input.lines import LineReader
 from hypershell.server.options import ServerOptions
 from hypershell.server.reports.sink import LineSink
 from hypershell.serverdir.directory import server_directory
-from hypershell.serverdir.held import Held
+from hypershell.serverdir.held import LockedDirectory
 
 log = logging.getLogger(__name__)
 
@@ -87,11 +87,13 @@ def _run(
             CLIENT: PlannedPlane("localhost", None, 0, new_key(), True),
         }
         bound = BoundPlanes(sock, client, plans)
-        kept = begin(parsed, options, reader, held.path, uid)
-        return serve_found(options, reader, sink, held, bound, uid, ring, kept, prepare, level)
+        run_session = begin(parsed, options, reader, held.path, uid)
+        return serve_found(
+            options, reader, sink, held, bound, uid, ring, run_session, prepare, level
+        )
 
 
-def _hold(parsed: Parsed, uid: str) -> Held | None:
+def _hold(parsed: Parsed, uid: str) -> LockedDirectory | None:
     """The server directory; None where nobody asked for it and it cannot be had.
 
     A run that is one command and has its clients with it does not depend on being found.

@@ -11,7 +11,7 @@ from hypershell.server.input.lines import STDIN, LineReader
 from hypershell.server.options import ServerOptions
 
 if TYPE_CHECKING:
-    from hypershell.store.sql.session import Kept
+    from hypershell.store.sql.session import RunSession
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def begin(
     reader: LineReader | None,
     directory: Path,
     uid: str,
-) -> "Kept | None":
+) -> "RunSession | None":
     """Open the database and begin a run in it; None with --no-db. StartError.
 
     The reader is past what an earlier run has read, where this one resumes it.
@@ -55,7 +55,7 @@ def begin(
         return None
     from hypershell.store.sql import runs
     from hypershell.store.sql.engine import database_url, open_database
-    from hypershell.store.sql.session import Kept
+    from hypershell.store.sql.session import RunSession
 
     how = runs.FILE
     if parsed.flag("--restart"):
@@ -67,14 +67,14 @@ def begin(
     database = open_database(database_url(parsed.text("--database"), os.environ, directory))
     try:
         begun = runs.begin_run(database, how, uid, _input_path(reader), options.lease)
-        kept = Kept(database, begun, how)
+        run_session = RunSession(database, begun, how)
         if reader is not None:
-            kept.pass_over(reader)
+            run_session.pass_over(reader)
     except BaseException:
         database.close()
         raise
-    _say_what_is_left(kept, how)
-    return kept
+    _say_what_is_left(run_session, how)
+    return run_session
 
 
 def _input_path(reader: LineReader | None) -> bytes:
@@ -83,8 +83,8 @@ def _input_path(reader: LineReader | None) -> bytes:
     return b"-" if reader.path == STDIN else os.fsencode(os.path.abspath(reader.path))
 
 
-def _say_what_is_left(kept: "Kept", how: str) -> None:
-    begun = kept.begun
+def _say_what_is_left(run_session: "RunSession", how: str) -> None:
+    begun = run_session.begun
     if begun.leftovers:
         log.warning(
             "left alone: %s of earlier runs; `hyper-shell server --restart` runs what is left",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hypershell.access.access_file import inspect, read
-from hypershell.access.endpoints import Access, Door
+from hypershell.access.endpoints import Access, Endpoint
 from hypershell.access.errors import PassphraseMissing, shown
 from hypershell.access.keyring import Keyring, keyring
 from hypershell.access.keys import CLIENT, plane_secret
@@ -33,10 +33,10 @@ class Place:
         assert self.directory is not None
         return self.directory.find_access()
 
-    def door(self, plane: str, command: str) -> tuple[Door, Path]:
+    def endpoint(self, plane: str, command: str) -> tuple[Endpoint, Path]:
         """The door of a plane; Refused if the file does not open it, NoServer if there is none."""
         path = self.access_path()
-        return read_asking(path, self.ring).door(plane, command, path), path
+        return read_asking(path, self.ring).endpoint(plane, command, path), path
 
     def is_sealed_by_passphrase(self) -> bool:
         """Whether the access file wants a passphrase."""
@@ -83,8 +83,8 @@ _asked: dict[Path, bytes] = {}
 
 def connect(place: Place, command: str) -> ControlProxy:
     """The client plane of the server at a place, connected; NoServer or Refused."""
-    door, _ = place.door(CLIENT, command)
-    proxy = ControlProxy(door.host, door.port, plane_secret(door.key, CLIENT))
+    endpoint, _ = place.endpoint(CLIENT, command)
+    proxy = ControlProxy(endpoint.host, endpoint.port, plane_secret(endpoint.key, CLIENT))
     try:
         proxy.connection()
     except NoServer as error:

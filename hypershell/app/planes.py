@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hypershell import __version__
-from hypershell.access.endpoints import Access, Door, generate
+from hypershell.access.endpoints import Access, Endpoint, generate
 from hypershell.access.errors import AccessFileMissing, shown
 from hypershell.access.keyring import Keyring
 from hypershell.access.keys import CLIENT, WORKER, new_key, plane_secret
@@ -25,7 +25,7 @@ from hypershell.app.locate import read_asking
 from hypershell.cli.options import Parsed
 from hypershell.cli.texts import DEFAULT_PORT
 from hypershell.core.errors import HyperShellError, InputMissing
-from hypershell.serverdir.held import Held
+from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.holder import this_host
 from hypershell.serverdir.run_record import Run
 from hypershell.wire.plane import greets
@@ -75,17 +75,17 @@ class BoundPlanes:
 
     def access(self, uid: str) -> Access:
         """What opens them."""
-        doors = {
-            plane: Door(planned.shown_host(sock), sock.getsockname()[1], planned.key)
+        endpoints = {
+            plane: Endpoint(planned.shown_host(sock), sock.getsockname()[1], planned.key)
             for plane, sock, planned in self._each()
         }
         # `generate` sees to it that others can read what is in it.
         access = generate(
-            (doors[WORKER].host, doors[WORKER].port),
-            (doors[CLIENT].host, doors[CLIENT].port),
+            (endpoints[WORKER].host, endpoints[WORKER].port),
+            (endpoints[CLIENT].host, endpoints[CLIENT].port),
             server_uid=uid,
         )
-        return replace(access, worker=doors[WORKER], client=doors[CLIENT])
+        return replace(access, worker=endpoints[WORKER], client=endpoints[CLIENT])
 
     def secrets(self) -> dict[str, tuple[socket.socket, bytes]]:
         """What the server needs to open its doors."""
@@ -141,7 +141,7 @@ def plan(
 
 def _planned(
     parsed: Parsed,
-    known: Door | None,
+    known: Endpoint | None,
     asked_port: int,
     default_port: int,
     key: str | None,
@@ -192,7 +192,7 @@ def access_from_file(parsed: Parsed, ring: Keyring) -> Access | None:
         raise InputMissing(path=named) from error
 
 
-def predecessor_access(held: Held, ring: Keyring) -> Access | None:
+def predecessor_access(held: LockedDirectory, ring: Keyring) -> Access | None:
     """What opened the server that died in this directory, if one did."""
     run = held.predecessor()
     if run is None:
@@ -224,6 +224,6 @@ def facts_of(access: Access, directory: Path, database: str | None) -> dict[str,
         "directory": shown(directory),
         "database": database or "none (in memory)",
     }
-    for plane, door in access.doors.items():
-        facts[f"{plane}_host"], facts[f"{plane}_port"] = door.host, door.port
+    for plane, endpoint in access.endpoints.items():
+        facts[f"{plane}_host"], facts[f"{plane}_port"] = endpoint.host, endpoint.port
     return facts

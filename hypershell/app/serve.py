@@ -30,11 +30,11 @@ from hypershell.server.options import Ended, ServerOptions
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.server import Server
 from hypershell.serverdir.directory import server_directory
-from hypershell.serverdir.held import Held
+from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.run_record import Run
 
 if TYPE_CHECKING:
-    from hypershell.store.sql.session import Kept
+    from hypershell.store.sql.session import RunSession
 
 log = logging.getLogger(__name__)
 
@@ -141,8 +141,8 @@ def serve(parsed: Parsed) -> int:
     with held:
         planned = plan(parsed, prepared or predecessor_access(held, ring), prepared, key)
         with planned.bind() as planes:
-            kept = begin(parsed, options, reader, held.path, uid)
-            return serve_found(options, reader, sink, held, planes, uid, ring, kept)
+            run_session = begin(parsed, options, reader, held.path, uid)
+            return serve_found(options, reader, sink, held, planes, uid, ring, run_session)
 
 
 def _serve_alone(
@@ -163,11 +163,11 @@ def serve_found(
     options: ServerOptions,
     reader: LineReader | None,
     sink: LineSink,
-    held: Held,
+    held: LockedDirectory,
     planes: BoundPlanes,
     uid: str,
     ring: Keyring,
-    kept: "Kept | None",
+    run_session: "RunSession | None",
     prepare: Callable[[Server], None] = lambda server: None,
     level: int = logging.INFO,
 ) -> int:
@@ -176,7 +176,7 @@ def serve_found(
     `prepare` is called with it before it runs; where it listens is logged at this level.
     """
     access = planes.access(uid)
-    facts = facts_of(access, held.path, None if kept is None else kept.database.where)
+    facts = facts_of(access, held.path, None if run_session is None else run_session.database.where)
     runs: list[Run] = []
 
     def started() -> None:
@@ -199,5 +199,5 @@ def serve_found(
             log.warning("%s; the next server will find this one dead", error)
         held.release()
 
-    server = Server(options, reader, sink, planes.secrets(), facts, kept)
+    server = Server(options, reader, sink, planes.secrets(), facts, run_session)
     return run_server(server, started, ended, prepare)

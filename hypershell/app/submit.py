@@ -5,12 +5,12 @@ import os
 import shlex
 from collections.abc import Iterator
 
-from hypershell.app.task_api import Asked, Local, farmhand
+from hypershell.app.task_api import LocalTasks, RemoteTasks, open_task_api
 from hypershell.cli.options import Parsed
-from hypershell.cli.selection_options import terms_from
+from hypershell.cli.selection_options import submit_options_from
 from hypershell.core.errors import ServerUnable, StartError, SubmitLost
-from hypershell.core.submission import Terms
-from hypershell.core.task import LONGEST_LINE, is_task
+from hypershell.core.submission import SubmitOptions
+from hypershell.core.task import MAX_LINE, is_task
 from hypershell.core.units import counted
 from hypershell.server.input.lines import LineReader, open_input
 from hypershell.wire.client_plane import ControlProxy
@@ -22,18 +22,18 @@ _BATCH_BYTES = 8 * 2**20
 
 def submit(parsed: Parsed) -> int:
     """Submit what a command line says and print the ids."""
-    terms = terms_from(parsed)
+    submit_options = submit_options_from(parsed)
     path = parsed.text("--file")
     line = one_line(parsed) if path is None else b""
     reader = None if path is None else LineReader(open_input(path), path)
-    hand = farmhand(parsed)
-    if isinstance(hand, Local):
+    hand = open_task_api(parsed)
+    if isinstance(hand, LocalTasks):
         lines = [[line]] if reader is None else list(_batches(reader))
-        _print_ids(parsed, hand.submit(lines, terms))
+        _print_ids(parsed, hand.submit(lines, submit_options))
         _check_end(reader)
         return 0
-    assert isinstance(hand, Asked)
-    submission = _Submission(hand.proxy, terms)
+    assert isinstance(hand, RemoteTasks)
+    submission = _Submission(hand.proxy, submit_options)
     try:
         for batch in [[line]] if reader is None else _batches(reader):
             submission.add(batch)
@@ -68,8 +68,8 @@ def one_line(parsed: Parsed) -> bytes:
         )
     if b"\n" in line:
         raise parsed.error("a task is one line, and this has several", "separate them with ;")
-    if len(line) > LONGEST_LINE:
-        raise parsed.error(f"a line is at most {LONGEST_LINE} bytes")
+    if len(line) > MAX_LINE:
+        raise parsed.error(f"a line is at most {MAX_LINE} bytes")
     return line
 
 
@@ -91,9 +91,9 @@ def _batches(reader: LineReader) -> Iterator[list[bytes]]:
 class _Submission:
     """Adds batches one after the other; each is at the server when `add` returns."""
 
-    def __init__(self, proxy: ControlProxy, terms: Terms) -> None:
+    def __init__(self, proxy: ControlProxy, submit_options: SubmitOptions) -> None:
         self._proxy = proxy
-        self._terms = terms
+        self._terms = submit_options
         self.ids: list[int] = []
 
     def add(self, lines: list[bytes]) -> None:

@@ -19,7 +19,7 @@ from hypershell.wire.client_plane import NO_DATABASE, ControlProxy
 from hypershell.wire.codec import WireError
 
 if TYPE_CHECKING:
-    from hypershell.core.submission import Terms
+    from hypershell.core.submission import SubmitOptions
     from hypershell.store.sql.offline import Offline
     from hypershell.store.sql.queries import Queries
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 _LOCK_SECONDS = 10.0
 
 
-class Farmhand(Protocol):
+class TaskApi(Protocol):
     """What can be asked. Each raises what a user can act on; see `ControlProxy`."""
 
     def count(self, selection: Selection) -> int:
@@ -58,23 +58,23 @@ class Farmhand(Protocol):
         """Forget them."""
 
 
-def farmhand(parsed: Parsed) -> Farmhand:
+def open_task_api(parsed: Parsed) -> TaskApi:
     """Whoever can be asked at the place that a command line names; NoServer, StartError."""
     url = parsed.text("--database")
     place = place_from(parsed)
     if url is not None:
         directory = place.directory or server_directory(None, os.environ)
-        return Local(url, directory, parsed.verb)
+        return LocalTasks(url, directory, parsed.verb)
     try:
-        return Asked(connect(place, f"hyper-shell {parsed.verb}"), parsed.verb)
+        return RemoteTasks(connect(place, f"hyper-shell {parsed.verb}"), parsed.verb)
     except NoServer as error:
-        local = local_at(place, parsed.verb)
+        local = local_tasks_at(place, parsed.verb)
         if local is None:
             raise error
         return local
 
 
-def local_at(place: Place, verb: str) -> "Local | None":
+def local_tasks_at(place: Place, verb: str) -> "LocalTasks | None":
     """The task database of a directory in which no server lives, if it has one."""
     directory = place.directory
     if directory is None:
@@ -87,10 +87,10 @@ def local_at(place: Place, verb: str) -> "Local | None":
     own = directory.path / DATABASE_FILE
     if not own.exists() and not os.environ.get("HYPERSHELL_DATABASE"):
         return None
-    return Local(None, directory, verb)
+    return LocalTasks(None, directory, verb)
 
 
-class Asked:
+class RemoteTasks:
     """A server, whose refusals and whose end are told in words for a user."""
 
     def __init__(self, proxy: ControlProxy, verb: str) -> None:
@@ -123,9 +123,9 @@ class Asked:
         """Wait for so long."""
         return self._ask(lambda: self.proxy.wait(selection, seconds))
 
-    def submit(self, lines: list[bytes], terms: "Terms") -> list[int]:
+    def submit(self, lines: list[bytes], submit_options: "SubmitOptions") -> list[int]:
         """Submit; none if there was no room."""
-        return self._ask(lambda: self.proxy.submit(lines, terms))
+        return self._ask(lambda: self.proxy.submit(lines, submit_options))
 
     def cancel(self, selection: Selection) -> Changed:
         """Cancel."""
@@ -153,7 +153,7 @@ class Asked:
             raise ServerLeft(what=what) from error
 
 
-class Local:
+class LocalTasks:
     """A task database that no server works on: it is read, or changed under the lock."""
 
     def __init__(self, option: str | None, directory: ServerDirectory, verb: str) -> None:
@@ -190,10 +190,10 @@ class Local:
             unfinished, bad = queries.last_run() if everything else queries.outcome(selection)
         return {"unfinished": unfinished, "bad": bad, "over": True}
 
-    def submit(self, batches: Iterable[list[bytes]], terms: "Terms") -> list[int]:
+    def submit(self, batches: Iterable[list[bytes]], submit_options: "SubmitOptions") -> list[int]:
         """Add lines as tasks, all or none."""
         with self._changing() as offline:
-            return offline.submit(batches, terms)
+            return offline.submit(batches, submit_options)
 
     def cancel(self, selection: Selection) -> Changed:
         """Cancel tasks."""

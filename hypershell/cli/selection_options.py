@@ -3,10 +3,10 @@
 import time
 
 from hypershell.cli.options import Parsed
-from hypershell.core.query.selection import MOST_IDS, UNFINISHED, Selection
+from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
 from hypershell.core.state import TaskState
-from hypershell.core.submission import MOST_RETRIES, Terms, read_tag
-from hypershell.core.task import MOST_GROUPS, MOST_PRIORITY
+from hypershell.core.submission import MAX_RETRIES, SubmitOptions, read_tag
+from hypershell.core.task import MAX_GROUPS, MAX_PRIORITY
 from hypershell.core.units import read_ids
 
 _SEPARATOR = "\n"
@@ -64,7 +64,7 @@ def selection_from(parsed: Parsed, ids: list[str] | None = None) -> Selection:
 def ids_from(parsed: Parsed, words: list[str]) -> tuple[int, ...]:
     """Ids, and ranges of ids; UsageError."""
     try:
-        return read_ids(words, MOST_IDS)
+        return read_ids(words, MAX_IDS)
     except ValueError as error:
         raise parsed.error(str(error)) from error
 
@@ -85,20 +85,20 @@ def _tags(parsed: Parsed) -> list[tuple[str, str]]:
         raise parsed.error(f"--tag: {error}") from error
 
 
-def terms_from(parsed: Parsed, captured: bool = False) -> Terms:
+def submit_options_from(parsed: Parsed, captured: bool = False) -> SubmitOptions:
     """The terms of a submission; UsageError."""
-    terms = Terms(
+    submit_options = SubmitOptions(
         tags=dict(_tags(parsed)),
-        group=_optional(parsed, "--group", 0, MOST_GROUPS),
-        priority=_optional(parsed, "--priority", -MOST_PRIORITY, MOST_PRIORITY),
-        max_retries=_optional(parsed, "--max-retries", 0, MOST_RETRIES),
+        group=_optional(parsed, "--group", 0, MAX_GROUPS),
+        priority=_optional(parsed, "--priority", -MAX_PRIORITY, MAX_PRIORITY),
+        max_retries=_optional(parsed, "--max-retries", 0, MAX_RETRIES),
         captured=captured,
     )
     try:
-        terms.tasks([], lambda: 0)  # a tag may say the group
+        submit_options.tasks([], lambda: 0)  # a tag may say the group
     except ValueError as error:
         raise parsed.error(f"--tag: {error}") from error
-    return terms
+    return submit_options
 
 
 def _optional(parsed: Parsed, name: str, lowest: int, highest: int) -> int | None:

@@ -15,14 +15,14 @@ from hypershell.client.returner import Returner
 from hypershell.client.server_link import (
     BROKEN,
     Find,
-    Link,
+    ServerLink,
     boottime,
+    call_seconds_of,
     greeting,
     may_wait,
-    turn_of,
 )
-from hypershell.client.supervisor_pipe import Tidings
-from hypershell.client.task_buffer import Desk
+from hypershell.client.supervisor_pipe import SupervisorPipe
+from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.executor import Executor
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.spawn import DEFAULT_SHELL, Spawner, check_shell, kill_strays
@@ -70,14 +70,14 @@ class ClientOptions:
 class Client:
     """Runs the tasks of one server until it is told to go."""
 
-    def __init__(self, options: ClientOptions, tidings: Tidings) -> None:
+    def __init__(self, options: ClientOptions, supervisor_pipe: SupervisorPipe) -> None:
         self._options = options
-        self._tidings = tidings
+        self._supervisor_pipe = supervisor_pipe
         self._host = socket.gethostname()
         self._inbox: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
         self._watch = best_watch()
-        self._desk = Desk(options.slots, self._watch.wake, self._drained)
-        self._link = Link(options.find, self._greet)
+        self._buffer = TaskBuffer(options.slots, self._watch.wake, self._drained)
+        self._link = ServerLink(options.find, self._greet)
         self._link.returned = self._returned
         self._spawner: Spawner
         self._welcome: Welcome | None = None
@@ -102,14 +102,14 @@ class Client:
         spawner = Spawner(options.shell, welcome.client_id, self._host)
         output = Output(out, err, options.slots, lambda: executor.stopping())
         executor = Executor(options.slots, spawner, output, self._watch, welcome.grace_seconds)
-        executor.attach(self._desk)
+        executor.attach(self._buffer)
         self._executor, self._spawner = executor, spawner
-        fetch = Fetcher(self._link, self._handle, self._turn_seconds)
-        give = Returner(self._link, self._desk, self._handle)
+        fetch = Fetcher(self._link, self._handle, self._call_seconds)
+        give = Returner(self._link, self._buffer, self._handle)
         loops = {
             "executor": Loop("executor", executor.one_pass, self._loop_failed, executor.wake),
             "fetcher": Loop("fetcher", fetch.one_pass, self._loop_failed),
-            "returner": Loop("returner", give.one_pass, self._loop_failed, self._desk.wake),
+            "returner": Loop("returner", give.one_pass, self._loop_failed, self._buffer.wake),
         }
         for loop in loops.values():
             loop.start()
@@ -138,7 +138,7 @@ class Client:
         hello = greeting(self._host, self._options.slots)
         if self._welcome is None:
             return hello
-        return replace(hello, client_id=self._welcome.client_id, held=self._desk.held())
+        return replace(hello, client_id=self._welcome.client_id, held=self._buffer.held())
 
     def _join(self) -> bool:
         """Join the server, waiting for it as long as we may; False if a signal came first."""
@@ -152,7 +152,7 @@ class Client:
         while True:
             try:
                 self._welcome = self._link.join()
-                self._tidings.joined(self._welcome, self._link.heard_at)
+                self._supervisor_pipe.joined(self._welcome, self._link.heard_at)
                 log.info("joined the server as client %s", self._welcome.client_id)
                 return True
             except BROKEN as error:
@@ -184,10 +184,10 @@ class Client:
         assert self._welcome is not None
         assert self._executor is not None
         if answer.claims:
-            self._desk.put_claims(answer.claims)
+            self._buffer.put_claims(answer.claims)
         if answer.cancelled:
-            self._end_running(self._desk.cancel(answer.cancelled))
-        self._tidings.heard(self._link.heard_at, self._welcome.lease_seconds)
+            self._end_running(self._buffer.cancel(answer.cancelled))
+        self._supervisor_pipe.heard(self._link.heard_at, self._welcome.lease_seconds)
         if answer.phase > self._phase:
             self._phase = answer.phase
             self._inbox.put(("phase", answer.phase))
@@ -196,29 +196,29 @@ class Client:
         """The connection is there again; what we hold is ours only if the server knows us."""
         if still_known:
             log.info("the connection to the server is there again")
-            self._end_running(self._desk.drop(welcome.drop))
+            self._end_running(self._buffer.drop(welcome.drop))
             if welcome.session == FIRST_SESSION:
                 self._go_on()
         else:
             level, rest = logging.INFO, ""
-            if self._desk.held():
+            if self._buffer.held():
                 level, rest = logging.WARNING, ": what runs here is stopped"
             log.log(level, "joined anew as client %s%s", welcome.client_id, rest)
             self._stop_running()
-            self._desk.begin_anew(draining=self._going is not None)
+            self._buffer.start_over(draining=self._going is not None)
             self._spawner.rename(welcome.client_id)
             self._phase = Phase.RUNNING
             if self._executor is not None and self._going is None:
                 self._executor.resume()
         self._welcome = welcome
-        self._tidings.joined(welcome, self._link.heard_at)
+        self._supervisor_pipe.joined(welcome, self._link.heard_at)
 
     def _go_on(self) -> None:
         """The server was started again and knows us: how far the last run was says nothing."""
         assert self._executor is not None
         log.info("the server was started again; what runs here goes on")
         self._phase = Phase.RUNNING
-        self._desk.go_on(draining=self._going is not None)
+        self._buffer.go_on(draining=self._going is not None)
         if self._going is None:
             self._executor.resume()
 
@@ -261,7 +261,7 @@ class Client:
             elif isinstance(value, Phase) and value is self._phase:
                 if value is Phase.OVER:
                     log.info("the server says that all is done")
-                    self._tidings.left()
+                    self._supervisor_pipe.left()
                     return self._status()
                 self._obey(value)
             elif what == "drained" and self._going is not None:
@@ -274,12 +274,12 @@ class Client:
         now = time.monotonic()
         patience = min(self._lease_end() - boottime(), self._gone_by - now)
         if self._options.idle_timeout is not None and self._going is None:
-            patience = min(patience, self._options.idle_timeout - self._desk.idle_seconds())
+            patience = min(patience, self._options.idle_timeout - self._buffer.idle_seconds())
         return max(0.01, patience)
 
-    def _turn_seconds(self) -> float:
+    def _call_seconds(self) -> float:
         assert self._welcome is not None
-        return turn_of(self._welcome)
+        return call_seconds_of(self._welcome)
 
     def _lease_end(self) -> float:
         """When tasks must be stopped, so that they are gone before another client has them."""
@@ -297,7 +297,7 @@ class Client:
         lease = f"{welcome.lease_seconds:g} s"
         if self._link.is_up():
             self._link.leave("its lease was over", dead=True)
-        self._tidings.left()  # else nobody hears our leave, and our tasks are gone
+        self._supervisor_pipe.left()  # else nobody hears our leave, and our tasks are gone
         raise ConnectionLost(
             host=self._link.host,
             port=self._link.port,
@@ -306,13 +306,13 @@ class Client:
 
     def _is_idle_too_long(self) -> bool:
         limit = self._options.idle_timeout
-        idle = limit is not None and self._desk.idle_seconds() >= limit
+        idle = limit is not None and self._buffer.idle_seconds() >= limit
         return idle and self._going is None
 
     def _obey(self, phase: Phase) -> None:
         """The run ends early, and the server waits for what we still have to say."""
         assert self._executor is not None
-        self._desk.drain()
+        self._buffer.drain()
         if phase is Phase.STOPPING:
             self._executor.stop_tasks()
 
@@ -334,7 +334,7 @@ class Client:
         if self._going is None:
             log.info("leaving: %s", reason)
         self._going = reason
-        self._desk.drain()
+        self._buffer.drain()
 
     def _status(self) -> int:
         return 128 + self._signal if self._signal else 0
@@ -342,7 +342,7 @@ class Client:
     def _leave(self, dead: bool) -> int:
         self._end_strays()
         self._link.leave(self._going or "", dead)
-        self._tidings.left()
+        self._supervisor_pipe.left()
         if self._failure is not None:
             raise self._failure
         return self._status()
@@ -351,11 +351,11 @@ class Client:
         """How long tasks have: less when the supervisor is dead and nothing else ends them."""
         assert self._welcome is not None
         grace = self._welcome.grace_seconds
-        return min(grace, 1.0) if self._tidings.unheard() else grace
+        return min(grace, 1.0) if self._supervisor_pipe.unheard() else grace
 
     def _stop_all(self) -> None:
         """The server is out of reach, or we are broken: nothing may go on running here."""
-        self._desk.drain()
+        self._buffer.drain()
         self._stop_running()
 
     def _stop_running(self) -> None:
@@ -363,13 +363,13 @@ class Client:
         assert self._executor is not None
         assert self._welcome is not None
         self._executor.stop_tasks(self._grace())
-        self._desk.wait_until_stopped(self._welcome.grace_seconds + 1.0)
+        self._buffer.wait_until_stopped(self._welcome.grace_seconds + 1.0)
         self._end_strays()
 
     def _end_strays(self) -> None:
         """Without a supervisor, kill what tasks left in the background; it would do that."""
         assert self._welcome is not None
-        if self._tidings.unheard():
+        if self._supervisor_pipe.unheard():
             kill_strays(self._welcome.client_id)
 
     def _close(self, loops: dict[str, Loop], output: Output) -> None:

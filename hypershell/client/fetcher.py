@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 
-from hypershell.client.server_link import Link, LinkClosed
+from hypershell.client.server_link import LinkClosed, ServerLink
 from hypershell.wire.worker_messages import Answer
 
 _BEAT_SECONDS = 5.0
@@ -14,7 +14,7 @@ class Fetcher:
     """Asks the server for what comes, one long call after another."""
 
     def __init__(
-        self, link: Link, handle: Callable[[Answer], None], wait_seconds: Callable[[], float]
+        self, link: ServerLink, handle: Callable[[Answer], None], wait_seconds: Callable[[], float]
     ) -> None:
         self._link = link
         self._handle = handle
@@ -26,7 +26,7 @@ class Fetcher:
         try:
             well = self._beat() and self._link.exchange([], -1, self._wait_seconds(), self._handle)
             if not well:
-                self._link.come_back()
+                self._link.reconnect()
         except LinkClosed:
             return False
         return True

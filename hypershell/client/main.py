@@ -6,7 +6,7 @@ from typing import Any
 
 from hypershell.client.client import Client, ClientOptions
 from hypershell.client.server_link import BROKEN, Find
-from hypershell.client.supervisor_pipe import Tidings
+from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.core.errors import HyperShellError
 from hypershell.runtime.signals import hand_over_signals, wait_for_signals
 from hypershell.wire.worker_plane import WorkerProxy
@@ -14,9 +14,9 @@ from hypershell.wire.worker_plane import WorkerProxy
 log = logging.getLogger(__name__)
 
 
-def run_client(settings: dict[str, Any], find: Find, tidings: int) -> int:
-    """Run a client to its end; `tidings` is the descriptor on which its supervisor listens."""
-    client = Client(ClientOptions(find=find, **settings), Tidings(tidings))
+def run_client(settings: dict[str, Any], find: Find, supervisor_pipe: int) -> int:
+    """Run a client to its end; `supervisor_pipe` is what its supervisor reads."""
+    client = Client(ClientOptions(find=find, **settings), SupervisorPipe(supervisor_pipe))
     hand_over_signals(client.interrupt)
     if client.needs_sigchld:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # what is ignored is not waited for

@@ -9,12 +9,12 @@ HORIZON_SECONDS = 0.1
 STALLED_SECONDS = 0.2
 """Without any task ending, after which tasks are taken to be as long as that lasts."""
 
-MOST_AHEAD = 4000
+MAX_AHEAD = 4000
 
 _WEIGHT = 0.25  # of the newest duration in the running mean
 
 
-class Appetite:
+class Prefetch:
     """Learns how long tasks take, and tells how many to hold beside those that run."""
 
     def __init__(self, slots: int) -> None:
@@ -38,4 +38,4 @@ class Appetite:
         if now - self._last_end > STALLED_SECONDS:
             expected = max(expected, now - self._last_end)
         horizon = HORIZON_SECONDS + 2 * round_trip_seconds
-        return min(int(self._slots * horizon / max(expected, 1e-6)), MOST_AHEAD)
+        return min(int(self._slots * horizon / max(expected, 1e-6)), MAX_AHEAD)

@@ -4,8 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from hypershell.client.server_link import Link, LinkClosed
-from hypershell.client.task_buffer import Desk
+from hypershell.client.server_link import LinkClosed, ServerLink
+from hypershell.client.task_buffer import TaskBuffer
 from hypershell.wire.worker_messages import Answer
 
 log = logging.getLogger(__name__)
@@ -17,16 +17,18 @@ _NEWS_SECONDS = 5.0
 class Returner:
     """Moves outcomes from the desk to the server. They are kept until the server accepted them."""
 
-    def __init__(self, link: Link, desk: Desk, handle: Callable[[Answer], None]) -> None:
+    def __init__(
+        self, link: ServerLink, buffer: TaskBuffer, handle: Callable[[Answer], None]
+    ) -> None:
         self._link = link
-        self._desk = desk
+        self._buffer = buffer
         self._handle = handle
         self._refused_at: float | None = None
         self._said = False
 
     def one_pass(self) -> bool:
         """Wait until something is due, and give it."""
-        batch = self._desk.next_batch(_PATIENCE_SECONDS)
+        batch = self._buffer.next_batch(_PATIENCE_SECONDS)
         if batch is None:
             return True
         outcomes, want = batch
@@ -34,13 +36,13 @@ class Returner:
         try:
             answer = self._link.exchange(outcomes, want, 0, self._handle)
             if answer is None:
-                self._desk.not_accepted()
-                self._link.come_back()
+                self._buffer.not_accepted()
+                self._link.reconnect()
             elif answer.accepted:
-                self._desk.accepted(time.monotonic() - begin)
+                self._buffer.accepted(time.monotonic() - begin)
                 self._refused_at, self._said = None, False
             else:
-                self._desk.not_accepted()
+                self._buffer.not_accepted()
                 self._say(len(outcomes))
         except LinkClosed:
             return False

@@ -18,7 +18,7 @@ from hypershell.core.errors import (
     NotOurServer,
     VersionMismatch,
 )
-from hypershell.core.lease import turn_seconds
+from hypershell.core.lease import call_seconds
 from hypershell.core.task import Outcome
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
@@ -39,7 +39,7 @@ class LinkClosed(Exception):
 
 
 _FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 1.0
+_MAX_PAUSE = 1.0
 
 
 def boottime() -> float:
@@ -49,7 +49,7 @@ def boottime() -> float:
     return time.monotonic()
 
 
-class Link:
+class ServerLink:
     """Safe to use from several threads; `close` ends all their calls.
 
     `find` tells where the server is. `returned` is called when the connection is there again,
@@ -107,7 +107,7 @@ class Link:
         try:
             welcome = self._begin()
             sent = boottime()
-            turn = turn_of(welcome)
+            turn = call_seconds_of(welcome)
             answer = self._proxy.exchange(
                 welcome.client_id, welcome.session, outcomes, want, wait, turn
             )
@@ -124,7 +124,7 @@ class Link:
         finally:
             self._end()
 
-    def come_back(self) -> None:
+    def reconnect(self) -> None:
         """After a call that broke: wait until the connection is there again, making it if need be.
 
         Raises LinkClosed, and what ends the hope to come back, such as another key.
@@ -146,7 +146,7 @@ class Link:
         """Tell how busy this machine is; False if the connection broke."""
         try:
             welcome = self._begin()
-            turn = turn_of(welcome)
+            turn = call_seconds_of(welcome)
             self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent, turn)
             return True
         except BROKEN as error:
@@ -240,7 +240,7 @@ class Link:
                 self._reason = str(error)
                 with self._changed:
                     self._changed.wait_for(lambda: self._closed, pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, _MAX_PAUSE)
                 continue
             self._heard_at = sent
             self.returned(welcome, welcome.client_id == before.client_id)
@@ -250,9 +250,9 @@ class Link:
             return
 
 
-def turn_of(welcome: Welcome) -> float:
+def call_seconds_of(welcome: Welcome) -> float:
     """The turn of a call under this lease."""
-    return turn_seconds(welcome.lease_seconds, welcome.grace_seconds)
+    return call_seconds(welcome.lease_seconds, welcome.grace_seconds)
 
 
 def may_wait(error: BaseException) -> bool:

@@ -5,7 +5,7 @@ import os
 from hypershell.wire.worker_messages import Welcome
 
 
-class Tidings:
+class SupervisorPipe:
     """That the client joined, when it was heard, that it left."""
 
     def __init__(self, descriptor: int | None) -> None:

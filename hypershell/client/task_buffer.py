@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from hypershell.client.prefetch import Appetite
+from hypershell.client.prefetch import Prefetch
 from hypershell.core.task import Claim, Ending, Outcome
 
 OLDEST_SECONDS = 0.05
@@ -18,14 +18,14 @@ EXCESS_SECONDS = 0.2
 """How long a client may hold more than it needs: another may have nothing to do."""
 
 _LARGEST_BATCH = 5000
-_MOST_BYTES = 8 * 2**20
+_MAX_BYTES = 8 * 2**20
 """Of output in one batch, but for the last outcome of it: far below a frame's limit."""
 
 _REMEMBER_SECONDS = 600.0
 """How long a claim may be on its way here that was cancelled meanwhile."""
 
 
-class Desk:
+class TaskBuffer:
     """Safe to use from several threads.
 
     `wake_executor` is called when it has something to do; after `drain`, `drained` when nothing
@@ -48,7 +48,7 @@ class Desk:
         self._low = 0
         self._executor_waits = False
         self._asked = -1
-        self._appetite = Appetite(slots)
+        self._prefetch = Prefetch(slots)
         self._round_trip = 0.001
         self._draining = False
         self._server_knows = False  # that we want nothing more: no claim is on its way to us
@@ -85,7 +85,7 @@ class Desk:
             outcomes = [o for o in outcomes if mine.pop((o.task_id, o.lease), None) is not None]
             for outcome in outcomes:
                 if outcome.ending is not Ending.UNSTARTABLE:
-                    self._appetite.learn(outcome.seconds, now)
+                    self._prefetch.learn(outcome.seconds, now)
             self._last_busy = now
             first = not self._outcomes
             if first:
@@ -182,7 +182,7 @@ class Desk:
             self._asked = -1
             self._changed.notify_all()
 
-    def begin_anew(self, draining: bool) -> None:
+    def start_over(self, draining: bool) -> None:
         """Forget all that is here: it belongs to a server that is gone, or to others by now."""
         with self._changed:
             self._draining = draining
@@ -237,7 +237,7 @@ class Desk:
         if self._draining:
             self._low = 0
             return 0
-        ahead = self._appetite.ahead(now, self._round_trip)
+        ahead = self._prefetch.ahead(now, self._round_trip)
         self._low = ahead // 2
         if len(self._ready) <= 2 * ahead or len(self._running) < self._slots:
             self._excess_since = now
@@ -285,6 +285,6 @@ def _how_many(outcomes: list[Outcome]) -> int:
     size = 0
     for number, outcome in enumerate(outcomes[:_LARGEST_BATCH], start=1):
         size += len(outcome.out) + len(outcome.err)
-        if size >= _MOST_BYTES:
+        if size >= _MAX_BYTES:
             return number
     return _LARGEST_BATCH

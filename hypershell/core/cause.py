@@ -7,7 +7,7 @@ import signal
 from hypershell.core.task import Ending
 
 _LINES = 3
-_LONGEST_LINE = 300
+_MAX_LINE = 300
 
 _CHANGES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), name)
@@ -42,7 +42,7 @@ def normalised(err: bytes) -> list[str]:
     """The last lines that are not blank, in common words."""
     kept: list[str] = []
     for line in reversed(err.splitlines()):
-        text = " ".join(line[:_LONGEST_LINE].decode("utf-8", "replace").split())
+        text = " ".join(line[:_MAX_LINE].decode("utf-8", "replace").split())
         text = text.replace("\0", "")
         for pattern, name in _CHANGES:
             text = pattern.sub(name, text)

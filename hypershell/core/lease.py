@@ -1,6 +1,6 @@
 """How a client and its server share out a lease: the arithmetic of both, which reads no clock."""
 
-_LONGEST_TURN = 60.0
+_MAX_CALL = 60.0
 
 
 def margin_seconds(lease_seconds: float) -> float:
@@ -8,7 +8,7 @@ def margin_seconds(lease_seconds: float) -> float:
     return min(1.0, lease_seconds / 10)
 
 
-def turn_seconds(lease_seconds: float, grace_seconds: float) -> float:
+def call_seconds(lease_seconds: float, grace_seconds: float) -> float:
     """How long a call may be parked, and then how much longer its answer may take.
 
     The lease counts from when a call that was answered was sent. A quarter of what a client has of
@@ -16,4 +16,4 @@ def turn_seconds(lease_seconds: float, grace_seconds: float) -> float:
     when a connection dies without a word.
     """
     mine = lease_seconds - grace_seconds - margin_seconds(lease_seconds)
-    return min(mine / 4, _LONGEST_TURN)
+    return min(mine / 4, _MAX_CALL)

@@ -6,20 +6,20 @@ from typing import Any
 
 from hypershell.core.query.selection import checked_tag, tags_from
 from hypershell.core.task import (
-    LONGEST_LINE,
-    MOST_GROUPS,
-    MOST_PRIORITY,
+    MAX_GROUPS,
+    MAX_LINE,
+    MAX_PRIORITY,
     Task,
     is_task,
     new_task,
     whole_tag,
 )
 
-MOST_RETRIES = 10**6
+MAX_RETRIES = 10**6
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SubmitOptions:
     """What a submission says beside its lines. What is None is left to each line, or to the run.
 
     Of `captured` tasks, what they print is kept with them.
@@ -42,7 +42,7 @@ class Terms:
         }
 
     @classmethod
-    def unpack(cls, packed: Any) -> "Terms":
+    def unpack(cls, packed: Any) -> "SubmitOptions":
         """From plain values, checked one by one; ValueError."""
         if not isinstance(packed, dict) or set(packed) != set(cls.__slots__):
             raise ValueError("not the terms of a submission")
@@ -50,9 +50,9 @@ class Terms:
             raise ValueError("captured is yes or no")
         return cls(
             tags=dict(tags_from(packed["tags"])),
-            group=_whole("group", packed["group"], 0, MOST_GROUPS),
-            priority=_whole("priority", packed["priority"], -MOST_PRIORITY, MOST_PRIORITY),
-            max_retries=_whole("max_retries", packed["max_retries"], 0, MOST_RETRIES),
+            group=_whole("group", packed["group"], 0, MAX_GROUPS),
+            priority=_whole("priority", packed["priority"], -MAX_PRIORITY, MAX_PRIORITY),
+            max_retries=_whole("max_retries", packed["max_retries"], 0, MAX_RETRIES),
             captured=packed["captured"],
         )
 
@@ -64,8 +64,8 @@ class Terms:
 
     def _changes(self) -> dict[str, Any]:
         changes: dict[str, Any] = {}
-        group = self._from_tag("group", self.group, 0, MOST_GROUPS)
-        priority = self._from_tag("priority", self.priority, -MOST_PRIORITY, MOST_PRIORITY)
+        group = self._from_tag("group", self.group, 0, MAX_GROUPS)
+        priority = self._from_tag("priority", self.priority, -MAX_PRIORITY, MAX_PRIORITY)
         if group is not None:
             changes["group"] = group
         if priority is not None:
@@ -96,7 +96,7 @@ def checked_lines(lines: object) -> list[bytes]:
     for line in lines:
         if not isinstance(line, bytes) or not is_task(line):
             raise ValueError("not a line with a task")
-        if b"\0" in line or b"\n" in line or len(line) > LONGEST_LINE:
+        if b"\0" in line or b"\n" in line or len(line) > MAX_LINE:
             raise ValueError("a line that cannot be run")
     return lines
 

@@ -16,17 +16,17 @@ from typing import NamedTuple
 
 from hypershell.core.state import TaskState
 
-LONGEST_LINE = 32 * 2**20
+MAX_LINE = 32 * 2**20
 """Bytes in a line; more could not travel in one frame."""
 
 STDERR_TAIL = 4096
 """Bytes that are kept of what a failed attempt printed to standard error: the last ones."""
 
-MOST_CAPTURED = 2**20
+MAX_CAPTURED = 2**20
 """Bytes that are kept of each output of a captured task: the first ones."""
 
-MOST_GROUPS = 10**6
-MOST_PRIORITY = 10**6
+MAX_GROUPS = 10**6
+MAX_PRIORITY = 10**6
 
 _TAGS = re.compile(
     rb"(?:^|[ \t])#[ \t]*HYPERSHELL:((?:[ \t]+[\w.-]+:[\w.,@%+/=-]*)+)[ \t\r]*$", re.ASCII
@@ -37,7 +37,7 @@ class Task(NamedTuple):
     """One line of shell.
 
     `number` is its line in the input, from 1, or 0 where it was submitted; `attempt` the one under
-    way or to come, from 1. Tasks go out by group, then the higher `priority`, then by `turn`.
+    way or to come, from 1. Tasks go out by group, then the higher `priority`, then by `sequence`.
     `max_retries` is -1 where the run's own applies; of a task that is `captured`, what it prints
     comes back with its outcome.
     """
@@ -51,7 +51,7 @@ class Task(NamedTuple):
     losses: int = 0
     group: int = 0
     priority: int = 0
-    turn: int = 0
+    sequence: int = 0
     max_retries: int = -1
     captured: bool = False
 
@@ -135,10 +135,10 @@ def new_task(line: bytes, number: int, task_id: int) -> Task:
     ValueError if these are no whole numbers.
     """
     if b"HYPERSHELL:" not in line or not (tags := tags_of(line)):
-        return Task(task_id, line, number, turn=2 * task_id)
-    group = whole_tag(tags, "group", 0, MOST_GROUPS)
-    priority = whole_tag(tags, "priority", -MOST_PRIORITY, MOST_PRIORITY)
-    return Task(task_id, line, number, group=group, priority=priority, turn=2 * task_id)
+        return Task(task_id, line, number, sequence=2 * task_id)
+    group = whole_tag(tags, "group", 0, MAX_GROUPS)
+    priority = whole_tag(tags, "priority", -MAX_PRIORITY, MAX_PRIORITY)
+    return Task(task_id, line, number, group=group, priority=priority, sequence=2 * task_id)
 
 
 def whole_tag(tags: Mapping[str, str], key: str, lowest: int, highest: int) -> int:
@@ -231,7 +231,7 @@ def _changed(task: Task, lease: int, attempt: int, failures: int, losses: int) -
         losses,
         task.group,
         task.priority,
-        task.turn,
+        task.sequence,
         task.max_retries,
         task.captured,
     )

@@ -16,20 +16,20 @@ from hypershell.core.task import Ending, Task
 from hypershell.core.units import counted
 from hypershell.runtime.limits import raise_descriptor_limit
 from hypershell.runtime.loop import Loop
-from hypershell.server.input.intake import MOST_WAITING, MOST_WAITING_BYTES, Intake
+from hypershell.server.input.intake import MAX_WAITING, MAX_WAITING_BYTES, Intake
 from hypershell.server.input.lines import LineReader
 from hypershell.server.loops.orphans import Orphans
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.options import Ended, ServerOptions
-from hypershell.server.planes.client_service import Control
-from hypershell.server.planes.completion import Finals
-from hypershell.server.planes.worker_service import Farm
+from hypershell.server.planes.client_service import ClientService
+from hypershell.server.planes.completion import CompletionWaiters
+from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.reports.joblog import open_joblog
-from hypershell.server.reports.outlets import Outlets
+from hypershell.server.reports.reports import Reports
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Client, Roster
+from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.client_plane import CONTROL
@@ -40,7 +40,7 @@ from hypershell.wire.worker_plane import FARM
 from hypershell.wire.worker_plane import VERBS as FARM_VERBS
 
 if TYPE_CHECKING:
-    from hypershell.store.sql.session import Kept
+    from hypershell.store.sql.session import RunSession
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +64,10 @@ class Server:
         sink: LineSink,
         planes: dict[str, tuple[socket, bytes]],
         facts: dict[str, Any] | None = None,
-        kept: "Kept | None" = None,
+        run_session: "RunSession | None" = None,
     ) -> None:
         self._options = options
-        self._kept = kept
+        self._run_session = run_session
         self._reader = reader
         self._inbox: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
         self._input_ended = threading.Event()
@@ -75,29 +75,29 @@ class Server:
             self._input_ended.set()
         self._input_error: StartError | None = None
         self._room = threading.Condition()
-        self._stopped = False
-        self._signal = 0
+        self._stopped, self._signal = False, 0
         self._intake: Intake | None = None
         self._unfinished_numbers: tuple[int, ...] = ()
         self._unwritten = 0
         lock = threading.RLock()
         self._store = self._make_store()
-        self._finals = Finals()
+        self._completion = CompletionWaiters()
         self._finished = FinishedQueue()
-        lease = options.lease if kept is None else kept.begun.lease_seconds
-        orphans = self._orphans = Orphans(self._store, self._finished, lease, kept)
-        self._outlets = Outlets(sink, open_joblog(options.joblog), self._store)
-        self._roster = Roster(
+        lease = options.lease if run_session is None else run_session.begun.lease_seconds
+        orphans = self._orphans = Orphans(self._store, self._finished, lease, run_session)
+        self._reports = Reports(sink, open_joblog(options.joblog), self._store)
+        self._registry = ClientRegistry(
             lock, options.lease, options.grace, orphans.adopt, self._joined, orphans.left
         )
         self._scheduled = ScheduledQueue(lock, options.bundlesize, self._ran_low)
         orphans.cancel = self._scheduled.cancel
         self._scheduler = Scheduler(self._store, self._scheduled, options.bundlesize)
+        service = WorkerService(self._registry, self._scheduled, self._finished)
         self._objects: dict[str, dict[str, tuple[object, frozenset[str]]]] = {
-            WORKER: {FARM: (Farm(self._roster, self._scheduled, self._finished), FARM_VERBS)},
+            WORKER: {FARM: (service, FARM_VERBS)},
             CLIENT: {CONTROL: (self._make_control(facts or {}), CONTROL_VERBS)},
         }
-        self._doors = {
+        self._plane_servers = {
             plane: Plane(sock, plane, secret, self._objects[plane]).get_server()
             for plane, (sock, secret) in planes.items()
         }
@@ -115,11 +115,11 @@ class Server:
         """
         options, begin = self._options, time.monotonic()
         raise_descriptor_limit()
-        self._outlets.begin(self._kept, self._reader is None or options.resumes)
+        self._reports.begin(self._run_session, self._reader is None or options.resumes)
         for loop in self._loops.values():
             loop.start()
-        for door in self._doors.values():
-            door.start()
+        for plane_server in self._plane_servers.values():
+            plane_server.start()
         try:
             started()
             self._scheduler.poke()
@@ -128,8 +128,8 @@ class Server:
             failure = self._end() or failure
         finally:
             ended()
-            for door in self._doors.values():
-                door.stop(patience_seconds=_TELL_SECONDS)
+            for plane_server in self._plane_servers.values():
+                plane_server.stop(patience_seconds=_TELL_SECONDS)
         return Ended(
             counts=self._store.counts(),
             seconds=time.monotonic() - begin,
@@ -138,7 +138,7 @@ class Server:
             error=self._input_error,
             failure=failure,
             unfinished_numbers=self._unfinished_numbers,
-            failed_numbers=self._outlets.failures.unkept_numbers(),
+            failed_numbers=self._reports.failures.unkept_numbers(),
             unread_from=self._unread_from(),
             unwritten=self._unwritten,
         )
@@ -165,25 +165,25 @@ class Server:
 
     def _make_store(self) -> TaskStore:
         policy = self._options.policy
-        if self._kept is None:
+        if self._run_session is None:
             store = TaskStore(policy)
         else:
-            store = TaskStore(policy, self._kept.ledger, self._kept.begun.start)
+            store = TaskStore(policy, self._run_session.journal, self._run_session.begun.start)
         store.input_is_open(self._reader is not None)
         return store
 
-    def _make_control(self, facts: dict[str, Any]) -> Control:
-        return Control(
+    def _make_control(self, facts: dict[str, Any]) -> ClientService:
+        return ClientService(
             self._store,
-            self._roster,
+            self._registry,
             self._scheduled,
             facts,
             self._takes_more,
             self._scheduler.poke,
             lambda drain: self._inbox.put(("stop", drain)),
             self._settled,
-            None if self._kept is None else self._kept.queries,
-            self._finals,
+            None if self._run_session is None else self._run_session.queries,
+            self._completion,
         )
 
     def _make_intake(self, reader: LineReader) -> Intake:
@@ -195,31 +195,31 @@ class Server:
             self._wait_for_room,
             self._scheduler.poke,
             self._input_is_over,
-            None if self._kept is None else self._kept.digest,
+            None if self._run_session is None else self._run_session.digest,
         )
 
     def _make_loops(self) -> dict[str, Loop]:
         receiver = Receiver(
             self._finished,
             self._store,
-            self._roster,
+            self._registry,
             self._scheduler,
             self._scheduled,
-            self._outlets,
+            self._reports,
             self._settled,
         )
         passes: dict[str, tuple[Callable[[], bool], Callable[[], None]]] = {
             "scheduler": (self._scheduler.one_pass, self._scheduler.poke),
             "receiver": (receiver.one_pass, self._finished.close),
-            "roster": (self._watch_clients, self._roster.wake),
+            "roster": (self._watch_clients, self._registry.wake),
         }
-        passes |= {name: (each, lambda: None) for name, each in self._outlets.passes().items()}
+        passes |= {name: (each, lambda: None) for name, each in self._reports.passes().items()}
         if self._reader is not None:
             self._intake = self._make_intake(self._reader)
             passes["intake"] = (self._intake.one_pass, self._wake_intake)
-        if self._kept is not None:
+        if self._run_session is not None:
             passes["orphans"] = (self._orphans.one_pass, self._orphans.wake)
-            passes["database"] = (self._kept.writer.one_pass, lambda: None)
+            passes["database"] = (self._run_session.writer.one_pass, lambda: None)
         return {
             name: Loop(name, one_pass, self._loop_failed, wake)
             for name, (one_pass, wake) in passes.items()
@@ -234,9 +234,9 @@ class Server:
 
     def _joined(self, client: Client) -> None:
         """A client is new. What attempts say of it is durable before it has any."""
-        self._outlets.note_client(client)
-        if self._kept is not None:
-            self._kept.note_client(client.id, client.host, client.pid, client.slots)
+        self._reports.note_client(client)
+        if self._run_session is not None:
+            self._run_session.note_client(client.id, client.host, client.pid, client.slots)
 
     def _input_is_over(self, error: StartError | None) -> None:
         self._input_error = error
@@ -255,7 +255,7 @@ class Server:
         if phase is Phase.RUNNING:
             if self._input_ended.is_set() and not self._store.unfinished():
                 self._inbox.put(("done", None))
-        elif not self._roster.claimed():
+        elif not self._registry.claimed():
             self._inbox.put(("done", None))
 
     def _ran_low(self) -> None:
@@ -268,8 +268,8 @@ class Server:
 
         def there_is_room() -> bool:
             tasks, size = self._store.backlog()
-            lines, line_bytes = self._outlets.failures.pending()
-            return tasks + lines < MOST_WAITING and size + line_bytes < MOST_WAITING_BYTES
+            lines, line_bytes = self._reports.failures.pending()
+            return tasks + lines < MAX_WAITING and size + line_bytes < MAX_WAITING_BYTES
 
         with self._room:
             return self._room.wait_for(there_is_room, timeout)
@@ -281,7 +281,7 @@ class Server:
         """
         if self._scheduled.phase is not Phase.RUNNING:
             raise ValueError("the server is ending")
-        return self._kept is not None or self._wait_for_room(timeout)
+        return self._run_session is not None or self._wait_for_room(timeout)
 
     def _wake_intake(self) -> None:
         if self._reader is not None:
@@ -291,12 +291,12 @@ class Server:
 
     def _watch_clients(self) -> bool:
         """One pass of the roster's loop: what silent clients hold goes to others."""
-        for client in self._roster.wait_for_silent(timeout=10.0):
+        for client in self._registry.wait_for_silent(timeout=10.0):
             self._give_up_client(client)
         return True
 
     def _give_up_client(self, client: Client) -> None:
-        gone = self._roster.leave(client.id, Ending.LOST)
+        gone = self._registry.leave(client.id, Ending.LOST)
         if gone is None:
             return
         self._scheduled.wake_all()
@@ -321,7 +321,7 @@ class Server:
                 remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
                 what, value = self._inbox.get(timeout=remaining)
             except queue.Empty:
-                log.warning("%s did not end in time", counted(self._roster.claimed(), "task"))
+                log.warning("%s did not end in time", counted(self._registry.claimed(), "task"))
                 return number, failure
             if what == "done":
                 if self._scheduled.phase is Phase.RUNNING and not self._store.close_if_finished():
@@ -344,12 +344,12 @@ class Server:
 
     def _drain(self, what: str) -> None:
         how = "press Ctrl-C again to stop it" if what == "signal" else "nothing new is started"
-        if claimed := self._roster.claimed():
+        if claimed := self._registry.claimed():
             log.warning("waiting for what runs (clients hold %d); %s", claimed, how)
         self._go_to(Phase.DRAINING)
 
     def _stop(self) -> None:
-        if claimed := self._roster.claimed():
+        if claimed := self._registry.claimed():
             log.warning("stopping what runs (clients hold %d)", claimed)
         self._go_to(Phase.STOPPING)
 
@@ -371,28 +371,28 @@ class Server:
 
     def _close(self) -> None:
         """End in an order in which nothing is lost and nobody is left waiting."""
-        if self._kept is not None:
-            self._kept.limit_patience(self._options.grace)
+        if self._run_session is not None:
+            self._run_session.limit_patience(self._options.grace)
         # Clients learn that all is done, and so leave with 0, before the door closes.
         self._scheduled.tell(Phase.OVER)
-        self._scheduled.wait_until_told(self._roster.clients(), _TELL_SECONDS)
-        self._doors[WORKER].stop(patience_seconds=_TELL_SECONDS)
+        self._scheduled.wait_until_told(self._registry.clients(), _TELL_SECONDS)
+        self._plane_servers[WORKER].stop(patience_seconds=_TELL_SECONDS)
         self._scheduler.close()
         self._store.take_back(self._scheduled.drain())
         for name, loop in self._loops.items():
-            if name not in ("database", *self._outlets.passes()):
+            if name not in ("database", *self._reports.passes()):
                 loop.stop()
         if self._intake is not None and self._loops["intake"].join(1.0):
             self._intake.flush()
         self._loops["receiver"].join()
-        self._outlets.close(self._loops, self._inbox)
-        self._finals.close()
+        self._reports.close(self._loops, self._inbox)
+        self._completion.close()
 
     def _finish(self) -> int:
         """After the last line: how many could not be written. Nothing is recorded from here on."""
-        unwritten = self._outlets.finish()
-        if self._kept is not None:
-            self._kept.end()
+        unwritten = self._reports.finish()
+        if self._run_session is not None:
+            self._run_session.end()
             self._loops["database"].join()
-            self._kept.close()
+            self._run_session.close()
         return unwritten

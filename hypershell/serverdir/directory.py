@@ -22,7 +22,7 @@ from hypershell.access.errors import (
 from hypershell.access.private_files import OTHERS, make_private_directory
 from hypershell.core.errors import NoServer
 from hypershell.runtime.mounts import lock_reaches_all
-from hypershell.serverdir.held import Held
+from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.holder import SERVER, Fate, Holder
 from hypershell.serverdir.lock import DirectoryLock
 from hypershell.serverdir.run_record import (
@@ -85,7 +85,7 @@ class ServerDirectory:
         wait_seconds: float = 10.0,
         take_over: bool = False,
         answers: Callable[[Run], bool] | None = None,
-    ) -> Held:
+    ) -> LockedDirectory:
         """Make the directory if need be, and take its lock for a server or a short-lived verb.
 
         Waits up to `wait_seconds` for another short-lived verb, not for a server. Where the last
@@ -103,7 +103,7 @@ class ServerDirectory:
         except BaseException:
             lock.release()
             raise
-        return Held(self.path, lock)
+        return LockedDirectory(self.path, lock)
 
     def find_access(self) -> Path:
         """The access file by which a client finds the server: that of the current run, or the

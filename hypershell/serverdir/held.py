@@ -24,14 +24,14 @@ from hypershell.serverdir.run_record import (
 )
 
 
-class Held:
+class LockedDirectory:
     """A server directory that is ours until this is released, or the process ends."""
 
     def __init__(self, path: Path, lock: DirectoryLock) -> None:
         self.path = path
         self._lock = lock
 
-    def __enter__(self) -> "Held":
+    def __enter__(self) -> "LockedDirectory":
         return self
 
     def __exit__(

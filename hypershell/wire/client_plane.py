@@ -6,7 +6,7 @@ from typing import Any
 from hypershell.access.keys import CLIENT
 from hypershell.core.errors import ServerUnable
 from hypershell.core.query.selection import Changed, Selection
-from hypershell.core.submission import Terms
+from hypershell.core.submission import SubmitOptions
 from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 
 CONTROL = "control"
@@ -19,7 +19,7 @@ VERBS = frozenset(_ASKING | {"submit", "cancel", "retry", "delete", "stop"})
 SUBMIT_SECONDS = 10.0
 """How long the server may keep lines waiting for room before it says that there is none."""
 
-LONGEST_WAIT = 60.0
+MAX_WAIT = 60.0
 """How long one call of `wait` may take."""
 
 CHANGE_SECONDS = 300.0
@@ -35,9 +35,9 @@ class ControlProxy(PlaneProxy):
     def __init__(self, host: str, port: int, secret: bytes) -> None:
         super().__init__(CLIENT, CONTROL, host, port, secret)
 
-    def submit(self, lines: list[bytes], terms: Terms | None = None) -> list[int]:
+    def submit(self, lines: list[bytes], submit_options: SubmitOptions | None = None) -> list[int]:
         """Add lines as tasks and return their ids; none of them if there is no room just now."""
-        how = (terms or Terms()).pack()
+        how = (submit_options or SubmitOptions()).pack()
         ids = self._call("submit", lines, how, seconds=SUBMIT_SECONDS + CALL_SECONDS)
         if isinstance(ids, list) and all(isinstance(number, int) for number in ids):
             return ids

@@ -25,7 +25,7 @@ from hypershell.core.errors import (
 )
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
-from hypershell.wire.plane_server import Door, Listener, set_options
+from hypershell.wire.plane_server import Listener, PlaneServer, set_options
 from hypershell.wire.preamble import NotOurs, Silent, WrongPlane, WrongVersion, announce
 from hypershell.wire.tls import challenge_key, client_context
 
@@ -56,9 +56,9 @@ class Plane(managers.BaseManager):
         self._secret = secret
         self._objects = objects
 
-    def get_server(self) -> Door:
+    def get_server(self) -> PlaneServer:
         """The door of this plane, not started yet."""
-        return Door(  # BaseManager names `Server` literally, hence this override
+        return PlaneServer(  # BaseManager names `Server` literally, hence this override
             self._address,  # type: ignore[attr-defined]
             self._plane,
             self._secret,

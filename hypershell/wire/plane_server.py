@@ -76,7 +76,7 @@ def set_options(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-class Door(Server):
+class PlaneServer(Server):
     """Serves one plane on one socket, a thread a connection.
 
     `objects` maps an identity to an object and the names of the verbs that peers may call.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from hypershell.core.task import MOST_CAPTURED, Claim, Ending, Outcome
+from hypershell.core.task import MAX_CAPTURED, Claim, Ending, Outcome
 
 _ENDINGS = {e.value: e for e in Ending if e not in (Ending.LOST, Ending.ORPHANED)}
 """Those that a client may tell; the server alone knows of the others."""
@@ -15,9 +15,9 @@ _ENDINGS = {e.value: e for e in Ending if e not in (Ending.LOST, Ending.ORPHANED
 # What every database can keep, and all who read it can show. No honest client tells more: the call
 # of one that does fails, and ends it.
 _LARGEST_PID = 2**31 - 1
-_MOST_SLOTS = 100_000
-_MOST_KIB = 2**50
-_MOST_SECONDS = 1e10  # of a duration
+_MAX_SLOTS = 100_000
+_MAX_KIB = 2**50
+_MAX_SECONDS = 1e10  # of a duration
 _LATEST = 1e11  # seconds since the epoch
 
 _CLAIM = (int, int, int, bytes, bool)
@@ -93,7 +93,7 @@ def unpack_hello(packed: Any) -> Hello:
             len(host) <= 255
             and host.isascii()
             and host.isprintable()
-            and 0 < slots <= _MOST_SLOTS
+            and 0 < slots <= _MAX_SLOTS
             and 0 <= pid <= _LARGEST_PID
         ):
             return Hello(host, pid, slots, client_id, _pairs(held))
@@ -145,11 +145,11 @@ def unpack_outcome(packed: Any) -> Outcome:
         or not 0 <= code <= 255
         or len(reason) > 4096
         or not 0 <= started_at <= _LATEST
-        or not (0 <= seconds <= _MOST_SECONDS)
-        or not (0 <= user <= _MOST_SECONDS and 0 <= system <= _MOST_SECONDS)
-        or not (0 <= kib <= _MOST_KIB and 0 <= slot <= _MOST_SLOTS and 0 <= pid <= _LARGEST_PID)
-        or len(out) > MOST_CAPTURED
-        or len(err) > MOST_CAPTURED
+        or not (0 <= seconds <= _MAX_SECONDS)
+        or not (0 <= user <= _MAX_SECONDS and 0 <= system <= _MAX_SECONDS)
+        or not (0 <= kib <= _MAX_KIB and 0 <= slot <= _MAX_SLOTS and 0 <= pid <= _LARGEST_PID)
+        or len(out) > MAX_CAPTURED
+        or len(err) > MAX_CAPTURED
     ):
         raise ValueError("not an outcome")
     packed[2] = _ENDINGS[ending]

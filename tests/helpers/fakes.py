@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar
 from hypershell.core.task import Claim, Ending, Outcome, Policy, Task, new_task
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
-from hypershell.server.planes.worker_service import Farm
-from hypershell.server.reports.outlets import Outlets
+from hypershell.server.planes.worker_service import WorkerService
+from hypershell.server.reports.reports import Reports
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Roster
+from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.codec import decode, encode
@@ -78,21 +78,21 @@ class ServerParts:
         self.settled: list[None] = []
         self.lock = threading.RLock()
         self.store = TaskStore(policy)
-        self.roster = Roster(self.lock, lease, 5.0)
+        self.registry = ClientRegistry(self.lock, lease, 5.0)
         self.scheduled = ScheduledQueue(self.lock, bundlesize, lambda: self.low.append(None))
         self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
         self.finished = FinishedQueue()
         sink = sink or LineSink(os.open(os.devnull, os.O_WRONLY), "nowhere")
-        self.outlets = Outlets(sink, None, self.store)
-        self.failures = self.outlets.failures
-        self.farm = Farm(self.roster, self.scheduled, self.finished)
+        self.reports = Reports(sink, None, self.store)
+        self.failures = self.reports.failures
+        self.farm = WorkerService(self.registry, self.scheduled, self.finished)
         self.receiver = Receiver(
             self.finished,
             self.store,
-            self.roster,
+            self.registry,
             self.scheduler,
             self.scheduled,
-            self.outlets,
+            self.reports,
             lambda: self.settled.append(None),
         )
         self._number = 0

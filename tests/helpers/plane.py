@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from hypershell.access.keys import WORKER, plane_secret
 from hypershell.core.task import Outcome, Task
-from hypershell.server.planes.worker_service import Farm
+from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Client, Pairs, Roster
+from hypershell.server.state.registry import Client, ClientRegistry, Pairs
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Phase
@@ -31,14 +31,14 @@ class WorkerPlane:
     ) -> None:
         lock = threading.RLock()
         self.joined: list[Client] = []
-        self.roster = Roster(lock, lease, grace, adopt, self.joined.append)
+        self.registry = ClientRegistry(lock, lease, grace, adopt, self.joined.append)
         self.scheduled = ScheduledQueue(lock, 1, lambda: None)
         self.finished = FinishedQueue()
         self.outcomes: list[Outcome] = []
         self.batches = 0
         self.records = threading.Event()
         self.records.set()
-        farm = Farm(self.roster, self.scheduled, self.finished)
+        farm = WorkerService(self.registry, self.scheduled, self.finished)
         sock = socket.create_server(("127.0.0.1", port))
         self.port = sock.getsockname()[1]
         secret = plane_secret(key, WORKER)
@@ -64,7 +64,7 @@ class WorkerPlane:
 
     def client(self) -> Client:
         """The one client, waiting until it has joined."""
-        (client,) = until(self.roster.clients, PROMPT, "a client has joined")
+        (client,) = until(self.registry.clients, PROMPT, "a client has joined")
         return client
 
     def end(self) -> None:
@@ -90,4 +90,4 @@ class WorkerPlane:
         given = list(outcomes)
         self.batches += 1
         self.outcomes += given
-        self.roster.settle(client, given)
+        self.registry.settle(client, given)

@@ -8,10 +8,10 @@ from types import TracebackType
 from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
 from hypershell.store.sql.engine import POSTGRESQL, initialize_database, open_database
 from hypershell.store.sql.runs import FILE, begin_run
-from hypershell.store.sql.session import Kept
+from hypershell.store.sql.session import RunSession
 from hypershell.store.tasks.journal import Progress
 from hypershell.store.tasks.task_store import TaskStore
-from hypershell.store.tasks.window import MOST_TASKS
+from hypershell.store.tasks.window import MAX_TASKS
 
 CLIENT = "0123abcd"
 
@@ -24,15 +24,15 @@ class StoredRun:
         url: str,
         how: str = FILE,
         policy: Policy = Policy(),  # noqa: B008 - it is frozen
-        most_tasks: int = MOST_TASKS,
+        most_tasks: int = MAX_TASKS,
         path: bytes = b"-",
     ) -> None:
         if url.startswith(POSTGRESQL):
             initialize_database(url)
         database = open_database(url)
         begun = begin_run(database, how, secrets.token_hex(4), path, 30.0)
-        self.kept = Kept(database, begun, how)
-        self.store = TaskStore(policy, self.kept.ledger, begun.start, most_tasks)
+        self.kept = RunSession(database, begun, how)
+        self.store = TaskStore(policy, self.kept.journal, begun.start, most_tasks)
         self._number = begun.lines_read
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._writer.start()

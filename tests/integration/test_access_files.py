@@ -87,8 +87,8 @@ def test_hosts_of_the_planes_may_differ(site: Site) -> None:
 
     first, second = (opened(path, site.farm.environment) for path in (one, two))
 
-    assert ["c.example", "w.example"] == [door.host for door in first.doors.values()]
-    assert ["c.example", "h.example"] == [door.host for door in second.doors.values()]
+    assert ["c.example", "w.example"] == [door.host for door in first.endpoints.values()]
+    assert ["c.example", "h.example"] == [door.host for door in second.endpoints.values()]
 
 
 def test_parts_carry_tasks_between_two_file_systems(farm: Farm) -> None:
@@ -387,8 +387,8 @@ def test_info_of_a_file_never_shows_a_key(site: Site, parts: list[Path]) -> None
         assert word in table
     assert (True, "worker", 1) == (facts["verified"], facts["part"], facts["format"])
     assert "client_plane" not in facts
-    for door in full.doors.values():
-        assert door.key not in table + json.dumps(facts)
+    for endpoint in full.endpoints.values():
+        assert endpoint.key not in table + json.dumps(facts)
     assert "gAAAA" not in table + json.dumps(facts)
 
 

@@ -194,7 +194,7 @@ def test_no_key_is_anywhere_but_under_its_seal(site: Site) -> None:
     for command in commands[:1] + commands[2:3]:
         command.wait()
     access = site.access()
-    secrets = {piece for door in access.doors.values() for piece in pieces(door.key)}
+    secrets = {piece for door in access.endpoints.values() for piece in pieces(endpoint.key)}
     seal = site.farm.folder / ".config" / "hyper-shell" / "seal.key"
     secrets |= pieces(seal.read_text().split()[1])
 
@@ -238,7 +238,7 @@ def test_a_passphrase_and_a_key_stay_out_of_tasks_and_logs(site: Site) -> None:
 
     files = {path: path.read_bytes() for path in site.farm.folder.rglob("*") if path.is_file()}
 
-    assert "client" in opened(site.path / "current" / "access.json", site.environment).doors
+    assert "client" in opened(site.path / "current" / "access.json", site.environment).endpoints
     assert [] == [path for path, data in files.items() if phrase[:16].encode() in data]
     assert phrase.encode() not in _all_of_processes()
     site.stop()

@@ -301,8 +301,8 @@ def test_a_database_that_is_named_is_worked_on_itself(done: Site) -> None:
 def test_terms_of_a_submission_hold_for_its_tasks(site: Site) -> None:
     """Tags, group, priority, retries."""
     site.serve()
-    terms = ("--tag", "a:1", "--tag", "b:2", "--group", 1, "--priority", -5, "-r", 2)
-    site.run("submit", *terms, "--", "exit 3")
+    submit_options = ("--tag", "a:1", "--tag", "b:2", "--group", 1, "--priority", -5, "-r", 2)
+    site.run("submit", *submit_options, "--", "exit 3")
     site.client()
 
     status = site.run("wait", "--tag", "a:1").wait()

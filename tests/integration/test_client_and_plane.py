@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from hypershell.core.task import MOST_CAPTURED, STDERR_TAIL, Ending
+from hypershell.core.task import MAX_CAPTURED, STDERR_TAIL, Ending
 from tests.helpers.plane import PROMPT, WorkerPlane
 from tests.helpers.waiting import stays, until
 
@@ -175,7 +175,7 @@ def test_a_server_that_cannot_record_for_longer_than_a_lease_loses_nobody(farm, 
     farm.wait_for_lines("ran", 2)
     client = served.client()
 
-    stays(lambda: not served.roster.wait_for_silent(0.0), 3.0, "the client is heard")
+    stays(lambda: not served.registry.wait_for_silent(0.0), 3.0, "the client is heard")
     running = farm.tasks()
     served.records.set()
     (failed,) = served.wait_for(2)
@@ -185,7 +185,7 @@ def test_a_server_that_cannot_record_for_longer_than_a_lease_loses_nobody(farm, 
     assert 3 == failed.code
     assert served.wait_for(1)[0].ok
     assert 2 == len(served.outcomes)
-    assert [client] == served.roster.clients()
+    assert [client] == served.registry.clients()
     assert 1 == client.session
 
 
@@ -205,7 +205,7 @@ def test_a_captured_task_prints_into_its_outcome(farm, plane):
 def test_what_is_captured_has_a_bound_and_no_task_waits_for_it(farm, plane):
     """The first bytes are kept; twenty such outcomes are more than one frame holds."""
     served = plane()
-    size = 4 * MOST_CAPTURED
+    size = 4 * MAX_CAPTURED
     served.offer(
         *[f"head -c {size} /dev/zero | tee /dev/stderr; exit 1"] * 40, captured=True, first_id=1
     )
@@ -213,9 +213,7 @@ def test_what_is_captured_has_a_bound_and_no_task_waits_for_it(farm, plane):
 
     outcomes = served.wait_for(*range(1, 41), seconds=60.0)
 
-    assert {(MOST_CAPTURED, MOST_CAPTURED, 1)} == {
-        (len(o.out), len(o.err), o.code) for o in outcomes
-    }
+    assert {(MAX_CAPTURED, MAX_CAPTURED, 1)} == {(len(o.out), len(o.err), o.code) for o in outcomes}
     assert 1 == served.client().session
 
 

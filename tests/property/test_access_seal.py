@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypershell.access.access_file import read, write
-from hypershell.access.endpoints import Access, Door
+from hypershell.access.endpoints import Access, Endpoint
 from hypershell.access.format import ClosedDoor, NewerFormat, parse, render
 from hypershell.access.keyring import Keyring
 from hypershell.access.keys import PLANES
@@ -18,7 +18,7 @@ from hypershell.core.errors import Refused
 KEYS = st.binary(min_size=32, max_size=32)
 WORDS = st.binary(max_size=300).map(lambda word: word.decode("utf-8", "surrogateescape"))
 HOSTS = st.from_regex(r"[A-Za-z0-9._:%-]{1,255}", fullmatch=True)
-DOORS = st.builds(Door, HOSTS, st.integers(1, 65535), WORDS)
+DOORS = st.builds(Endpoint, HOSTS, st.integers(1, 65535), WORDS)
 UIDS = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
 ACCESS = st.builds(Access, UIDS, client=DOORS, worker=DOORS)
 PARTS = st.one_of(ACCESS, st.builds(Access.only, ACCESS, st.sampled_from(PLANES)))
@@ -65,8 +65,8 @@ def test_what_was_written_is_read(access):
 def test_no_other_text_is_taken_for_a_signed_one(key, data):
     """Bytes replaced, removed or put in anywhere: malformed, or not what the seal signed."""
     seal = key_seal(key)
-    doors = {plane: ClosedDoor("node1", 1234, seal.close("word")) for plane in PLANES}
-    text = render("1.0.0", "k3x9ab", doors, seal)
+    endpoints = {plane: ClosedDoor("node1", 1234, seal.close("word")) for plane in PLANES}
+    text = render("1.0.0", "k3x9ab", endpoints, seal)
     assert parse(text).is_signed_by(seal)
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + 5)))

@@ -10,7 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
-from hypershell.core.query.condition import All, Condition, ConditionError, Not, Some, Test, parse
+from hypershell.core.query.condition import (
+    And,
+    Comparison,
+    Condition,
+    ConditionError,
+    Not,
+    Or,
+    parse,
+)
 from hypershell.core.query.fields import FIELDS, OPERATORS, Kind
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
@@ -21,7 +29,7 @@ from hypershell.store.sql.queries import NAMES, Queries
 from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, RUNS, STATE_NUMBERS, TAGS, TASKS
 from tests.helpers.postgres import Postgres
 
-Test.__test__ = False  # type: ignore[attr-defined]
+Comparison.__test__ = False  # type: ignore[attr-defined]
 
 _WORDS = [
     "",
@@ -59,7 +67,7 @@ def _values(kind: Kind, operator: str) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def comparisons(draw: st.DrawFn) -> Test:
+def comparisons(draw: st.DrawFn) -> Comparison:
     """One comparison."""
     field = draw(st.sampled_from(sorted(FIELDS)))
     operator = draw(st.sampled_from(OPERATORS[FIELDS[field]]))
@@ -67,15 +75,15 @@ def comparisons(draw: st.DrawFn) -> Test:
         _values(FIELDS[field], operator), min_size=1, max_size=3 if operator == "in" else 1
     )
     key = draw(st.sampled_from(["k", "my-key"])) if field == "tag" else ""
-    return Test(field, operator, tuple(draw(values)), key)
+    return Comparison(field, operator, tuple(draw(values)), key)
 
 
 conditions: st.SearchStrategy[Condition] = st.recursive(
     comparisons(),
     lambda inner: st.one_of(
         st.builds(Not, inner),
-        st.builds(All, st.lists(inner, min_size=2, max_size=3).map(tuple)),
-        st.builds(Some, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(And, st.lists(inner, min_size=2, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, min_size=2, max_size=3).map(tuple)),
     ),
     max_leaves=5,
 )
@@ -86,11 +94,11 @@ def holds(condition: Condition, facts: Mapping[str, Any]) -> bool:
     match condition:
         case Not(term):
             return not holds(term, facts)
-        case All(terms):
-            return all(holds(term, facts) for term in terms)
-        case Some(terms):
-            return any(holds(term, facts) for term in terms)
-        case Test(field, operator, values, key):
+        case And(submit_options):
+            return all(holds(term, facts) for term in submit_options)
+        case Or(submit_options):
+            return any(holds(term, facts) for term in submit_options)
+        case Comparison(field, operator, values, key):
             has = facts["tags"].get(key) if key else facts.get(field)
             return has is not None and _compare(has, operator, values)
     raise AssertionError(condition)
@@ -207,7 +215,7 @@ def _task(full: Mapping[str, Any]) -> dict[str, Any]:
     return {name: full[name] for name in same} | {
         "tags": json.dumps(full["tags"]) if full["tags"] else None,
         "rank": -full["priority"],
-        "turn": 0,
+        "sequence": 0,
         "run": {"a": 1, "b": 2}[full["run"]],
         "scope": 1,
         "state": STATE_NUMBERS[TaskState(full["state"])],

@@ -35,15 +35,15 @@ WRITES = st.lists(
 @given(WRITES, st.booleans())
 def test_no_line_is_torn_and_none_is_lost(writes, together):
     """Each slot marks its lines; a line is what one task printed, and each slot keeps its order."""
-    before = output_module.LONGEST_IN_MEMORY
-    output_module.LONGEST_IN_MEMORY = 200  # so that long lines go through a file
+    before = output_module.MAX_IN_MEMORY
+    output_module.MAX_IN_MEMORY = 200  # so that long lines go through a file
     try:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             ends = [out.fileno(), (out if together else err).fileno()]
             expected = print_all(writes, ends, together)
             printed = [read(out), b"" if together else read(err)]
     finally:
-        output_module.LONGEST_IN_MEMORY = before
+        output_module.MAX_IN_MEMORY = before
 
     for end, data in enumerate(printed):
         assert data.endswith(b"\n") or not data

@@ -32,7 +32,7 @@ from hypershell.store.sql.runs import FOREVER, RESTART
 from hypershell.store.sql.schema import STATES, TASKS
 from hypershell.store.tasks.journal import Recorded
 from hypershell.store.tasks.tally import Tally
-from hypershell.store.tasks.task_store import Start, TaskStore
+from hypershell.store.tasks.task_store import RecoveredState, TaskStore
 from tests.helpers.stored import CLIENT, StoredRun
 
 WINDOW = 3
@@ -131,7 +131,7 @@ class Stores(RuleBasedStateMachine):
             if task.id in self.cancelling:
                 self.states[task.id] = TaskState.CANCELLED
             else:
-                self.wait(task._replace(turn=0))
+                self.wait(task._replace(sequence=0))
             self.cancelling.discard(task.id)
 
     # What people do.
@@ -207,7 +207,7 @@ class Stores(RuleBasedStateMachine):
         tally = Tally()
         for task in sent:
             tally.add(task.group, TaskState.SENT)
-        start = Start(max(self.ids, default=0), tally, sent, set(self.cancelling))
+        start = RecoveredState(max(self.ids, default=0), tally, sent, set(self.cancelling))
         self.memory = TaskStore(self.policy, start=start)
         self.memory.add(waiting)
         self.old.clear()
@@ -258,7 +258,7 @@ class Stores(RuleBasedStateMachine):
         """A task as though it had never been tried, but for the number of its next attempt."""
         task = self.tasks[task_id]
         attempt = task.attempt + (self.tried.get(task_id) == task.attempt)
-        return task._replace(attempt=attempt, failures=0, losses=0, turn=2 * task_id)
+        return task._replace(attempt=attempt, failures=0, losses=0, sequence=2 * task_id)
 
     @invariant()
     def they_count_alike(self) -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hypershell.client import task_buffer as desk_module
-from hypershell.client.prefetch import Appetite
-from hypershell.client.task_buffer import Desk
+from hypershell.client.prefetch import Prefetch
+from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.task import Claim, Ending, Outcome
 
 
@@ -41,7 +41,7 @@ class Work(RuleBasedStateMachine):
         """An empty desk."""
         self.slots = slots
         self.drained: list[bool] = []
-        self.desk = Desk(slots, lambda: None, self.drained.append)
+        self.buffer = TaskBuffer(slots, lambda: None, self.drained.append)
         self.came = 0
         self.running: dict[int, Claim] = {}
         self.batch: list[Outcome] | None = None
@@ -56,12 +56,12 @@ class Work(RuleBasedStateMachine):
         """From the server, in either connection."""
         claims = [Claim(self.came + n, 1, 1, b"true") for n in range(1, number + 1)]
         self.came += number
-        self.desk.put_claims(claims)
+        self.buffer.put_claims(claims)
 
     @rule()
     def one_starts(self) -> None:
         """If there is one; in the order in which they came."""
-        claim = self.desk.start_next()
+        claim = self.buffer.start_next()
         if claim is None:
             return
         assert not self.draining
@@ -77,7 +77,7 @@ class Work(RuleBasedStateMachine):
         """Several at once, perhaps."""
         ids = data.draw(st.sets(st.sampled_from(sorted(self.running)), min_size=1))
         ended = [self.running.pop(task_id) for task_id in sorted(ids)]
-        self.desk.put_outcomes(
+        self.buffer.put_outcomes(
             [Outcome(c.task_id, c.lease, Ending.EXITED, seconds=seconds) for c in ended]
         )
 
@@ -87,15 +87,17 @@ class Work(RuleBasedStateMachine):
         """The machine is short of something; it is tried again."""
         claim = self.running.get(self.order[-1])
         if claim is not None:
-            self.desk.put_back(self.running.pop(self.order.pop()))
+            self.buffer.put_back(self.running.pop(self.order.pop()))
             if claim.task_id in self.cancelled:
-                self.desk.cancel([(claim.task_id, 1)])  # as the executor does, which has the order
+                self.buffer.cancel(
+                    [(claim.task_id, 1)]
+                )  # as the executor does, which has the order
 
     @rule(data=st.data())
     def some_are_cancelled(self, data: st.DataObject) -> None:
         """Wherever they are: perhaps accepted already, perhaps still on their way here."""
         ids = data.draw(st.sets(st.integers(1, self.came + 3)))
-        running = self.desk.cancel([(task_id, 1) for task_id in ids])
+        running = self.buffer.cancel([(task_id, 1) for task_id in ids])
         assert {task_id for task_id, _ in running} == ids & set(self.running)
         self.cancelled |= ids
 
@@ -103,7 +105,7 @@ class Work(RuleBasedStateMachine):
     @rule()
     def a_batch_is_given(self) -> None:
         """Whatever is due now."""
-        due = self.desk.next_batch(0.0)
+        due = self.buffer.next_batch(0.0)
         if due is None:
             return
         outcomes, want = due
@@ -117,31 +119,31 @@ class Work(RuleBasedStateMachine):
         assert self.batch is not None
         if arrived:
             self.accepted.update(outcome.task_id for outcome in self.batch)
-            self.desk.accepted(0.001)
+            self.buffer.accepted(0.001)
         else:
-            self.desk.not_accepted()
+            self.buffer.not_accepted()
         self.batch = None
 
     @precondition(lambda self: self.batch is None)
     @rule(data=st.data())
     def the_server_has_some_dropped(self, data: st.DataObject) -> None:
         """After a reconnection; what runs goes on."""
-        held = [pair[0] for pair in self.desk.held() if pair[0] not in self.running]
+        held = [pair[0] for pair in self.buffer.held() if pair[0] not in self.running]
         if held:
             gone = data.draw(st.sets(st.sampled_from(held)))
-            self.desk.drop([(task_id, 1) for task_id in gone])
+            self.buffer.drop([(task_id, 1) for task_id in gone])
             self.dropped |= gone
 
     @rule()
     def it_is_drained(self) -> None:
         """The client is to go, or the run is over."""
         self.draining = True
-        self.desk.drain()
+        self.buffer.drain()
 
     @invariant()
     def each_claim_is_in_one_place(self) -> None:
         """On the desk once, or accepted once, or dropped."""
-        held = Counter(task_id for task_id, _ in self.desk.held())
+        held = Counter(task_id for task_id, _ in self.buffer.held())
         everywhere = held + self.accepted + Counter(self.dropped)
         assert everywhere == Counter(range(1, self.came + 1))
         assert set(self.running) <= set(held)
@@ -165,20 +167,20 @@ class Work(RuleBasedStateMachine):
     def end(self) -> None:
         """All that runs ends, and all that is here is accepted."""
         if self.batch is not None:
-            self.desk.not_accepted()
-        self.desk.put_outcomes(
+            self.buffer.not_accepted()
+        self.buffer.put_outcomes(
             [Outcome(c.task_id, c.lease, Ending.EXITED) for c in self.running.values()]
         )
-        self.desk.drain()
+        self.buffer.drain()
         for _ in range(100):
             if self.drained and self.drained[-1]:
                 break
             self.clock.now += 1.0
-            due = self.desk.next_batch(0.0)
+            due = self.buffer.next_batch(0.0)
             if due is None:
                 continue
             self.accepted.update(outcome.task_id for outcome in due[0])
-            self.desk.accepted(0.001)
+            self.buffer.accepted(0.001)
         assert self.accepted + Counter(self.dropped) == Counter(range(1, self.came + 1))
         assert self.drained[-1] is True
 
@@ -190,7 +192,7 @@ TestWork.settings = settings(deadline=None, max_examples=40, stateful_step_count
 def test_an_appetite_stays_within_bounds():
     """Whatever tasks take: never negative, never more than the most."""
     for seconds in (0.0, 1e-9, 0.001, 1.0, 1e6):
-        appetite = Appetite(1000)
-        appetite.learn(seconds, 10.0)
+        prefetch = Prefetch(1000)
+        prefetch.learn(seconds, 10.0)
 
-        assert 0 <= appetite.ahead(10.0, 100.0) <= 4000
+        assert 0 <= prefetch.ahead(10.0, 100.0) <= 4000

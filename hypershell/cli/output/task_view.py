@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypershell.app.task_api import farmhand
+from hypershell.app.task_api import open_task_api
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.rows import cell, plain, warn, write
 from hypershell.cli.selection_options import ids_from, selection_from
@@ -47,7 +47,7 @@ def info(parsed: Parsed) -> int:
     ids = ids_from(parsed, words)
     if len(ids) != 1:
         raise parsed.error("info tells of one task", "`hyper-shell list` shows several")
-    task = farmhand(parsed).task(ids[0])
+    task = open_task_api(parsed).task(ids[0])
     if task is None:
         warn(f"there is no task {ids[0]}")
         return 1
@@ -86,7 +86,7 @@ def _tail(what: str, text: bytes) -> str:
 
 def failures(parsed: Parsed) -> int:
     """Causes; the exit status."""
-    found = farmhand(parsed).failures(selection_from(parsed))
+    found = open_task_api(parsed).failures(selection_from(parsed))
     if parsed.flag("--json"):
         write(json.dumps(plain(found), indent=2) + "\n")
         return 0

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from hypershell.app.task_api import Farmhand, farmhand
+from hypershell.app.task_api import TaskApi, open_task_api
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.rows import warn, write
 from hypershell.cli.selection_options import selection_from
@@ -30,13 +30,13 @@ def _change(
     parsed: Parsed,
     done: str,
     otherwise: str,
-    call_of: Callable[[Farmhand], Callable[[Selection], Changed]],
+    call_of: Callable[[TaskApi], Callable[[Selection], Changed]],
 ) -> int:
     """Change what a command line says; 1 if a task that was named by its id was not."""
     which = selection_from(parsed, parsed.words("ID"))
     if which.is_everything():
         raise parsed.error("nothing says which tasks", "give ids, --tag, --where, --failed ...")
-    changed = call_of(farmhand(parsed))(which)
+    changed = call_of(open_task_api(parsed))(which)
     if parsed.flag("--json"):
         write(json.dumps(changed._asdict()) + "\n")
     else:

@@ -168,7 +168,7 @@ class Where:
         from hypershell.app.locate import place_of
 
         place = place_of(self.server_dir, self.access_file, self.passphrase_file)
-        door, _ = place.door(WORKER, "hyper-shell client")
+        door, _ = place.endpoint(WORKER, "hyper-shell client")
         return self.host or door.host, self.port or door.port, plane_secret(door.key, WORKER)
 
     def ask_passphrase(self) -> None:
@@ -193,12 +193,12 @@ class Where:
 
 
 def _supervise(settings: dict[str, Any], where: Where) -> int:
-    def be_client(tidings: int) -> int:
+    def be_client(supervisor_pipe: int) -> int:
         from hypershell.cli.main import Debugging, explain, leave
         from hypershell.client.main import run_client
 
         try:
-            leave(run_client(settings, where.find, tidings))
+            leave(run_client(settings, where.find, supervisor_pipe))
         except Exception as error:
             if Debugging.on:
                 raise

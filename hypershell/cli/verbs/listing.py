@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from hypershell.app.task_api import Farmhand, farmhand
+from hypershell.app.task_api import TaskApi, open_task_api
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.rows import FORMATS, write, write_rows
 from hypershell.cli.selection_options import selection_from
@@ -24,11 +24,11 @@ def show(parsed: Parsed) -> int:
     form = parsed.choice("--format", FORMATS, "table")
     limit = parsed.whole("--limit", default=0, lowest=1) or None
     if not parsed.flag("--watch"):
-        _show(farmhand(parsed), parsed, which, fields, form, limit)
+        _show(open_task_api(parsed), parsed, which, fields, form, limit)
         return 0
     try:
         while True:
-            hand = farmhand(parsed)
+            hand = open_task_api(parsed)
             write(_CLEAR)
             _show(hand, parsed, which, fields, form, limit)
             time.sleep(_WATCH_SECONDS)
@@ -37,7 +37,7 @@ def show(parsed: Parsed) -> int:
 
 
 def _show(
-    hand: Farmhand,
+    hand: TaskApi,
     parsed: Parsed,
     which: Selection,
     fields: list[str],
@@ -52,7 +52,7 @@ def _show(
 
 
 def _pages(
-    hand: Farmhand, which: Selection, fields: list[str], limit: int | None
+    hand: TaskApi, which: Selection, fields: list[str], limit: int | None
 ) -> Iterator[list[list[Any]]]:
     """All rows, a page at a time; `limit` of them."""
     after, left = 0, limit

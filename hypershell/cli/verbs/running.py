@@ -5,11 +5,11 @@ from typing import Any
 
 from hypershell.app.locate import connect, place_from
 from hypershell.app.submit import one_line
-from hypershell.app.task_api import Asked
+from hypershell.app.task_api import RemoteTasks
 from hypershell.app.wait import wait_for
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.rows import cell, warn, write
-from hypershell.cli.selection_options import terms_from
+from hypershell.cli.selection_options import submit_options_from
 from hypershell.core.errors import HyperShellError
 from hypershell.core.query.selection import Selection
 
@@ -19,13 +19,13 @@ _CANCELLED = 130
 
 def run_one(parsed: Parsed) -> int:
     """Submit, wait, pass on; the exit status."""
-    terms = terms_from(parsed, captured=True)
+    submit_options = submit_options_from(parsed, captured=True)
     line = one_line(parsed)
-    hand = Asked(connect(place_from(parsed), "hyper-shell run"), "run")
+    hand = RemoteTasks(connect(place_from(parsed), "hyper-shell run"), "run")
     ids: list[int] = []
     try:
         while not ids:
-            ids = hand.submit([line], terms)
+            ids = hand.submit([line], submit_options)
         which = Selection(ids=tuple(ids))
         ended = wait_for(hand, which)
     except KeyboardInterrupt:
@@ -42,7 +42,7 @@ def _cancel(parsed: Parsed, ids: list[int]) -> None:
     if not ids:
         return
     try:
-        hand = Asked(connect(place_from(parsed), "hyper-shell run"), "run")
+        hand = RemoteTasks(connect(place_from(parsed), "hyper-shell run"), "run")
         hand.cancel(Selection(ids=tuple(ids)))
     except HyperShellError as error:
         warn(f"task {ids[0]} could not be cancelled: {error}")
@@ -50,7 +50,7 @@ def _cancel(parsed: Parsed, ids: list[int]) -> None:
         warn(f"task {ids[0]} cancelled")
 
 
-def _pass_on(hand: Asked, task_id: int) -> int:
+def _pass_on(hand: RemoteTasks, task_id: int) -> int:
     output = hand.output(task_id)
     task = hand.task(task_id)
     if output is not None:

@@ -22,7 +22,7 @@ _BROKEN = (EOFError, OSError, WireError)
 """What a call raises when the server ends under it."""
 
 _WAIT_SECONDS = 60.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
 
 
 def stop(parsed: Parsed) -> int:
@@ -58,7 +58,7 @@ def info(parsed: Parsed) -> int:
     try:
         facts = connect(place, "hyper-shell server info").info()
     except _BROKEN as error:
-        where = place.door(CLIENT, "hyper-shell server info")[0]
+        where = place.endpoint(CLIENT, "hyper-shell server info")[0]
         raise place.why(
             ServerUnreachable(host=where.host, port=where.port, reason="it ended meanwhile")
         ) from error
@@ -107,7 +107,7 @@ def wait(parsed: Parsed) -> int:
             if time.monotonic() + pause > deadline:
                 raise
         time.sleep(pause)  # nothing tells when a file appears on another machine's disk
-        pause = min(1.5 * pause, _LONGEST_PAUSE)
+        pause = min(1.5 * pause, _MAX_PAUSE)
 
 
 def generate_access(parsed: Parsed) -> int:

@@ -2,10 +2,10 @@
 
 import os
 
-from hypershell.core.task import MOST_CAPTURED
+from hypershell.core.task import MAX_CAPTURED
 
 _CHUNK = 64 * 1024
-_MOST_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
+_MAX_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
 
 
 class Capture:
@@ -18,7 +18,7 @@ class Capture:
         self.read_end, self.write_end = os.pipe()
         os.set_blocking(self.read_end, False)
         self._kept = bytearray()
-        self._room = MOST_CAPTURED
+        self._room = MAX_CAPTURED
         self._closed = False
 
     def forward(self) -> bool | None:
@@ -34,7 +34,7 @@ class Capture:
 
     def finish(self) -> bytes:
         """The task has ended: what it printed. Others that hold the pipe may go on, unheard."""
-        for _ in range(0 if self._closed else _MOST_IN_PIPE // _CHUNK):
+        for _ in range(0 if self._closed else _MAX_IN_PIPE // _CHUNK):
             if not self.forward():
                 break
         kept, self._kept, self._room = bytes(self._kept), bytearray(), 0

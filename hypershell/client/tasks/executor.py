@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
-from hypershell.client.task_buffer import Desk
+from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.spawn import (
     SHORT_OF,
@@ -17,7 +17,7 @@ from hypershell.client.tasks.spawn import (
     reap,
     signal_group,
 )
-from hypershell.client.tasks.stopper import Victims
+from hypershell.client.tasks.stopper import TaskStopper
 from hypershell.client.tasks.watch import Watch
 from hypershell.core.errors import TasksUnstartable
 from hypershell.core.task import Claim, Ending, Outcome
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_SECONDS = 0.05
 _STRAYS_SECONDS = 0.5
-_MOST_STARTED_AT_ONCE = 64
+_MAX_STARTED_AT_ONCE = 64
 
 
 class Executor:
@@ -41,7 +41,7 @@ class Executor:
         self._grace_seconds = grace_seconds
         self._free = deque(range(1, slots + 1))
         self._children: dict[Child, None] = {}
-        self._victims = Victims()
+        self._stopper = TaskStopper()
         self._short_since: float | None = None
         self._orders: deque[float | None] = deque()  # seconds of grace to stop in, None to resume
         self._cancels: deque[list[tuple[int, int]]] = deque()
@@ -52,9 +52,9 @@ class Executor:
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
 
-    def attach(self, desk: Desk) -> None:
+    def attach(self, buffer: TaskBuffer) -> None:
         """Where claims come from and outcomes go."""
-        self._desk = desk
+        self._buffer = buffer
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -85,7 +85,7 @@ class Executor:
         if not self._stopping:
             self._fill_slots()
         self._collect_ended(*self._watch.wait(self._patience()))
-        if self._victims:
+        if self._stopper:
             self._end_victims()
         return True
 
@@ -111,12 +111,12 @@ class Executor:
         outcomes = []
         for child in ended:
             self._watch.remove(child)
-            if child in self._victims:
-                self._victims.ended[child] = None
+            if child in self._stopper:
+                self._stopper.ended[child] = None
             else:
                 outcomes.append(self._collect(child))
         if outcomes:
-            self._desk.put_outcomes(outcomes)
+            self._buffer.put_outcomes(outcomes)
 
     def _forward(self, readable: list[int]) -> None:
         for descriptor in readable:
@@ -129,12 +129,12 @@ class Executor:
     def _patience(self) -> float | None:
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
-        return self._victims.patience()
+        return self._stopper.patience()
 
     def _fill_slots(self) -> None:
         started = 0
-        while self._free and started < _MOST_STARTED_AT_ONCE:
-            claim = self._desk.start_next()
+        while self._free and started < _MAX_STARTED_AT_ONCE:
+            claim = self._buffer.start_next()
             if claim is None:
                 return
             slot = self._free.popleft()
@@ -143,15 +143,15 @@ class Executor:
             except OSError as error:
                 self._free.appendleft(slot)
                 if error.errno in SHORT_OF:
-                    self._desk.put_back(claim)
+                    self._buffer.put_back(claim)
                     self._wait_for_room(error)
                     return
-                self._desk.put_outcomes([_unstartable(claim, error, slot)])
+                self._buffer.put_outcomes([_unstartable(claim, error, slot)])
                 continue
             self._children[child] = None
             self._short_since = None
             started += 1
-        if started == _MOST_STARTED_AT_ONCE:
+        if started == _MAX_STARTED_AT_ONCE:
             self._watch.wake()  # go on after a look at what has ended meanwhile
 
     def _start(self, claim: Claim, slot: int) -> Child:
@@ -208,7 +208,7 @@ class Executor:
         self._stopping = True
         kill_at = time.monotonic() + grace_seconds
         for child in self._children:
-            self._victims.add(child, Ending.INTERRUPTED, kill_at)
+            self._stopper.add(child, Ending.INTERRUPTED, kill_at)
 
     def _cancel(self, pairs: list[tuple[int, int]]) -> None:
         self._collect_ended(*self._watch.wait(0))  # what has ended by itself is no victim
@@ -216,13 +216,13 @@ class Executor:
         kill_at = time.monotonic() + self._grace_seconds
         for pair in pairs:
             if pair in children:
-                self._victims.add(children[pair], Ending.CANCELLED, kill_at)
+                self._stopper.add(children[pair], Ending.CANCELLED, kill_at)
         # It may have been put back meanwhile, for want of what it takes to start it.
-        self._desk.cancel(pair for pair in pairs if pair not in children)
+        self._buffer.cancel(pair for pair in pairs if pair not in children)
 
     def _end_victims(self) -> None:
         """Collect tasks that are wholly gone."""
-        gone = self._victims.look(self._spawner.client_id)
+        gone = self._stopper.look(self._spawner.client_id)
         if gone:
             self._forward(self._watch.wait(0)[1])  # their last words
         for child, ending in gone:
@@ -237,7 +237,7 @@ class Executor:
             self._stopping and kill_strays(self._spawner.client_id) and time.monotonic() < deadline
         ):
             time.sleep(0.01)
-        self._desk.put_outcomes(self._gone)
+        self._buffer.put_outcomes(self._gone)
         self._gone = []
 
     def _check_output(self) -> None:

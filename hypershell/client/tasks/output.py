@@ -16,11 +16,11 @@ from typing import IO
 from hypershell.client.tasks.capture import Capture
 from hypershell.core.task import STDERR_TAIL
 
-LONGEST_IN_MEMORY = 1024 * 1024
+MAX_IN_MEMORY = 1024 * 1024
 """Bytes of an unfinished line that are held in memory."""
 
 _CHUNK = 64 * 1024
-_MOST_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
+_MAX_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
 _PIPE_BYTES = 4096  # what a pipe or terminal that polls as writable takes without blocking
 
 
@@ -93,7 +93,7 @@ class Stream:
     def finish(self) -> None:
         """The task has ended: pass on the rest of what it printed, its last line as a whole one."""
         # What it wrote is here by now; what it left behind may go on writing without end.
-        for _ in range(_MOST_IN_PIPE // _CHUNK):
+        for _ in range(_MAX_IN_PIPE // _CHUNK):
             if not self.forward():
                 break
         if self._held or self._spilled:
@@ -111,7 +111,7 @@ class Stream:
 
     def _hold(self, data: bytes) -> None:
         self._held += data
-        if len(self._held) < LONGEST_IN_MEMORY:
+        if len(self._held) < MAX_IN_MEMORY:
             return
         try:
             if self._spilled is None:

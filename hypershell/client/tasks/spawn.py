@@ -19,7 +19,7 @@ from hypershell.core.task import Claim, Ending, Outcome
 
 DEFAULT_SHELL = "/bin/sh"
 
-LONGEST_ARGUMENT = 128 * 1024 - 1
+MAX_ARGUMENT = 128 * 1024 - 1
 """Bytes in one argument or variable, without its NUL (MAX_ARG_STRLEN, execve(2))."""
 
 _DEFAULTED = tuple(
@@ -87,7 +87,7 @@ class Spawner:
         variables[b"TASK_ID"] = b"%d" % claim.task_id
         variables[b"TASK_ATTEMPT"] = b"%d" % claim.attempt
         variables[b"TASK_SLOT"] = b"%d" % slot
-        if len(claim.command) + len(b"TASK_ARGS=") <= LONGEST_ARGUMENT:
+        if len(claim.command) + len(b"TASK_ARGS=") <= MAX_ARGUMENT:
             variables[b"TASK_ARGS"] = claim.command
         return variables
 
@@ -102,7 +102,7 @@ class Spawner:
                 # The shell has the last word on what cannot be found or run, and says it itself.
                 if error.errno not in _FALL_BACK:
                     raise
-        if len(command) <= LONGEST_ARGUMENT:
+        if len(command) <= MAX_ARGUMENT:
             try:
                 return self._start_shell(command, variables, files)
             except OSError as error:

@@ -13,13 +13,13 @@ _STRAYS_SECONDS = 0.5
 
 
 @dataclass(slots=True)
-class _Victim:
+class _Stopping:
     ending: Ending
     kill_at: float
     strays_until: float = math.inf
 
 
-class Victims:
+class TaskStopper:
     """The tasks that are being ended, and whose leaders have ended: these are not reaped yet.
 
     A leader is not reaped while others of its group live: its number is what the group is
@@ -28,37 +28,37 @@ class Victims:
 
     def __init__(self) -> None:
         self.ended: dict[Child, None] = {}
-        self._victims: dict[Child, _Victim] = {}
+        self._stopper: dict[Child, _Stopping] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._victims)
+        return bool(self._stopper)
 
     def __contains__(self, child: Child) -> bool:
-        return child in self._victims
+        return child in self._stopper
 
     def add(self, child: Child, ending: Ending, kill_at: float) -> None:
         """End this task; one that is being ended already has no longer than this for it."""
-        if (victim := self._victims.get(child)) is not None:
+        if (victim := self._stopper.get(child)) is not None:
             victim.kill_at = min(victim.kill_at, kill_at)
             return
-        self._victims[child] = _Victim(ending, kill_at)
+        self._stopper[child] = _Stopping(ending, kill_at)
         signal_group(child, signal.SIGTERM)
         # A task that was stopped by a signal must run to see that it is to end.
         signal_group(child, signal.SIGCONT)
 
     def patience(self) -> float | None:
         """Seconds until a look is due though nothing happens."""
-        if not self._victims:
+        if not self._stopper:
             return None
         if self.ended:
             return _LOOK_AGAIN_SECONDS
-        soonest = min(victim.kill_at for victim in self._victims.values())
+        soonest = min(victim.kill_at for victim in self._stopper.values())
         return max(_LOOK_AGAIN_SECONDS, soonest - time.monotonic())
 
     def look(self, client_id: str) -> list[tuple[Child, Ending]]:
         """Kill those whose time is over; take out and return those that are wholly gone."""
         now = time.monotonic()
-        late = {child for child, victim in self._victims.items() if now >= victim.kill_at}
+        late = {child for child, victim in self._stopper.items() if now >= victim.kill_at}
         for child in late:
             signal_group(child, signal.SIGKILL)
         waiting = any(child not in late for child in self.ended)
@@ -67,17 +67,17 @@ class Victims:
         gone = self._without_strays(gone, client_id, now)
         for child in gone:
             del self.ended[child]
-        return [(child, self._victims.pop(child).ending) for child in gone]
+        return [(child, self._stopper.pop(child).ending) for child in gone]
 
     def _without_strays(self, gone: list[Child], client_id: str, now: float) -> list[Child]:
         """Those of them that left nothing outside their groups, or nothing that can be ended.
 
         What a task that is stopped with all others left is looked for once, for all of them.
         """
-        cancelled = {c for c in gone if self._victims[c].ending is Ending.CANCELLED}
+        cancelled = {c for c in gone if self._stopper[c].ending is Ending.CANCELLED}
         if not cancelled or not kill_strays(client_id, {c.claim.task_id for c in cancelled}):
             return gone
         for child in cancelled:
-            victim = self._victims[child]
+            victim = self._stopper[child]
             victim.strays_until = min(victim.strays_until, now + _STRAYS_SECONDS)
-        return [c for c in gone if c not in cancelled or now >= self._victims[c].strays_until]
+        return [c for c in gone if c not in cancelled or now >= self._stopper[c].strays_until]

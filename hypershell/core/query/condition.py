@@ -23,9 +23,9 @@ from hypershell.core.units import (
 LONGEST = 10_000
 """Characters in a condition."""
 
-_MOST_TESTS = 200
-_MOST_DEPTH = 40
-_LONGEST_PATTERN = 1000
+_MAX_TESTS = 200
+_MAX_DEPTH = 40
+_MAX_PATTERN = 1000
 
 Value = int | float | str
 
@@ -42,7 +42,7 @@ class ConditionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Comparison:
     """One field compared. `key` is that of a tag. Text stands as UTF-8 with surrogates for the
     rest; a state is its word, sizes are bytes, times and durations seconds."""
 
@@ -69,26 +69,26 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class And:
     """Each of them."""
 
-    terms: tuple["Condition", ...]
+    submit_options: tuple["Condition", ...]
 
     def __str__(self) -> str:
-        return " and ".join(f"({term})" for term in self.terms)
+        return " and ".join(f"({term})" for term in self.submit_options)
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class Or:
     """At least one of them."""
 
-    terms: tuple["Condition", ...]
+    submit_options: tuple["Condition", ...]
 
     def __str__(self) -> str:
-        return " or ".join(f"({term})" for term in self.terms)
+        return " or ".join(f"({term})" for term in self.submit_options)
 
 
-Condition = Test | Not | All | Some
+Condition = Comparison | Not | And | Or
 
 
 def parse(text: str, now: float) -> Condition:
@@ -125,20 +125,20 @@ class _Parser:
         return condition
 
     def _some(self, depth: int) -> Condition:
-        terms = [self._all(depth)]
+        submit_options = [self._all(depth)]
         while self._word("or"):
-            terms.append(self._all(depth))
-        return terms[0] if len(terms) == 1 else Some(tuple(terms))
+            submit_options.append(self._all(depth))
+        return submit_options[0] if len(submit_options) == 1 else Or(tuple(submit_options))
 
     def _all(self, depth: int) -> Condition:
-        terms = [self._term(depth)]
+        submit_options = [self._term(depth)]
         while self._word("and"):
-            terms.append(self._term(depth))
-        return terms[0] if len(terms) == 1 else All(tuple(terms))
+            submit_options.append(self._term(depth))
+        return submit_options[0] if len(submit_options) == 1 else And(tuple(submit_options))
 
     def _term(self, depth: int) -> Condition:
-        if depth > _MOST_DEPTH:
-            raise self._error(f"a condition is at most {_MOST_DEPTH} deep")
+        if depth > _MAX_DEPTH:
+            raise self._error(f"a condition is at most {_MAX_DEPTH} deep")
         if self._word("not"):
             return Not(self._term(depth + 1))
         if not self._sign("("):
@@ -148,10 +148,10 @@ class _Parser:
             raise self._error("`)` is right here, or `and` or `or`")
         return inside
 
-    def _test(self) -> Test:
+    def _test(self) -> Comparison:
         self.tests += 1
-        if self.tests > _MOST_TESTS:
-            raise self._error(f"a condition has at most {_MOST_TESTS} tests")
+        if self.tests > _MAX_TESTS:
+            raise self._error(f"a condition has at most {_MAX_TESTS} tests")
         begin = self._skip()
         found = self._take(_NAME)
         if found is None:
@@ -161,7 +161,7 @@ class _Parser:
         self._check_field(begin, name, key)
         kind = FIELDS[name]
         operator = self._operator(name, kind)
-        return Test(name, operator, self._values(kind, operator), key)
+        return Comparison(name, operator, self._values(kind, operator), key)
 
     def _check_field(self, place: int, name: str, key: str) -> None:
         if name not in FIELDS:
@@ -276,8 +276,8 @@ def read_state(text: str) -> TaskState:
 
 
 def _check_pattern(text: str) -> None:
-    if len(text) > _LONGEST_PATTERN:
-        raise ValueError(f"a pattern has at most {_LONGEST_PATTERN} characters")
+    if len(text) > _MAX_PATTERN:
+        raise ValueError(f"a pattern has at most {_MAX_PATTERN} characters")
     try:
         re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:

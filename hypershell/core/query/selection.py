@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from hypershell.core.state import TaskState
 
-MOST_IDS = 100_000
+MAX_IDS = 100_000
 """Ids in one selection."""
 
-_MOST_TAGS = 100
+_MAX_TAGS = 100
 _LARGEST_ID = 2**62
 _LARGEST_CAUSE = 2**31 - 1
 _RUN = re.compile(r"[\w.-]{0,100}", re.ASCII)
@@ -54,8 +54,8 @@ class Selection:
         if not isinstance(packed, dict) or set(packed) != set(cls.__slots__):
             raise ValueError("not a selection")
         ids, cause = packed["ids"], packed["cause"]
-        if not isinstance(ids, list) or not all(map(_is_id, ids)) or len(ids) > MOST_IDS:
-            raise ValueError(f"not a list of at most {MOST_IDS} ids")
+        if not isinstance(ids, list) or not all(map(_is_id, ids)) or len(ids) > MAX_IDS:
+            raise ValueError(f"not a list of at most {MAX_IDS} ids")
         if cause != 0 and not (_is_id(cause) and cause <= _LARGEST_CAUSE):
             raise ValueError("not the number of a cause")
         where, run = packed["where"], packed["run"]
@@ -82,8 +82,8 @@ def _states(packed: object) -> tuple[TaskState, ...]:
 
 def tags_from(packed: object) -> tuple[tuple[str, str], ...]:
     """Keys and values of tags from a list of pairs; ValueError. A value may be empty."""
-    if not isinstance(packed, list) or len(packed) > _MOST_TAGS:
-        raise ValueError(f"not a list of at most {_MOST_TAGS} tags")
+    if not isinstance(packed, list) or len(packed) > _MAX_TAGS:
+        raise ValueError(f"not a list of at most {_MAX_TAGS} tags")
     pairs: list[tuple[str, str]] = []
     for pair in packed:
         if not isinstance(pair, list) or len(pair) != 2:

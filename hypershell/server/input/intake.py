@@ -15,8 +15,8 @@ from hypershell.store.tasks.task_store import TaskStore
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 10_000
-MOST_WAITING_BYTES = 32 * 2**20
+MAX_WAITING = 10_000
+MAX_WAITING_BYTES = 32 * 2**20
 """What may wait in memory before the reader is held back."""
 
 _EVERYTHING = 2**62

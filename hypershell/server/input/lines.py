@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable
 
 from hypershell.core.errors import InputDamaged, InputMissing, InputUnreadable, StartError
-from hypershell.core.task import LONGEST_LINE
+from hypershell.core.task import MAX_LINE
 
 _CHUNK = 64 * 1024
 
@@ -132,7 +132,7 @@ class LineReader:
             if not self._fits(piece):
                 return lines
             lines.append((self._number, piece))
-        if len(self._rest) > LONGEST_LINE:
+        if len(self._rest) > MAX_LINE:
             self._number += 1
             self._fits(self._rest)
         return lines
@@ -141,8 +141,8 @@ class LineReader:
         """Whether a line can be a command; if not, the input ends here."""
         if b"\0" in line:
             reason = "it contains a NUL byte"
-        elif len(line) > LONGEST_LINE:
-            reason = f"it is longer than {LONGEST_LINE} bytes"
+        elif len(line) > MAX_LINE:
+            reason = f"it is longer than {MAX_LINE} bytes"
         else:
             return True
         self.refuse(self._number, reason)

@@ -11,7 +11,7 @@ from hypershell.server.state.registry import Client, Pairs
 from hypershell.store.tasks.task_store import TaskStore
 
 if TYPE_CHECKING:
-    from hypershell.store.sql.session import Kept
+    from hypershell.store.sql.session import RunSession
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +28,9 @@ class Orphans:
         store: TaskStore,
         finished: FinishedQueue,
         lease_seconds: float,
-        kept: "Kept | None" = None,
+        run_session: "RunSession | None" = None,
     ) -> None:
-        self._kept = kept
+        self._run_session = run_session
         self.cancel: Callable[[Pairs], object] = lambda pairs: None
         self._store = store
         self._finished = finished
@@ -71,8 +71,8 @@ class Orphans:
         """A client left, perhaps one that only a server before this knew."""
         self._store.seen(client)
         self._look()
-        if self._kept is not None:
-            self._kept.note_left(client)
+        if self._run_session is not None:
+            self._run_session.note_left(client)
 
     def _look(self) -> None:
         """A client is back, or gone; when all are, there is nobody to wait for."""

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from hypershell.core.state import TaskState
 from hypershell.server.loops.scheduler import Scheduler
-from hypershell.server.reports.outlets import Outlets
+from hypershell.server.reports.reports import Reports
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Roster
+from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.worker_messages import Phase
@@ -19,18 +19,18 @@ class Receiver:
         self,
         finished: FinishedQueue,
         store: TaskStore,
-        roster: Roster,
+        registry: ClientRegistry,
         scheduler: Scheduler,
         scheduled: ScheduledQueue,
-        outlets: Outlets,
+        reports: Reports,
         settled: Callable[[], None],
     ) -> None:
         self._finished = finished
         self._store = store
-        self._roster = roster
+        self._registry = registry
         self._scheduler = scheduler
         self._scheduled = scheduled
-        self._outlets = outlets
+        self._reports = reports
         self._settled = settled
 
     def one_pass(self) -> bool:
@@ -41,9 +41,9 @@ class Receiver:
         stopping = self._scheduled.phase >= Phase.STOPPING
         given = [(batch.client.id, batch.outcomes) for batch in batches]
         recorded = self._store.record(given, stopping)
-        self._outlets.put(recorded)
+        self._reports.put(recorded)
         for batch in batches:
-            self._roster.settle(batch.client, batch.outcomes)
+            self._registry.settle(batch.client, batch.outcomes)
         if any(r.state is TaskState.WAITING for r in recorded):
             self._scheduler.dispatch_urgent()
         if self._scheduled.room() and self._store.backlog()[0]:

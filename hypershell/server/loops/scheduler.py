@@ -3,7 +3,7 @@
 import threading
 
 from hypershell.core.task import Task
-from hypershell.server.state.scheduled_queue import MOST_BYTES, ScheduledQueue
+from hypershell.server.state.scheduled_queue import MAX_BYTES, ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
 
 
@@ -39,7 +39,7 @@ class Scheduler:
         with self._one_at_a_time:
             while not self._closed and (room := self._scheduled.room()):
                 whole_bundles = max(room // self._bundlesize, 1) * self._bundlesize
-                tasks = self._store.lease(whole_bundles, MOST_BYTES)
+                tasks = self._store.lease(whole_bundles, MAX_BYTES)
                 if not tasks:
                     return
                 self._scheduled.offer(self._bundles(tasks))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from hypershell.core.query.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
-from hypershell.core.submission import Terms, checked_lines
+from hypershell.core.submission import SubmitOptions, checked_lines
 from hypershell.core.units import counted
-from hypershell.server.planes.completion import Finals
-from hypershell.server.state.registry import Client, Roster
+from hypershell.server.planes.completion import CompletionWaiters
+from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.journal import NoDatabase
 from hypershell.store.tasks.task_store import TaskStore
-from hypershell.wire.client_plane import LONGEST_WAIT, NO_DATABASE, SUBMIT_SECONDS
+from hypershell.wire.client_plane import MAX_WAIT, NO_DATABASE, SUBMIT_SECONDS
 
 if TYPE_CHECKING:
     from hypershell.store.sql.queries import Queries
@@ -25,7 +25,7 @@ _WATCHED = 10_000
 """Ids that one wait looks out for at a time."""
 
 
-class Control:
+class ClientService:
     """The object behind the client plane. Its public methods are the verbs, and no others.
 
     `facts` is what the server is known by; `stop` is called with whether to drain, `settled` when
@@ -36,7 +36,7 @@ class Control:
     def __init__(
         self,
         store: TaskStore,
-        roster: Roster,
+        registry: ClientRegistry,
         scheduled: ScheduledQueue,
         facts: dict[str, Any],
         has_room: Callable[[float], bool],
@@ -44,10 +44,10 @@ class Control:
         stop: Callable[[bool], None],
         settled: Callable[[], None] = lambda: None,
         queries: "Queries | None" = None,
-        finals: Finals | None = None,
+        completion: CompletionWaiters | None = None,
     ) -> None:
         self._store = store
-        self._roster = roster
+        self._registry = registry
         self._scheduled = scheduled
         self._facts = facts
         self._has_room = has_room
@@ -55,12 +55,12 @@ class Control:
         self._stop = stop
         self._settled = settled
         self._queries = queries
-        self._finals = finals or Finals()
-        store.listener = self._finals.told
+        self._completion = completion or CompletionWaiters()
+        store.listener = self._completion.told
 
-    def submit(self, lines: Any, terms: Any = None) -> list[int]:
+    def submit(self, lines: Any, submit_options: Any = None) -> list[int]:
         """Add lines as tasks, all or none; none if there is no room for a while."""
-        how = Terms() if terms is None else Terms.unpack(terms)
+        how = SubmitOptions() if submit_options is None else SubmitOptions.unpack(submit_options)
         checked = checked_lines(lines)
         if how.captured:
             self._asked()  # what they print is kept in the database
@@ -81,7 +81,7 @@ class Control:
         untaken = min(self._scheduled.size(), counts.sent)
         tasks["sent"] -= untaken
         tasks["waiting"] += untaken
-        clients = [_shown(client) for client in self._roster.clients()]
+        clients = [_shown(client) for client in self._registry.clients()]
         return self._facts | {"tasks": tasks | {"retried": counts.retried}, "clients": clients}
 
     def count(self, selection: Any) -> int:
@@ -120,7 +120,7 @@ class Control:
         the numbers of tasks that are `unfinished` and `bad`, and whether it is `over`.
         """
         which = Selection.unpack(selection)
-        if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_WAIT:
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_WAIT:
             raise ValueError("not a number of seconds")
         deadline = time.monotonic() + seconds
         while True:
@@ -129,9 +129,9 @@ class Control:
             remaining = deadline - time.monotonic()
             if is_over or remaining <= 0:
                 return {**self._ended(which), "over": is_over}
-            if self._finals.is_closed():
+            if self._completion.is_closed():
                 raise ValueError("the server is ending")
-            self._finals.wait(lambda: self._unfinished(which), self._is_idle, remaining)
+            self._completion.wait(lambda: self._unfinished(which), self._is_idle, remaining)
 
     def _unfinished(self, which: Selection) -> list[int]:
         """Ids that are waited for; of the whole run one that is none stands for all of them."""
@@ -156,7 +156,7 @@ class Control:
             return {"unfinished": sum(numbers[state] for state in UNFINISHED), "bad": bad}
         if self._queries is None:
             unfinished = self._store.unfinished_among(which.ids)
-            return {"unfinished": len(unfinished), "bad": self._finals.bad(which.ids)}
+            return {"unfinished": len(unfinished), "bad": self._completion.bad(which.ids)}
         numbers_of = self._queries.outcome(which)
         return {"unfinished": numbers_of[0], "bad": numbers_of[1]}
 
@@ -177,7 +177,7 @@ class Control:
         """Let failed, cancelled and interrupted tasks wait again."""
         which = _some(selection)
         changed = self._store.retry(which)
-        self._finals.forget(which.ids)
+        self._completion.forget(which.ids)
         self._poke()
         return self._told("to be tried again", changed)
 

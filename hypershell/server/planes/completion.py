@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from hypershell.core.state import TaskState
 
-_MOST_REMEMBERED = 100_000
+_MAX_REMEMBERED = 100_000
 """Tasks that did not succeed whose states are kept, for who asks afterwards."""
 
 
-class Finals:
+class CompletionWaiters:
     """Safe to use from several threads; costs next to nothing while nobody waits."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Finals:
 
     def _remember(self, task_id: int, state: TaskState) -> None:
         self._bad[task_id] = state
-        if len(self._bad) > _MOST_REMEMBERED:
+        if len(self._bad) > _MAX_REMEMBERED:
             del self._bad[next(iter(self._bad))]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypershell.core.task import Claim, Ending, Outcome, command_of
 from hypershell.core.units import counted
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Client, Roster
+from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.wire.worker_messages import (
     Answer,
@@ -22,29 +22,31 @@ from hypershell.wire.worker_messages import (
 
 log = logging.getLogger(__name__)
 
-LONGEST_WAIT = 3600.0
+MAX_WAIT = 3600.0
 """Seconds for which a call may ask to be parked."""
 
 _LEAVE_SECONDS = 5.0
 """How long a client that leaves waits for what it held to be others' own."""
 
 
-class Farm:
+class WorkerService:
     """The object behind the worker plane. Its public methods are the verbs, and no others.
 
     All arguments come from peers: each verb checks them and raises ValueError.
     """
 
-    def __init__(self, roster: Roster, scheduled: ScheduledQueue, finished: FinishedQueue) -> None:
-        self._roster = roster
+    def __init__(
+        self, registry: ClientRegistry, scheduled: ScheduledQueue, finished: FinishedQueue
+    ) -> None:
+        self._registry = registry
         self._scheduled = scheduled
         self._finished = finished
-        self._patience = roster.turn_seconds / 2
+        self._patience = registry.call_seconds / 2
 
     def join(self, packed: Any) -> list[Any]:
         """Take a client in, or back after a broken connection."""
         hello = unpack_hello(packed)
-        welcome = self._roster.join(hello)
+        welcome = self._registry.join(hello)
         if welcome.session == 1:
             log.info(
                 "client %s joined from %s (pid %d, %s)",
@@ -56,7 +58,7 @@ class Farm:
             return pack_welcome(welcome)
         log.info("client %s is back after a broken connection", welcome.client_id)
         self._scheduled.wake_all()  # a call of the older session must not take anything more
-        client, never_arrived = self._roster.missing(hello)
+        client, never_arrived = self._registry.missing(hello)
         if never_arrived:
             self._finished.put(client, never_arrived)  # a client that comes back waits for nothing
         return pack_welcome(welcome)
@@ -70,12 +72,12 @@ class Farm:
         again, however long that lasts.
         """
         match client_id, session, outcomes, want, wait:
-            case str(), int(), list(), int(), int() | float() if 0 <= wait <= LONGEST_WAIT:
+            case str(), int(), list(), int(), int() | float() if 0 <= wait <= MAX_WAIT:
                 pass
             case _:
                 raise ValueError("not an exchange")
         given = [unpack_outcome(outcome) for outcome in outcomes]
-        client = self._roster.hear(client_id, session)
+        client = self._registry.hear(client_id, session)
         if client is None:
             return pack_answer(Answer(False, self._scheduled.phase, []))
         try:
@@ -85,7 +87,7 @@ class Farm:
                 return pack_answer(Answer(True, phase, [], cancelled, accepted=False))
             tasks = self._scheduled.take(client, session, want, float(wait))
         finally:
-            self._roster.answered(client)
+            self._registry.answered(client)
         claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line), t.captured) for t in tasks]
         cancelled = self._scheduled.cancelled(client, session)
         return pack_answer(Answer(True, self._scheduled.phase, claims, cancelled))
@@ -99,7 +101,7 @@ class Farm:
             if not client.giving.wait(self._patience):
                 return False
             client.giving = None
-        own = self._roster.own(client, given)
+        own = self._registry.own(client, given)
         if not own:
             return True
         batch = self._finished.give(client, own, self._patience)
@@ -114,10 +116,10 @@ class Farm:
                 pass
             case _:
                 raise ValueError("not a beat")
-        client = self._roster.hear(client_id, session)
+        client = self._registry.hear(client_id, session)
         if client is not None:
             client.load, client.memory_percent = load, memory
-            self._roster.answered(client)
+            self._registry.answered(client)
 
     def leave(self, client_id: Any, reason: Any, dead: Any) -> None:
         """A client goes, or has died, as its supervisor says: what it held goes to others."""
@@ -126,7 +128,7 @@ class Farm:
                 pass
             case _:
                 raise ValueError("not a leave")
-        gone = self._roster.leave(client_id, Ending.LOST if dead else Ending.GIVEN_BACK)
+        gone = self._registry.leave(client_id, Ending.LOST if dead else Ending.GIVEN_BACK)
         if gone is None:
             return
         client, held = gone

@@ -12,7 +12,7 @@ from hypershell.store.tasks.journal import Recorded
 
 log = logging.getLogger(__name__)
 
-_MOST_NUMBERS = 10_000
+_MAX_NUMBERS = 10_000
 
 Printed = Callable[[Sequence[int], bytes, int], Callable[[], None]]
 """Told the ids of tasks whose lines are written, the path of a file of ours and its length.
@@ -61,7 +61,7 @@ class Failures(Spool):
                 recorded.outcome.cause,
             )
         if not self._sink.keeps:
-            room = _MOST_NUMBERS - len(self._unkept)
+            room = _MAX_NUMBERS - len(self._unkept)
             self._unkept += [recorded.task.number for recorded in failed[:room]]
         elif failed:
             self.keep((recorded.task.id, recorded.task.line + b"\n") for recorded in failed)

@@ -12,7 +12,7 @@ from hypershell.server.reports.sink import LineSink
 
 log = logging.getLogger(__name__)
 
-MOST_KEPT_BYTES = 64 * 2**20
+MAX_KEPT_BYTES = 64 * 2**20
 """Of lines that could not be written: kept for another try."""
 
 _RETRY_SECONDS = 1.0
@@ -87,7 +87,7 @@ class Spool:
             return
         with self._changed:
             for each in added:
-                if self._bytes > MOST_KEPT_BYTES and not self._durable:
+                if self._bytes > MAX_KEPT_BYTES and not self._durable:
                     self._dropped += 1
                     continue
                 self._lines.append(each)
@@ -134,6 +134,6 @@ class Spool:
     def _drop_excess(self) -> None:
         """Keep no more than there is room for; the first lines stay."""
         with self._changed:
-            while self._bytes > MOST_KEPT_BYTES:
+            while self._bytes > MAX_KEPT_BYTES:
                 self._bytes -= len(self._lines.pop()[1])
                 self._dropped += 1

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hypershell.core.lease import turn_seconds
+from hypershell.core.lease import call_seconds
 from hypershell.core.task import Ending, Outcome
 from hypershell.wire.worker_messages import FIRST_SESSION, Hello, Phase, Welcome
 
@@ -53,7 +53,7 @@ class Client:
         return self.want - len(self.claims)
 
 
-class Roster:
+class ClientRegistry:
     """The clients that have joined and not left. Shares its lock with the scheduled queue.
 
     `adopt` is asked about a client that the roster does not know and that says to hold tasks: it
@@ -74,7 +74,7 @@ class Roster:
         self._lock = lock
         self._lease_seconds = lease_seconds
         self._grace_seconds = grace_seconds
-        self.turn_seconds = turn_seconds(lease_seconds, grace_seconds)
+        self.call_seconds = call_seconds(lease_seconds, grace_seconds)
         self._adopt = adopt
         self._joined = joined
         self._left = left

@@ -16,7 +16,7 @@ from hypershell.wire.worker_messages import Phase
 CAPACITY = 1000
 """Tasks under lease ahead of demand; or a few bundles, where they are large."""
 
-MOST_BYTES = 16 * 2**20
+MAX_BYTES = 16 * 2**20
 """Of lines that are here, or in one answer, but for the last of them: far below a frame's limit."""
 
 _SEEK_SECONDS = 3600.0
@@ -42,7 +42,7 @@ class ScheduledQueue:
     def room(self) -> int:
         """How many tasks more it takes; 0 until it is half empty, or while its lines are long."""
         free = self._capacity - self._size
-        return free if free >= self._capacity // 2 and self._bytes < MOST_BYTES else 0
+        return free if free >= self._capacity // 2 and self._bytes < MAX_BYTES else 0
 
     def size(self) -> int:
         """How many tasks are here."""
@@ -152,8 +152,10 @@ class ScheduledQueue:
         return tasks
 
     def _remove(self, pairs: set[tuple[int, int]]) -> None:
-        kept = ([t for t in bundle if (t.id, t.lease) not in pairs] for bundle in self._bundles)
-        self._bundles = deque(filter(None, kept))
+        run_session = (
+            [t for t in bundle if (t.id, t.lease) not in pairs] for bundle in self._bundles
+        )
+        self._bundles = deque(filter(None, run_session))
         self._size = sum(map(len, self._bundles))
         self._bytes = sum(len(task.line) for bundle in self._bundles for task in bundle)
 
@@ -198,10 +200,10 @@ class ScheduledQueue:
         taken_bytes = 0
         if self.phase is not Phase.RUNNING:
             return tasks
-        while self._bundles and client.room > 0 and taken_bytes < MOST_BYTES:
+        while self._bundles and client.room > 0 and taken_bytes < MAX_BYTES:
             bundle = self._bundles.popleft()
             for position, task in enumerate(bundle):
-                if taken_bytes >= MOST_BYTES:  # the rest of a bundle that is too large to send
+                if taken_bytes >= MAX_BYTES:  # the rest of a bundle that is too large to send
                     self._bundles.appendleft(bundle[position:])
                     break
                 tasks.append(task)

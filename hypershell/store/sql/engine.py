@@ -27,7 +27,7 @@ from hypershell.store.sql.errors import (
     DriverMissing,
     TablesMissing,
 )
-from hypershell.store.sql.file_lock import Guard
+from hypershell.store.sql.file_lock import DatabaseLock
 from hypershell.store.sql.patterns import found
 from hypershell.store.sql.schema import FACTS, METADATA, VERSION, make_partial_for_postgresql
 
@@ -61,7 +61,7 @@ class Database:
     """One database that is open. Several threads may read at once; one transaction writes."""
 
     def __init__(
-        self, url: URL, writer: Engine | None, reader: Engine, guard: Guard | None = None
+        self, url: URL, writer: Engine | None, reader: Engine, guard: DatabaseLock | None = None
     ) -> None:
         self.url = url.render_as_string(hide_password=False)
         self.where = shown(url)
@@ -243,7 +243,7 @@ def _open_sqlite(url: URL, read_only: bool, create: bool) -> Database:
     if not os.access(path, os.W_OK):
         raise DatabaseUnusable(where=where, reason="the file is read-only")
     writer = _sqlite_engine(lambda: _connect_sqlite(path, "rw", local), "BEGIN IMMEDIATE")
-    return Database(url, writer, reader, Guard(path))
+    return Database(url, writer, reader, DatabaseLock(path))
 
 
 def _remove_sqlite(path: Path) -> None:

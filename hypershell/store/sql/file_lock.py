@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 2.0
 _PAUSE_SECONDS = 0.02
 
 
-class Guard:
+class DatabaseLock:
     """Held until it is closed, or this process ends. DatabaseTaken, DatabaseUnusable."""
 
     def __init__(self, database: Path) -> None:

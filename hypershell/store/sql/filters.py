@@ -28,7 +28,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from hypershell.core.query.condition import All, Condition, Not, Some, Test, Value, parse
+from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, Value, parse
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
 from hypershell.core.task import Ending
@@ -43,7 +43,7 @@ from hypershell.store.sql.schema import (
     TASKS,
 )
 
-_MOST_VALUES = 30_000
+_MAX_VALUES = 30_000
 """Values that one statement may have; SQLite takes a little more."""
 
 Clause = ColumnElement[bool] | TextClause
@@ -114,8 +114,8 @@ def _by_ids(ids: tuple[int, ...]) -> ColumnElement[bool]:
     if len(wide) > 500:
         single = [i for first, last in ranges for i in range(first, last + 1)]
         wide = []
-    if len(single) > _MOST_VALUES:
-        raise ValueError(f"more than {_MOST_VALUES} ids that do not follow each other")
+    if len(single) > _MAX_VALUES:
+        raise ValueError(f"more than {_MAX_VALUES} ids that do not follow each other")
     return or_(*wide, *([_T.id.in_(single)] if single else []))
 
 
@@ -136,15 +136,15 @@ def states_of(condition: Condition) -> frozenset[TaskState]:
     """The states outside of which a condition cannot hold."""
     every = frozenset(TaskState)
     match condition:
-        case Test("state", operator, values):
+        case Comparison("state", operator, values):
             named = frozenset(TaskState(value) for value in values)
             return every - named if operator == "!=" else named
-        case Test("cause"):
+        case Comparison("cause"):
             return frozenset({TaskState.FAILED})
-        case All(terms):
-            return every.intersection(*map(states_of, terms))
-        case Some(terms):
-            return frozenset().union(*map(states_of, terms))
+        case And(submit_options):
+            return every.intersection(*map(states_of, submit_options))
+        case Or(submit_options):
+            return frozenset().union(*map(states_of, submit_options))
     return every
 
 
@@ -161,15 +161,15 @@ def as_clause(condition: Condition) -> ColumnElement[bool]:
     match condition:
         case Not(term):
             return not_(as_clause(term))
-        case All(terms):
-            return and_(*map(as_clause, terms))
-        case Some(terms):
-            return or_(*map(as_clause, terms))
-        case Test():
+        case And(submit_options):
+            return and_(*map(as_clause, submit_options))
+        case Or(submit_options):
+            return or_(*map(as_clause, submit_options))
+        case Comparison():
             return _test(condition)
 
 
-def _test(test: Test) -> ColumnElement[bool]:
+def _test(test: Comparison) -> ColumnElement[bool]:
     if test.field == "tag":
         holds = _compare(TAGS.c.value, test, Text())
         return _T.id.in_(_tagged(test.key, holds))
@@ -235,7 +235,7 @@ _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
 }
 
 
-def _compare(column: ColumnElement[Any], test: Test, type_: Any) -> ColumnElement[bool]:
+def _compare(column: ColumnElement[Any], test: Comparison, type_: Any) -> ColumnElement[bool]:
     if test.operator in ("~", "!~"):
         # Byte by byte: what two bytes say in UTF-8 is two characters here.
         pattern = str(test.values[0]).encode("utf-8", "surrogateescape").decode("latin-1")

@@ -43,7 +43,7 @@ from hypershell.store.sql.statements import (
     was_tried,
 )
 from hypershell.store.sql.writer import Writer
-from hypershell.store.tasks.journal import Found, Progress, Receipt, Recorded
+from hypershell.store.tasks.journal import Commit, Found, Progress, Recorded
 from hypershell.store.tasks.queue import Key
 
 _SETTLE = """\
@@ -60,7 +60,7 @@ ON CONFLICT DO NOTHING"""
 T = TypeVar("T")
 
 
-class Ledger:
+class SqlJournal:
     """Hands changes of run `run` to the writer. `keeps` all of it."""
 
     keeps = True
@@ -72,7 +72,7 @@ class Ledger:
 
     def added(
         self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
-    ) -> Receipt:
+    ) -> Commit:
         """Insert the tasks, and how far the input was read."""
         rows = new_rows(tasks, tags, self._run, self._run, time.time())
 
@@ -88,7 +88,7 @@ class Ledger:
 
         return self._writer.put(work)
 
-    def leased(self, tasks: Sequence[Task]) -> Receipt:
+    def leased(self, tasks: Sequence[Task]) -> Commit:
         """They are SENT."""
         by_lease = _grouped((task.lease, task.id) for task in tasks)
 
@@ -98,7 +98,7 @@ class Ledger:
 
         return self._writer.put(work)
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Receipt:
+    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Commit:
         """Insert the attempts, and move the tasks."""
         attempts = attempt_rows([each for each in recorded if was_tried(each)])
         succeeded = _grouped(
@@ -121,11 +121,11 @@ class Ledger:
 
         return self._writer.put(work)
 
-    def took_back(self, tasks: Sequence[Task]) -> Receipt:
+    def took_back(self, tasks: Sequence[Task]) -> Commit:
         """They wait again."""
         return self._set("state = 0, turn = 0", [task.id for task in tasks])
 
-    def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Receipt:
+    def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Commit:
         """Nothing more is owed for them."""
 
         def work(connection: Connection) -> None:
@@ -136,15 +136,15 @@ class Ledger:
 
         return self._writer.put(work)
 
-    def cancelling(self, task_ids: Sequence[int]) -> Receipt:
+    def cancelling(self, task_ids: Sequence[int]) -> Commit:
         """Note it, should the server die before they are CANCELLED."""
         return self._set("cancelling = TRUE", task_ids, only="state = 1")
 
-    def cancelled(self, task_ids: Sequence[int]) -> Receipt:
+    def cancelled(self, task_ids: Sequence[int]) -> Commit:
         """They are CANCELLED."""
         return self._set("state = 4, cancelling = FALSE", task_ids, only="state IN (0, 1, 5)")
 
-    def revived(self, task_ids: Sequence[int]) -> Receipt:
+    def revived(self, task_ids: Sequence[int]) -> Commit:
         """They wait, in the scope of this run."""
 
         def work(connection: Connection) -> None:
@@ -153,7 +153,7 @@ class Ledger:
 
         return self._writer.put(work)
 
-    def deleted(self, task_ids: Sequence[int]) -> Receipt:
+    def deleted(self, task_ids: Sequence[int]) -> Commit:
         """Delete all of them."""
 
         def work(connection: Connection) -> None:
@@ -162,12 +162,12 @@ class Ledger:
 
         return self._writer.put(work)
 
-    def joined(self, client: str, host: str, pid: int, slots: int) -> Receipt:
+    def joined(self, client: str, host: str, pid: int, slots: int) -> Commit:
         """A client joined; attempts name it."""
         row = (client, host, pid, slots, time.time())
         return self._writer.put(lambda connection: run_many(connection, _CLIENT, [row]))
 
-    def left(self, client: str | None) -> Receipt:
+    def left(self, client: str | None) -> Commit:
         """A client left, or all that are there."""
         change = update(CLIENTS).where(CLIENTS.c.left_at.is_(None)).values(left_at=time.time())
         if client is not None:
@@ -197,7 +197,7 @@ class Ledger:
     ) -> tuple[list[Task], bool]:
         """Tasks of this run that wait, in order."""
         t = TASKS.c
-        key = (t.group, t.rank, t.turn, t.id)
+        key = (t.group, t.rank, t.sequence, t.id)
         query = select(TASKS).where(IS_WAITING, t.scope == self._run).order_by(*key).limit(limit)
         if after is not None:
             query = query.where(tuple_(*key) > tuple_(*after))
@@ -240,7 +240,7 @@ class Ledger:
         self._writer.put(work).wait()
         return answer[0]
 
-    def _set(self, change: str, ids: Sequence[int], only: str = "") -> Receipt:
+    def _set(self, change: str, ids: Sequence[int], only: str = "") -> Commit:
         return self._writer.put(lambda connection: set_tasks(connection, change, ids, only=only))
 
 
@@ -264,7 +264,7 @@ def _settled(
         rows.append(
             (
                 STATE_NUMBERS[state],
-                task.turn,
+                task.sequence,
                 task.attempt,
                 task.failures,
                 task.losses,

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from hypershell.store.sql.engine import SQLITE, Database
 from hypershell.store.sql.schema import STATE_NUMBERS
 
-_MOST_SHOWN = 100
+_MAX_SHOWN = 100
 """Of the complaints of SQLite's own check."""
 
 _T = "SELECT t.id FROM tasks t WHERE"
@@ -67,7 +67,7 @@ def complaints(database: Database) -> Iterator[str]:
     """What is wrong with a database, a line each; nothing if it is whole. DatabaseUnusable."""
     with database.reading() as connection:
         if database.dialect == SQLITE:
-            for row in connection.exec_driver_sql(f"PRAGMA integrity_check({_MOST_SHOWN})"):
+            for row in connection.exec_driver_sql(f"PRAGMA integrity_check({_MAX_SHOWN})"):
                 if row[0] != "ok":
                     yield str(row[0])
         for what, query in _RULES.items():

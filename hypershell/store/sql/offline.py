@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.state import TaskState
-from hypershell.core.submission import Terms, checked_lines
+from hypershell.core.submission import SubmitOptions, checked_lines
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import matching
 from hypershell.store.sql.journal import delete_tasks
@@ -31,14 +31,14 @@ class Offline:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def submit(self, batches: Iterable[list[bytes]], terms: Terms) -> list[int]:
+    def submit(self, batches: Iterable[list[bytes]], submit_options: SubmitOptions) -> list[int]:
         """Add the lines as tasks that wait, all or none; their ids."""
         ids: list[int] = []
         with self._database.writing() as connection:
             numbers = itertools.count(last_id(connection) + 1)
             for lines in batches:
-                tasks = terms.tasks(checked_lines(lines), lambda: next(numbers))
-                rows = new_rows(tasks, terms.tags, _NO_RUN, _NO_RUN, time.time())
+                tasks = submit_options.tasks(checked_lines(lines), lambda: next(numbers))
+                rows = new_rows(tasks, submit_options.tags, _NO_RUN, _NO_RUN, time.time())
                 insert_new(connection, rows)
                 ids += [task.id for task in tasks]
         return ids

@@ -24,8 +24,8 @@ PATTERN_SECONDS = 60.0
 """How long the searches for one pattern may take together, within ten minutes."""
 
 _WINDOW_SECONDS = 600.0
-_MOST_STEPS = 10_000_000
-_MOST_PATTERNS = 1000
+_MAX_STEPS = 10_000_000
+_MAX_PATTERNS = 1000
 
 _NOT_PLAIN = re.compile(r"[(){}]")
 _REPEAT = re.compile(r"[*+?]")
@@ -72,10 +72,10 @@ def found(pattern: str, value: bytes) -> bool:
 def _takes_a_moment(pattern: str, length: int) -> bool:
     """Whether a search is done soon, whatever the value of this length is."""
     repeats, choices = _counted(pattern)
-    return repeats >= 0 and choices * (length + 1) ** (1 + repeats) <= _MOST_STEPS
+    return repeats >= 0 and choices * (length + 1) ** (1 + repeats) <= _MAX_STEPS
 
 
-@lru_cache(maxsize=_MOST_PATTERNS)
+@lru_cache(maxsize=_MAX_PATTERNS)
 def _counted(pattern: str) -> tuple[int, int]:
     """How many repeats a pattern has at the most, none of them in another, and how many choices;
     -1 repeats where that is not to be seen at once."""
@@ -105,7 +105,7 @@ class _Budget:
             if now - began >= _WINDOW_SECONDS:
                 began, spent = begin, 0.0
             self._spent[pattern] = began, spent + now - begin
-            if len(self._spent) > _MOST_PATTERNS:
+            if len(self._spent) > _MAX_PATTERNS:
                 del self._spent[next(iter(self._spent))]
 
 

@@ -25,13 +25,13 @@ from hypershell.store.sql.schema import (
     TASKS,
 )
 
-MOST_ROWS = 5000
+MAX_ROWS = 5000
 """Rows in one answer."""
 
-_MOST_BYTES = 8 * 2**20
-_MOST_HOSTS = 20
-_MOST_ATTEMPTS = 1000
-_MOST_SHOWN = 4096
+_MAX_BYTES = 8 * 2**20
+_MAX_HOSTS = 20
+_MAX_ATTEMPTS = 1000
+_MAX_SHOWN = 4096
 """Bytes of a line that is an example."""
 
 
@@ -87,14 +87,14 @@ class Queries:
             return sum(int(connection.execute(q).scalar() or 0) for q in _parts(query, selection))
 
     def rows(
-        self, selection: Selection, fields: Sequence[str], after: int = 0, limit: int = MOST_ROWS
+        self, selection: Selection, fields: Sequence[str], after: int = 0, limit: int = MAX_ROWS
     ) -> tuple[list[list[Any]], int]:
         """The values of these fields of the tasks behind an id, by id; and the last id.
 
         There may be more of them unless that is 0. Times are seconds since the epoch, sizes bytes;
         what a task does not have is None.
         """
-        limit = min(limit, MOST_ROWS)
+        limit = min(limit, MAX_ROWS)
         query = _row_query(fields, _needs_attempt(fields)).where(_T.id > after).order_by(_T.id)
         found: list[list[Any]] = []
         size, last = 0, after
@@ -106,7 +106,7 @@ class Queries:
                     found.append([_value(facts, name) for name in fields])
                     last = row.id
                     size += len(facts.get("line") or b"") + len(row.tags or "")
-                    if size >= _MOST_BYTES:
+                    if size >= _MAX_BYTES:
                         return found, last
         return found, last if len(found) == limit else 0
 
@@ -260,7 +260,7 @@ def _attempts(connection: Connection, task_id: int) -> list[dict[str, Any]]:
     source = ATTEMPTS.outerjoin(CLIENTS, CLIENTS.c.id == _A.client)
     query = select(_A.number, _A.err, *columns).select_from(source).where(_A.task == task_id)
     found = []
-    last = connection.execute(query.order_by(_A.number.desc()).limit(_MOST_ATTEMPTS)).all()
+    last = connection.execute(query.order_by(_A.number.desc()).limit(_MAX_ATTEMPTS)).all()
     for row in reversed(last):
         tried = {name: row._mapping[name] for name in _ATTEMPT_COLUMNS}
         found.append({"number": row.number, **_tried(tried), "stderr": bytes(row.err or b"")})
@@ -280,7 +280,7 @@ def _hosts(connection: Connection, failed: list[Clause]) -> dict[int | None, lis
     query = select(_T.cause, CLIENTS.c.host).select_from(source).where(*failed).distinct()
     hosts: dict[int | None, list[str]] = {}
     for cause, host in sorted(connection.execute(query).all(), key=lambda row: str(row[1])):
-        if len(hosts.setdefault(cause, [])) < _MOST_HOSTS:
+        if len(hosts.setdefault(cause, [])) < _MAX_HOSTS:
             hosts[cause].append(host)
     return hosts
 
@@ -295,5 +295,5 @@ def _example(connection: Connection, task_id: int) -> dict[str, Any]:
     last = and_(_A.task == _T.id, _A.number == _T.outcome_attempt)
     query = select(_T.line, _A.err).select_from(TASKS.outerjoin(ATTEMPTS, last))
     row = connection.execute(query.where(_T.id == task_id)).one()
-    line, err = bytes(row.line[:_MOST_SHOWN]), bytes(row.err or b"")
+    line, err = bytes(row.line[:_MAX_SHOWN]), bytes(row.err or b"")
     return {"example": task_id, "line": line, "stderr": err}

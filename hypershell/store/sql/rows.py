@@ -21,7 +21,7 @@ def task_of(row: Row[Any]) -> Task:
         row.losses,
         row.group,
         -row.rank,
-        row.turn,
+        row.sequence,
         row.max_retries,
         bool(row.captured),
     )
@@ -37,7 +37,7 @@ def rewind(connection: Connection, which: ColumnElement[bool], scope: int) -> in
     values = {
         t.state: STATE_NUMBERS[TaskState.WAITING],
         t.scope: scope,
-        t.turn: 2 * t.id,
+        t.sequence: 2 * t.id,
         t.attempt: case((tried, t.attempt + 1), else_=t.attempt),
         t.failures: 0,
         t.losses: 0,

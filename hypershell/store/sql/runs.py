@@ -25,7 +25,7 @@ from hypershell.store.sql.schema import (
     STATES,
     TASKS,
 )
-from hypershell.store.tasks.recovery import Start
+from hypershell.store.tasks.recovery import RecoveredState
 from hypershell.store.tasks.tally import Tally
 
 FILE = "file"
@@ -47,7 +47,7 @@ class Begun:
     """
 
     id: int
-    start: Start
+    start: RecoveredState
     lease_seconds: float
     lines_read: int = 0
     digest: bytes = b""
@@ -81,7 +81,7 @@ def begin_run(database: Database, how: str, uid: str, path: bytes, lease_seconds
         if how == RESTART and before is not None and before.path and not before.input_ended:
             unread = (before.path, before.lines_read)
         _take_over(connection, how, run)
-        start = Start(last_id(connection)) if how == FILE else _look(connection, run)
+        start = RecoveredState(last_id(connection)) if how == FILE else _look(connection, run)
         leftovers = _count_leftovers(connection, run) if how in (FILE, RESUME) else 0
     return Begun(run, start, lease, lines_read, digest, leftovers, unread)
 
@@ -186,10 +186,10 @@ def _take_over(connection: Connection, how: str, run: int) -> None:
             connection.execute(update(TASKS).where(part, t.scope != run).values(scope=run))
 
 
-def _look(connection: Connection, run: int) -> Start:
+def _look(connection: Connection, run: int) -> RecoveredState:
     """What a run finds in its scope."""
     t = TASKS.c
-    start = Start(last_id=last_id(connection), tally=Tally())
+    start = RecoveredState(last_id=last_id(connection), tally=Tally())
     query = select(t.group, t.state, func.count()).where(t.scope == run).group_by(t.group, t.state)
     if connection.execute(select(RUNS.c.lines_read).where(RUNS.c.id == run)).scalar():
         found = connection.execute(query).all()  # it goes on: what is final counts as well

@@ -81,7 +81,7 @@ TASKS = Table(
     Column("tags", Text),  # JSON, of text to text; NULL for none
     Column("group", Integer, nullable=False),
     Column("rank", Integer, nullable=False),  # its priority, negated: the least goes first
-    Column("turn", BigInteger, nullable=False),  # orders tasks of one rank; 0 goes before all
+    Column("turn", BigInteger, key="sequence", nullable=False),  # orders a rank; 0 goes before all
     Column("run", Integer, nullable=False),  # that read it or was given it; 0 if none ran
     Column("scope", Integer, nullable=False),  # the run that sees to it, or saw to it last; 0: none
     Column("number", BigInteger, nullable=False),  # its line in the input; 0 if it was submitted
@@ -173,7 +173,7 @@ IS_OWED = text("tasks.owed")
 
 _T = TASKS.c
 # Partial indexes: what has SUCCEEDED, nearly all of them in the end, is in none.
-Index("tasks_waiting", _T.scope, _T.group, _T.rank, _T.turn, _T.id, **_where("state = 0"))
+Index("tasks_waiting", _T.scope, _T.group, _T.rank, _T.sequence, _T.id, **_where("state = 0"))
 Index("tasks_state", _T.state, _T.id, **_where("state NOT IN (0, 2)"))
 Index("tasks_owed", _T.id, **_where("owed"))
 Index("tags_task", TAGS.c.task)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, update
 from hypershell.core.errors import StartError
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import InputChanged
-from hypershell.store.sql.journal import Ledger
+from hypershell.store.sql.journal import SqlJournal
 from hypershell.store.sql.queries import Queries
 from hypershell.store.sql.runs import FILE, RESUME, Begun, owed_lines, set_sink, sink_length
 from hypershell.store.sql.schema import RUNS
@@ -27,7 +27,7 @@ class Lines(Protocol):
         """Pass over so many lines, handing each to `each`; False if there are fewer."""
 
 
-class Kept:
+class RunSession:
     """The database of a run that has begun. `writer` is to be run as a loop."""
 
     def __init__(self, database: Database, begun: Begun, how: str) -> None:
@@ -35,7 +35,7 @@ class Kept:
         self.queries = Queries(database)
         self.begun = begun
         self.writer = Writer(database)
-        self.ledger = Ledger(self.writer, database, begun.id)
+        self.journal = SqlJournal(self.writer, database, begun.id)
         self.digest = hashlib.sha256()  # of the input, as far as it is stored
         self._how = how
 
@@ -63,11 +63,11 @@ class Kept:
 
     def note_client(self, client: str, host: str, pid: int, slots: int) -> None:
         """A client joined. It holds nothing before this is durable."""
-        self.ledger.joined(client, host, pid, slots).wait()
+        self.journal.joined(client, host, pid, slots).wait()
 
     def note_left(self, client: str | None) -> None:
         """A client left, or all did, of this server and of those before it: they hold nothing."""
-        self.ledger.left(client)
+        self.journal.left(client)
 
     def limit_patience(self, seconds: float) -> None:
         """The run ends: a database that cannot be written is waited for so long, and no longer."""

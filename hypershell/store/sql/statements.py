@@ -60,7 +60,7 @@ def new_rows(
             bytearray(task.line),
             task.group,
             -task.priority,
-            task.turn,
+            task.sequence,
             task.number,
             task.max_retries,
             run,

@@ -28,7 +28,7 @@ Work = Callable[[Connection], None]
 _PASSING = re.compile("full|locked|busy|i/o error|readonly|read-only|unable to open", re.IGNORECASE)
 """What SQLite says of a failure that may pass."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_FIRST_PAUSE, _MAX_PAUSE = 0.1, 1.0
 _RETAKE_SECONDS = 60.0
 """How long a lost connection of ours may still hold the lock at the other side."""
 
@@ -36,7 +36,7 @@ _SILENT_SECONDS = 10.0
 """How much longer than we are patient a write may take that neither succeeds nor fails."""
 
 
-class Ticket:
+class PendingCommit:
     """A write that was handed in; `wait` returns when it is durable."""
 
     __slots__ = ("_done", "error")
@@ -66,8 +66,8 @@ class Writer:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._changed = threading.Condition()
-        self._work: list[tuple[Work, Ticket]] = []
-        self._under_way: list[tuple[Work, Ticket]] = []
+        self._work: list[tuple[Work, PendingCommit]] = []
+        self._under_way: list[tuple[Work, PendingCommit]] = []
         self._closed = False
         self._gave_up: Exception | None = None
         self._connection: Connection | None = None
@@ -76,16 +76,16 @@ class Writer:
         self._begin = 0.0  # of the write that is under way
         self.stalled = threading.Event()
 
-    def put(self, work: Work) -> Ticket:
+    def put(self, work: Work) -> PendingCommit:
         """Hand in a change; changes are made in this order."""
-        ticket = Ticket()
+        commit = PendingCommit()
         with self._changed:
             if self._gave_up is not None or self._closed:
-                ticket.finish(self._gave_up or ValueError("the database is closed"))
-                return ticket
-            self._work.append((work, ticket))
+                commit.finish(self._gave_up or ValueError("the database is closed"))
+                return commit
+            self._work.append((work, commit))
             self._changed.notify_all()
-        return ticket
+        return commit
 
     def one_pass(self) -> bool:
         """Write all that is here, waiting for it; False when closed and all is written."""
@@ -103,8 +103,8 @@ class Writer:
             raise
         with self._changed:
             self._under_way = []
-            for _, ticket in batch:
-                ticket.finish()
+            for _, commit in batch:
+                commit.finish()
         return True
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class Writer:
                 return
         self._fail(DatabaseStalled(where=self._database.where, reason="it does not answer"))
 
-    def _write_until_done(self, batch: list[tuple[Work, Ticket]]) -> None:
+    def _write_until_done(self, batch: list[tuple[Work, PendingCommit]]) -> None:
         pause, begin = _FIRST_PAUSE, self._begin
         while True:
             try:
@@ -150,14 +150,14 @@ class Writer:
                     reason = str(self._explain(error).facts.get("reason", error))
                     raise DatabaseStalled(where=self._database.where, reason=reason) from error
                 time.sleep(pause)  # nothing tells when there is room again
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, _MAX_PAUSE)
                 continue
             if self.stalled.is_set():
                 self.stalled.clear()
                 log.warning("the task database can be written again; going on")
             return
 
-    def _write(self, batch: list[tuple[Work, Ticket]]) -> None:
+    def _write(self, batch: list[tuple[Work, PendingCommit]]) -> None:
         if self._connection is None:
             self._connection = self._database.connect()
         connection = self._connection
@@ -180,8 +180,8 @@ class Writer:
     def _fail(self, error: Exception) -> None:
         with self._changed:
             self._gave_up = self._gave_up or error
-            for _, ticket in self._under_way + self._work:
-                ticket.finish(self._gave_up)
+            for _, commit in self._under_way + self._work:
+                commit.finish(self._gave_up)
             self._under_way, self._work = [], []
 
     def _disconnect(self) -> None:

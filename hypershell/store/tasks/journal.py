@@ -39,7 +39,7 @@ class Found(NamedTuple):
     is_ours: bool  # it is in the scope of this run
 
 
-class Receipt(Protocol):
+class Commit(Protocol):
     """A write that was handed in."""
 
     def wait(self) -> None:
@@ -60,31 +60,31 @@ class Journal(Protocol):
 
     def added(
         self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
-    ) -> Receipt:
+    ) -> Commit:
         """Tasks were added, all with these tags beside their own."""
 
-    def leased(self, tasks: Sequence[Task]) -> Receipt:
+    def leased(self, tasks: Sequence[Task]) -> Commit:
         """Tasks were handed out."""
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Receipt:
+    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Commit:
         """Outcomes came; `owes`: the lines of those that FAILED are to be printed."""
 
-    def took_back(self, tasks: Sequence[Task]) -> Receipt:
+    def took_back(self, tasks: Sequence[Task]) -> Commit:
         """Tasks were handed out to nobody."""
 
-    def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Receipt:
+    def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Commit:
         """The lines of these tasks are printed; a file `path` has so many bytes now."""
 
-    def cancelling(self, task_ids: Sequence[int]) -> Receipt:
+    def cancelling(self, task_ids: Sequence[int]) -> Commit:
         """These are to be cancelled by whoever holds them."""
 
-    def cancelled(self, task_ids: Sequence[int]) -> Receipt:
+    def cancelled(self, task_ids: Sequence[int]) -> Commit:
         """These were cancelled before anybody held them."""
 
-    def revived(self, task_ids: Sequence[int]) -> Receipt:
+    def revived(self, task_ids: Sequence[int]) -> Commit:
         """These wait again, in this run, as though they had never been tried."""
 
-    def deleted(self, task_ids: Sequence[int]) -> Receipt:
+    def deleted(self, task_ids: Sequence[int]) -> Commit:
         """These are gone."""
 
     def find(self, selection: Selection) -> list[Found]:
@@ -116,39 +116,39 @@ class NoJournal:
 
     def added(
         self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
-    ) -> Receipt:
+    ) -> Commit:
         """Nothing is done, here and below."""
         return _DONE
 
-    def leased(self, tasks: Sequence[Task]) -> Receipt:
+    def leased(self, tasks: Sequence[Task]) -> Commit:
         """Nothing."""
         return _DONE
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Receipt:
+    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Commit:
         """Nothing."""
         return _DONE
 
-    def took_back(self, tasks: Sequence[Task]) -> Receipt:
+    def took_back(self, tasks: Sequence[Task]) -> Commit:
         """Nothing."""
         return _DONE
 
-    def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Receipt:
+    def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Commit:
         """Nothing."""
         return _DONE
 
-    def cancelling(self, task_ids: Sequence[int]) -> Receipt:
+    def cancelling(self, task_ids: Sequence[int]) -> Commit:
         """Nothing."""
         return _DONE
 
-    def cancelled(self, task_ids: Sequence[int]) -> Receipt:
+    def cancelled(self, task_ids: Sequence[int]) -> Commit:
         """Nothing."""
         return _DONE
 
-    def revived(self, task_ids: Sequence[int]) -> Receipt:
+    def revived(self, task_ids: Sequence[int]) -> Commit:
         """Nothing."""
         return _DONE
 
-    def deleted(self, task_ids: Sequence[int]) -> Receipt:
+    def deleted(self, task_ids: Sequence[int]) -> Commit:
         """Nothing."""
         return _DONE
 

@@ -11,10 +11,10 @@ Key = tuple[int, int, int, int]
 
 def key_of(task: Task) -> Key:
     """Where a task stands."""
-    return task.group, -task.priority, task.turn, task.id
+    return task.group, -task.priority, task.sequence, task.id
 
 
-class Waiting:
+class TaskQueue:
     """A queue of tasks. Not safe by itself: whoever has it has a lock. `size` is bytes of lines."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Waiting:
             from_heap = bool(heap) and (not in_order or heap[0] < in_order[0])
             key = heap[0] if from_heap else in_order[0]
             task = self._tasks.get(key[3])
-            if task is not None and task.turn == key[2]:
+            if task is not None and task.sequence == key[2]:
                 return key
             if from_heap:
                 heapq.heappop(heap)

@@ -13,7 +13,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(slots=True)
-class Start:
+class RecoveredState:
     """What a run finds in its journal. `clients` of a dead server may hold what is `sent`."""
 
     last_id: int = 0
@@ -24,7 +24,7 @@ class Start:
     waiting: bool = False
 
 
-class Inherited:
+class Recovery:
     """Not safe by itself: whoever has it has a lock. `is_out` tells whether a lease still holds."""
 
     def __init__(

@@ -16,9 +16,9 @@ from hypershell.core.state import FINAL, TaskState
 from hypershell.core.task import Ending, Outcome, Policy, Task, leased, settle
 from hypershell.store.tasks.journal import Found, Journal, NoDatabase, NoJournal, Progress, Recorded
 from hypershell.store.tasks.queue import Key
-from hypershell.store.tasks.recovery import Inherited, Pair, Start
+from hypershell.store.tasks.recovery import Pair, RecoveredState, Recovery
 from hypershell.store.tasks.tally import Counts
-from hypershell.store.tasks.window import MOST_TASKS, Window
+from hypershell.store.tasks.window import MAX_TASKS, QueueWindow
 
 _NO_TAGS: Mapping[str, str] = {}
 _EVERYTHING = 2**62
@@ -35,10 +35,10 @@ class TaskStore:
         self,
         policy: Policy,
         journal: Journal | None = None,
-        start: Start | None = None,
-        most_tasks: int = MOST_TASKS,
+        start: RecoveredState | None = None,
+        most_tasks: int = MAX_TASKS,
     ) -> None:
-        start = start or Start()
+        start = start or RecoveredState()
         self._policy = policy
         self._journal: Journal = journal or NoJournal()
         self._lock = threading.Lock()
@@ -46,13 +46,13 @@ class TaskStore:
         self._last_id = start.last_id
         self._tally = start.tally
         self._sent = {task.id: task for task in start.sent}
-        self._inherited = Inherited(self._sent, start.clients, self._is_out)
+        self._recovery = Recovery(self._sent, start.clients, self._is_out)
         self._cancelling = start.cancelling
         self._interrupted: dict[int, Task] = {}
         self._retried = 0
         self._closed = False
         self._input_open = False
-        self._waiting = Window(self._journal, self._lock, not start.waiting, most_tasks)
+        self._waiting = QueueWindow(self._journal, self._lock, not start.waiting, most_tasks)
         self._changing = threading.Lock()
         self._moved: dict[int, TaskState] | None = None  # while somebody looks for tasks to change
         self.owes = False
@@ -86,8 +86,8 @@ class TaskStore:
                 self._tally.add(group, TaskState.WAITING, number)
             for task in added:
                 self._waiting.take_in(task)
-            receipt = self._journal.added(added, tags, progress)
-        receipt.wait()
+            commit = self._journal.added(added, tags, progress)
+        commit.wait()
 
     def lease(self, limit: int, most_bytes: int = _EVERYTHING) -> list[Task]:
         """Return up to `limit` waiting tasks under a new lease; each is now SENT.
@@ -122,8 +122,8 @@ class TaskStore:
                 self._tally.move(group, TaskState.WAITING, TaskState.SENT, number)
             if not tasks:
                 return tasks
-            receipt = self._journal.leased(tasks)
-        receipt.wait()
+            commit = self._journal.leased(tasks)
+        commit.wait()
         return tasks
 
     def record(
@@ -148,14 +148,14 @@ class TaskStore:
             moves = Counter((r.task.group, r.state) for r in recorded)
             for (group, state), number in moves.items():
                 self._tally.move(group, TaskState.SENT, state, number)
-            receipt = self._journal.recorded(recorded, self.owes)
-        receipt.wait()
+            commit = self._journal.recorded(recorded, self.owes)
+        commit.wait()
         self.listener([(r.task.id, r.state) for r in recorded if r.state in FINAL])
         return recorded
 
     def _settle(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
         """Where a task goes that was SENT until now; what is final is not kept."""
-        self._inherited.discard(task.id)
+        self._recovery.discard(task.id)
         after, state = settle(task, outcome, self._policy, stopping)
         if state is TaskState.SUCCEEDED and not self._cancelling:
             return Recorded(after, state, outcome, client, task.attempt)
@@ -166,7 +166,7 @@ class TaskStore:
             given_back = outcome.ending is Ending.GIVEN_BACK
             self._retried += outcome.ending not in (Ending.GIVEN_BACK, Ending.INTERRUPTED)
             first = given_back or self._policy.eager
-            after = after._replace(turn=0 if first else 2 * self._last_id + 1)
+            after = after._replace(sequence=0 if first else 2 * self._last_id + 1)
             self._waiting.take_in(after)
         elif state is TaskState.INTERRUPTED:
             self._interrupted[task.id] = after
@@ -188,14 +188,14 @@ class TaskStore:
                 self._cancelling.discard(task.id)
                 self._note_moved(task.id, state)
                 self._tally.move(task.group, TaskState.SENT, state)
-                (again if stays else cancelled).append(task._replace(turn=0))
+                (again if stays else cancelled).append(task._replace(sequence=0))
             for task in again:
                 self._waiting.take_in(task)
-            receipts = [self._journal.took_back(again)] if again else []
+            commits = [self._journal.took_back(again)] if again else []
             if cancelled:
-                receipts.append(self._journal.cancelled([task.id for task in cancelled]))
-        for receipt in receipts:
-            receipt.wait()
+                commits.append(self._journal.cancelled([task.id for task in cancelled]))
+        for commit in commits:
+            commit.wait()
         if cancelled:
             self.listener([(task.id, TaskState.CANCELLED) for task in cancelled])
 
@@ -207,23 +207,23 @@ class TaskStore:
         None if there are none: it is a stranger.
         """
         with self._lock:
-            return self._inherited.adopt(client, pairs) or None
+            return self._recovery.adopt(client, pairs) or None
 
     def seen(self, client: str) -> None:
         """A client of a server that died is gone: it holds nothing that is not known."""
         with self._lock:
-            self._inherited.seen(client)
+            self._recovery.seen(client)
 
     def all_seen(self) -> bool:
         """Whether no client that may hold a task is still to come back."""
-        return self._inherited.all_seen()
+        return self._recovery.all_seen()
 
     def orphans(self) -> list[Outcome]:
         """An outcome for each task that no client of the server that died has come back with."""
         with self._lock:
             return [
                 Outcome(task_id, self._sent[task_id].lease, Ending.ORPHANED)
-                for task_id in self._inherited.orphans()
+                for task_id in self._recovery.orphans()
                 if task_id in self._sent
             ]
 
@@ -247,13 +247,13 @@ class TaskStore:
             running = [task.id for task in found if task.id in self._sent]
             self._cancelling.update(running)
             now = [t.id for t in found if t.id not in self._sent and self._strike(t)]
-            receipts = []
+            commits = []
             if now:
-                receipts.append(self._journal.cancelled(now))
+                commits.append(self._journal.cancelled(now))
             if running:
-                receipts.append(self._journal.cancelling(running))
-        for receipt in receipts:
-            receipt.wait()
+                commits.append(self._journal.cancelling(running))
+        for commit in commits:
+            commit.wait()
         self.listener([(task_id, TaskState.CANCELLED) for task_id in now])
         changed = len(now) + len(running)
         return Changed(changed, len(running), len(found) - changed)
@@ -283,9 +283,9 @@ class TaskStore:
                 self._tally.add(task.group, TaskState.WAITING)
                 if interrupted is not None and not self._journal.keeps:
                     self._waiting.take_in(interrupted)  # there is nowhere to read it from
-            receipt = self._journal.revived([task.id for task in chosen])
-            self._waiting.begin_anew()  # they may stand before all that is in it
-        receipt.wait()
+            commit = self._journal.revived([task.id for task in chosen])
+            self._waiting.start_over()  # they may stand before all that is in it
+        commit.wait()
         return Changed(len(chosen), 0, len(found) - len(chosen))
 
     def delete(self, selection: Selection) -> Changed:
@@ -295,8 +295,8 @@ class TaskStore:
             chosen = [t for t in found if t.state not in held and not self._has_moved(t)]
             for task in chosen:
                 self._forget(task)
-            receipt = self._journal.deleted([task.id for task in chosen])
-        receipt.wait()
+            commit = self._journal.deleted([task.id for task in chosen])
+        commit.wait()
         return Changed(len(chosen), 0, len(found) - len(chosen))
 
     def _forget(self, task: Found) -> None:

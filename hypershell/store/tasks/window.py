@@ -7,14 +7,14 @@ from collections.abc import Container
 
 from hypershell.core.task import Task
 from hypershell.store.tasks.journal import Journal
-from hypershell.store.tasks.queue import Key, Waiting, key_of
+from hypershell.store.tasks.queue import Key, TaskQueue, key_of
 
-MOST_TASKS = 40_000
-MOST_BYTES = 32 * 2**20
+MAX_TASKS = 40_000
+MAX_BYTES = 32 * 2**20
 """Of lines, in memory, where a journal has the rest."""
 
 
-class Window:
+class QueueWindow:
     """Whoever calls holds `lock`, but for `fill`, which takes it, and which one thread calls."""
 
     def __init__(
@@ -23,7 +23,7 @@ class Window:
         self._journal = journal
         self._lock = lock
         self._most_tasks = most_tasks
-        self._waiting = Waiting()
+        self._waiting = TaskQueue()
         # All that waits and stands up to `_last` is here; all of it, if this is complete.
         self._complete = complete
         self._last: Key | None = None
@@ -48,7 +48,7 @@ class Window:
         elif self._complete or (self._last is not None and key_of(task) <= self._last):
             self._waiting.push(task)
             too_many = len(self._waiting) > self._most_tasks
-            if self._journal.keeps and (too_many or self._waiting.size > MOST_BYTES):
+            if self._journal.keeps and (too_many or self._waiting.size > MAX_BYTES):
                 self._last = self._waiting.cut(max(len(self._waiting) // 2, 1))
                 self._complete = False
 
@@ -58,7 +58,7 @@ class Window:
             self._struck.add(task_id)
         return self._waiting.remove(task_id)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Tasks wait of which only the journal knows, wherever they stand."""
         self._complete, self._last, self._anew = False, None, True
 
@@ -71,7 +71,7 @@ class Window:
             self._filling, self._anew = True, False
             after = self._last
         room = max(self._most_tasks // 2, 1)
-        tasks, more = self._journal.first_waiting(after, room, MOST_BYTES // 2)
+        tasks, more = self._journal.first_waiting(after, room, MAX_BYTES // 2)
         with self._lock:
             self._filling = False
             if not self._anew:

@@ -95,8 +95,8 @@ def test_no_sixteen_bytes_of_a_key_stand_in_the_file(access_file, access):
     """Keys are sealed."""
     text = access_file.read_text()
 
-    for door in access.doors.values():
-        assert not [i for i in range(len(door.key) - 15) if door.key[i : i + 16] in text]
+    for endpoint in access.endpoints.values():
+        assert not [i for i in range(len(endpoint.key) - 15) if endpoint.key[i : i + 16] in text]
 
 
 def test_keys_are_not_shown_by_accident(access, ring):
@@ -663,8 +663,8 @@ def test_a_part_holds_one_plane_and_nothing_of_the_other(tmp_path, access, ring)
         part = read(tmp_path / plane, ring)
 
         assert plane == part.part
-        assert access.doors[plane] == part.doors[plane]
-        assert other not in part.doors
+        assert access.endpoints[plane] == part.endpoints[plane]
+        assert other not in part.endpoints
         assert f'"{other}"' not in (tmp_path / plane).read_text()
 
 
@@ -674,9 +674,9 @@ def test_a_command_says_which_part_it_needs_and_which_the_file_has(access):
     client, worker = access.only(CLIENT), access.only(WORKER)
 
     with pytest.raises(PartMissing) as for_client:
-        client.door(WORKER, "hyper-shell client", path)
+        client.endpoint(WORKER, "hyper-shell client", path)
     with pytest.raises(PartMissing) as for_submit:
-        worker.door(CLIENT, "hyper-shell submit", path)
+        worker.endpoint(CLIENT, "hyper-shell submit", path)
     with pytest.raises(PartMissing) as for_server:
         worker.need_full("hyper-shell server start", path)
 
@@ -695,8 +695,8 @@ def test_the_full_file_serves_everybody(access):
     path = Path("full.json")
 
     assert FULL == access.part
-    assert access.worker == access.door(WORKER, "hyper-shell client", path)
-    assert access.client == access.door(CLIENT, "hyper-shell submit", path)
+    assert access.worker == access.endpoint(WORKER, "hyper-shell client", path)
+    assert access.client == access.endpoint(CLIENT, "hyper-shell submit", path)
     assert access == access.need_full("hyper-shell server start", path)
 
 
@@ -752,9 +752,9 @@ def test_a_port_that_nobody_can_connect_to_is_a_usage_error(port):
 def test_keys_are_new_each_time_and_differ_by_plane():
     """One plane's key opens nothing on the other."""
     keys = {
-        door.key
+        endpoint.key
         for _ in range(3)
-        for door in generate(("localhost", 1), ("localhost", 2)).doors.values()
+        for endpoint in generate(("localhost", 1), ("localhost", 2)).endpoints.values()
     }
 
     assert 6 == len(keys)

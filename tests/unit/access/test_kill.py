@@ -27,7 +27,7 @@ STEPS = (
 )
 """What changes a directory or a file; before each of these the process may come to its end."""
 
-MOST_STEPS = 200
+MAX_STEPS = 200
 
 
 def killed_before(step: int, function: Callable[[], None]) -> None:
@@ -57,7 +57,7 @@ def killed_everywhere(fork):
     and so on until it comes to its end. Both get a folder of their own. The number of steps."""
 
     def run(folder: Path, prepare: Callable, function: Callable, check: Callable) -> int:
-        for step in range(MOST_STEPS):
+        for step in range(MAX_STEPS):
             place = folder / f"step{step}"
             place.mkdir()
             prepare(place)

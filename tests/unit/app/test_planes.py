@@ -106,9 +106,9 @@ def test_a_file_settles_all(file: Access) -> None:
     plans = plan(options(), file, file).plans
 
     for plane in PLANES:
-        door = file.doors[plane]
+        endpoint = file.endpoints[plane]
         it = plans[plane]
-        assert (door.host, door.port, door.key) == (it.host, it.port, it.key)
+        assert (endpoint.host, endpoint.port, endpoint.key) == (it.host, it.port, it.key)
         assert not it.others_do
     assert ("*", "127.0.0.1") == (plans[WORKER].bind_host, plans[CLIENT].bind_host)
 
@@ -136,7 +136,7 @@ def test_what_a_dead_server_had_is_gone_on_with(file: Access) -> None:
     plans = planned(known=file)
 
     assert [1111, 2222] == [plans[plane].port for plane in (WORKER, CLIENT)]
-    assert all(plans[plane].key == file.doors[plane].key for plane in PLANES)
+    assert all(plans[plane].key == file.endpoints[plane].key for plane in PLANES)
     assert all(it.others_do for it in plans.values())
 
 
@@ -147,7 +147,7 @@ def test_options_come_before_what_a_dead_server_had(file: Access) -> None:
 
     assert (3333, 2222) == (plans[WORKER].port, plans[CLIENT].port)
     assert "a-key-that-was-given" == plans[WORKER].key
-    assert plans[CLIENT].key == file.doors[CLIENT].key
+    assert plans[CLIENT].key == file.endpoints[CLIENT].key
     assert {"new.invalid"} == {it.host for it in plans.values()}
 
 
@@ -157,8 +157,8 @@ def test_what_is_bound_is_what_the_file_says() -> None:
         access = planes.access("abcd2345")
         ports = {planes.worker.getsockname()[1], planes.client.getsockname()[1]}
 
-    assert ports == {door.port for door in access.doors.values()}
-    assert {"localhost"} == {door.host for door in access.doors.values()}
+    assert ports == {endpoint.port for endpoint in access.endpoints.values()}
+    assert {"localhost"} == {endpoint.host for endpoint in access.endpoints.values()}
 
 
 def test_all_addresses_are_called_by_the_machines_name() -> None:
@@ -166,7 +166,7 @@ def test_all_addresses_are_called_by_the_machines_name() -> None:
     with plan(options("-p", "0", "-H", "0.0.0.0"), None, None).bind() as planes:
         access = planes.access("abcd2345")
 
-    assert {this_host()} == {door.host for door in access.doors.values()}
+    assert {this_host()} == {endpoint.host for endpoint in access.endpoints.values()}
 
 
 def test_planes_are_closed_when_the_second_cannot_be_bound(taken: int) -> None:
@@ -195,4 +195,4 @@ def test_facts_have_no_key(file: Access) -> None:
 
     assert "w.invalid" == facts["worker_host"]
     assert 2222 == facts["client_port"]
-    assert not any(door.key in str(facts) for door in file.doors.values())
+    assert not any(endpoint.key in str(facts) for endpoint in file.endpoints.values())

@@ -4,7 +4,7 @@ import pytest
 
 from hypershell.app.submit import _Submission
 from hypershell.core.errors import ServerUnable, SubmitLost
-from hypershell.core.submission import Terms
+from hypershell.core.submission import SubmitOptions
 
 
 class Stalled:
@@ -13,7 +13,7 @@ class Stalled:
     def __init__(self) -> None:
         self.batches = 0
 
-    def submit(self, lines, terms):
+    def submit(self, lines, submit_options):
         self.batches += 1
         if self.batches > 1:
             raise ServerUnable(reason="the disk is full")
@@ -22,7 +22,7 @@ class Stalled:
 
 def test_how_much_was_accepted_is_said():
     """Whoever submits all of it again would have the first ones twice."""
-    submission = _Submission(Stalled(), Terms())
+    submission = _Submission(Stalled(), SubmitOptions())
     submission.add([b"a", b"b"])
 
     with pytest.raises(SubmitLost, match=r"after 2 tasks: .*the disk is full"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.client.task_buffer import Desk
+from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.executor import Executor
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.spawn import DEFAULT_SHELL, Child, Spawner, reap
@@ -30,12 +30,12 @@ class Bench:
         self._ends = [os.open(path, flags) for path in (self.out_path, self.err_path)]
         self.watch = watch
         self.drained: list[bool] = []
-        self.desk = Desk(slots, watch.wake, self.drained.append)
+        self.buffer = TaskBuffer(slots, watch.wake, self.drained.append)
         self.output = Output(*self._ends, slots, lambda: self.executor.stopping())
         self.executor = Executor(
             slots, Spawner(DEFAULT_SHELL, "c1", "node1"), self.output, watch, grace
         )
-        self.executor.attach(self.desk)
+        self.executor.attach(self.buffer)
         self._task_id = 0
 
     def claim(self, *commands: bytes) -> None:
@@ -44,7 +44,7 @@ class Bench:
         for command in commands:
             self._task_id += 1
             claims.append(Claim(self._task_id, 1, 1, command))
-        self.desk.put_claims(claims)
+        self.buffer.put_claims(claims)
 
     def run(self, *commands: bytes, seconds: float = PROMPT) -> list[Outcome]:
         """Run commands to their end; their outcomes, by task."""
@@ -53,8 +53,8 @@ class Bench:
 
     def passes_until_ended(self, number: int, seconds: float = PROMPT) -> list[Outcome]:
         """Make passes until so many tasks have ended; their outcomes, by task."""
-        self.passes_until(lambda: len(self.desk._outcomes) >= number, seconds)
-        outcomes, self.desk._outcomes = self.desk._outcomes, []
+        self.passes_until(lambda: len(self.buffer._outcomes) >= number, seconds)
+        outcomes, self.buffer._outcomes = self.buffer._outcomes, []
         return sorted(outcomes)
 
     def passes_until(self, condition: Callable[[], object], seconds: float = PROMPT) -> None:

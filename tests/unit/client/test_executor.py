@@ -60,7 +60,7 @@ def test_no_more_tasks_run_than_there_are_slots(bench):
     bench.executor.one_pass()
 
     assert 2 == len(bench.executor._children)
-    assert 3 == len(bench.desk._ready)
+    assert 3 == len(bench.buffer._ready)
 
 
 def test_each_task_has_a_slot_to_itself(bench):
@@ -76,7 +76,7 @@ def test_an_executor_with_nothing_to_do_is_silent(bench):
     bench.executor.wake()
 
     assert bench.executor.one_pass()
-    assert bench.desk.held() == ()
+    assert bench.buffer.held() == ()
 
 
 def test_tasks_are_given_a_moment_to_end_when_they_are_stopped(bench):
@@ -126,7 +126,7 @@ def test_a_leader_is_not_reaped_while_its_group_lives(make_bench):
     stubborn = next(int(word) for word in bench.out.split() if word.isdigit())
 
     bench.executor.stop_tasks()
-    bench.passes_until(lambda: bench.executor._victims.ended)
+    bench.passes_until(lambda: bench.executor._stopper.ended)
 
     assert "Z" == state_of(leader)
     assert state_of(stubborn) not in ("", "Z")
@@ -295,7 +295,7 @@ def test_children_of_others_are_left_to_them(make_bench, signal_watch):
 
 def test_a_stale_claim_keeps_its_own_lease(bench):
     """An outcome answers to the lease under which its task was started."""
-    bench.desk.put_claims([Claim(9, 4, 2, b"true")])
+    bench.buffer.put_claims([Claim(9, 4, 2, b"true")])
 
     outcome = bench.passes_until_ended(1)[0]
 
@@ -396,7 +396,7 @@ def test_a_task_that_is_cancelled_while_all_are_stopped_is_cancelled(bench):
 def test_output_of_a_captured_task_comes_with_its_outcome(make_bench, watch):
     """And nowhere else, on either watch; what it closes itself is not waited for."""
     bench = make_bench(watch)
-    bench.desk.put_claims(
+    bench.buffer.put_claims(
         [
             Claim(1, 1, 1, b"echo out; echo err >&2", captured=True),
             Claim(2, 1, 1, b"echo before; exec >&- 2>&-; sleep 0.2", captured=True),
@@ -414,7 +414,7 @@ def test_captured_tasks_leave_no_descriptors_behind(make_bench, watch):
     bench = make_bench(watch)
     bench.run(b"true")
     before = len(os.listdir("/proc/self/fd"))
-    bench.desk.put_claims([Claim(n, 1, 1, b"echo out", captured=True) for n in range(10, 60)])
+    bench.buffer.put_claims([Claim(n, 1, 1, b"echo out", captured=True) for n in range(10, 60)])
 
     bench.passes_until_ended(50)
     bench.passes_until(lambda: not bench.output._captures)
@@ -432,7 +432,7 @@ def test_a_captured_task_that_cannot_be_started_leaves_nothing_behind(bench, mon
         return real(claim, *rest)
 
     monkeypatch.setattr(bench.executor._spawner, "spawn", spawn)
-    bench.desk.put_claims([Claim(n, 1, 1, b"echo $TASK_ID", captured=True) for n in (1, 2)])
+    bench.buffer.put_claims([Claim(n, 1, 1, b"echo $TASK_ID", captured=True) for n in (1, 2)])
 
     outcomes = bench.passes_until_ended(2)
     bench.passes_until(lambda: not bench.output._captures)

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from hypershell.client.tasks.output import LONGEST_IN_MEMORY, Output, Stream, Target
+from hypershell.client.tasks.output import MAX_IN_MEMORY, Output, Stream, Target
 from tests.helpers.fakes import Call
 
 
@@ -112,11 +112,11 @@ def test_a_line_longer_than_is_held_in_memory_is_passed_on_whole(file):
     """It waits in a temporary file, and other lines go by."""
     path, descriptor = file
     output = Output(descriptor, descriptor, 2, lambda: False)
-    length = 3 * LONGEST_IN_MEMORY
+    length = 3 * MAX_IN_MEMORY
     for _ in range(0, length, 65536):
         print_to(output, 1, b"x" * 65536)
         forward_all(output)
-        assert all(len(stream._held) <= LONGEST_IN_MEMORY for stream in output.streams.values())
+        assert all(len(stream._held) <= MAX_IN_MEMORY for stream in output.streams.values())
     print_to(output, 2, b"other\n")
     forward_all(output)
 
@@ -130,12 +130,12 @@ def test_a_line_for_which_there_is_no_room_is_torn_and_not_lost(monkeypatch, tmp
     """Every byte arrives, once and in order, though the temporary file cannot be written."""
     read_end, write_end = os.pipe()
     stream = Stream(Target(write_end, lambda: False))
-    length = 3 * LONGEST_IN_MEMORY
+    length = 3 * MAX_IN_MEMORY
     data = b"".join(b"%08d" % n for n in range(length // 8))
     reader = Call(read_exactly, read_end, 10 * length)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LONGEST_IN_MEMORY * 3 // 2, limit[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_IN_MEMORY * 3 // 2, limit[1]))
     try:
         for begin in range(0, length, 65536):
             os.write(stream.write_end, data[begin : begin + 65536])

@@ -8,8 +8,8 @@ import pytest
 from hypershell.access.keys import WORKER
 from hypershell.client.fetcher import Fetcher
 from hypershell.client.returner import Returner
-from hypershell.client.server_link import BROKEN, Link, LinkClosed, greeting
-from hypershell.client.task_buffer import Desk
+from hypershell.client.server_link import BROKEN, LinkClosed, ServerLink, greeting
+from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.errors import KeyRefused
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Answer, Hello, Phase
@@ -31,8 +31,8 @@ class Served:
         self.welcome = None
         self.port = 0
         self.open_door()
-        self.link = Link(lambda: ("127.0.0.1", self.port, self.secret), self.greet)
-        self.link.returned = self.come_back
+        self.link = ServerLink(lambda: ("127.0.0.1", self.port, self.secret), self.greet)
+        self.link.returned = self.reconnect
 
     def open_door(self) -> None:
         """Listen, on the same port if there was one."""
@@ -48,7 +48,7 @@ class Served:
             return hello
         return Hello(hello.host, hello.pid, 1, self.welcome.client_id, self.held)
 
-    def come_back(self, welcome, still_known: bool) -> None:
+    def reconnect(self, welcome, still_known: bool) -> None:
         """As a client does."""
         self.welcome = welcome
         self.returned.append((welcome.client_id, still_known))
@@ -79,7 +79,9 @@ def served():
     served.close()
 
 
-def exchange(link: Link, wait: float = 0.0, want: int = -1, outcomes=()) -> list[Answer] | None:
+def exchange(
+    link: ServerLink, wait: float = 0.0, want: int = -1, outcomes=()
+) -> list[Answer] | None:
     """One call: what was answered, None if it broke."""
     answers: list[Answer] = []
     return answers if link.exchange(list(outcomes), want, wait, answers.append) else None
@@ -135,7 +137,7 @@ def test_one_of_two_threads_comes_back_for_both(served):
     served.cut()
     assert exchange(served.link) is None
 
-    calls = [Call(served.link.come_back) for _ in range(2)]
+    calls = [Call(served.link.reconnect) for _ in range(2)]
     for call in calls:
         call.result()
 
@@ -151,7 +153,7 @@ def test_a_connection_of_a_thread_that_did_not_call_breaks_nothing_later(served)
         exchange(served.link)
         served.cut()
         assert exchange(served.link) is None
-        served.link.come_back()
+        served.link.reconnect()
 
         assert other.submit(exchange, served.link).result() is not None
 
@@ -164,7 +166,7 @@ def test_a_server_that_has_gone_is_waited_for(served):
     exchange(served.link)
     served.door.stop(0.0)
     assert exchange(served.link) is None
-    coming = Call(served.link.come_back)
+    coming = Call(served.link.reconnect)
     assert not coming.is_over(0.1)
 
     served.open_door()
@@ -179,7 +181,7 @@ def test_a_server_that_does_not_know_the_client_is_joined_anew(served):
     served.parts.farm.leave(welcome.client_id, "it was given up", False)
     assert exchange(served.link) is None
 
-    served.link.come_back()
+    served.link.reconnect()
 
     ((client_id, still_known),) = served.returned
     assert client_id != welcome.client_id
@@ -195,7 +197,7 @@ def test_a_server_that_moved_is_found_where_it_is(served):
     served.open_door()
     assert exchange(served.link) is None
 
-    served.link.come_back()
+    served.link.reconnect()
 
     assert served.link.port == served.port
     assert exchange(served.link) is not None
@@ -210,7 +212,7 @@ def test_a_server_with_another_key_ends_the_hope(served):
     served.secret = b"t" * 32
 
     with pytest.raises(KeyRefused):
-        served.link.come_back()
+        served.link.reconnect()
 
 
 def test_to_close_ends_a_parked_call(served):
@@ -225,7 +227,7 @@ def test_to_close_ends_a_parked_call(served):
     with pytest.raises(LinkClosed):
         exchange(served.link)
     with pytest.raises(LinkClosed):
-        served.link.come_back()
+        served.link.reconnect()
 
 
 def test_to_close_ends_a_wait_for_the_server(served):
@@ -234,7 +236,7 @@ def test_to_close_ends_a_wait_for_the_server(served):
     exchange(served.link)
     served.door.stop(0.0)
     assert exchange(served.link) is None
-    coming = Call(served.link.come_back)
+    coming = Call(served.link.reconnect)
     assert not coming.is_over(0.05)
 
     served.link.close()
@@ -262,7 +264,7 @@ def test_to_leave_is_told_once_there_is_something_to_leave(served):
 
     served.link.leave("done", dead=False)
 
-    assert [] == served.parts.roster.clients()
+    assert [] == served.parts.registry.clients()
 
 
 def test_a_leave_that_nobody_hears_is_no_error(served):
@@ -279,7 +281,7 @@ def test_a_beat_tells_how_busy_the_machine_is(served):
 
     assert served.link.beat(1.5, 30.0)
 
-    (client,) = served.parts.roster.clients()
+    (client,) = served.parts.registry.clients()
     assert (1.5, 30.0) == (client.load, client.memory_percent)
 
 
@@ -305,7 +307,7 @@ def test_a_fetcher_parks_and_hands_on_what_comes(served):
     served.join()
     answers: list[Answer] = []
     fetcher = Fetcher(served.link, answers.append, lambda: 10.0)
-    (client,) = served.parts.roster.clients()
+    (client,) = served.parts.registry.clients()
     client.want = 1
     passing = Call(fetcher.one_pass)
     until(lambda: served.parts.parked() == 1, 5.0, "the call is parked")
@@ -336,22 +338,22 @@ def test_a_returner_gives_what_has_ended_until_it_is_accepted(served):
     welcome = served.join()
     parts.add(b"a")
     parts.scheduler.dispatch()
-    desk = Desk(1, lambda: None, lambda all_given: None)
-    served.link.returned = lambda *_: served.come_back(*_)
-    returner = Returner(served.link, desk, lambda answer: desk.put_claims(answer.claims))
+    buffer = TaskBuffer(1, lambda: None, lambda all_given: None)
+    served.link.returned = lambda *_: served.reconnect(*_)
+    returner = Returner(served.link, buffer, lambda answer: buffer.put_claims(answer.claims))
     returner.one_pass()
-    claim = desk.start_next()
-    desk.put_outcomes([succeeded(claim)])
-    served.held = desk.held()
+    claim = buffer.start_next()
+    buffer.put_outcomes([succeeded(claim)])
+    served.held = buffer.held()
     served.cut()
 
     assert returner.one_pass()
-    held = desk.held()
+    held = buffer.held()
     giving = Call(returner.one_pass)
     parts.receive()
 
     assert giving.result()
     assert ((claim.task_id, claim.lease),) == held
-    assert () == desk.held()
+    assert () == buffer.held()
     assert 1 == parts.store.counts().succeeded
     assert [(welcome.client_id, True)] == served.returned

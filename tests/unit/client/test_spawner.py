@@ -11,7 +11,7 @@ import pytest
 
 from hypershell.client.tasks.spawn import (
     DEFAULT_SHELL,
-    LONGEST_ARGUMENT,
+    MAX_ARGUMENT,
     Spawner,
     check_shell,
     live_groups,
@@ -98,7 +98,7 @@ def test_an_executable_that_is_a_script_without_a_first_line_is_run(run, tmp_pat
     assert (4, b"from a script\n") == (outcome.code, output)
 
 
-@pytest.mark.parametrize("size", [LONGEST_ARGUMENT, LONGEST_ARGUMENT + 1, 1_000_000])
+@pytest.mark.parametrize("size", [MAX_ARGUMENT, MAX_ARGUMENT + 1, 1_000_000])
 def test_a_long_line_is_run_to_its_last_byte(run, size):
     """Beyond what one argument can hold as well."""
     filler = size - len("x=''; echo ${#x}")
@@ -120,7 +120,7 @@ def test_a_long_line_that_needs_no_shell_is_run(run):
 
 def test_a_long_line_has_all_descriptors_to_itself(run):
     """What it is read from is closed before it runs."""
-    _, output = run(b": " + b"x" * LONGEST_ARGUMENT + b"\nls /proc/$$/fd")
+    _, output = run(b": " + b"x" * MAX_ARGUMENT + b"\nls /proc/$$/fd")
 
     assert b"3" not in output.split()
 

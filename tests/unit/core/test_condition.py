@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from hypershell.core.query.condition import All, ConditionError, Not, Some, Test, parse
+from hypershell.core.query.condition import And, Comparison, ConditionError, Not, Or, parse
 
-Test.__test__ = False  # type: ignore[attr-defined]
+Comparison.__test__ = False  # type: ignore[attr-defined]
 
 NOW = 1_000_000.0
 
@@ -15,38 +15,38 @@ def test_and_binds_more_than_or_and_not_most() -> None:
     """As everywhere."""
     condition = parse("not id = 1 and id = 2 or id = 3", NOW)
 
-    one, two, three = (Test("id", "=", (number,)) for number in (1, 2, 3))
-    assert Some((All((Not(one), two)), three)) == condition
+    one, two, three = (Comparison("id", "=", (number,)) for number in (1, 2, 3))
+    assert Or((And((Not(one), two)), three)) == condition
 
 
 def test_parentheses_bind_first() -> None:
     """However many there are."""
     condition = parse("id = 1 and ((id = 2 or id = 3))", NOW)
 
-    one, two, three = (Test("id", "=", (number,)) for number in (1, 2, 3))
-    assert All((one, Some((two, three)))) == condition
+    one, two, three = (Comparison("id", "=", (number,)) for number in (1, 2, 3))
+    assert And((one, Or((two, three)))) == condition
 
 
 READ = {
-    "exit_status>=3": Test("exit_status", ">=", (3,)),
-    "EXIT_STATUS == 3": Test("exit_status", "=", (3,)),
-    "line ~ ^a.*b$": Test("line", "~", ("^a.*b$",)),
-    r"line = 'it\'s'": Test("line", "=", ("it's",)),
-    'line = "two words"': Test("line", "=", ("two words",)),
-    "line ~ seed=7": Test("line", "~", ("seed=7",)),
-    "tag.my-key.x != a": Test("tag", "!=", ("a",), "my-key.x"),
-    "state = running": Test("state", "=", ("sent",)),
-    "state in (failed, CANCELLED)": Test("state", "in", ("failed", "cancelled")),
-    "signal = KILL": Test("signal", "=", (9,)),
-    "duration > 1h30m": Test("duration", ">", (5400.0,)),
-    "duration > 1.5h": Test("duration", ">", (5400.0,)),
-    "memory < 4GiB": Test("memory", "<", (4 * 2**30,)),
-    "memory < 1kb": Test("memory", "<", (1000,)),
-    "started > 2h ago": Test("started", ">", (NOW - 7200,)),
-    "started > '90 s ago'": Test("started", ">", (NOW - 90,)),
-    "started < now": Test("started", "<", (NOW,)),
-    "ended >= 2026-01-31T12:00+00:00": Test("ended", ">=", (1769860800.0,)),
-    "priority = -5": Test("priority", "=", (-5,)),
+    "exit_status>=3": Comparison("exit_status", ">=", (3,)),
+    "EXIT_STATUS == 3": Comparison("exit_status", "=", (3,)),
+    "line ~ ^a.*b$": Comparison("line", "~", ("^a.*b$",)),
+    r"line = 'it\'s'": Comparison("line", "=", ("it's",)),
+    'line = "two words"': Comparison("line", "=", ("two words",)),
+    "line ~ seed=7": Comparison("line", "~", ("seed=7",)),
+    "tag.my-key.x != a": Comparison("tag", "!=", ("a",), "my-key.x"),
+    "state = running": Comparison("state", "=", ("sent",)),
+    "state in (failed, CANCELLED)": Comparison("state", "in", ("failed", "cancelled")),
+    "signal = KILL": Comparison("signal", "=", (9,)),
+    "duration > 1h30m": Comparison("duration", ">", (5400.0,)),
+    "duration > 1.5h": Comparison("duration", ">", (5400.0,)),
+    "memory < 4GiB": Comparison("memory", "<", (4 * 2**30,)),
+    "memory < 1kb": Comparison("memory", "<", (1000,)),
+    "started > 2h ago": Comparison("started", ">", (NOW - 7200,)),
+    "started > '90 s ago'": Comparison("started", ">", (NOW - 90,)),
+    "started < now": Comparison("started", "<", (NOW,)),
+    "ended >= 2026-01-31T12:00+00:00": Comparison("ended", ">=", (1769860800.0,)),
+    "priority = -5": Comparison("priority", "=", (-5,)),
 }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hypershell.core.lease import margin_seconds, turn_seconds
+from hypershell.core.lease import call_seconds, margin_seconds
 
 
 def test_the_margin_is_a_tenth_of_a_short_lease():
@@ -16,4 +16,4 @@ def test_a_client_has_time_to_come_back_when_a_connection_dies_without_a_word(le
     """Parked, waiting for the answer, and once more for the next call."""
     mine = lease - grace - margin_seconds(lease)
 
-    assert 0 < 3 * turn_seconds(lease, grace) < mine
+    assert 0 < 3 * call_seconds(lease, grace) < mine

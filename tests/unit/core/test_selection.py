@@ -6,7 +6,7 @@ import pytest
 
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
-from hypershell.core.submission import Terms, checked_lines, read_tag
+from hypershell.core.submission import SubmitOptions, checked_lines, read_tag
 from hypershell.core.units import read_ids
 
 FULL = Selection(
@@ -18,7 +18,7 @@ FULL = Selection(
     cause=7,
 )
 
-TERMS = Terms(tags={"site": "A"}, group=2, priority=-3, max_retries=1, captured=True)
+TERMS = SubmitOptions(tags={"site": "A"}, group=2, priority=-3, max_retries=1, captured=True)
 
 
 @pytest.mark.parametrize("selection", [FULL, Selection()])
@@ -27,10 +27,10 @@ def test_a_selection_is_the_same_after_its_journey(selection: Selection) -> None
     assert selection == Selection.unpack(selection.pack())
 
 
-@pytest.mark.parametrize("terms", [TERMS, Terms()])
-def test_terms_are_the_same_after_their_journey(terms: Terms) -> None:
+@pytest.mark.parametrize("submit_options", [TERMS, SubmitOptions()])
+def test_terms_are_the_same_after_their_journey(submit_options: SubmitOptions) -> None:
     """All of them."""
-    assert terms == Terms.unpack(terms.pack())
+    assert submit_options == SubmitOptions.unpack(submit_options.pack())
 
 
 BAD_SELECTIONS: list[dict[str, Any]] = [
@@ -80,15 +80,15 @@ BAD_TERMS: list[dict[str, Any]] = [
 def test_what_are_no_terms_is_refused(change: dict[str, Any]) -> None:
     """Whichever piece is wrong."""
     with pytest.raises(ValueError, match=r"\w"):
-        Terms.unpack(TERMS.pack() | change)
+        SubmitOptions.unpack(TERMS.pack() | change)
 
 
 def test_terms_go_before_what_a_line_says_of_itself() -> None:
     """And what they leave open is left to the line."""
     line = b"true # HYPERSHELL: group:3 priority:4"
 
-    (given,) = Terms(group=1, max_retries=2).tasks([line], lambda: 7)
-    (left,) = Terms().tasks([line], lambda: 7)
+    (given,) = SubmitOptions(group=1, max_retries=2).tasks([line], lambda: 7)
+    (left,) = SubmitOptions().tasks([line], lambda: 7)
 
     assert (1, 4, 2) == (given.group, given.priority, given.max_retries)
     assert (3, 4, -1) == (left.group, left.priority, left.max_retries)
@@ -96,11 +96,11 @@ def test_terms_go_before_what_a_line_says_of_itself() -> None:
 
 def test_a_tag_of_the_terms_may_say_the_group() -> None:
     """As one in a line does; one that is no number is refused."""
-    (task,) = Terms(tags={"group": "5"}).tasks([b"true"], lambda: 7)
+    (task,) = SubmitOptions(tags={"group": "5"}).tasks([b"true"], lambda: 7)
 
     assert 5 == task.group
     with pytest.raises(ValueError, match="group wants a whole number"):
-        Terms(tags={"group": "x"}).tasks([b"true"], lambda: 7)
+        SubmitOptions(tags={"group": "x"}).tasks([b"true"], lambda: 7)
 
 
 def test_a_tag_is_read_with_and_without_a_value() -> None:

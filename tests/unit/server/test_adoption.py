@@ -6,7 +6,7 @@ import time
 import pytest
 
 from hypershell.core.task import Ending
-from hypershell.server.state.registry import Client, Roster
+from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.wire.worker_messages import Hello
 from tests.helpers.fakes import Call
 
@@ -20,7 +20,9 @@ class Adopting:
         self.asked: list[tuple[str, list[tuple[int, int]]]] = []
         self.joined: list[Client] = []
         self._claims = claims
-        self.roster = Roster(threading.RLock(), 30.0, 5.0, self._adopt, self.joined.append)
+        self.registry = ClientRegistry(
+            threading.RLock(), 30.0, 5.0, self._adopt, self.joined.append
+        )
 
     def _adopt(self, client_id, held):
         self.asked.append((client_id, held))
@@ -31,11 +33,11 @@ def test_an_adopted_client_keeps_its_name_and_its_claims():
     """What it holds besides is dropped."""
     adopting = Adopting([(1, 1), (2, 5)])
 
-    welcome = adopting.roster.join(OLD)
+    welcome = adopting.registry.join(OLD)
 
     assert ("0a1b2c3d", 1, ((3, 1),)) == (welcome.client_id, welcome.session, welcome.drop)
     assert [("0a1b2c3d", [(1, 1), (2, 5), (3, 1)])] == adopting.asked
-    (client,) = adopting.roster.clients()
+    (client,) = adopting.registry.clients()
     assert {1: 1, 2: 5} == client.claims
     assert [client] == adopting.joined
 
@@ -44,7 +46,7 @@ def test_a_client_with_nothing_to_go_on_with_may_be_adopted():
     """None is another answer than nothing."""
     adopting = Adopting([])
 
-    welcome = adopting.roster.join(OLD)
+    welcome = adopting.registry.join(OLD)
 
     assert ("0a1b2c3d", OLD.held) == (welcome.client_id, welcome.drop)
 
@@ -53,11 +55,11 @@ def test_a_client_that_is_not_adopted_joins_anew():
     """Under a name of its own, with nothing."""
     adopting = Adopting(None)
 
-    welcome = adopting.roster.join(OLD)
+    welcome = adopting.registry.join(OLD)
 
     assert "0a1b2c3d" != welcome.client_id
     assert OLD.held == welcome.drop
-    assert 0 == adopting.roster.claimed()
+    assert 0 == adopting.registry.claimed()
     assert [welcome.client_id] == [client.id for client in adopting.joined]
 
 
@@ -66,7 +68,7 @@ def test_a_name_that_is_none_of_ours_is_not_kept(name):
     """It is written into logs and tables."""
     adopting = Adopting([(1, 1)])
 
-    welcome = adopting.roster.join(Hello("node1", 7, 2, name, ((1, 1),)))
+    welcome = adopting.registry.join(Hello("node1", 7, 2, name, ((1, 1),)))
 
     assert [] == adopting.asked
     assert name != welcome.client_id
@@ -75,36 +77,36 @@ def test_a_name_that_is_none_of_ours_is_not_kept(name):
 def test_a_client_that_is_known_is_adopted_by_nobody():
     """It comes back after a broken connection, and is no news."""
     adopting = Adopting([(1, 1)])
-    adopting.roster.join(OLD)
+    adopting.registry.join(OLD)
 
-    again = adopting.roster.join(OLD)
+    again = adopting.registry.join(OLD)
 
     assert (2, 1, 1) == (again.session, len(adopting.asked), len(adopting.joined))
 
 
 def test_a_call_under_way_is_no_silence():
     """However long the server takes over it; the lease counts on from its end."""
-    roster = Roster(threading.RLock(), 0.2, 0.05)
-    welcome = roster.join(Hello("node1", 1, 1))
-    client = roster.hear(welcome.client_id, 1)
+    registry = ClientRegistry(threading.RLock(), 0.2, 0.05)
+    welcome = registry.join(Hello("node1", 1, 1))
+    client = registry.hear(welcome.client_id, 1)
 
     begin = time.monotonic()
     while time.monotonic() - begin < 0.5:
-        assert [] == roster.wait_for_silent(timeout=0.1)
-    roster.answered(client)
+        assert [] == registry.wait_for_silent(timeout=0.1)
+    registry.answered(client)
 
-    assert [] == roster.wait_for_silent(timeout=0.0)
-    assert [client] == Call(_wait_for_silence, roster).result()
+    assert [] == registry.wait_for_silent(timeout=0.0)
+    assert [client] == Call(_wait_for_silence, registry).result()
 
 
 def test_the_wait_for_silence_does_not_spin_while_calls_are_under_way():
     """It looks now and then."""
-    roster = Roster(threading.RLock(), 10.0, 1.0)
-    welcome = roster.join(Hello("node1", 1, 1))
-    roster.hear(welcome.client_id, 1).heard -= 100.0
+    registry = ClientRegistry(threading.RLock(), 10.0, 1.0)
+    welcome = registry.join(Hello("node1", 1, 1))
+    registry.hear(welcome.client_id, 1).heard -= 100.0
     begin = time.monotonic()
 
-    assert [] == roster.wait_for_silent(timeout=0.2)
+    assert [] == registry.wait_for_silent(timeout=0.2)
 
     assert time.monotonic() - begin >= 0.15
 
@@ -112,20 +114,20 @@ def test_the_wait_for_silence_does_not_spin_while_calls_are_under_way():
 def test_what_was_cancelled_is_forgotten_with_its_claim():
     """A client that runs for weeks must not gather what is over."""
     adopting = Adopting([(1, 1)])
-    adopting.roster.join(OLD)
-    (client,) = adopting.roster.clients()
+    adopting.registry.join(OLD)
+    (client,) = adopting.registry.clients()
     client.cancelled.add((1, 1))
     client.untold.add((1, 1))
 
-    _, outcomes = adopting.roster.leave(client.id, Ending.LOST)
+    _, outcomes = adopting.registry.leave(client.id, Ending.LOST)
     client.claims[1] = 1
-    adopting.roster.settle(client, outcomes)
+    adopting.registry.settle(client, outcomes)
 
     assert (set(), set()) == (client.cancelled, client.untold)
 
 
-def _wait_for_silence(roster: Roster) -> list[Client]:
+def _wait_for_silence(registry: ClientRegistry) -> list[Client]:
     silent: list[Client] = []
     while not silent:
-        silent = roster.wait_for_silent(timeout=1.0)
+        silent = registry.wait_for_silent(timeout=1.0)
     return silent

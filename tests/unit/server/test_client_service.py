@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from hypershell.core.query.selection import Selection
-from hypershell.core.submission import Terms
-from hypershell.core.task import LONGEST_LINE, Ending, Outcome, Policy, new_task
-from hypershell.server.planes.client_service import Control
-from hypershell.server.state.registry import Roster
+from hypershell.core.submission import SubmitOptions
+from hypershell.core.task import MAX_LINE, Ending, Outcome, Policy, new_task
+from hypershell.server.planes.client_service import ClientService
+from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.client_plane import VERBS
@@ -26,11 +26,11 @@ class Parts:
         self.settled = 0
         self.store = TaskStore(Policy())
         lock = threading.RLock()
-        self.roster = Roster(lock, 30.0, 5.0)
+        self.registry = ClientRegistry(lock, 30.0, 5.0)
         self.scheduled = ScheduledQueue(lock, 1, lambda: None)
-        self.control = Control(
+        self.control = ClientService(
             self.store,
-            self.roster,
+            self.registry,
             self.scheduled,
             {"server_uid": "abc", "pid": 1},
             lambda seconds: self.has_room,
@@ -54,7 +54,7 @@ def parts() -> Parts:
 
 def test_only_the_verbs_are_public() -> None:
     """What the plane exposes is exactly what the object offers."""
-    public = {name for name in vars(Control) if not name.startswith("_")}
+    public = {name for name in vars(ClientService) if not name.startswith("_")}
 
     assert VERBS == public
 
@@ -96,7 +96,7 @@ BAD_LINES: dict[str, Any] = {
     "nothing": [b""],
     "a NUL": [b"echo \0"],
     "two lines": [b"one\ntwo"],
-    "a line too long": [b"x" * (LONGEST_LINE + 1)],
+    "a line too long": [b"x" * (MAX_LINE + 1)],
     "a bad one behind a good one": [b"true", b""],
     "a list in it": [[b"true"]],
 }
@@ -116,7 +116,7 @@ def test_info_has_facts_counts_and_clients(parts: Parts) -> None:
     """Every state is counted, and of a client all that a table shows; no key is there."""
     parts.control.submit([b"one", b"two"])
     parts.store.lease(1)
-    parts.roster.join(Hello("node", 77, 4))
+    parts.registry.join(Hello("node", 77, 4))
 
     facts = parts.control.info()
 
@@ -166,7 +166,7 @@ def test_a_stop_that_is_neither_yes_nor_no_is_refused(parts: Parts, drain: Any) 
 
 def test_a_submission_has_terms(parts: Parts) -> None:
     """They hold for each of its lines."""
-    parts.control.submit([b"one", b"two"], Terms(group=0, priority=5, max_retries=2).pack())
+    parts.control.submit([b"one", b"two"], SubmitOptions(group=0, priority=5, max_retries=2).pack())
 
     tasks = parts.store.lease(10)
 
@@ -176,9 +176,9 @@ def test_a_submission_has_terms(parts: Parts) -> None:
 def test_what_waits_and_what_no_client_has_taken_is_cancelled_at_once(parts: Parts) -> None:
     """What a client holds is named to it, and counts as running until it is ended."""
     ids = parts.control.submit([b"one", b"two", b"three"])
-    client = parts.roster.join(Hello("node", 77, 1))
+    client = parts.registry.join(Hello("node", 77, 1))
     parts.scheduled.offer([[task] for task in parts.store.lease(2)])
-    parts.scheduled.take(parts.roster.clients()[0], client.session, 1, 0.0)
+    parts.scheduled.take(parts.registry.clients()[0], client.session, 1, 0.0)
 
     told = parts.control.cancel(Selection(ids=tuple(ids)).pack())
 
@@ -247,7 +247,7 @@ QUESTIONS: dict[str, tuple[str, list[Any]]] = {
     "task": ("task", [1]),
     "output": ("output", [1]),
     "failures": ("failures", [Selection().pack()]),
-    "captured": ("submit", [[b"true"], Terms(captured=True).pack()]),
+    "captured": ("submit", [[b"true"], SubmitOptions(captured=True).pack()]),
 }
 
 

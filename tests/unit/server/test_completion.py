@@ -3,18 +3,20 @@
 import threading
 
 from hypershell.core.state import TaskState
-from hypershell.server.planes.completion import Finals
+from hypershell.server.planes.completion import CompletionWaiters
 
 
 class Waiter:
     """A thread that waits for tasks."""
 
-    def __init__(self, finals: Finals, ids: list[int], seconds: float = 60.0) -> None:
+    def __init__(
+        self, completion: CompletionWaiters, ids: list[int], seconds: float = 60.0
+    ) -> None:
         self.asked = threading.Event()
         self.is_over = False
         self._ids = ids
         arguments = (self._find, lambda: self.is_over, seconds)
-        self.thread = threading.Thread(target=finals.wait, args=arguments, daemon=True)
+        self.thread = threading.Thread(target=completion.wait, args=arguments, daemon=True)
         self.thread.start()
         self.asked.wait(10)
 
@@ -35,12 +37,12 @@ class Waiter:
 
 def test_a_wait_ends_with_the_last_of_its_tasks() -> None:
     """And with no other one."""
-    finals = Finals()
-    waiter = Waiter(finals, [1, 2])
+    completion = CompletionWaiters()
+    waiter = Waiter(completion, [1, 2])
 
-    finals.told([(1, TaskState.SUCCEEDED), (3, TaskState.SUCCEEDED)])
+    completion.told([(1, TaskState.SUCCEEDED), (3, TaskState.SUCCEEDED)])
     waited = waiter.waits
-    finals.told([(2, TaskState.FAILED)])
+    completion.told([(2, TaskState.FAILED)])
 
     assert waited
     assert waiter.ends()
@@ -48,54 +50,54 @@ def test_a_wait_ends_with_the_last_of_its_tasks() -> None:
 
 def test_a_task_that_ends_while_it_is_looked_for_is_not_missed() -> None:
     """What becomes final before the answer of `find` is there counts."""
-    finals = Finals()
+    completion = CompletionWaiters()
 
     def find() -> list[int]:
-        finals.told([(1, TaskState.SUCCEEDED)])
+        completion.told([(1, TaskState.SUCCEEDED)])
         return [1]
 
-    finals.wait(find, lambda: False, 60.0)  # returns
+    completion.wait(find, lambda: False, 60.0)  # returns
 
 
 def test_a_wait_for_nothing_ends_at_once() -> None:
     """There is no news to come."""
-    assert Waiter(Finals(), []).ends()
+    assert Waiter(CompletionWaiters(), []).ends()
 
 
 def test_a_wait_ends_when_nothing_more_can_become_final() -> None:
     """Whatever it waits for."""
-    finals = Finals()
-    waiter = Waiter(finals, [1])
+    completion = CompletionWaiters()
+    waiter = Waiter(completion, [1])
     waiter.is_over = True
 
-    finals.told([(9, TaskState.FAILED)])
+    completion.told([(9, TaskState.FAILED)])
 
     assert waiter.ends()
 
 
 def test_a_wait_ends_in_time_and_with_its_server() -> None:
     """By its own bound, or by the end of all."""
-    finals = Finals()
-    impatient = Waiter(finals, [1], seconds=0.01)
-    patient = Waiter(finals, [1])
+    completion = CompletionWaiters()
+    impatient = Waiter(completion, [1], seconds=0.01)
+    patient = Waiter(completion, [1])
 
     ended = impatient.ends()
     waited = patient.waits
-    finals.close()
+    completion.close()
 
     assert ended
     assert waited
     assert patient.ends()
-    assert finals.is_closed()
-    assert Waiter(finals, [1]).ends()
+    assert completion.is_closed()
+    assert Waiter(completion, [1]).ends()
 
 
 def test_what_ended_badly_is_remembered() -> None:
     """Until it is tried again."""
-    finals = Finals()
-    finals.told([(1, TaskState.FAILED), (2, TaskState.SUCCEEDED), (3, TaskState.CANCELLED)])
+    completion = CompletionWaiters()
+    completion.told([(1, TaskState.FAILED), (2, TaskState.SUCCEEDED), (3, TaskState.CANCELLED)])
 
-    before = finals.bad([1, 2, 3, 4])
-    finals.forget([1])
+    before = completion.bad([1, 2, 3, 4])
+    completion.forget([1])
 
-    assert (2, 1) == (before, finals.bad([1, 2, 3, 4]))
+    assert (2, 1) == (before, completion.bad([1, 2, 3, 4]))

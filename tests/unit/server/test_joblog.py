@@ -127,7 +127,7 @@ def test_a_full_disk_is_said_once_and_lines_wait_for_room(tmp_path, caplog):
 
 def test_lines_beyond_what_can_be_kept_are_counted(monkeypatch, caplog):
     """A disk that stays full costs lines of the log, and neither memory nor tasks."""
-    monkeypatch.setattr(spool_module, "MOST_KEPT_BYTES", 200)
+    monkeypatch.setattr(spool_module, "MAX_KEPT_BYTES", 200)
     joblog = open_joblog("/dev/full")
 
     missing = write_and_close(joblog, *[attempt(n) for n in range(20)])
@@ -138,7 +138,7 @@ def test_lines_beyond_what_can_be_kept_are_counted(monkeypatch, caplog):
 
 def test_a_reader_that_takes_nothing_costs_lines_and_not_memory(monkeypatch):
     """A write that does not return says nothing: what comes meanwhile is counted and dropped."""
-    monkeypatch.setattr(spool_module, "MOST_KEPT_BYTES", 1000)
+    monkeypatch.setattr(spool_module, "MAX_KEPT_BYTES", 1000)
     reader, writer = os.pipe()
     joblog = Joblog(LineSink(writer, "a pipe"))
 

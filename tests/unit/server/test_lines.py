@@ -24,7 +24,7 @@ def pipe():
 @pytest.fixture
 def longest_line(monkeypatch):
     """A limit that is reached sooner."""
-    monkeypatch.setattr(lines_module, "LONGEST_LINE", 200_000)
+    monkeypatch.setattr(lines_module, "MAX_LINE", 200_000)
     return 200_000
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypershell.core.task import Ending, Policy
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Roster
+from hypershell.server.state.registry import ClientRegistry
 from hypershell.wire.worker_messages import Hello, Phase
 from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
 from tests.helpers.waiting import until
@@ -126,9 +126,9 @@ def test_a_task_that_its_last_client_lost_is_failed():
 def test_a_closed_queue_lets_all_go_who_wait():
     """None of them with a promise."""
     queue = FinishedQueue()
-    roster = Roster(threading.RLock(), 30.0, 5.0)
-    roster.join(Hello("node1", 1, 1))
-    (client,) = roster.clients()
+    registry = ClientRegistry(threading.RLock(), 30.0, 5.0)
+    registry.join(Hello("node1", 1, 1))
+    (client,) = registry.clients()
     waiting = [Call(queue.give, client, []) for _ in range(3)]
     until(lambda: len(queue._batches) == 3, 5.0, "all have given")
 
@@ -143,7 +143,7 @@ def test_an_outcome_that_the_server_found_itself_waits_for_nobody():
     parts = ServerParts(b"a")
     client = parts.join()
     parts.exchange(client, want=1)
-    gone, held = parts.roster.leave(client.client_id, Ending.LOST)
+    gone, held = parts.registry.leave(client.client_id, Ending.LOST)
 
     parts.finished.put(gone, held)
     parts.receive()

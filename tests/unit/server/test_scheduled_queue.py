@@ -61,7 +61,7 @@ def test_the_last_bundle_may_be_small():
 
 def test_a_bundle_that_is_too_large_for_one_answer_is_split(monkeypatch):
     """A frame has a limit; the rest goes with the next answer."""
-    monkeypatch.setattr(scheduled_module, "MOST_BYTES", 1000)
+    monkeypatch.setattr(scheduled_module, "MAX_BYTES", 1000)
     half = b"x" * 500
     parts = ServerParts(half, half, b"rest", bundlesize=3)
     client = parts.join()
@@ -214,9 +214,9 @@ def test_the_end_waits_until_all_clients_were_told():
     parts.scheduled.tell(Phase.OVER)
     parts.exchange(told)
 
-    assert not parts.scheduled.wait_until_told(parts.roster.clients(), 0.01)
+    assert not parts.scheduled.wait_until_told(parts.registry.clients(), 0.01)
     parts.exchange(untold)
-    assert parts.scheduled.wait_until_told(parts.roster.clients(), 0.0)
+    assert parts.scheduled.wait_until_told(parts.registry.clients(), 0.0)
 
 
 def test_a_queue_that_is_half_empty_asks_for_more():
@@ -336,7 +336,7 @@ def test_many_calls_share_many_tasks_without_losing_one():
 
 def test_long_lines_are_leased_by_their_bytes(monkeypatch):
     """What is under lease is in memory."""
-    monkeypatch.setattr(scheduled_module, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(scheduled_module, "MAX_BYTES", 10_000)
     parts = ServerParts(*[b"x" * 100] * (3 * CAPACITY))
     client = parts.join()
 

@@ -29,7 +29,7 @@ def test_a_client_that_is_not_known_is_told_so():
     """It was given up: what it holds may run elsewhere."""
     parts = ServerParts(b"a")
     client = parts.join()
-    parts.roster.leave(client.client_id, Ending.LOST)
+    parts.registry.leave(client.client_id, Ending.LOST)
 
     answer = parts.exchange(client, want=1)
 
@@ -49,7 +49,7 @@ def test_outcomes_are_recorded_when_the_call_returns():
 
     assert call.result().known
     assert 1 == parts.store.counts().succeeded
-    assert 0 == parts.roster.claimed()
+    assert 0 == parts.registry.claimed()
 
 
 def test_an_outcome_that_comes_twice_counts_once():
@@ -156,7 +156,7 @@ def test_to_leave_twice_is_harmless():
 
     parts.farm.leave(client.client_id, "done", False)
 
-    assert [] == parts.roster.clients()
+    assert [] == parts.registry.clients()
 
 
 def test_a_client_comes_back_as_itself():
@@ -168,7 +168,7 @@ def test_a_client_comes_back_as_itself():
     again = parts.greet(held_by(client, claim))
 
     assert (client.client_id, 2, ()) == (again.client_id, again.session, again.drop)
-    assert 1 == parts.roster.claimed()
+    assert 1 == parts.registry.claimed()
     assert parts.give(again, succeeded(claim)).known
 
 
@@ -218,7 +218,7 @@ def test_a_client_that_was_given_up_comes_back_as_another():
     parts = ServerParts(b"a")
     client = parts.join()
     (claim,) = parts.exchange(client, want=1).claims
-    parts.roster.leave(client.client_id, Ending.LOST)
+    parts.registry.leave(client.client_id, Ending.LOST)
 
     again = parts.greet(held_by(client, claim))
 
@@ -263,7 +263,7 @@ def test_a_call_that_gave_outcomes_before_the_connection_broke_takes_nothing():
     parts.receive()
 
     assert [] == old.result().claims
-    assert 0 == parts.roster.claimed()
+    assert 0 == parts.registry.claimed()
     assert [b"b"] == commands(parts.exchange(again, want=1))
 
 

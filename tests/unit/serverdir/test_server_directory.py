@@ -512,6 +512,6 @@ def test_no_key_stands_in_the_directory(directory, access, ring):
     started(directory, access, ring, ended=False)
     texts = [path.read_bytes() for path in directory.path.rglob("*") if path.is_file()]
 
-    for door in access.doors.values():
-        pieces = [door.key.encode()[i : i + 16] for i in range(len(door.key) - 15)]
+    for endpoint in access.endpoints.values():
+        pieces = [endpoint.key.encode()[i : i + 16] for i in range(len(endpoint.key) - 15)]
         assert not [piece for piece in pieces for text in texts if piece in text]

@@ -27,14 +27,14 @@ def test_what_comes_back_while_it_is_looked_for_is_cancelled(run: StoredRun):
     """It was found under way; when it is to be cancelled it waits, and only the journal has it."""
     run.add(b"a", b"b", b"c")
     (task,) = run.store.lease(1)
-    find = run.kept.ledger.find
+    find = run.kept.journal.find
 
     def find_late(selection: Selection) -> list[Found]:
         found = find(selection)
         run.finish(ended(task, code=1))
         return found
 
-    run.kept.ledger.find = find_late  # type: ignore[method-assign]
+    run.kept.journal.find = find_late  # type: ignore[method-assign]
 
     changed = run.store.cancel(Selection(ids=(task.id,)))
 

@@ -45,7 +45,7 @@ def told_fields() -> list[str]:
 
 def test_of_very_many_attempts_the_last_are_told(url, monkeypatch):
     """An answer has a limit, and -r has none."""
-    monkeypatch.setattr(queries_module, "_MOST_ATTEMPTS", 3)
+    monkeypatch.setattr(queries_module, "_MAX_ATTEMPTS", 3)
     with StoredRun(url, policy=Policy(max_retries=9)) as run:
         run.add(b"false")
         for _ in range(5):

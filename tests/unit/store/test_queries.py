@@ -7,7 +7,7 @@ import pytest
 
 from hypershell.core.query.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
-from hypershell.core.submission import Terms
+from hypershell.core.submission import SubmitOptions
 from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
 from hypershell.store.sql.offline import Offline
 from hypershell.store.sql.queries import Queries, check_fields
@@ -21,7 +21,9 @@ class Filled:
         self.database = database
         self.queries = Queries(database)
         self.offline = Offline(database)
-        self.ids = self.offline.submit([[b"a", b"b", b"c"], [b"d", b"e", b"f"]], Terms({"k": "v"}))
+        self.ids = self.offline.submit(
+            [[b"a", b"b", b"c"], [b"d", b"e", b"f"]], SubmitOptions({"k": "v"})
+        )
         with database.writing() as connection:
             client = {"id": "c", "host": "node1", "pid": 1, "slots": 1, "joined_at": 0.0}
             connection.execute(CLIENTS.insert().values(client))
@@ -147,7 +149,7 @@ def test_ids_that_do_not_follow_each_other_are_not_without_number(filled: Filled
 
 def test_what_is_submitted_waits_for_the_next_server(filled: Filled) -> None:
     """With ids behind all that were given, in no run."""
-    ids = filled.offline.submit([[b"g"]], Terms(group=2, priority=5, max_retries=1))
+    ids = filled.offline.submit([[b"g"]], SubmitOptions(group=2, priority=5, max_retries=1))
 
     task = filled.queries.task(ids[0])
 
@@ -161,7 +163,7 @@ def test_what_is_submitted_waits_for_the_next_server(filled: Filled) -> None:
 def test_a_submission_is_taken_whole_or_not_at_all(filled: Filled) -> None:
     """A line that cannot be run, and nothing is there."""
     with pytest.raises(ValueError, match="cannot be run"):
-        filled.offline.submit([[b"good"], [b"bad\0"]], Terms())
+        filled.offline.submit([[b"good"], [b"bad\0"]], SubmitOptions())
 
     assert 6 == filled.queries.count(Selection())
 
@@ -196,4 +198,4 @@ def test_deleted_tasks_leave_nothing_behind(filled: Filled) -> None:
     assert Changed(2, 0, 2) == changed
     assert [1, 4] == sorted(attempts)
     assert [1, 2, 3, 4] == sorted(filled.states())
-    assert [7] == filled.offline.submit([[b"x"]], Terms())
+    assert [7] == filled.offline.submit([[b"x"]], SubmitOptions())

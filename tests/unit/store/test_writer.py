@@ -40,13 +40,13 @@ def test_a_database_that_is_silent_does_not_hold_up_the_end(writer: Writer, monk
         under_way.set()
         answer.wait()
 
-    ticket = writer.put(silent)
+    commit = writer.put(silent)
     under_way.wait()
     behind = writer.put(lambda connection: None)
 
     writer.limit_patience(0.0)
 
-    for each in (ticket, behind):
+    for each in (commit, behind):
         with pytest.raises(DatabaseStalled, match="it does not answer"):
             each.wait()
     answer.set()

@@ -10,7 +10,7 @@ import pytest
 from hypershell.access.keys import WORKER
 from hypershell.wire.connection import Connection
 from hypershell.wire.plane import Plane, dial
-from hypershell.wire.plane_server import Door
+from hypershell.wire.plane_server import PlaneServer
 
 SECRET = b"s" * 32
 OTHER_SECRET = b"t" * 32
@@ -59,20 +59,20 @@ def thing() -> Iterator[Thing]:
 
 
 @pytest.fixture
-def door(thing: Thing) -> Iterator[Door]:
+def plane_server(thing: Thing) -> Iterator[PlaneServer]:
     """A door of the worker plane, on any port."""
     sock = socket.create_server(("127.0.0.1", 0))
-    door = Plane(sock, WORKER, SECRET, {"thing": (thing, VERBS)}).get_server()
-    door.start()
-    yield door
+    plane_server = Plane(sock, WORKER, SECRET, {"thing": (thing, VERBS)}).get_server()
+    plane_server.start()
+    yield plane_server
     thing.go_on.set()
-    door.stop(patience_seconds=1.0)
+    plane_server.stop(patience_seconds=1.0)
 
 
 @pytest.fixture
-def address(door: Door) -> tuple[str, int]:
+def address(plane_server: PlaneServer) -> tuple[str, int]:
     """Where the door is."""
-    host, port = door.address
+    host, port = plane_server.address
     return host, port
 
 

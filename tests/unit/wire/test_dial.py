@@ -197,12 +197,14 @@ def test_a_server_is_found_by_ipv6_as_well():
         sock = socket.create_server(("::1", 0), family=socket.AF_INET6)
     except OSError:
         pytest.skip("this machine has no IPv6")
-    door = Plane(sock, WORKER, SECRET, {"thing": (Thing(), frozenset({"say"}))}).get_server()
-    door.start()
+    plane_server = Plane(
+        sock, WORKER, SECRET, {"thing": (Thing(), frozenset({"say"}))}
+    ).get_server()
+    plane_server.start()
 
     dial(("::1", sock.getsockname()[1]), SECRET).close()
 
-    door.stop(0.0)
+    plane_server.stop(0.0)
 
 
 def test_a_context_is_made_once_for_a_secret():

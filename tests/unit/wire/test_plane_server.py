@@ -270,7 +270,7 @@ def test_a_peer_that_drips_meets_the_deadline(monkeypatch, stranger, greeted):
     assert 0.2 < time.monotonic() - begin < 3.0
 
 
-def test_200_silent_peers_lock_nobody_out(stranger, address, door):
+def test_200_silent_peers_lock_nobody_out(stranger, address, plane_server):
     """The oldest of them give way."""
     silent = [stranger() for _ in range(200)]
 
@@ -278,7 +278,7 @@ def test_200_silent_peers_lock_nobody_out(stranger, address, door):
     connection.send((None, "accept_connection", ("peer",), {}))
 
     assert ["#RETURN", None] == connection.recv()
-    assert len(door._strangers) <= door_module.STRANGERS
+    assert len(plane_server._strangers) <= door_module.STRANGERS
     assert b"" == read_to_end(silent[0])
     connection.close()
 
@@ -300,7 +300,7 @@ def test_a_thread_that_cannot_be_had_costs_one_connection(monkeypatch, stranger,
     dial(address, SECRET).close()
 
 
-def test_no_descriptor_left_neither_ends_nor_spins_the_door(address, caplog, door):
+def test_no_descriptor_left_neither_ends_nor_spins_the_door(address, caplog, plane_server):
     """It waits a moment, says so, and goes on when there are descriptors again."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     filler: list[int] = []
@@ -330,16 +330,16 @@ def test_no_descriptor_left_neither_ends_nor_spins_the_door(address, caplog, doo
     dial(address, SECRET).close()
 
 
-def test_an_accept_that_fails_otherwise_is_gone_over(monkeypatch, address, door):
+def test_an_accept_that_fails_otherwise_is_gone_over(monkeypatch, address, plane_server):
     """A peer that was gone before it was accepted."""
-    real, failures = door.listener.accept, [OSError(errno.ECONNABORTED, "aborted")] * 3
+    real, failures = plane_server.listener.accept, [OSError(errno.ECONNABORTED, "aborted")] * 3
 
     def accept() -> Connection:
         if failures:
             raise failures.pop()
         return real()
 
-    monkeypatch.setattr(door.listener, "accept", accept)
+    monkeypatch.setattr(plane_server.listener, "accept", accept)
     dial(address, SECRET).close()  # the call that was under way already
 
     dial(address, SECRET).close()
@@ -372,11 +372,11 @@ def test_a_parked_call_ends_when_its_client_gives_it_up(peer, thing):
         parked.result()
 
 
-def test_a_door_that_stops_answers_what_is_under_way(peer, thing, door):
+def test_a_door_that_stops_answers_what_is_under_way(peer, thing, plane_server):
     """And hangs up then."""
     parked = Call(call, peer, "park", 10.0)
     thing.parked.wait(5.0)
-    stopping = Call(door.stop, 5.0)
+    stopping = Call(plane_server.stop, 5.0)
     assert not stopping.is_over(0.05)
 
     thing.go_on.set()
@@ -387,33 +387,33 @@ def test_a_door_that_stops_answers_what_is_under_way(peer, thing, door):
         peer.recv()
 
 
-def test_a_door_that_stops_waits_no_longer_than_it_is_told(peer, thing, door):
+def test_a_door_that_stops_waits_no_longer_than_it_is_told(peer, thing, plane_server):
     """Whoever is parked then is hung up on."""
     parked = Call(call, peer, "park", 10.0)
     thing.parked.wait(5.0)
 
-    door.stop(patience_seconds=0.05)
+    plane_server.stop(patience_seconds=0.05)
 
     with pytest.raises((EOFError, OSError)):
         parked.result()
 
 
-def test_a_stopped_door_lets_nobody_in(door, address):
+def test_a_stopped_door_lets_nobody_in(plane_server, address):
     """Its port is free again."""
-    door.stop(patience_seconds=0.0)
+    plane_server.stop(patience_seconds=0.0)
 
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(address, 5.0)
 
 
-def test_a_peer_that_does_not_take_its_answer_is_cut_off(monkeypatch, peer, door, thing):
+def test_a_peer_that_does_not_take_its_answer_is_cut_off(monkeypatch, peer, plane_server, thing):
     """It would hold a thread for ever."""
     monkeypatch.setattr(door_module, "REPLY_SECONDS", 0.2)
     monkeypatch.setattr(thing, "say", lambda: b"x" * 20_000_000)
 
     peer.send(("thing", "say", [], {}))
 
-    until(lambda: not door._peers, 5.0, "the peer is gone")
+    until(lambda: not plane_server._peers, 5.0, "the peer is gone")
 
 
 def test_a_frame_over_the_limit_is_the_end_of_a_connection(peer):

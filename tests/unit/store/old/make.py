@@ -38,7 +38,7 @@ def make(path: Path) -> None:
     run.finish(ended(tasks[0]))
     run.finish(Outcome(tasks[1].id, tasks[1].lease, Ending.INTERRUPTED), stopping=True)
     run.store.cancel(Selection(ids=(tasks[2].id,)))
-    run.kept.ledger.joined("89abcdef", "node2", 2, 16)
+    run.kept.journal.joined("89abcdef", "node2", 2, 16)
     run.die()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")

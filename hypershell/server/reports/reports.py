@@ -19,10 +19,10 @@ from hypershell.store.tasks.journal import Recorded
 from hypershell.store.tasks.task_store import TaskStore
 
 if TYPE_CHECKING:
-    from hypershell.store.sql.session import Kept
+    from hypershell.store.sql.session import RunSession
 
 
-class Outlets:
+class Reports:
     """The failed lines of a run, and its job log if there is one."""
 
     def __init__(self, sink: LineSink, joblog: Joblog | None, store: TaskStore) -> None:
@@ -30,12 +30,12 @@ class Outlets:
         self._joblog = joblog
         store.owes = self.failures.keeps
 
-    def begin(self, kept: "Kept | None", goes_on: bool) -> None:
+    def begin(self, run_session: "RunSession | None", goes_on: bool) -> None:
         """The run begins; one that goes on appends to what is there."""
-        if kept is None:
+        if run_session is None:
             self.failures.begin()
         else:
-            self.failures.begin(kept.begin_sink, kept.owed())
+            self.failures.begin(run_session.begin_sink, run_session.owed())
         if self._joblog is not None:
             self._joblog.begin(append=goes_on)
 
