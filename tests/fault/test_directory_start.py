@@ -73,7 +73,7 @@ def test_a_start_after_a_kill_takes_over(site: Site) -> None:
     new = site.serve()
 
     after = site.access()
-    assert before.doors == after.doors
+    assert before.endpoints == after.endpoints
     assert before.server_uid != after.server_uid
     assert ["001", "002"] == site.runs()
     assert site.record("001")["ended"] is None
@@ -89,8 +89,8 @@ def test_a_start_after_a_clean_end_takes_nothing_over(site: Site) -> None:
     site.serve()
 
     after = site.access()
-    assert not {door.key for door in before.doors.values()} & {
-        door.key for door in after.doors.values()
+    assert not {endpoint.key for endpoint in before.endpoints.values()} & {
+        endpoint.key for endpoint in after.endpoints.values()
     }
 
 
@@ -104,7 +104,7 @@ def test_a_taken_port_of_a_dead_server_is_replaced(site: Site) -> None:
 
     site.serve()
 
-    after = site.access().doors
+    after = site.access().endpoints
     assert before.worker.key == after[WORKER].key
     assert before.worker.port != after[WORKER].port
 

@@ -87,8 +87,8 @@ def test_hosts_of_the_planes_may_differ(site: Site) -> None:
 
     first, second = (opened(path, site.farm.environment) for path in (one, two))
 
-    assert ["c.example", "w.example"] == [door.host for door in first.endpoints.values()]
-    assert ["c.example", "h.example"] == [door.host for door in second.endpoints.values()]
+    assert ["c.example", "w.example"] == [endpoint.host for endpoint in first.endpoints.values()]
+    assert ["c.example", "h.example"] == [endpoint.host for endpoint in second.endpoints.values()]
 
 
 def test_parts_carry_tasks_between_two_file_systems(farm: Farm) -> None:

@@ -45,7 +45,7 @@ def test_a_server_on_an_ipv6_address_is_found(site: Site) -> None:
     """-H ::1 listens there alone, and the access file says so."""
     site.serve("-H", "::1")
 
-    assert {"::1"} == {door.host for door in site.access().endpoints.values()}
+    assert {"::1"} == {endpoint.host for endpoint in site.access().endpoints.values()}
     port = site.record()["worker_port"]
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), 1)
@@ -75,7 +75,7 @@ def test_a_server_on_a_named_address_is_found(site: Site) -> None:
     """-H localhost, and the machine's own name, are in the file as they were given."""
     site.serve("-H", "localhost")
 
-    assert {"localhost"} == {door.host for door in site.access().endpoints.values()}
+    assert {"localhost"} == {endpoint.host for endpoint in site.access().endpoints.values()}
     works(site)
 
 
@@ -89,7 +89,7 @@ def test_a_server_called_by_a_name_is_found_by_it(site: Site) -> None:
 
     site.serve("--host", name)
 
-    assert {name} == {door.host for door in site.access().endpoints.values()}
+    assert {name} == {endpoint.host for endpoint in site.access().endpoints.values()}
     works(site)
 
 
@@ -105,7 +105,7 @@ def test_a_name_that_does_not_resolve_here_is_still_written(site: Site) -> None:
 
     client.expect("joined")
     assert server.is_running
-    assert {"gateway.invalid"} == {door.host for door in site.access().endpoints.values()}
+    assert {"gateway.invalid"} == {endpoint.host for endpoint in site.access().endpoints.values()}
     complaint(info, 4, "gateway.invalid")
 
 

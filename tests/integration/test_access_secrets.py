@@ -194,7 +194,7 @@ def test_no_key_is_anywhere_but_under_its_seal(site: Site) -> None:
     for command in commands[:1] + commands[2:3]:
         command.wait()
     access = site.access()
-    secrets = {piece for door in access.endpoints.values() for piece in pieces(endpoint.key)}
+    secrets = {piece for endpoint in access.endpoints.values() for piece in pieces(endpoint.key)}
     seal = site.farm.folder / ".config" / "hyper-shell" / "seal.key"
     secrets |= pieces(seal.read_text().split()[1])
 

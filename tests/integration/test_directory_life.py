@@ -256,10 +256,10 @@ def test_several_servers_of_one_user_each_have_a_directory(farm: Farm) -> None:
 
     assert ["two"] == farm.wait_for_lines("done", 1)
     first, second = one.access(), two.access()
-    assert not {door.port for door in first.doors.values()} & {
-        door.port for door in second.doors.values()
+    assert not {endpoint.port for endpoint in first.endpoints.values()} & {
+        endpoint.port for endpoint in second.endpoints.values()
     }
-    assert 4 == len({door.key for it in (first, second) for door in it.doors.values()})
+    assert 4 == len({endpoint.key for it in (first, second) for endpoint in it.endpoints.values()})
     assert 0 == sum(one.info()["tasks"].values())
 
 
