@@ -8,9 +8,10 @@ import random
 import signal
 import socket
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hypershell.client.fetcher import Fetcher
+from hypershell.client.options import ClientOptions
 from hypershell.client.returner import Returner
 from hypershell.client.server_link import (
     BROKEN,
@@ -25,7 +26,7 @@ from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.executor import Executor
 from hypershell.client.tasks.output import Output
-from hypershell.client.tasks.spawn import DEFAULT_SHELL, Spawner, check_shell, kill_strays
+from hypershell.client.tasks.spawn import Spawner, check_shell, kill_strays
 from hypershell.client.tasks.watch import best_watch
 from hypershell.core.errors import (
     ConnectionLost,
@@ -53,31 +54,17 @@ _LAST_WORDS_SECONDS = 1.0
 """How long a client that goes, and runs nothing more, tries to give its last outcomes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientOptions:
-    """What a client is to do. Times are in seconds."""
-
-    find: Find
-    slots: int = 1
-    wait: float = 60.0
-    shell: str = DEFAULT_SHELL
-    idle_timeout: float | None = None
-    delay_start: float = 0.0
-    out_path: str | None = None
-    err_path: str | None = None
-
-
 class Client:
     """Runs the tasks of one server until it is told to go."""
 
-    def __init__(self, options: ClientOptions, supervisor_pipe: SupervisorPipe) -> None:
+    def __init__(self, options: ClientOptions, find: Find, supervisor_pipe: SupervisorPipe) -> None:
         self._options = options
         self._supervisor_pipe = supervisor_pipe
         self._host = socket.gethostname()
         self._inbox: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
         self._watch = best_watch()
         self._buffer = TaskBuffer(options.slots, self._watch.wake, self._drained)
-        self._link = ServerLink(options.find, self._greet)
+        self._link = ServerLink(find, self._greet)
         self._link.returned = self._returned
         self._spawner: Spawner
         self._welcome: Welcome | None = None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hypershell.app.submit import _Submission
+from hypershell.app.submit import BatchSender
 from hypershell.core.errors import ServerUnable, SubmitLost
 from hypershell.core.submission import SubmitOptions
 
@@ -22,8 +22,10 @@ class Stalled:
 
 def test_how_much_was_accepted_is_said():
     """Whoever submits all of it again would have the first ones twice."""
-    submission = _Submission(Stalled(), SubmitOptions())
-    submission.add([b"a", b"b"])
+    sender = BatchSender(Stalled(), SubmitOptions())
+    accepted = list(sender.send([b"a", b"b"]))
 
     with pytest.raises(SubmitLost, match=r"after 2 tasks: .*the disk is full"):
-        submission.add([b"c"])
+        list(sender.send([b"c"]))
+
+    assert [[1, 2]] == accepted
