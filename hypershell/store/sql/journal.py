@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, select, tuple_, update
 
 from hypershell.core.cause import digest, signature
+from hypershell.core.ending import Ending
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import FINAL, TaskState
-from hypershell.core.task import Ending, Task
+from hypershell.core.task import Task
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import matching
 from hypershell.store.sql.rows import rewind, task_of

@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Changed, Selection
+from hypershell.core.retry import Policy, decide
 from hypershell.core.state import FINAL, TaskState
-from hypershell.core.task import Ending, Outcome, Policy, Task, leased, settle
+from hypershell.core.task import Task, leased
 from hypershell.store.tasks.journal import Found, Journal, NoDatabase, NoJournal, Progress, Recorded
 from hypershell.store.tasks.queue import Key
 from hypershell.store.tasks.recovery import Pair, RecoveredState, Recovery
@@ -141,7 +144,7 @@ class TaskStore:
                     if task is None or task.lease != outcome.lease:
                         continue
                     del self._sent[task.id]
-                    recorded.append(self._settle(task, outcome, client, stopping))
+                    recorded.append(self._decide(task, outcome, client, stopping))
                     self._note_moved(task.id, recorded[-1].state)
             if not recorded:
                 return recorded
@@ -153,19 +156,18 @@ class TaskStore:
         self.listener([(r.task.id, r.state) for r in recorded if r.state in FINAL])
         return recorded
 
-    def _settle(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
+    def _decide(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
         """Where a task goes that was SENT until now; what is final is not kept."""
         self._recovery.discard(task.id)
-        after, state = settle(task, outcome, self._policy, stopping)
+        after, state = decide(task, outcome, self._policy, stopping)
         if state is TaskState.SUCCEEDED and not self._cancelling:
             return Recorded(after, state, outcome, client, task.attempt)
         if task.id in self._cancelling:
             self._cancelling.discard(task.id)
             state = state if state is TaskState.SUCCEEDED else TaskState.CANCELLED
         if state is TaskState.WAITING:
-            given_back = outcome.ending is Ending.GIVEN_BACK
-            self._retried += outcome.ending not in (Ending.GIVEN_BACK, Ending.INTERRUPTED)
-            first = given_back or self._policy.eager
+            self._retried += outcome.ending.granted
+            first = self._policy.eager or not outcome.ending.tried
             after = after._replace(sequence=0 if first else 2 * self._last_id + 1)
             self._waiting.take_in(after)
         elif state is TaskState.INTERRUPTED:
