@@ -5,7 +5,7 @@ import stat
 import sys
 
 from hypershell.cli.options import Parsed
-from hypershell.core.task import Policy
+from hypershell.core.retry import Policy
 from hypershell.server.input.lines import LineReader, open_input
 from hypershell.server.options import ServerOptions
 from hypershell.server.reports.joblog import check_joblog

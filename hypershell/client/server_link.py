@@ -19,7 +19,7 @@ from hypershell.core.errors import (
     VersionMismatch,
 )
 from hypershell.core.lease import call_seconds
-from hypershell.core.task import Outcome
+from hypershell.core.outcome import Outcome
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
 from hypershell.wire.worker_messages import Answer, Hello, Phase, Welcome

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ClientsEnded, StartError
-from hypershell.core.task import Ending, Task
+from hypershell.core.task import Task
 from hypershell.core.units import counted
 from hypershell.runtime.limits import raise_descriptor_limit
 from hypershell.runtime.loop import Loop

@@ -19,8 +19,10 @@ from hypershell.client.tasks.spawn import (
 )
 from hypershell.client.tasks.stopper import TaskStopper
 from hypershell.client.tasks.watch import Watch
+from hypershell.core.ending import Ending
 from hypershell.core.errors import TasksUnstartable
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 
 log = logging.getLogger(__name__)
 

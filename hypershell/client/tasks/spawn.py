@@ -14,8 +14,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from hypershell.client.tasks.direct_exec import plain_words
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ShellUnusable
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 
 DEFAULT_SHELL = "/bin/sh"
 

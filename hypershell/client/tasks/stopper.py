@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from hypershell.client.tasks.spawn import Child, kill_strays, live_groups, signal_group
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
 
 _LOOK_AGAIN_SECONDS = 0.05
 _STRAYS_SECONDS = 0.5
@@ -74,10 +74,10 @@ class TaskStopper:
 
         What a task that is stopped with all others left is looked for once, for all of them.
         """
-        cancelled = {c for c in gone if self._stopper[c].ending is Ending.CANCELLED}
-        if not cancelled or not kill_strays(client_id, {c.claim.task_id for c in cancelled}):
+        alone = {c for c in gone if self._stopper[c].ending is not Ending.INTERRUPTED}
+        if not alone or not kill_strays(client_id, {c.claim.task_id for c in alone}):
             return gone
-        for child in cancelled:
+        for child in alone:
             victim = self._stopper[child]
             victim.strays_until = min(victim.strays_until, now + _STRAYS_SECONDS)
-        return [c for c in gone if c not in cancelled or now >= self._stopper[c].strays_until]
+        return [c for c in gone if c not in alone or now >= self._stopper[c].strays_until]

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
-from hypershell.core.task import Outcome, Task
+from hypershell.core.task import Task
 from hypershell.store.tasks.queue import Key
 
 

@@ -17,8 +17,9 @@ from hypershell.client.tasks.spawn import (
     live_groups,
     reap,
 )
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ShellUnusable
-from hypershell.core.task import Claim, Ending
+from hypershell.core.task import Claim
 
 
 @pytest.fixture

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from hypershell.access.keys import CLIENT, WORKER
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ClientsEnded, InputDamaged
-from hypershell.core.task import Ending, Outcome, Policy
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
 from hypershell.server import server as server_module
 from hypershell.server.input.lines import LineReader
 from hypershell.server.options import ServerOptions

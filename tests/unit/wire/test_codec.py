@@ -7,7 +7,9 @@ import sys
 import msgpack
 import pytest
 
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.wire.codec import WireError, decode, encode
 
 
