@@ -100,7 +100,7 @@ class Stream:
             self._release(b"\n")
 
     def take_tail(self) -> bytes:
-        """The last that was printed, to be told once."""
+        """The last that was printed, returned once."""
         tail, self._tail = self._tail, b""
         return tail
 
