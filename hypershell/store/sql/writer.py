@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from hypershell.runtime.signals import leave_signals_alone
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
+from hypershell.store.tasks.journal import StoreClosed
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Writer:
         commit = PendingCommit()
         with self._changed:
             if self._gave_up is not None or self._closed:
-                commit.finish(self._gave_up or ValueError("the database is closed"))
+                commit.finish(self._gave_up or StoreClosed("the database is closed"))
                 return commit
             self._work.append((work, commit))
             self._changed.notify_all()
