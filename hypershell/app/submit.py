@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from hypershell.app.task_api import LocalTasks, RemoteTasks, open_task_api
 from hypershell.cli.options import Parsed
 from hypershell.cli.selection_options import submit_options_from
-from hypershell.core.errors import ServerUnable, StartError, SubmitLost
+from hypershell.core.errors import StartError, SubmitLost
 from hypershell.core.submission import SubmitOptions
 from hypershell.core.task import MAX_LINE, is_task
 from hypershell.core.units import counted
 from hypershell.server.input.lines import LineReader, open_input
 from hypershell.wire.client_plane import ControlProxy
 from hypershell.wire.codec import WireError
+from hypershell.wire.refusal import CallRefused
 
 _BATCH_LINES = 5000
 _BATCH_BYTES = 8 * 2**20
@@ -103,7 +104,7 @@ class _Submission:
             while not accepted:
                 try:
                     accepted = self._proxy.submit(batch, self._terms)
-                except (EOFError, OSError, WireError, ValueError, ServerUnable) as error:
+                except (EOFError, OSError, WireError, ValueError, CallRefused) as error:
                     reason = "the server ended" if isinstance(error, EOFError) else str(error)
                     raise SubmitLost(
                         accepted=counted(len(self.ids), "task"), reason=reason

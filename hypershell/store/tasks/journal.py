@@ -50,6 +50,13 @@ class Commit(Protocol):
 class NoDatabase(ValueError):
     """This store keeps no task beyond its end, and cannot answer."""
 
+    def __init__(self) -> None:
+        super().__init__("this server keeps no database (--no-db)")
+
+
+class StoreClosed(ValueError):
+    """The run is over: it takes no more tasks, and changes none."""
+
 
 class Journal(Protocol):
     """Each call hands in one change, in the order of calls, and returns at once.
@@ -155,7 +162,7 @@ class NoJournal:
 
     def find(self, selection: Selection) -> list[Found]:
         """NoDatabase."""
-        raise NoDatabase("this server keeps no database (--no-db)")
+        raise NoDatabase
 
     def first_waiting(
         self, after: Key | None, limit: int, most_bytes: int

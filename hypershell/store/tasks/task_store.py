@@ -17,7 +17,15 @@ from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.retry import Policy, decide
 from hypershell.core.state import CANCEL, DELETE, FINAL, RETRY, ChangeRule, TaskState
 from hypershell.core.task import Task, leased
-from hypershell.store.tasks.journal import Found, Journal, NoDatabase, NoJournal, Progress, Recorded
+from hypershell.store.tasks.journal import (
+    Found,
+    Journal,
+    NoDatabase,
+    NoJournal,
+    Progress,
+    Recorded,
+    StoreClosed,
+)
 from hypershell.store.tasks.queue import Key
 from hypershell.store.tasks.recovery import Pair, RecoveredState, Recovery
 from hypershell.store.tasks.tally import Counts
@@ -25,10 +33,6 @@ from hypershell.store.tasks.window import MAX_TASKS, QueueWindow
 
 _NO_TAGS: Mapping[str, str] = {}
 _EVERYTHING = 2**62
-
-
-class StoreClosed(ValueError):
-    """The run is over: it takes no more tasks."""
 
 
 class TaskStore:
@@ -330,7 +334,7 @@ class TaskStore:
         if self._journal.keeps:
             return self._journal.find(selection)
         if not selection.ids or selection != Selection(ids=selection.ids):
-            raise NoDatabase("this server keeps no database (--no-db)")
+            raise NoDatabase
         with self._lock:
             return [Found(i, *self._known(i)) for i in selection.ids]
 
