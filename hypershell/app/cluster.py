@@ -20,7 +20,8 @@ from hypershell.cli.output.logs import set_up
 from hypershell.cli.verbs.client import slots
 from hypershell.client.tasks.spawn import check_shell
 from hypershell.core.errors import ClientsEnded, StartError
-from hypershell.launch.local import Launcher, LocalLauncher
+from hypershell.launch.launcher import Launcher
+from hypershell.launch.local import LocalLauncher
 from hypershell.server.input.lines import LineReader
 from hypershell.server.options import ServerOptions
 from hypershell.server.reports.sink import LineSink

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
+from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
 from hypershell.server.input.lines import STDIN, LineReader
 from hypershell.server.options import ServerOptions
@@ -57,23 +58,23 @@ def begin(
     from hypershell.store.sql.engine import database_url, open_database
     from hypershell.store.sql.session import RunSession
 
-    how = runs.FILE
+    mode = RunMode.FILE
     if parsed.flag("--restart"):
-        how = runs.RESTART
+        mode = RunMode.RESTART
     elif options.endless:
-        how = runs.FOREVER
+        mode = RunMode.FOREVER
     elif parsed.flag("--resume"):
-        how = runs.RESUME
+        mode = RunMode.RESUME
     database = open_database(database_url(parsed.text("--database"), os.environ, directory))
     try:
-        begun = runs.begin_run(database, how, uid, _input_path(reader), options.lease)
-        run_session = RunSession(database, begun, how)
+        begun = runs.begin_run(database, mode, uid, _input_path(reader), options.lease)
+        run_session = RunSession(database, begun, mode)
         if reader is not None:
             run_session.pass_over(reader)
     except BaseException:
         database.close()
         raise
-    _say_what_is_left(run_session, how)
+    _say_what_is_left(run_session, mode)
     return run_session
 
 
@@ -83,7 +84,7 @@ def _input_path(reader: LineReader | None) -> bytes:
     return b"-" if reader.path == STDIN else os.fsencode(os.path.abspath(reader.path))
 
 
-def _say_what_is_left(run_session: "RunSession", how: str) -> None:
+def _say_what_is_left(run_session: "RunSession", mode: RunMode) -> None:
     begun = run_session.begun
     if begun.leftovers:
         log.warning(
@@ -99,5 +100,5 @@ def _say_what_is_left(run_session: "RunSession", how: str) -> None:
             lines,
         )
     unfinished = begun.start.tally.unfinished()
-    if how in ("restart", "forever", "resume"):
+    if mode is not RunMode.FILE:
         log.info("%s in the task database", counted(unfinished, "unfinished task"))

@@ -8,9 +8,10 @@ from types import TracebackType
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
+from hypershell.core.run_mode import RunMode
 from hypershell.core.task import Task, new_task
 from hypershell.store.sql.engine import POSTGRESQL, initialize_database, open_database
-from hypershell.store.sql.runs import FILE, begin_run
+from hypershell.store.sql.runs import begin_run
 from hypershell.store.sql.session import RunSession
 from hypershell.store.tasks.journal import Progress
 from hypershell.store.tasks.task_store import TaskStore
@@ -25,7 +26,7 @@ class StoredRun:
     def __init__(
         self,
         url: str,
-        how: str = FILE,
+        mode: RunMode = RunMode.FILE,
         policy: Policy = Policy(),  # noqa: B008 - it is frozen
         most_tasks: int = MAX_TASKS,
         path: bytes = b"-",
@@ -33,8 +34,8 @@ class StoredRun:
         if url.startswith(POSTGRESQL):
             initialize_database(url)
         database = open_database(url)
-        begun = begin_run(database, how, secrets.token_hex(4), path, 30.0)
-        self.kept = RunSession(database, begun, how)
+        begun = begin_run(database, mode, secrets.token_hex(4), path, 30.0)
+        self.kept = RunSession(database, begun, mode)
         self.store = TaskStore(policy, self.kept.journal, begun.start, most_tasks)
         self._number = begun.lines_read
         self._writer = threading.Thread(target=self._write, daemon=True)

@@ -26,12 +26,12 @@ from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.retry import Policy
+from hypershell.core.run_mode import RunMode
 from hypershell.core.state import FINAL, TaskState
 from hypershell.core.task import Task
 from hypershell.store.sql.engine import sqlite_url
 from hypershell.store.sql.maintenance import complaints
 from hypershell.store.sql.rows import task_of
-from hypershell.store.sql.runs import FOREVER, RESTART
 from hypershell.store.sql.schema import STATES, TASKS
 from hypershell.store.tasks.journal import Recorded
 from hypershell.store.tasks.tally import Tally
@@ -40,8 +40,8 @@ from tests.helpers.stored import CLIENT, StoredRun
 
 WINDOW = 3
 OVER_AGAIN = {
-    RESTART: {TaskState.FAILED, TaskState.INTERRUPTED},
-    FOREVER: {TaskState.INTERRUPTED},
+    RunMode.RESTART: {TaskState.FAILED, TaskState.INTERRUPTED},
+    RunMode.FOREVER: {TaskState.INTERRUPTED},
 }
 """What waits again, as though it had never been tried, at each way to begin."""
 
@@ -193,16 +193,16 @@ class Stores(RuleBasedStateMachine):
 
     # What befalls them.
 
-    @rule(how=st.sampled_from([FOREVER, RESTART]), dies=st.booleans())
-    def restart(self, how: str, dies: bool) -> None:
+    @rule(mode=st.sampled_from([RunMode.FOREVER, RunMode.RESTART]), dies=st.booleans())
+    def restart(self, mode: RunMode, dies: bool) -> None:
         """The server dies or ends, and another goes on."""
         if dies:
             self.run.die()
         else:
             self.run.close()
-        self.run = StoredRun(self.url, how, self.policy, WINDOW)
+        self.run = StoredRun(self.url, mode, self.policy, WINDOW)
         for task_id, state in self.states.items():
-            if state in OVER_AGAIN[how]:
+            if state in OVER_AGAIN[mode]:
                 self.wait(self.rewound(task_id))
         sent = [self.tasks[i] for i, s in sorted(self.states.items()) if s is TaskState.SENT]
         waiting = [self.tasks[i] for i, s in self.states.items() if s is TaskState.WAITING]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from hypershell.client.tasks.direct_exec import plain_words
 from hypershell.core.ending import Ending
+from hypershell.core.environment import SECRETS
 from hypershell.core.errors import ShellUnusable
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
@@ -31,7 +32,7 @@ _DEFAULTED = tuple(
     {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU, signal.SIGCHLD}
 )
 
-_SECRETS = frozenset({b"HYPERSHELL_AUTH", b"HYPERSHELL_PASSPHRASE"})
+_SECRETS = frozenset(map(os.fsencode, SECRETS))
 
 _FALL_BACK = frozenset(
     {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP, errno.E2BIG}

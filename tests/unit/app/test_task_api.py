@@ -5,7 +5,7 @@ import pytest
 from hypershell.app.task_api import RemoteTasks, refusal
 from hypershell.core.errors import RequestRefused, ServerLeft, ServerUnable, TasksNotKept
 from hypershell.core.query.selection import Selection
-from hypershell.core.task import Policy
+from hypershell.core.retry import Policy
 from hypershell.server.planes.error_kinds import kind_of
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.refusal import CallRefused, ErrorKind
