@@ -8,7 +8,6 @@ import ipaddress
 import logging
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,6 +27,7 @@ from hypershell.access.keys import (
 from hypershell.app.bind import bind, check_key
 from hypershell.app.locate import Passphrases
 from hypershell.core.errors import HyperShellError, InputMissing
+from hypershell.runtime import clock
 from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.holder import this_host
 from hypershell.serverdir.run_record import Run
@@ -229,7 +229,7 @@ def facts_of(access: Access, directory: Path, database: str | None) -> dict[str,
         "server_uid": access.server_uid,
         "pid": os.getpid(),
         "host": this_host(),
-        "started": time.time(),
+        "started": clock.wall(),
         "version": __version__,
         "directory": shown(directory),
         "database": database or "none (in memory)",

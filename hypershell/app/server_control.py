@@ -2,12 +2,13 @@
 
 import os
 import select
-import time
 from typing import Any
 
 from hypershell.access.keys import CLIENT
 from hypershell.app.locate import ServerLocation, connect
 from hypershell.core.errors import NoServer, ServerUnreachable
+from hypershell.runtime import clock
+from hypershell.runtime.backoff import Backoff
 from hypershell.serverdir.holder import this_host
 from hypershell.wire.codec import WireError
 
@@ -60,14 +61,14 @@ def server_facts(location: ServerLocation) -> dict[str, Any]:
 
 def wait_for_server(location: ServerLocation, seconds: float) -> None:
     """Return as soon as a server answers; NoServer, in the words that fit, if none does in time."""
-    deadline = time.monotonic() + seconds
-    pause = _FIRST_PAUSE
+    deadline = clock.monotonic() + seconds
+    backoff = Backoff(_FIRST_PAUSE, _MAX_PAUSE, 1.5)
     while True:
         try:
             connect(location, "hyper-shell server wait").info()
             return
         except (NoServer, *_BROKEN):
-            if time.monotonic() + pause > deadline:
+            pause = backoff.pause()
+            if clock.monotonic() + pause > deadline:
                 raise
-        time.sleep(pause)  # nothing tells when a file appears on another machine's disk
-        pause = min(1.5 * pause, _MAX_PAUSE)
+        clock.sleep(pause)  # nothing tells when a file appears on another machine's disk

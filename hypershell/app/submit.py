@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hypershell.app.task_api import LocalTasks, RemoteTasks, TaskSource, open_task_api
-from hypershell.core.errors import ServerUnable, SubmitLost
+from hypershell.core.errors import SubmitLost
 from hypershell.core.submission import SubmitOptions
 from hypershell.core.task import is_task
 from hypershell.core.units import counted
 from hypershell.server.input.lines import LineReader, open_input
 from hypershell.wire.client_plane import ControlProxy
 from hypershell.wire.codec import WireError
+from hypershell.wire.refusal import CallRefused
 
 _BATCH_LINES = 5000
 _BATCH_BYTES = 8 * 2**20
@@ -77,7 +78,7 @@ class BatchSender:
             while not ids:
                 try:
                     ids = self._proxy.submit(batch, self._submit_options)
-                except (EOFError, OSError, WireError, ValueError, ServerUnable) as error:
+                except (EOFError, OSError, WireError, ValueError, CallRefused) as error:
                     reason = "the server ended" if isinstance(error, EOFError) else str(error)
                     accepted = counted(self._accepted, "task")
                     raise SubmitLost(accepted=accepted, reason=reason) from error

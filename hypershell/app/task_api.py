@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hypershell.app.locate import ServerLocation, connect
 from hypershell.core import environment
-from hypershell.core.errors import NoServer, RequestRefused, ServerLeft, TasksNotKept
+from hypershell.core.errors import (
+    HyperShellError,
+    NoServer,
+    RequestRefused,
+    ServerLeft,
+    ServerUnable,
+    TasksNotKept,
+)
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.serverdir.holder import SERVER
-from hypershell.wire.client_plane import NO_DATABASE, ControlProxy
+from hypershell.wire.client_plane import ControlProxy
 from hypershell.wire.codec import WireError
+from hypershell.wire.refusal import CallRefused, ErrorKind
 
 if TYPE_CHECKING:
     from hypershell.core.submission import SubmitOptions
@@ -159,15 +167,25 @@ class RemoteTasks:
     def _ask(self, call: Callable[[], T]) -> T:
         try:
             return call()
+        except CallRefused as error:
+            raise refusal(error, self._verb) from error
         except ValueError as error:
-            if NO_DATABASE in str(error):
-                raise TasksNotKept() from error
-            if "the server is ending" in str(error):
-                raise ServerLeft(what="it is ending") from error
             raise RequestRefused(reason=" ".join(str(error).split()), verb=self._verb) from error
         except (EOFError, OSError, WireError) as error:
             what = "the connection was closed" if isinstance(error, EOFError) else str(error)
             raise ServerLeft(what=what) from error
+
+
+def refusal(error: CallRefused, verb: str) -> HyperShellError:
+    """The error that a user of this verb can act on."""
+    match error.kind:
+        case ErrorKind.NO_DATABASE:
+            return TasksNotKept()
+        case ErrorKind.ENDING:
+            return ServerLeft(what="it is ending")
+        case ErrorKind.DATABASE_UNUSABLE:
+            return ServerUnable(reason=str(error))
+    return RequestRefused(reason=" ".join(str(error).split()), verb=verb)
 
 
 class LocalTasks:

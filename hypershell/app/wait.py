@@ -1,6 +1,5 @@
 """Waits until tasks are final."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +7,7 @@ from hypershell.app.task_api import RemoteTasks, TaskApi, TaskSource, open_task_
 from hypershell.core.errors import NoServer, ServerLeft, TasksNotKept, WaitTooLong
 from hypershell.core.query.selection import Selection
 from hypershell.core.units import counted
+from hypershell.runtime import clock
 from hypershell.wire.client_plane import MAX_WAIT
 
 _GONE_SECONDS = 5.0
@@ -59,13 +59,13 @@ def wait(options: WaitOptions) -> WaitVerdict:
 
 def wait_for(api: TaskApi, which: Selection, seconds: float | None = None) -> dict[str, Any]:
     """How a selection ended: `unfinished`, `bad`, `over`; WaitTooLong when the time is over."""
-    deadline = None if seconds is None else time.monotonic() + seconds
+    deadline = None if seconds is None else clock.monotonic() + seconds
     while True:
-        remaining = MAX_WAIT if deadline is None else deadline - time.monotonic()
+        remaining = MAX_WAIT if deadline is None else deadline - clock.monotonic()
         ended = api.wait(which, max(0.0, min(MAX_WAIT, remaining)))
         if ended["over"]:
             return ended
-        if deadline is not None and time.monotonic() >= deadline:
+        if deadline is not None and clock.monotonic() >= deadline:
             raise WaitTooLong(unfinished=counted(ended["unfinished"], "task"), seconds=seconds)
 
 
@@ -81,15 +81,15 @@ def _unknown(api: TaskApi, which: Selection) -> int:
 
 def _after(source: TaskSource) -> TaskApi:
     """What can be asked when the server has hung up; it may need a moment to be gone."""
-    deadline = time.monotonic() + _GONE_SECONDS
+    deadline = clock.monotonic() + _GONE_SECONDS
     while True:
         try:
             api = open_task_api(source)
         except NoServer:
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 raise
         else:
-            if not isinstance(api, RemoteTasks) or time.monotonic() > deadline:
+            if not isinstance(api, RemoteTasks) or clock.monotonic() > deadline:
                 return api
             api.proxy.hang_up()
-        time.sleep(0.05)  # nothing tells when another process has ended
+        clock.sleep(0.05)  # nothing tells when another process has ended

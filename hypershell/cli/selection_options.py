@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import time
 
 from hypershell.cli.options import Parsed
 from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
@@ -10,6 +9,7 @@ from hypershell.core.state import TaskState
 from hypershell.core.submission import MAX_RETRIES, SubmitOptions, read_tag
 from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task
 from hypershell.core.units import read_ids
+from hypershell.runtime import clock
 
 _SEPARATOR = "\n"
 
@@ -50,7 +50,7 @@ def selection_from(parsed: Parsed, ids: list[str] | None = None) -> Selection:
 
         try:
             # Written out, it means the same wherever it is read: times are absolute.
-            where = str(parse_condition(where, time.time()))
+            where = str(parse_condition(where, clock.wall()))
         except ValueError as error:
             raise parsed.error(f"--where {parsed.text('--where')!r}, {error}") from error
     return Selection(

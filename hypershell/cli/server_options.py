@@ -6,8 +6,8 @@ from hypershell.app.database import DatabaseOptions
 from hypershell.app.server_inputs import InputOptions
 from hypershell.cli.options import Parsed
 from hypershell.core import environment
+from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
-from hypershell.core.task import Policy
 from hypershell.server.input.lines import STDIN
 from hypershell.server.options import ServerOptions
 

@@ -4,13 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from hypershell.core import environment
-from hypershell.runtime.signals import leave_signals_alone
+from hypershell.runtime import clock, threads
 
 
 class LocalLauncher:
@@ -48,19 +46,18 @@ class LocalLauncher:
         self._watched = True
 
         def wait_for_all() -> None:
-            leave_signals_alone()
             ended(max(abs(client.wait()) for client in self._clients))
 
-        threading.Thread(target=wait_for_all, daemon=True, name="launcher").start()
+        threads.start_thread("launcher", wait_for_all)
 
     def wait(self, seconds: float) -> None:
         """See `Launcher`."""
         if not self._watched:
             self._kill()
-        deadline = time.monotonic() + seconds
+        deadline = clock.monotonic() + seconds
         for client in self._clients:
             try:
-                client.wait(max(0.0, deadline - time.monotonic()))
+                client.wait(max(0.0, deadline - clock.monotonic()))
             except subprocess.TimeoutExpired:
                 client.terminate()
         for client in self._clients:

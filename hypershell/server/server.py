@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ClientsEnded, StartError
-from hypershell.core.task import Ending, Task
+from hypershell.core.task import Task
 from hypershell.core.units import counted
 from hypershell.runtime.limits import raise_descriptor_limit
 from hypershell.runtime.loop import Loop
@@ -24,6 +25,7 @@ from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.options import Ended, ServerOptions
 from hypershell.server.planes.client_service import ClientService
 from hypershell.server.planes.completion import CompletionWaiters
+from hypershell.server.planes.error_kinds import kind_of
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.reports.joblog import open_joblog
 from hypershell.server.reports.reports import Reports
@@ -31,6 +33,7 @@ from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.store.tasks.journal import StoreClosed
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.client_plane import CONTROL
 from hypershell.wire.client_plane import VERBS as CONTROL_VERBS
@@ -98,7 +101,7 @@ class Server:
             CLIENT: {CONTROL: (self._make_control(facts or {}), CONTROL_VERBS)},
         }
         self._plane_servers = {
-            plane: Plane(sock, plane, secret, self._objects[plane]).get_server()
+            plane: Plane(sock, plane, secret, self._objects[plane], kind_of).get_server()
             for plane, (sock, secret) in planes.items()
         }
         self._loops = self._make_loops()
@@ -280,7 +283,7 @@ class Server:
         A database has room for all of them.
         """
         if self._scheduled.phase is not Phase.RUNNING:
-            raise ValueError("the server is ending")
+            raise StoreClosed("the server is ending")
         return self._run_session is not None or self._wait_for_room(timeout)
 
     def _wake_intake(self) -> None:

@@ -1,7 +1,7 @@
 """The worker plane as a client sees it: join, exchange, beat, leave."""
 
 from hypershell.access.keys import WORKER
-from hypershell.core.task import Outcome
+from hypershell.core.outcome import Outcome
 from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 from hypershell.wire.worker_messages import (
     Answer,

@@ -5,7 +5,10 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from hypershell.core.task import Claim, Ending, Outcome, Policy, Task, new_task
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
+from hypershell.core.task import Claim, Task, new_task
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.planes.worker_service import WorkerService

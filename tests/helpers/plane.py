@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable, Iterable
 
 from hypershell.access.keys import WORKER, plane_secret
-from hypershell.core.task import Outcome, Task
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Task
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry, Pairs

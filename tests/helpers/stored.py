@@ -5,8 +5,11 @@ import threading
 from collections.abc import Sequence
 from types import TracebackType
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
-from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
+from hypershell.core.task import Task, new_task
 from hypershell.store.sql.engine import POSTGRESQL, initialize_database, open_database
 from hypershell.store.sql.runs import begin_run
 from hypershell.store.sql.session import RunSession

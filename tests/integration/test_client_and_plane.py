@@ -7,7 +7,8 @@ from typing import Any
 import psutil
 import pytest
 
-from hypershell.core.task import MAX_CAPTURED, STDERR_TAIL, Ending
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import MAX_CAPTURED, STDERR_TAIL
 from tests.helpers.plane import PROMPT, WorkerPlane
 from tests.helpers.waiting import stays, until
 

@@ -22,10 +22,13 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
+from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
 from hypershell.core.state import FINAL, TaskState
-from hypershell.core.task import Ending, Outcome, Policy, Task
+from hypershell.core.task import Task
 from hypershell.store.sql.engine import sqlite_url
 from hypershell.store.sql.maintenance import complaints
 from hypershell.store.sql.rows import task_of

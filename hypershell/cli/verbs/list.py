@@ -98,10 +98,9 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
 
 def run(options: ListOptions) -> int:
     """List tasks, once or again every second until Ctrl-C; the exit status."""
-    import time
-
     from hypershell.app.task_api import open_task_api
     from hypershell.cli.output.rows import write
+    from hypershell.runtime import clock
 
     if not options.watches:
         _show(open_task_api(options.source), options)
@@ -111,7 +110,7 @@ def run(options: ListOptions) -> int:
             api = open_task_api(options.source)
             write(_CLEAR)
             _show(api, options)
-            time.sleep(_WATCH_SECONDS)
+            clock.sleep(_WATCH_SECONDS)
     except KeyboardInterrupt:
         return 0
 

@@ -12,9 +12,9 @@ from hypershell.core.units import counted
 from hypershell.server.planes.completion import CompletionWaiters
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
-from hypershell.store.tasks.journal import NoDatabase
+from hypershell.store.tasks.journal import NoDatabase, StoreClosed
 from hypershell.store.tasks.task_store import TaskStore
-from hypershell.wire.client_plane import MAX_WAIT, NO_DATABASE, SUBMIT_SECONDS
+from hypershell.wire.client_plane import MAX_WAIT, SUBMIT_SECONDS
 
 if TYPE_CHECKING:
     from hypershell.store.sql.queries import Queries
@@ -130,7 +130,7 @@ class ClientService:
             if is_over or remaining <= 0:
                 return {**self._ended(which), "over": is_over}
             if self._completion.is_closed():
-                raise ValueError("the server is ending")
+                raise StoreClosed("the server is ending")
             self._completion.wait(lambda: self._unfinished(which), self._is_idle, remaining)
 
     def _unfinished(self, which: Selection) -> list[int]:
@@ -140,7 +140,7 @@ class ClientService:
         if self._queries is not None:
             return self._queries.unfinished(which, _WATCHED)
         if which != Selection(ids=which.ids):
-            raise _no_database()
+            raise NoDatabase
         return self._store.unfinished_among(which.ids)
 
     def _is_idle(self) -> bool:
@@ -201,12 +201,8 @@ class ClientService:
 
     def _asked(self) -> "Queries":
         if self._queries is None:
-            raise _no_database()
+            raise NoDatabase
         return self._queries
-
-
-def _no_database() -> NoDatabase:
-    return NoDatabase(NO_DATABASE)
 
 
 def _some(selection: Any) -> Selection:

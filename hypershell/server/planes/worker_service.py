@@ -5,7 +5,9 @@ from the scheduled queue, in one round trip.
 import logging
 from typing import Any
 
-from hypershell.core.task import Claim, Ending, Outcome, command_of
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim, command_of
 from hypershell.core.units import counted
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry

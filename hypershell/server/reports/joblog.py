@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.state import FINAL
-from hypershell.core.task import Ending
 from hypershell.server.reports.sink import LineSink, open_file
 from hypershell.server.reports.spool import Spool
 from hypershell.store.tasks.journal import Recorded
@@ -53,7 +52,7 @@ class Joblog(Spool):
                 ),
             )
             for task, state, outcome, client, _ in recorded
-            if state in FINAL and outcome.ending is not Ending.GIVEN_BACK
+            if state in FINAL and outcome.ending.tried
         )
 
 

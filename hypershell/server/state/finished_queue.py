@@ -7,7 +7,7 @@ they will not be lost. While one batch is recorded the next one gathers.
 import threading
 from dataclasses import dataclass, field
 
-from hypershell.core.task import Outcome
+from hypershell.core.outcome import Outcome
 from hypershell.server.state.registry import Client
 
 

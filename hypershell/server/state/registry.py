@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.lease import call_seconds
-from hypershell.core.task import Ending, Outcome
+from hypershell.core.outcome import Outcome
 from hypershell.wire.worker_messages import FIRST_SESSION, Hello, Phase, Welcome
 
 Pairs = list[tuple[int, int]]
@@ -170,7 +171,7 @@ class ClientRegistry:
                     if client.cancelled:
                         client.cancelled.discard((outcome.task_id, outcome.lease))
                         client.untold.discard((outcome.task_id, outcome.lease))
-                    if outcome.ending < Ending.INTERRUPTED:
+                    if outcome.ending.counts_as is CountsAs.FAILURE:  # it ended by itself
                         client.done += 1
                         client.failed += not outcome.ok
 

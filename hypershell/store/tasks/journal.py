@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
-from hypershell.core.task import Outcome, Task
+from hypershell.core.task import Task
 from hypershell.store.tasks.queue import Key
 
 
@@ -48,6 +49,13 @@ class Commit(Protocol):
 
 class NoDatabase(ValueError):
     """This store keeps no task beyond its end, and cannot answer."""
+
+    def __init__(self) -> None:
+        super().__init__("this server keeps no database (--no-db)")
+
+
+class StoreClosed(ValueError):
+    """The run is over: it takes no more tasks, and changes none."""
 
 
 class Journal(Protocol):
@@ -154,7 +162,7 @@ class NoJournal:
 
     def find(self, selection: Selection) -> list[Found]:
         """NoDatabase."""
-        raise NoDatabase("this server keeps no database (--no-db)")
+        raise NoDatabase
 
     def first_waiting(
         self, after: Key | None, limit: int, most_bytes: int

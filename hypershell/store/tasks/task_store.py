@@ -11,10 +11,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Changed, Selection
-from hypershell.core.state import FINAL, TaskState
-from hypershell.core.task import Ending, Outcome, Policy, Task, leased, settle
-from hypershell.store.tasks.journal import Found, Journal, NoDatabase, NoJournal, Progress, Recorded
+from hypershell.core.retry import Policy, decide
+from hypershell.core.state import CANCEL, DELETE, FINAL, RETRY, ChangeRule, TaskState
+from hypershell.core.task import Task, leased
+from hypershell.store.tasks.journal import (
+    Found,
+    Journal,
+    NoDatabase,
+    NoJournal,
+    Progress,
+    Recorded,
+    StoreClosed,
+)
 from hypershell.store.tasks.queue import Key
 from hypershell.store.tasks.recovery import Pair, RecoveredState, Recovery
 from hypershell.store.tasks.tally import Counts
@@ -22,10 +33,6 @@ from hypershell.store.tasks.window import MAX_TASKS, QueueWindow
 
 _NO_TAGS: Mapping[str, str] = {}
 _EVERYTHING = 2**62
-
-
-class StoreClosed(ValueError):
-    """The run is over: it takes no more tasks."""
 
 
 class TaskStore:
@@ -141,7 +148,7 @@ class TaskStore:
                     if task is None or task.lease != outcome.lease:
                         continue
                     del self._sent[task.id]
-                    recorded.append(self._settle(task, outcome, client, stopping))
+                    recorded.append(self._decide(task, outcome, client, stopping))
                     self._note_moved(task.id, recorded[-1].state)
             if not recorded:
                 return recorded
@@ -153,19 +160,18 @@ class TaskStore:
         self.listener([(r.task.id, r.state) for r in recorded if r.state in FINAL])
         return recorded
 
-    def _settle(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
+    def _decide(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
         """Where a task goes that was SENT until now; what is final is not kept."""
         self._recovery.discard(task.id)
-        after, state = settle(task, outcome, self._policy, stopping)
+        after, state = decide(task, outcome, self._policy, stopping)
         if state is TaskState.SUCCEEDED and not self._cancelling:
             return Recorded(after, state, outcome, client, task.attempt)
         if task.id in self._cancelling:
             self._cancelling.discard(task.id)
             state = state if state is TaskState.SUCCEEDED else TaskState.CANCELLED
         if state is TaskState.WAITING:
-            given_back = outcome.ending is Ending.GIVEN_BACK
-            self._retried += outcome.ending not in (Ending.GIVEN_BACK, Ending.INTERRUPTED)
-            first = given_back or self._policy.eager
+            self._retried += outcome.ending.granted
+            first = self._policy.eager or not outcome.ending.tried
             after = after._replace(sequence=0 if first else 2 * self._last_id + 1)
             self._waiting.take_in(after)
         elif state is TaskState.INTERRUPTED:
@@ -262,7 +268,7 @@ class TaskStore:
         """Take a task that no client holds out of what is to be done; whether it could be."""
         inside = self._waiting.remove(task.id) is not None
         before = TaskState.WAITING if inside else (self._moved or {}).get(task.id, task.state)
-        if before not in (TaskState.WAITING, TaskState.INTERRUPTED):
+        if before not in CANCEL.at_once:
             return False
         self._interrupted.pop(task.id, None)
         if task.is_ours:
@@ -272,11 +278,10 @@ class TaskStore:
 
     def retry(self, selection: Selection) -> Changed:
         """What FAILED, was CANCELLED or INTERRUPTED waits again, in this run."""
-        again = (TaskState.FAILED, TaskState.CANCELLED, TaskState.INTERRUPTED)
         with self._found(selection) as found, self._lock:
             if self._closed:
                 raise StoreClosed("the run is over")
-            chosen = [task for task in found if task.state in again and not self._has_moved(task)]
+            chosen = self._unmoved(found, RETRY)
             for task in chosen:
                 interrupted = self._interrupted.get(task.id)
                 self._forget(task)
@@ -290,9 +295,8 @@ class TaskStore:
 
     def delete(self, selection: Selection) -> Changed:
         """Forget tasks that are final, or INTERRUPTED."""
-        held = (TaskState.WAITING, TaskState.SENT)
         with self._found(selection) as found, self._lock:
-            chosen = [t for t in found if t.state not in held and not self._has_moved(t)]
+            chosen = self._unmoved(found, DELETE)
             for task in chosen:
                 self._forget(task)
             commit = self._journal.deleted([task.id for task in chosen])
@@ -319,6 +323,10 @@ class TaskStore:
         if self._moved is not None:
             self._moved[task_id] = state
 
+    def _unmoved(self, found: list[Found], rule: ChangeRule) -> list[Found]:
+        """Those that the rule changes at once, and that are still as they were found."""
+        return [t for t in found if t.state in rule.at_once and not self._has_moved(t)]
+
     def _has_moved(self, task: Found) -> bool:
         return task.id in self._sent or (self._moved is not None and task.id in self._moved)
 
@@ -326,7 +334,7 @@ class TaskStore:
         if self._journal.keeps:
             return self._journal.find(selection)
         if not selection.ids or selection != Selection(ids=selection.ids):
-            raise NoDatabase("this server keeps no database (--no-db)")
+            raise NoDatabase
         with self._lock:
             return [Found(i, *self._known(i)) for i in selection.ids]
 

@@ -3,8 +3,9 @@
 import pytest
 
 from hypershell.app.submit import BatchSender
-from hypershell.core.errors import ServerUnable, SubmitLost
+from hypershell.core.errors import SubmitLost
 from hypershell.core.submission import SubmitOptions
+from hypershell.wire.refusal import CallRefused, ErrorKind
 
 
 class Stalled:
@@ -16,7 +17,7 @@ class Stalled:
     def submit(self, lines, submit_options):
         self.batches += 1
         if self.batches > 1:
-            raise ServerUnable(reason="the disk is full")
+            raise CallRefused(ErrorKind.DATABASE_UNUSABLE, "the disk is full")
         return [1, 2]
 
 

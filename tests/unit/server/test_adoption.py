@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.wire.worker_messages import Hello
 from tests.helpers.fakes import Call

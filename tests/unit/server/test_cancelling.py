@@ -1,6 +1,6 @@
 """Cancelled tasks: who is told, once, and what is taken back before anybody has it."""
 
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
 from hypershell.wire.worker_messages import Hello, Welcome
 from tests.helpers.fakes import Call, ServerParts, commands, ended, succeeded
 from tests.helpers.waiting import until

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
+from hypershell.core.retry import Policy
 from hypershell.core.submission import SubmitOptions
-from hypershell.core.task import MAX_LINE, Ending, Outcome, Policy, new_task
+from hypershell.core.task import MAX_LINE, new_task
 from hypershell.server.planes.client_service import ClientService
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue

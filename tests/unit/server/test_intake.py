@@ -8,7 +8,7 @@ import pytest
 
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import InputDamaged
-from hypershell.core.task import Policy
+from hypershell.core.retry import Policy
 from hypershell.server.input.intake import Intake
 from hypershell.server.input.lines import LineReader
 from hypershell.store.tasks.task_store import TaskStore

@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from hypershell.core.task import Ending, Policy
+from hypershell.core.ending import Ending
+from hypershell.core.retry import Policy
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import ClientRegistry

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hypershell.core.task import Policy
+from hypershell.core.retry import Policy
 from hypershell.server.state import scheduled_queue as scheduled_module
 from hypershell.server.state.scheduled_queue import CAPACITY
 from hypershell.wire.worker_messages import Phase

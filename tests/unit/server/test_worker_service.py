@@ -4,7 +4,10 @@ import logging
 
 import pytest
 
-from hypershell.core.task import Claim, Ending, Outcome, Policy
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
+from hypershell.core.task import Claim
 from hypershell.wire.worker_messages import Hello, Phase, Welcome
 from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
 from tests.helpers.waiting import until

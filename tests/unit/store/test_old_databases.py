@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hypershell.core.ending import Ending
 from hypershell.core.run_mode import RunMode
-from hypershell.core.task import Ending
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.export import export
 from hypershell.store.sql.maintenance import census, complaints

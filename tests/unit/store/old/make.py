@@ -11,8 +11,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
-from hypershell.core.task import Ending, Outcome, Policy
+from hypershell.core.retry import Policy
 from hypershell.store.sql.engine import sqlite_url
 from tests.helpers.stored import StoredRun, ended
 
