@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from hypershell.runtime.signals import leave_signals_alone
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
-from hypershell.store.tasks.journal import StoreClosed
+from hypershell.store.tasks.errors import StoreClosed
 
 log = logging.getLogger(__name__)
 
