@@ -79,6 +79,20 @@ def test_a_place_that_is_not_there_is_seen():
     assert 4 == len(missing_from(text))
 
 
+def test_every_lock_is_on_its_page():
+    """Each module that makes a lock, or locks a file, is named with it."""
+    text = (DOCS / "locks.rst").read_text("utf-8")
+    locking = re.compile(r"threading\.(?:R?Lock|Condition)\(|fcntl\.flock\(|advisory_lock")
+    makers = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if locking.search(path.read_text("utf-8"))
+    }
+
+    shared = {"server/state/scheduled_queue.py"}
+    assert set() == {maker for maker in makers - shared if f"``{maker}" not in text}
+
+
 def test_the_table_of_places_answers_what_is_asked_most():
     """At least these have a row with a place."""
     text = (DOCS / "architecture.rst").read_text("utf-8")
