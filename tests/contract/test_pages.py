@@ -95,3 +95,16 @@ def test_an_option_is_read_with_its_value_and_its_words():
 def test_a_page_shows_what_the_text_says(words, need):
     """No character of a text is lost to roff, or taken for a request."""
     assert words in shown(TEXT, need("groff"))
+
+
+def test_a_command_of_two_words_has_a_section_of_its_own(need):
+    """With its own synopsis and options, after those of the verb."""
+    usage = read_usage(TEXT)
+    page = roff.page("hyper-shell-x", "try", usage, ["hyper-shell"], {"server stop": usage})
+    command = [need("groff"), "-man", "-Tutf8", "-ww", "-P-cbou"]
+
+    ended = subprocess.run([*command, "-Kutf8"], input=page, capture_output=True, text=True)
+
+    assert "" == ended.stderr
+    assert 2 == ended.stdout.count("On a line of its own.")
+    assert "\nSERVER STOP\n" in ended.stdout

@@ -8,11 +8,12 @@ USAGE = f"""\
 Usage:
   hyper-shell cancel [ID...] [options]
 
-Cancel tasks that are not final: those that wait are not started, those that run are ended as by a
-stop of their client (TERM, then KILL after the grace). An ID may be a range, 10-20.
+Cancel tasks that are not finished. Waiting tasks are not started; running tasks
+are stopped with TERM, and with KILL after the grace time. An ID may be a range,
+such as 10-20.
 
 Cancel options:
-  --json  Print the numbers as JSON.
+  --json  Print the result as JSON.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -31,9 +32,7 @@ Examples:
 
 def run(arguments: list[str]) -> int:
     """Cancel tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
-
-    parsed = parse(USAGE, "cancel", join_tags(arguments))
+    parsed = parse(USAGE, "cancel", arguments)
     if parsed is None:
         return 0
     from hypershell.cli.verbs.changing import cancel

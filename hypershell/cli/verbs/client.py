@@ -13,15 +13,21 @@ USAGE = f"""\
 Usage:
   hyper-shell client [options]
 
-Join a server and run its tasks on this machine, until the server says that all is done. Without -k
-the server is found by its directory or an access file, and so are its key, host and port.
+Join a server and run its tasks on this machine until the server has no more.
+Without -k, the host, port and key come from the server directory or from an
+access file.
 
 Server options:
-  -H ADDR, --host ADDR  Where the server is. The default is localhost, or what the file says.
-  -p NUM, --port NUM    Its port for clients. The default is 50001, or what the file says.
-  -k KEY, --auth KEY    Its key. Better in HYPERSHELL_AUTH: a command line can be read by others.
-  --wait SEC            How long to wait for a server that is not there yet [default: 60].
-  --delay-start SEC     Wait SEC seconds before joining; -SEC, a random time up to SEC [default: 0].
+  -H ADDR, --host ADDR  Host of the server. The default is localhost, or the
+                        host in the access file.
+  -p NUM, --port NUM    Its port for clients. The default is 50001, or the port
+                        in the access file.
+  -k KEY, --auth KEY    Its key. Other users can read a command line, so set
+                        HYPERSHELL_AUTH instead.
+  --wait SEC            Wait up to SEC seconds for a server that has not started
+                        yet [default: 60].
+  --delay-start SEC     Wait SEC seconds before joining; a negative number waits
+                        a random time up to that [default: 0].
   -T SEC, --timeout SEC
                         Leave when there was nothing to do for SEC seconds.
 

@@ -8,11 +8,12 @@ USAGE = f"""\
 Usage:
   hyper-shell delete [ID...] [options]
 
-Delete tasks, with their attempts and what they printed, for good; those that wait or run are left
-alone: cancel them first. An ID may be a range, 10-20.
+Delete tasks for good, with their attempts and captured output. Tasks that are
+waiting or running are not deleted: cancel them first. An ID may be a range,
+such as 10-20.
 
 Delete options:
-  --json  Print the numbers as JSON.
+  --json  Print the result as JSON.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -29,9 +30,7 @@ Examples:
 
 def run(arguments: list[str]) -> int:
     """Delete tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
-
-    parsed = parse(USAGE, "delete", join_tags(arguments))
+    parsed = parse(USAGE, "delete", arguments)
     if parsed is None:
         return 0
     from hypershell.cli.verbs.changing import delete

@@ -8,13 +8,14 @@ USAGE = f"""\
 Usage:
   hyper-shell list [FIELD...] [options]
 
-Show tasks, one a row, with the fields that are named: of the server's run and of earlier ones.
+Show tasks of this run and of earlier ones, one per row, with the given fields.
 
 List options:
-  --count        Print only how many there are.
-  --limit NUM    At most so many, the first by id.
-  --format FORM  table, plain (tabs between fields, no heading), csv or json [default: table].
-  --watch        Show it again every second, until Ctrl-C.
+  --count        Print only the number of tasks.
+  --limit NUM    Show at most NUM tasks, those with the lowest ids.
+  --format FORM  table, plain (tabs between fields, no heading), csv or json
+                 [default: table].
+  --watch        Refresh every second, until Ctrl-C.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -26,7 +27,8 @@ Other options:
 Examples:
   $ hyper-shell list --failed
 
-  $ hyper-shell list id exit_status line --where 'exit_status >= 3 and duration > 10m'
+  $ hyper-shell list id exit_status line --where \\
+      'exit_status >= 3 and duration > 10m'
 
   $ hyper-shell list --count --remaining
 
@@ -36,9 +38,7 @@ Examples:
 
 def run(arguments: list[str]) -> int:
     """List tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
-
-    parsed = parse(USAGE, "list", join_tags(arguments))
+    parsed = parse(USAGE, "list", arguments)
     if parsed is None:
         return 0
     from hypershell.cli.verbs.listing import show

@@ -8,11 +8,12 @@ USAGE = f"""\
 Usage:
   hyper-shell retry [ID...] [options]
 
-Let tasks wait again that failed, were cancelled or interrupted, with all their retries. While no
-server runs, the next `hyper-shell server --restart` or --forever runs them.
+Run tasks again that failed, were cancelled or were interrupted, with their full
+number of retries. When no server runs, the next `hyper-shell server --restart`
+or `server --forever` runs them.
 
 Retry options:
-  --json  Print the numbers as JSON.
+  --json  Print the result as JSON.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -31,9 +32,7 @@ Examples:
 
 def run(arguments: list[str]) -> int:
     """Retry tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
-
-    parsed = parse(USAGE, "retry", join_tags(arguments))
+    parsed = parse(USAGE, "retry", arguments)
     if parsed is None:
         return 0
     from hypershell.cli.verbs.changing import retry

@@ -8,8 +8,9 @@ USAGE = f"""\
 Usage:
   hyper-shell run [options] -- ARG...
 
-Run one command on the farm as though it ran here: its standard output and error, up to 1 MiB each,
-are passed on when it has ended, and its exit status is that of this command. Ctrl-C cancels it.
+Run one command as a task of a running server, as if it ran here: when it has
+ended, its standard output and standard error are passed on, up to 1 MiB of
+each, and its exit status is the exit status of this command. Ctrl-C cancels it.
 
 {TERMS_OPTIONS}
 {PLACE_OPTIONS}
@@ -17,7 +18,8 @@ Other options:
   -h, --help  Show this text and exit.
 
 Exit status:
-  that of the task; 128+n for signal n, 126 if it could not be started, 1 if it was cancelled.
+  that of the task; 128+N if signal N killed it, 126 if it could not be
+  started, 1 if it was cancelled.
 
 Examples:
   $ hyper-shell run -- ./simulate --seed 7
@@ -28,9 +30,7 @@ Examples:
 
 def run(arguments: list[str]) -> int:
     """Run a command on the farm; the exit status."""
-    from hypershell.cli.selection_options import join_tags
-
-    parsed = parse(USAGE, "run", join_tags(arguments))
+    parsed = parse(USAGE, "run", arguments)
     if parsed is None:
         return 0
     from hypershell.cli.verbs.running import run_one

@@ -21,6 +21,8 @@ from hypershell.wire.codec import WireError
 _BROKEN = (EOFError, OSError, WireError)
 """What a call raises when the server ends under it."""
 
+_HOST_OPTIONS = {WORKER: "--worker-host", CLIENT: "--client-host"}
+_FILE_OPTIONS = {WORKER: "--worker-file", CLIENT: "--client-file"}
 _WAIT_SECONDS = 60.0
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
 
@@ -122,13 +124,13 @@ def generate_access(parsed: Parsed) -> int:
         raise parsed.error(f"both ports are {ports[WORKER]}")
     hosts = {}
     for plane in (WORKER, CLIENT):
-        given = [parsed.text(f"--{plane}-host"), parsed.text("--host"), "localhost"]
+        given = [parsed.text(_HOST_OPTIONS[plane]), parsed.text("--host"), "localhost"]
         hosts[plane] = next(host for host in given if host is not None)
     access = generate((hosts[WORKER], ports[WORKER]), (hosts[CLIENT], ports[CLIENT]))
     seal = keyring(parsed.text("--passphrase-file"), os.environ).new_seal()
     files = [(Path(parsed.text("FILE") or ""), access)]
     for plane in (CLIENT, WORKER):
-        if (part := parsed.text(f"--{plane}-file")) is not None:
+        if (part := parsed.text(_FILE_OPTIONS[plane])) is not None:
             files.append((Path(part), access.only(plane)))
     write_together(files, seal)
     return 0

@@ -8,11 +8,12 @@ USAGE = f"""\
 Usage:
   hyper-shell wait [ID...] [options]
 
-Wait until tasks are final: they succeeded, failed or were cancelled. An ID may be a range, 10-20.
+Wait until tasks have finished: succeeded, failed or cancelled. An ID may be a
+range, such as 10-20.
 
 Wait options:
-  --all          All tasks of the server's run.
-  --timeout SEC  Wait no longer than SEC seconds.
+  --all          All tasks of this run.
+  --timeout SEC  Wait at most SEC seconds.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -22,8 +23,8 @@ Other options:
 
 Exit status:
   0  all of them succeeded
-  1  one failed, was cancelled, is unknown, or can not become final in this run
-  4  the time is over, or no server is there
+  1  one failed, was cancelled, is unknown, or cannot finish in this run
+  4  the timeout was reached, or no server answers
 
 Examples:
   $ hyper-shell wait 7 8 9
@@ -36,9 +37,7 @@ Examples:
 
 def run(arguments: list[str]) -> int:
     """Wait for tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
-
-    parsed = parse(USAGE, "wait", join_tags(arguments))
+    parsed = parse(USAGE, "wait", arguments)
     if parsed is None:
         return 0
     from hypershell.app.wait import wait

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from hypershell.cli.options import Parsed
+from hypershell.cli.completion.usage import usage_of
+from hypershell.cli.options import parse
 from hypershell.cli.output.logs import HumanFormatter, JsonFormatter, set_up
 from hypershell.core.errors import FileUnwritable
 
@@ -23,9 +24,13 @@ def set_up_for(monkeypatch):
     before = logger.handlers, logger.propagate, logger.level
 
     def configure(**values: object) -> logging.Logger:
-        names = {"--log-file": None, "--log-format": "human", "--quiet": False, "--verbose": False}
-        names |= {f"--{name.replace('_', '-')}": value for name, value in values.items()}
-        set_up(Parsed("client", names, {}))
+        words = []
+        for name, value in values.items():
+            option = f"--{name.replace('_', '-')}"
+            words += [option] if value is True else [f"{option}={value}"]
+        parsed = parse(usage_of("client"), "client", words)
+        assert parsed is not None
+        set_up(parsed)
         return logger
 
     yield configure
