@@ -46,7 +46,7 @@ def info(parsed: Parsed) -> int:
     words = [parsed.text("ID") or ""]
     ids = ids_from(parsed, words)
     if len(ids) != 1:
-        raise parsed.error("info tells of one task", "`hyper-shell list` shows several")
+        raise parsed.error("`info` shows one task", "use `hyper-shell list` for several")
     task = open_task_api(parsed).task(ids[0])
     if task is None:
         warn(f"there is no task {ids[0]}")

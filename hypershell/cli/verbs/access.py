@@ -1,4 +1,4 @@
-"""`hyper-shell access`: shows what an access file opens, or seals it anew."""
+"""`hyper-shell access`: shows what is in an access file, or seals it again."""
 
 from hypershell.cli.options import parse
 

@@ -151,9 +151,11 @@ class Where:
         if access_file is None and server_dir is None:
             key = os.environ.get("HYPERSHELL_AUTH") if key is None else key
         elif key is not None:
-            raise parsed.error(f"-k and {named} exclude each other")
+            raise parsed.error(f"-k and {named} cannot be used together")
         if key == "":
-            raise parsed.error("the key is empty", "give -k or HYPERSHELL_AUTH a key, or none")
+            raise parsed.error(
+                "the key is empty", "give a key with -k or HYPERSHELL_AUTH, or neither"
+            )
         port = parsed.whole("--port", default=0, lowest=1, highest=65535)
         return cls(
             host=parsed.text("--host"),

@@ -77,5 +77,5 @@ def _fields(parsed: Parsed) -> list[str]:
                 raise parsed.error(str(error)) from error
         elif name != "tags" and (name not in FIELDS or name == "tag"):
             known = ", ".join(field for field in FIELDS if field != "tag")
-            raise parsed.error(f"there is no field {name}", f"there are {known}, tag.KEY and tags")
+            raise parsed.error(f"there is no field {name}", f"fields are {known}, tag.KEY and tags")
     return names or _SHOWN

@@ -32,7 +32,7 @@ def run_one(parsed: Parsed) -> int:
         _cancel(parsed, ids)
         return _CANCELLED
     if ended["unfinished"]:
-        warn(f"task {ids[0]} cannot start: it waits for a group that failed")
+        warn(f"task {ids[0]} cannot start: a group before it has failed")
         return 1
     return _pass_on(hand, ids[0])
 
@@ -59,7 +59,7 @@ def _pass_on(hand: RemoteTasks, task_id: int) -> int:
         sys.stderr.buffer.write(output[1])
         sys.stderr.buffer.flush()
     if task is None:
-        warn(f"task {task_id} was deleted meanwhile")
+        warn(f"task {task_id} was deleted while it was waited for")
         return 1
     return _status(task)
 
@@ -76,5 +76,5 @@ def _status(task: dict[str, Any]) -> int:
     if task["reason"]:
         warn(f"task {task['id']} could not be started: {cell('reason', task['reason'])}")
         return _UNSTARTABLE
-    warn(f"task {task['id']} was lost with its clients")
+    warn(f"task {task['id']} was lost: its clients died")
     return 1

@@ -37,7 +37,7 @@ def show(parsed: Parsed) -> int:
         return 0
     from tabulate import tabulate
 
-    facts["verified"] = "yes" if seen.verified else "unverified: it cannot be opened here"
+    facts["verified"] = "yes" if seen.verified else "no: it cannot be opened here"
     print(tabulate(facts.items()))
     return 0
 
@@ -58,7 +58,7 @@ def _new_passphrase(out: Path) -> bytes | None:
     """A passphrase from the terminal, given twice; None to seal with the key file."""
     import getpass
 
-    first = getpass.getpass(f"Passphrase for {out} (none: your seal key): ")
+    first = getpass.getpass(f"Passphrase for {out} (empty to use your seal key): ")
     if first and first != getpass.getpass("Again: "):
         raise UsageError(
             "the two passphrases differ; nothing was written", "access", "run it again"

@@ -62,7 +62,7 @@ def info(parsed: Parsed) -> int:
     except _BROKEN as error:
         where = place.endpoint(CLIENT, "hyper-shell server info")[0]
         raise place.why(
-            ServerUnreachable(host=where.host, port=where.port, reason="it ended meanwhile")
+            ServerUnreachable(host=where.host, port=where.port, reason="it has just ended")
         ) from error
     if parsed.flag("--json"):
         print(json.dumps(facts, indent=2))

@@ -33,7 +33,9 @@ def initialize(parsed: Parsed) -> int:
         made = initialize_database(url)
     database = open_database(url, read_only=True)
     database.close()
-    what = "made the tables of hyper-shell in" if made else "the tables of hyper-shell are in"
+    what = (
+        "created the hyper-shell tables in" if made else "the hyper-shell tables already exist in"
+    )
     print(f"{what} {database.where}")
     return 0
 
@@ -53,7 +55,7 @@ def check(parsed: Parsed) -> int:
         database.close()
     states = ", ".join(f"{number} {name}" for name, number in held.states.items())
     print(
-        f"{database.where} is whole: {counted(held.tasks, 'task')} ({states or 'none'}),"
+        f"{database.where} is intact: {counted(held.tasks, 'task')} ({states or 'none'}),"
         f" {counted(held.attempts, 'attempt')}, {counted(held.runs, 'run')}"
     )
     return 0
