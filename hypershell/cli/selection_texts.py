@@ -44,7 +44,7 @@ Fields of tasks:
 Conditions:
   FIELD = != < <= > >= VALUE  numbers, durations (90, 10m, 1.5h), sizes (4GiB), times
   FIELD = != VALUE            text, in quotes if it has spaces
-  FIELD ~ !~ REGEX            text that a regular expression finds, or does not
+  FIELD ~ !~ REGEX            text in which an RE2 regular expression is found, or is not
   FIELD in (VALUE, VALUE)     one of several
   and, or, not, ( )           join them; what a task does not have fulfils no comparison
   2026-01-31T12:00, 2h ago    times, for < <= > >=

@@ -23,7 +23,9 @@ TO_BE_CUT = {"app": {"cli"}, "launch": {"client"}}
 
 OWNERS = {
     "docopt": {"cli"},
+    "re2": {"core"},
     "sqlalchemy": {"store"},
+    "tabulate": {"cli"},
     "ssl": {"access", "wire"},
     "cryptography": {"access", "wire"},
     "multiprocessing.managers": {"wire"},

@@ -131,6 +131,25 @@ def test_what_is_not_final_is_found_and_how_the_rest_ended(filled: Filled) -> No
     assert (0, 1) == filled.queries.outcome(Selection(ids=(1, 4)))
 
 
+CHANGES = {
+    "cancel": (Changed(3, 1, 1), {1: "succeeded", 2: "sent", 3: "cancelled", 6: "cancelled"}),
+    "retry": (Changed(1, 0, 3), {1: "succeeded", 2: "sent", 3: "waiting", 6: "waiting"}),
+    "delete": (Changed(2, 0, 2), {2: "sent", 3: "waiting"}),
+}
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+def test_tasks_are_changed_by_a_pattern_while_no_server_runs(filled: Filled, verb: str) -> None:
+    """Those for which all of the condition holds, and no others."""
+    changed, states = CHANGES[verb]
+    which = Selection(where="line ~ '^[a-c]$' or state = interrupted and not line ~ '(?i)[DE]'")
+
+    found = getattr(filled.offline, verb)(which)
+
+    assert changed == found
+    assert {4: "failed", 5: "failed"} | states == filled.states()
+
+
 def test_only_fields_that_there_are_can_be_asked_for() -> None:
     """And any tag."""
     assert ["id", "tag.x"] == check_fields(["id", "tag.x"])
