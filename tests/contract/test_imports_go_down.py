@@ -69,6 +69,18 @@ def breaches(room: str, source: str) -> list[str]:
     return found
 
 
+def test_tables_are_printed_in_one_place():
+    """Elsewhere nobody knows how columns are aligned."""
+    known = {
+        str(path.relative_to(PACKAGE))
+        for path in MODULES
+        if "tabulate"
+        in {name.partition(".")[0] for name in imported_names(path.read_text("utf-8"))}
+    }
+
+    assert {"cli/output/rows.py"} == known
+
+
 def test_every_room_has_a_floor():
     """A new room has to say where it stands."""
     rooms = {room_of(path) for path in MODULES} - {""}

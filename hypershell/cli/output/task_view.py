@@ -5,7 +5,7 @@ from typing import Any
 
 from hypershell.app.task_api import open_task_api
 from hypershell.cli.options import Parsed
-from hypershell.cli.output.rows import cell, plain, warn, write
+from hypershell.cli.output.rows import cell, facts_text, plain, warn, write
 from hypershell.cli.selection_options import ids_from, selection_from
 from hypershell.core.units import counted
 
@@ -70,11 +70,7 @@ def info(parsed: Parsed) -> int:
 def _facts(facts: dict[str, Any], names: tuple[str, ...], margin: str) -> str:
     """A name and a value a line; what is not there is not shown."""
     shown = [(name, facts.get(name)) for name in names]
-    return "".join(
-        f"{margin}{name.replace('_', ' '):<12}  {cell(name, value)}\n"
-        for name, value in shown
-        if value is not None and value != {}
-    )
+    return facts_text([pair for pair in shown if pair[1] not in (None, {})], margin)
 
 
 def _tail(what: str, text: bytes) -> str:

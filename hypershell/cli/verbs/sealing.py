@@ -10,6 +10,7 @@ from hypershell.access.access_file import inspect, write
 from hypershell.access.keyring import keyring
 from hypershell.app.locate import read_asking
 from hypershell.cli.options import Parsed
+from hypershell.cli.output.rows import write_facts
 from hypershell.core.errors import UsageError
 
 
@@ -35,10 +36,8 @@ def show(parsed: Parsed) -> int:
             json.dumps({name.replace(" ", "_"): value for name, value in facts.items()}, indent=2)
         )
         return 0
-    from tabulate import tabulate
-
     facts["verified"] = "yes" if seen.verified else "unverified: it cannot be opened here"
-    print(tabulate(facts.items()))
+    write_facts(facts.items())
     return 0
 
 

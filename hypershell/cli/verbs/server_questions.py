@@ -14,7 +14,9 @@ from hypershell.access.keyring import keyring
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.app.locate import connect, place_from
 from hypershell.cli.options import Parsed
+from hypershell.cli.output.rows import write, write_facts, write_records
 from hypershell.core.errors import NoServer, ServerUnreachable
+from hypershell.core.units import counted
 from hypershell.serverdir.holder import this_host
 from hypershell.wire.codec import WireError
 
@@ -65,16 +67,14 @@ def info(parsed: Parsed) -> int:
     if parsed.flag("--json"):
         print(json.dumps(facts, indent=2))
         return 0
-    from tabulate import tabulate
-
     tasks, clients = facts.pop("tasks"), facts.pop("clients")
     facts["started"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts["started"]))
     facts["tasks"] = ", ".join(f"{number} {state}" for state, number in tasks.items() if number)
     facts["tasks"] = facts["tasks"] or "none yet"
-    print(tabulate([(name.replace("_", " "), value) for name, value in facts.items()]))
-    print(f"\n{len(clients)} client{'s' if len(clients) != 1 else ''}")
+    write_facts(facts.items())
+    write(f"\n{counted(len(clients), 'client')}\n")
     if clients:
-        print(tabulate([_row(client) for client in clients], headers="keys"))
+        write_records([_row(client) for client in clients])
     return 0
 
 
