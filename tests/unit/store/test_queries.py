@@ -1,5 +1,6 @@
 """What is asked of a task database, and changed in it without a server, in both kinds of them."""
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,6 +130,19 @@ def test_what_is_not_final_is_found_and_how_the_rest_ended(filled: Filled) -> No
     assert [2, 3, 6] == filled.queries.unfinished(Selection(), 10)
     assert (3, 2) == filled.queries.outcome(Selection())
     assert (0, 1) == filled.queries.outcome(Selection(ids=(1, 4)))
+
+
+def test_long_lines_are_searched_one_at_a_time(filled: Filled) -> None:
+    """However many there are: what a search holds in memory does not grow with the tasks."""
+    filled.offline.submit([30 * [2**20 * b"x" + b"!"]], SubmitOptions())
+    tracemalloc.start()
+
+    number = filled.queries.count(Selection(where="line ~ 'x!$'"))
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 30 == number
+    assert peak < 8 * 2**20
 
 
 CHANGES = {
