@@ -125,7 +125,7 @@ def write_facts(facts: Iterable[tuple[str, object]]) -> None:
 
 
 def facts_text(facts: Iterable[tuple[str, object]], margin: str = "") -> str:
-    """The same as a text; what is no text yet is shown as a field of that name is."""
+    """A name and a value a line, as text; a value that is not text is shown like that field."""
     rows = [[name.replace("_", " "), cell(name, value)] for name, value in facts]
     lines = _tabulated((), rows, ("left", "left"), ())
     return "".join(f"{margin}{line}\n" for line in lines if rows)

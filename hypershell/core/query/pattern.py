@@ -1,8 +1,8 @@
 """Regular expressions, by RE2: a search takes time in proportion to what it searches.
 
 Whatever the pattern is, it can neither hang a server nor fill its memory. Pattern and value are
-bytes, each byte a character (latin-1), so a value in any encoding can be searched; a character of
-several bytes in UTF-8 is as many characters here. RE2 has no look-around and no backreferences.
+bytes, each byte a character (latin-1), so text in any encoding can be searched; a UTF-8 character
+of two bytes counts as two. RE2 has no lookaround and no backreferences.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _UNSUPPORTED: dict[str, str] = {
     "(?x": "verbose mode `(?x)`",
     r"\Z": r"`\Z` (the end of a text is `\z`)",
 }
-"""What other dialects have and RE2 has not, by what RE2 says of it."""
+"""Names for what other dialects have and RE2 does not, by the text that RE2 complains about."""
 
 
 def check_pattern(text: str) -> None:
@@ -41,7 +41,7 @@ def check_pattern(text: str) -> None:
 
 
 def compiled(text: str) -> Callable[[bytes], bool]:
-    """What tells whether a pattern is found in bytes; ValueError.
+    """A function that says whether a pattern is found in bytes; ValueError.
 
     Surrogates in `text` stand for bytes that are not UTF-8.
     """
@@ -60,7 +60,7 @@ def _compiled(pattern: bytes) -> Callable[[bytes], bool]:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False  # RE2 would write them to standard error
-    options.never_capture = True  # where a group matched is never asked, and costs time
+    options.never_capture = True  # nobody asks where a group matched, and recording it costs time
     options.max_mem = _MAX_MEMORY
     try:
         regex = re2.compile(pattern, options)
@@ -76,7 +76,7 @@ _TOO_LARGE = "the regular expression is too large: simplify it, or repeat less o
 
 
 def _explained(error: Exception) -> str:
-    """What RE2 says of a pattern, for somebody who may know other dialects."""
+    """An error of RE2 in words for a user who may know another dialect."""
     said: Any = error.args[0] if error.args else ""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
     if "too large" in text:

@@ -152,10 +152,10 @@ def at_most(condition: Condition) -> ColumnElement[bool]:
 
 
 def _clause(condition: Condition, patterns: bool | None) -> ColumnElement[bool]:
-    """A condition in which all comparisons with patterns count as `patterns`, if that is said."""
+    """A condition; unless `patterns` is None, comparisons with patterns count as that value."""
     match condition:
         case Not(term):
-            # What is taken to hold too often inside would make the whole hold too rarely.
+            # To hold at most too often, the whole needs a term that holds at most too rarely.
             return not_(_clause(term, None if patterns is None else not patterns))
         case And(terms):
             return and_(*(_clause(term, patterns) for term in terms))
@@ -196,7 +196,7 @@ def text_of(comparison: Comparison) -> ColumnElement[Any]:
 
 
 def _last_attempt(field: str) -> list[ColumnElement[bool]]:
-    """What holds for the last attempt of a task that is recorded, and for its client."""
+    """Clauses that join the last recorded attempt of a task, and for a host its client."""
     clauses = [_A.task == _T.id, _A.number == _T.outcome_attempt]
     return [*clauses, CLIENTS.c.id == _A.client] if field == "host" else clauses
 

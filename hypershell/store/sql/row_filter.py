@@ -5,7 +5,7 @@ PostgreSQL cannot: there the clauses find every task for which the condition may
 streamed to this process, which tests the condition on each. SQL still answers each part of the
 condition that has no pattern; only the values to be searched travel.
 
-Not more than a page of rows is in memory, and of the lines only one that is long.
+At most one page of rows is in memory, and at most one long line.
 """
 
 import time
@@ -34,7 +34,7 @@ from hypershell.store.sql.schema import TASKS
 
 _PAGE = 200
 _LONG = 2**16
-"""Bytes of a line that is read alone."""
+"""Lines longer than this many bytes are read one at a time."""
 
 _T = TASKS.c
 _SHORT_LINE = case((func.length(_T.line) <= _LONG, _T.line))
@@ -43,7 +43,7 @@ _ID, _LINE = 0, 1
 """Where the values for a test have the id and, if it is searched, the line of a task."""
 
 Test = Callable[[Sequence[Any]], bool]
-"""Tells from the values that a row has for it whether a condition holds."""
+"""Says whether a condition holds for a row, given the values that the row has for it."""
 
 
 class Group(NamedTuple):
@@ -77,7 +77,7 @@ class RowFilter:
                     yield row
 
     def _tested(self, connection: Connection, row: Sequence[Any]) -> Sequence[Any]:
-        """The values for the test, a long line among them."""
+        """The values for the test; a long line is read now."""
         values = row[-len(self.values) :]
         if self.values[_LINE] is not _SHORT_LINE or values[_LINE] is not None:
             return values
@@ -94,7 +94,7 @@ class RowFilter:
     def groups(
         self, connection: Connection, key: ColumnElement[Any], *more: Clause
     ) -> dict[Any, Group]:
-        """The tasks for which more clauses hold, by the value of a column of TASKS."""
+        """Group the tasks for which more clauses hold by the value of a column of TASKS."""
         if self.test is None:
             counted = select(key, func.count(), func.max(_T.id)).where(*more, *self.clauses)
             found = connection.execute(counted.group_by(key))
@@ -138,14 +138,14 @@ def row_filter(selection: Selection, dialect: str, now: float | None = None) -> 
 
 
 def _undecided(condition: Condition) -> Condition:
-    """The part of a condition that its clause leaves open."""
+    """The part of a condition that `at_most` does not decide."""
     if isinstance(condition, And):
         return And(tuple(term for term in condition.terms if has_pattern(term)))
     return condition
 
 
 def _test(condition: Condition, values: list[ColumnElement[Any]]) -> Test:
-    """The test for a condition; appends to `values` what it needs of a row."""
+    """The test for a condition; appends the columns that it reads to `values`."""
     if not has_pattern(condition):
         n = len(values)
         values.append(as_clause(condition))
