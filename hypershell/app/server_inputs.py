@@ -5,6 +5,7 @@ import stat
 import sys
 
 from hypershell.cli.options import Parsed
+from hypershell.cli.selection_options import spec_from
 from hypershell.core.retry import Policy
 from hypershell.server.input.lines import LineReader, open_input
 from hypershell.server.options import ServerOptions
@@ -25,14 +26,16 @@ def server_options(parsed: Parsed) -> ServerOptions:
     grace = parsed.seconds("--grace", default=5)
     if grace > lease / 2:
         raise parsed.error(f"--grace {grace:g} is more than half of --lease {lease:g}")
+    spec = spec_from(parsed)
     return ServerOptions(
         bundlesize=parsed.whole("--bundlesize", default=1, lowest=1),
         bundlewait=_bundlewait(parsed),
         policy=Policy(
-            parsed.whole("--max-retries", default=0, lowest=0),
+            spec.max_retries or 0,
             parsed.whole("--max-lost", default=3, lowest=1),
             parsed.flag("--eager"),
         ),
+        spec=spec,
         lease=lease,
         grace=grace,
         endless=_is_endless(parsed),

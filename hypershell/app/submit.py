@@ -10,7 +10,7 @@ from hypershell.cli.options import Parsed
 from hypershell.cli.selection_options import submit_options_from
 from hypershell.core.errors import ServerUnable, StartError, SubmitLost
 from hypershell.core.submission import SubmitOptions
-from hypershell.core.task import MAX_LINE, is_task
+from hypershell.core.task import MAX_LINE, is_task, new_task
 from hypershell.core.units import counted
 from hypershell.server.input.lines import LineReader, open_input
 from hypershell.wire.client_plane import ControlProxy
@@ -70,6 +70,10 @@ def one_line(parsed: Parsed) -> bytes:
         raise parsed.error("a task is one line, and this has several", "separate them with ;")
     if len(line) > MAX_LINE:
         raise parsed.error(f"a line is at most {MAX_LINE} bytes")
+    try:
+        new_task(line, 0, 0)
+    except ValueError as error:
+        raise parsed.error(str(error)) from None
     return line
 
 
@@ -77,7 +81,7 @@ def _batches(reader: LineReader) -> Iterator[list[bytes]]:
     """The lines that are tasks, as they come."""
     batch: list[bytes] = []
     while not reader.ended:
-        batch += [line for _, line in reader.read(None) if is_task(line)]
+        batch += _checked(reader)
         while len(batch) >= _BATCH_LINES or sum(map(len, batch)) >= _BATCH_BYTES:
             yield batch[:_BATCH_LINES]
             batch = batch[_BATCH_LINES:]
@@ -86,6 +90,21 @@ def _batches(reader: LineReader) -> Iterator[list[bytes]]:
             batch = []
     if batch:
         yield batch
+
+
+def _checked(reader: LineReader) -> list[bytes]:
+    """The next lines that are tasks; the input ends before one with a wrong setting."""
+    lines: list[bytes] = []
+    for number, line in reader.read(None):
+        if not is_task(line):
+            continue
+        try:
+            new_task(line, number, 0)
+        except ValueError as error:
+            reader.refuse(number, str(error))
+            break
+        lines.append(line)
+    return lines
 
 
 class _Submission:

@@ -33,7 +33,7 @@ Fields of tasks:
   id, line, state, number     number is the line in the input, 0 if it was submitted
   run, group, priority        the server_uid of the run that read it
   attempt, failures, losses   the attempt under way or last; losses are clients that died
-  exit_status, signal, reason, cause
+  ending, exit_status, signal, reason, cause
                               why the last attempt ended so; cause is that of `failures`
   host, client, slot, pid     where it was
   added, started, ended       times

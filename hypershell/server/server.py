@@ -93,7 +93,7 @@ class Server:
         self._scheduled = ScheduledQueue(lock, options.bundlesize, self._ran_low)
         orphans.cancel = self._scheduled.cancel
         self._scheduler = Scheduler(self._store, self._scheduled, options.bundlesize)
-        service = WorkerService(self._registry, self._scheduled, self._finished)
+        service = WorkerService(self._registry, self._scheduled, self._finished, self._options.spec)
         self._objects: dict[str, dict[str, tuple[object, frozenset[str]]]] = {
             WORKER: {FARM: (service, FARM_VERBS)},
             CLIENT: {CONTROL: (self._make_control(facts or {}), CONTROL_VERBS)},

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from hypershell.core.query.fields import FIELDS, Kind
+from hypershell.core.query.columns import COLUMNS
+from hypershell.core.query.fields import Kind
 
 FORMATS = ("table", "plain", "csv", "json")
 
@@ -75,7 +76,7 @@ def _write_csv(fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
 
 def _named(fields: Sequence[str], row: Sequence[Any]) -> list[Any]:
     """A row whose times are written out."""
-    kinds = [FIELDS.get(name) for name in fields]
+    kinds = [COLUMNS.get(name) for name in fields]
     return [
         moment(value) if kind is Kind.TIME and value is not None else value
         for kind, value in zip(kinds, row, strict=True)
@@ -108,7 +109,7 @@ def _aligned(cells: Sequence[str], fields: Sequence[str], widths: Sequence[int])
     shown = []
     for text, name, width in zip(cells, fields, widths, strict=True):
         cut = text if len(text) <= width else text[: max(1, width - 3)] + "..."
-        left = FIELDS.get(name, Kind.TEXT) in (Kind.TEXT, Kind.STATE, Kind.TIME)
+        left = COLUMNS.get(name, Kind.TEXT) in (Kind.TEXT, Kind.STATE, Kind.TIME)
         shown.append(cut.ljust(width) if left else cut.rjust(width))
     line = "  ".join(shown).rstrip()
     if os.isatty(1):
@@ -120,7 +121,7 @@ def cell(name: str, value: Any) -> str:
     """A value of a field for a reader: on one line, nothing in it that moves a cursor."""
     if value is None:
         return "-"
-    match FIELDS.get(name):
+    match COLUMNS.get(name):
         case Kind.TIME:
             return moment(value)
         case Kind.DURATION:

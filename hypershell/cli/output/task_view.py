@@ -7,6 +7,7 @@ from hypershell.app.task_api import open_task_api
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.rows import cell, plain, warn, write
 from hypershell.cli.selection_options import ids_from, selection_from
+from hypershell.core.task_spec import SHOWN
 from hypershell.core.units import counted
 
 _LINES = 10
@@ -19,6 +20,7 @@ _TASK = (
     "number",
     "group",
     "priority",
+    *SHOWN,
     "added",
     "attempt",
     "failures",

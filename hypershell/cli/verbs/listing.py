@@ -8,7 +8,7 @@ from hypershell.app.task_api import TaskApi, open_task_api
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.rows import FORMATS, write, write_rows
 from hypershell.cli.selection_options import selection_from
-from hypershell.core.query.fields import FIELDS
+from hypershell.core.query.columns import COLUMNS
 from hypershell.core.query.selection import Selection, checked_tag
 
 _SHOWN = ["id", "state", "exit_status", "attempt", "duration", "host", "line"]
@@ -75,7 +75,7 @@ def _fields(parsed: Parsed) -> list[str]:
                 checked_tag(name[4:], "")
             except ValueError as error:
                 raise parsed.error(str(error)) from error
-        elif name != "tags" and (name not in FIELDS or name == "tag"):
-            known = ", ".join(field for field in FIELDS if field != "tag")
-            raise parsed.error(f"there is no field {name}", f"there are {known}, tag.KEY and tags")
+        elif name not in COLUMNS:
+            known = ", ".join(COLUMNS)
+            raise parsed.error(f"there is no field {name}", f"there are {known} and tag.KEY")
     return names or _SHOWN

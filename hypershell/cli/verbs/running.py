@@ -10,10 +10,10 @@ from hypershell.app.wait import wait_for
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.rows import cell, warn, write
 from hypershell.cli.selection_options import submit_options_from
+from hypershell.core.ending import Ending
 from hypershell.core.errors import HyperShellError
 from hypershell.core.query.selection import Selection
 
-_UNSTARTABLE = 126
 _CANCELLED = 130
 
 
@@ -73,8 +73,7 @@ def _status(task: dict[str, Any]) -> int:
         return min(int(task["exit_status"]), 255)
     if task["signal"] is not None:
         return 128 + min(int(task["signal"]), 127)
-    if task["reason"]:
-        warn(f"task {task['id']} could not be started: {cell('reason', task['reason'])}")
-        return _UNSTARTABLE
-    warn(f"task {task['id']} was lost with its clients")
-    return 1
+    ending = next((each for each in Ending if each.word == task["ending"]), Ending.LOST)
+    reason = f": {cell('reason', task['reason'])}" if task["reason"] else ""
+    warn(f"task {task['id']}: {ending.describe(0)}{reason}")
+    return max(ending.exit_value, 1)

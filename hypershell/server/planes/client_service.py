@@ -62,7 +62,7 @@ class ClientService:
         """Add lines as tasks, all or none; none if there is no room for a while."""
         how = SubmitOptions() if submit_options is None else SubmitOptions.unpack(submit_options)
         checked = checked_lines(lines)
-        if how.captured:
+        if how.spec.capture:
             self._asked()  # what they print is kept in the database
         if not self._has_room(SUBMIT_SECONDS):
             return []

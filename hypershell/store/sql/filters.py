@@ -18,6 +18,7 @@ from sqlalchemy import (
     TextClause,
     and_,
     bindparam,
+    case,
     exists,
     not_,
     or_,
@@ -28,7 +29,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from hypershell.core.ending import Code, endings_with
+from hypershell.core.ending import Code, Ending, endings_with
 from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, Value, parse
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
@@ -206,6 +207,11 @@ _OF_TASK: dict[str, tuple[ColumnElement[Any], Any]] = {
 
 _STARTED = _A.started_at > 0
 _OF_ATTEMPT: dict[str, tuple[ColumnElement[Any], Any, ColumnElement[bool]]] = {
+    "ending": (
+        case({int(ending): ending.word for ending in Ending}, value=_A.ending, else_=""),
+        Text(),
+        true(),
+    ),
     "exit_status": (_A.code, BigInteger(), _A.ending.in_(endings_with(Code.EXIT_STATUS))),
     "signal": (_A.code, BigInteger(), _A.ending.in_(endings_with(Code.SIGNAL))),
     "duration": (_A.seconds, Double(), _STARTED),

@@ -49,8 +49,8 @@ from hypershell.store.tasks.journal import Commit, Found, Progress, Recorded
 from hypershell.store.tasks.queue import Key
 
 _SETTLE = """\
-UPDATE tasks SET state = ?, turn = ?, attempt = ?, failures = ?, losses = ?, owed = ?, cause = ?,
-cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
+UPDATE tasks SET state = ?, sequence = ?, attempt = ?, failures = ?, losses = ?, owed = ?,
+cause = ?, cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
 _SUCCEED = "state = 2, cancelling = FALSE, outcome_attempt = ?"
 _CANCEL = f"state = {STATE_NUMBERS[TaskState.CANCELLED]}, cancelling = FALSE"
 _OUTPUT = """\
@@ -111,7 +111,7 @@ class SqlJournal:
         outputs = [
             (each.task.id, each.outcome.out, each.outcome.err)
             for each in recorded
-            if each.task.captured and each.state in FINAL
+            if each.task.spec.capture and each.state in FINAL
         ]
 
         def work(connection: Connection) -> None:
@@ -126,7 +126,7 @@ class SqlJournal:
 
     def took_back(self, tasks: Sequence[Task]) -> Commit:
         """They wait again."""
-        return self._set("state = 0, turn = 0", [task.id for task in tasks])
+        return self._set("state = 0, sequence = 0", [task.id for task in tasks])
 
     def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Commit:
         """Nothing more is owed for them."""

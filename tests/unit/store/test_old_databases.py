@@ -1,16 +1,21 @@
 """Databases of each version of the tables that there was open for ever."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from hypershell.core.ending import Ending
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.export import export
 from hypershell.store.sql.maintenance import census, complaints
+from hypershell.store.sql.rows import task_of
 from hypershell.store.sql.runs import RESTART, owed_lines
-from hypershell.store.sql.schema import VERSION
+from hypershell.store.sql.schema import TASKS, VERSION
 from tests.helpers.stored import CLIENT, StoredRun, ended
 
 OLD = Path(__file__).parent / "old"
@@ -68,6 +73,58 @@ def test_a_run_goes_on_in_an_old_database(url):
     assert [7] == [task.id for task in first[2:]]
     assert [10, 11, 12, 13] == [task.id for task in rest]
     assert (9, 0) == (counts.succeeded, counts.unfinished)
+
+
+@pytest.fixture
+def first(tmp_path) -> Path:
+    """A database of the first version, with settings that it had a column for each of."""
+    path = tmp_path / "old.db"
+    shutil.copyfile(OLD / "v1.db", path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE tasks SET max_retries = 5 WHERE id IN (10, 11)")
+        connection.execute("UPDATE tasks SET captured = 1 WHERE id IN (11, 12)")
+    return path
+
+
+SPECS = {
+    10: TaskSpec(max_retries=5),
+    11: TaskSpec(max_retries=5, capture=True),
+    12: TaskSpec(capture=True),
+}
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_settings_of_the_first_version_survive(first, read_only):
+    """Where the tables are changed, and where they may only be read."""
+    database = open_database(sqlite_url(first), read_only=read_only)
+
+    with database.reading() as connection:
+        tasks = [task_of(row) for row in connection.execute(select(TASKS))]
+    database.close()
+
+    assert SPECS == {task.id: task.spec for task in tasks if task.spec != DEFAULT_SPEC}
+    assert [18, 20] == [task.sequence for task in tasks if task.id in (9, 10)]
+
+
+def test_an_upgraded_database_has_the_tables_of_a_new_one(first, tmp_path):
+    """The same columns and indexes, whatever their order."""
+    upgraded, new = tmp_path / "old.db", tmp_path / "new.db"
+    for path in (upgraded, new):
+        open_database(sqlite_url(path)).close()
+
+    found = [_layout(path) for path in (upgraded, new)]
+
+    assert found[0] == found[1]
+
+
+def _layout(path: Path) -> dict[str, object]:
+    with closing(sqlite3.connect(path)) as connection:
+        columns = connection.execute("PRAGMA table_info(tasks)").fetchall()
+        indexes = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'tasks'"
+        )
+        named = {name: " ".join((sql or "").split()) for name, sql in indexes}
+    return {"columns": sorted(column[1:] for column in columns), "indexes": named}
 
 
 def test_the_clients_of_an_old_database_are_known(url):
