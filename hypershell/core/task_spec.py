@@ -136,7 +136,7 @@ def spec_of_keys(keys: Iterable[tuple[str, str]]) -> TaskSpec:
     for key, text in keys:
         setting = _BY_KEY.get(key)
         if setting is None:
-            raise ValueError(f"`{key}` is a reserved key, and not one that this release knows")
+            raise ValueError(f"`{key}` is a reserved key that this release does not support")
         try:
             values[setting.name] = setting.value_of(text)
         except ValueError as error:

@@ -106,6 +106,39 @@ def test_settings_of_the_first_version_survive(first, read_only):
     assert [18, 20] == [task.sequence for task in tasks if task.id in (9, 10)]
 
 
+TO_VERSION_1 = (
+    "ALTER TABLE tasks RENAME COLUMN sequence TO turn",
+    "ALTER TABLE tasks DROP COLUMN spec",
+    "ALTER TABLE tasks ADD COLUMN max_retries INTEGER NOT NULL DEFAULT -1",
+    "ALTER TABLE tasks ADD COLUMN captured BOOLEAN NOT NULL DEFAULT FALSE",
+    "UPDATE tasks SET max_retries = 5 WHERE id IN (10, 11)",
+    "UPDATE tasks SET captured = TRUE WHERE id IN (11, 12)",
+    "UPDATE facts SET value = '1' WHERE name = 'version'",
+)
+
+
+def test_settings_of_the_first_version_survive_in_postgresql(postgres):
+    """Read as they stand, and then with the tables changed; and a run goes on with them."""
+    url = postgres.new_url()
+    with StoredRun(url) as run:
+        run.add(*[b"task %d" % number for number in range(12)])
+    for statement in TO_VERSION_1:
+        postgres.execute(statement, url)
+
+    found = []
+    for read_only in (True, False):
+        database = open_database(url, read_only=read_only)
+        with database.reading() as connection:
+            tasks = [task_of(row) for row in connection.execute(select(TASKS))]
+        found.append({task.id: task.spec for task in tasks if task.spec != DEFAULT_SPEC})
+        database.close()
+    with StoredRun(url, RESTART) as run:
+        leased = {task.id: task.spec for task in run.store.lease(20)}
+
+    assert [SPECS, SPECS] == found
+    assert {number: SPECS.get(number, DEFAULT_SPEC) for number in range(1, 13)} == leased
+
+
 def test_an_upgraded_database_has_the_tables_of_a_new_one(first, tmp_path):
     """The same columns and indexes, whatever their order."""
     upgraded, new = tmp_path / "old.db", tmp_path / "new.db"
