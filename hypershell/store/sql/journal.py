@@ -48,7 +48,7 @@ from hypershell.store.sql.writer import Writer
 from hypershell.store.tasks.journal import Commit, Found, Progress, Recorded
 from hypershell.store.tasks.queue import Key
 
-_SETTLE = """\
+_DECIDED = """\
 UPDATE tasks SET state = ?, sequence = ?, attempt = ?, failures = ?, losses = ?, owed = ?,
 cause = ?, cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
 _SUCCEED = "state = 2, cancelling = FALSE, outcome_attempt = ?"
@@ -119,7 +119,7 @@ class SqlJournal:
             for attempt, ids in succeeded.items():
                 set_tasks(connection, _SUCCEED, ids, attempt)
             if others:
-                run_many(connection, _SETTLE, _settled(connection, others, owes))
+                run_many(connection, _DECIDED, _decided_rows(connection, others, owes))
             run_many(connection, _OUTPUT, outputs)
 
         return self._writer.put(work)
@@ -256,7 +256,7 @@ def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
     return found
 
 
-def _settled(
+def _decided_rows(
     connection: Connection, others: Sequence[Recorded], owes: bool
 ) -> list[tuple[Any, ...]]:
     """The values of tasks that did not succeed."""
