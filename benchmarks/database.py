@@ -171,14 +171,14 @@ def fill(own: farm.Farm, tasks: int, waiting: int, failed: int) -> None:
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA synchronous = OFF")
         now, done = time.time(), tasks - waiting
-        names = 'id, line, "group", rank, turn, run, scope, number, state, lease, attempt, failures'
-        names += ", losses, max_retries, captured, cancelling, owed, added_at, cause"
+        names = 'id, line, "group", rank, sequence, run, scope, number, state, lease, attempt'
+        names += ", failures, losses, cancelling, owed, added_at, cause"
         names += ", outcome_attempt"
         database.execute(
             f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {tasks}) "
             f"INSERT INTO tasks ({names}) SELECT i, CAST('true' AS BLOB), 0, 0, 2 * i, 1, 1, i, "
             f"CASE WHEN i > {done} THEN 0 WHEN i <= {failed} THEN 3 ELSE 2 END, i <= {done}, 1, "
-            f"i <= {failed}, 0, -1, 0, 0, 0, {now}, CASE WHEN i <= {failed} THEN 1 END, "
+            f"i <= {failed}, 0, 0, 0, {now}, CASE WHEN i <= {failed} THEN 1 END, "
             f"CASE WHEN i <= {done} THEN 1 END FROM n"
         )
         database.execute(

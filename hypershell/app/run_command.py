@@ -6,12 +6,12 @@ from typing import Any
 from hypershell.app.locate import ServerLocation
 from hypershell.app.task_api import RemoteTasks, open_remote_tasks
 from hypershell.app.wait import wait_for
+from hypershell.core.ending import Ending
 from hypershell.core.errors import HyperShellError
 from hypershell.core.query.selection import Selection
 from hypershell.core.submission import SubmitOptions
 
 _VERB = "run"
-_UNSTARTABLE = 126
 _INTERRUPTED = 130
 
 
@@ -79,6 +79,6 @@ def exit_status(task: dict[str, Any]) -> tuple[int, str]:
         return min(int(task["exit_status"]), 255), ""
     if task["signal"] is not None:
         return 128 + min(int(task["signal"]), 127), ""
-    if task["reason"]:
-        return _UNSTARTABLE, f"task {task['id']} could not be started: {task['reason']}"
-    return 1, f"task {task['id']} was lost: its clients died"
+    ending = next((each for each in Ending if each.word == task["ending"]), Ending.LOST)
+    reason = f": {task['reason']}" if task["reason"] else ""
+    return max(ending.exit_value, 1), f"task {task['id']}: {ending.describe(0)}{reason}"

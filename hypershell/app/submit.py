@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypershell.app.task_api import LocalTasks, RemoteTasks, TaskSource, open_task_api
 from hypershell.core.errors import SubmitLost
 from hypershell.core.submission import SubmitOptions
-from hypershell.core.task import is_task
+from hypershell.core.task import is_task, new_task
 from hypershell.core.units import counted
 from hypershell.server.input.lines import LineReader, open_input
 from hypershell.wire.client_plane import ControlProxy
@@ -52,7 +52,7 @@ def _batches(reader: LineReader) -> Iterator[list[bytes]]:
     """The lines that are tasks, as they come."""
     batch: list[bytes] = []
     while not reader.ended:
-        batch += [line for _, line in reader.read(None) if is_task(line)]
+        batch += _checked(reader)
         while len(batch) >= _BATCH_LINES or sum(map(len, batch)) >= _BATCH_BYTES:
             yield batch[:_BATCH_LINES]
             batch = batch[_BATCH_LINES:]
@@ -61,6 +61,21 @@ def _batches(reader: LineReader) -> Iterator[list[bytes]]:
             batch = []
     if batch:
         yield batch
+
+
+def _checked(reader: LineReader) -> list[bytes]:
+    """The next lines that are tasks; the input ends before one with a wrong setting."""
+    lines: list[bytes] = []
+    for number, line in reader.read(None):
+        if not is_task(line):
+            continue
+        try:
+            new_task(line, number, 0)
+        except ValueError as error:
+            reader.refuse(number, str(error))
+            break
+        lines.append(line)
+    return lines
 
 
 class BatchSender:

@@ -2,12 +2,15 @@
 
 import os
 import shlex
+from dataclasses import replace
+from typing import Any
 
 from hypershell.cli.options import Parsed
 from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
 from hypershell.core.state import TaskState
-from hypershell.core.submission import MAX_RETRIES, SubmitOptions, read_tag
-from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task
+from hypershell.core.submission import SubmitOptions, read_tag
+from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task, new_task
+from hypershell.core.task_spec import SETTINGS, TaskSpec, spec_of
 from hypershell.core.units import read_ids
 from hypershell.runtime import clock
 
@@ -63,14 +66,27 @@ def _tags(parsed: Parsed) -> list[tuple[str, str]]:
         raise parsed.error(f"--tag: {error}") from error
 
 
+def spec_from(parsed: Parsed) -> TaskSpec:
+    """The settings that options give to tasks; UsageError."""
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        if setting.option not in parsed or (text := parsed.text(setting.option)) is None:
+            continue
+        try:
+            values[setting.name] = setting.value_of(text)
+        except ValueError as error:
+            raise parsed.error(f"{setting.option} {error}") from None
+    return spec_of(values)
+
+
 def submit_options_from(parsed: Parsed, captured: bool = False) -> SubmitOptions:
-    """The terms of a submission; UsageError."""
+    """What a submission says beside its lines; UsageError."""
+    spec = spec_from(parsed)
     submit_options = SubmitOptions(
         tags=dict(_tags(parsed)),
         group=_optional(parsed, "--group", 0, MAX_GROUPS),
         priority=_optional(parsed, "--priority", -MAX_PRIORITY, MAX_PRIORITY),
-        max_retries=_optional(parsed, "--max-retries", 0, MAX_RETRIES),
-        captured=captured,
+        spec=replace(spec, capture=True) if captured else spec,
     )
     try:
         submit_options.tasks([], lambda: 0)  # a tag may say the group
@@ -91,6 +107,10 @@ def line_from(parsed: Parsed) -> bytes:
         raise parsed.error("a task is one line, and this has several", "separate them with ;")
     if len(line) > MAX_LINE:
         raise parsed.error(f"a line is at most {MAX_LINE} bytes")
+    try:
+        new_task(line, 0, 0)
+    except ValueError as error:
+        raise parsed.error(str(error)) from None
     return line
 
 

@@ -43,7 +43,8 @@ Fields of tasks:
   run, group, priority  run is the server_uid of the run that read the task
   attempt, failures     the current or last attempt, and how many have failed
   losses                how many clients died while running it
-  exit_status, signal   how the last attempt ended
+  ending                how the last attempt ended: exited, signaled, lost, ...
+  exit_status, signal   its exit status, or the signal that ended it
   reason, cause         why it failed; cause is a number that `failures` shows
   host, client, slot    where it ran
   pid                   its process id there

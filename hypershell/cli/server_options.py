@@ -5,6 +5,7 @@ import os
 from hypershell.app.database import DatabaseOptions
 from hypershell.app.server_inputs import InputOptions
 from hypershell.cli.options import Parsed
+from hypershell.cli.selection_options import spec_from
 from hypershell.core import environment
 from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
@@ -18,14 +19,16 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
     grace = parsed.seconds("--grace", default=5)
     if grace > lease / 2:
         raise parsed.error(f"--grace {grace:g} is more than half of --lease {lease:g}")
+    spec = spec_from(parsed)
     return ServerOptions(
         bundlesize=parsed.whole("--bundlesize", default=1, lowest=1),
         bundlewait=_bundlewait(parsed),
         policy=Policy(
-            parsed.whole("--max-retries", default=0, lowest=0),
+            spec.max_retries or 0,
             parsed.whole("--max-lost", default=3, lowest=1),
             parsed.flag("--eager"),
         ),
+        spec=spec,
         lease=lease,
         grace=grace,
         endless=mode is RunMode.FOREVER,

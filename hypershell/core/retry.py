@@ -40,8 +40,8 @@ def decide(task: Task, outcome: Outcome, policy: Policy, stopping: bool) -> tupl
     has_failed = False
     if ending.counts_as is CountsAs.FAILURE:
         failures += 1
-        own = task.max_retries
-        has_failed = failures > (policy.max_retries if own < 0 else own)
+        own = task.spec.max_retries
+        has_failed = failures > (policy.max_retries if own is None else own)
     elif ending.counts_as is CountsAs.LOSS:
         losses += 1
         has_failed = losses >= policy.max_lost

@@ -14,22 +14,20 @@ from hypershell.core.task import (
     new_task,
     whole_tag,
 )
-
-MAX_RETRIES = 10**6
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec, is_reserved, layered, unpack_spec
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitOptions:
     """What a submission says beside its lines. What is None is left to each line, or to the run.
 
-    Of `captured` tasks, what they print is kept with them.
+    A setting of a line is its own: `spec` is for those that the line does not give.
     """
 
     tags: dict[str, str] = field(default_factory=dict)
     group: int | None = None
     priority: int | None = None
-    max_retries: int | None = None
-    captured: bool = False
+    spec: TaskSpec = DEFAULT_SPEC
 
     def pack(self) -> dict[str, Any]:
         """As plain values."""
@@ -37,8 +35,7 @@ class SubmitOptions:
             "tags": [list(pair) for pair in self.tags.items()],
             "group": self.group,
             "priority": self.priority,
-            "max_retries": self.max_retries,
-            "captured": self.captured,
+            "spec": self.spec.pack(),
         }
 
     @classmethod
@@ -46,21 +43,25 @@ class SubmitOptions:
         """From plain values, checked one by one; ValueError."""
         if not isinstance(packed, dict) or set(packed) != set(cls.__slots__):
             raise ValueError("not the terms of a submission")
-        if not isinstance(packed["captured"], bool):
-            raise ValueError("captured is yes or no")
+        if not isinstance(packed["spec"], str):
+            raise ValueError("not the settings of a task")
+        tags = dict(tags_from(packed["tags"]))
+        for key in tags:
+            check_is_tag(key)
         return cls(
-            tags=dict(tags_from(packed["tags"])),
+            tags=tags,
             group=_whole("group", packed["group"], 0, MAX_GROUPS),
             priority=_whole("priority", packed["priority"], -MAX_PRIORITY, MAX_PRIORITY),
-            max_retries=_whole("max_retries", packed["max_retries"], 0, MAX_RETRIES),
-            captured=packed["captured"],
+            spec=unpack_spec(packed["spec"]),
         )
 
     def tasks(self, lines: Sequence[bytes], new_id: Callable[[], int]) -> list[Task]:
-        """New tasks of lines that can be run; ValueError if one names no group that there is."""
+        """New tasks of lines that can be run; ValueError for a line with a wrong value."""
         made = [new_task(line, 0, new_id()) for line in lines]
         changes = self._changes()
-        return [task._replace(**changes) for task in made] if changes else made
+        if self.spec is DEFAULT_SPEC:
+            return [task._replace(**changes) for task in made] if changes else made
+        return [task._replace(spec=layered(task.spec, self.spec), **changes) for task in made]
 
     def _changes(self) -> dict[str, Any]:
         changes: dict[str, Any] = {}
@@ -70,10 +71,6 @@ class SubmitOptions:
             changes["group"] = group
         if priority is not None:
             changes["priority"] = priority
-        if self.max_retries is not None:
-            changes["max_retries"] = self.max_retries
-        if self.captured:
-            changes["captured"] = True
         return changes
 
     def _from_tag(self, key: str, given: int | None, lowest: int, highest: int) -> int | None:
@@ -86,7 +83,14 @@ class SubmitOptions:
 def read_tag(text: str) -> tuple[str, str]:
     """A tag as `KEY:VALUE`, or `KEY` alone with an empty value; ValueError."""
     key, _, value = text.partition(":")
+    check_is_tag(key)
     return checked_tag(key, value)
+
+
+def check_is_tag(key: str) -> None:
+    """ValueError for the key of a setting, which is never a tag."""
+    if is_reserved(key):
+        raise ValueError(f"`{key}` is a reserved key: a setting, not a tag")
 
 
 def checked_lines(lines: object) -> list[bytes]:

@@ -12,6 +12,14 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from hypershell.core.task_spec import (
+    DEFAULT_SPEC,
+    TaskSpec,
+    is_reserved,
+    spec_of_keys,
+    unpack_spec,
+)
+
 MAX_LINE = 32 * 2**20
 """Bytes in a line; more could not travel in one frame."""
 
@@ -28,8 +36,7 @@ class Task(NamedTuple):
 
     `number` is its line in the input, from 1, or 0 where it was submitted; `attempt` the one under
     way or to come, from 1. Tasks go out by group, then the higher `priority`, then by `sequence`.
-    `max_retries` is -1 where the run's own applies; of a task that is `captured`, what it prints
-    comes back with its outcome.
+    `spec` has its other settings; what it leaves at the default is as the run has it.
     """
 
     id: int
@@ -42,40 +49,49 @@ class Task(NamedTuple):
     group: int = 0
     priority: int = 0
     sequence: int = 0
-    max_retries: int = -1
-    captured: bool = False
+    spec: TaskSpec = DEFAULT_SPEC
 
 
 class Claim(NamedTuple):
-    """A task as a client holds it: what to run, and under which lease.
-
-    What a task that is `captured` prints goes into its outcome, and nowhere else.
-    """
+    """A task as a client holds it: what to run, under which lease, and with which settings."""
 
     task_id: int
     lease: int
     attempt: int
     command: bytes
-    captured: bool = False
+    packed_spec: str = ""
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What the task is to be given: that of the run where it says nothing itself."""
+        return unpack_spec(self.packed_spec)
 
 
 def new_task(line: bytes, number: int, task_id: int) -> Task:
-    """The task of one line of input, in the group and with the priority that its tags say.
+    """The task of one line of input, with the group, the priority and the settings that it gives.
 
-    ValueError if these are no whole numbers.
+    ValueError if one of these has a wrong value, or is of a later release.
     """
-    if b"HYPERSHELL:" not in line or not (tags := tags_of(line)):
+    if b"HYPERSHELL:" not in line or not (keys := _keys_of(line)):
         return Task(task_id, line, number, sequence=2 * task_id)
-    group = whole_tag(tags, "group", 0, MAX_GROUPS)
-    priority = whole_tag(tags, "priority", -MAX_PRIORITY, MAX_PRIORITY)
-    return Task(task_id, line, number, group=group, priority=priority, sequence=2 * task_id)
+    return Task(
+        task_id,
+        line,
+        number,
+        group=whole_tag(keys, "group", 0, MAX_GROUPS),
+        priority=whole_tag(keys, "priority", -MAX_PRIORITY, MAX_PRIORITY),
+        sequence=2 * task_id,
+        spec=spec_of_keys((key, value) for key, value in keys.items() if is_reserved(key)),
+    )
 
 
 def whole_tag(tags: Mapping[str, str], key: str, lowest: int, highest: int) -> int:
     """The whole number that a tag has, 0 if there is none; ValueError."""
     text = tags.get(key, "0")
     if not re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
-        raise ValueError(f"the tag {key} wants a whole number of {lowest} to {highest}: {text}")
+        raise ValueError(
+            f"the tag {key} must be a whole number from {lowest} to {highest}, not {text}"
+        )
     return int(text)
 
 
@@ -93,7 +109,12 @@ def command_of(line: bytes) -> bytes:
 
 
 def tags_of(line: bytes) -> dict[str, str]:
-    """The tags that a line sets."""
+    """The tags that a line sets: all its keys but those of settings."""
+    return {key: value for key, value in _keys_of(line).items() if not is_reserved(key)}
+
+
+def _keys_of(line: bytes) -> dict[str, str]:
+    """The keys and values of a line's trailing `# HYPERSHELL: key:value ...`."""
     found = _TAGS.search(line) if b"HYPERSHELL:" in line else None
     if found is None:
         return {}
@@ -119,6 +140,5 @@ def with_counts(task: Task, lease: int, attempt: int, failures: int, losses: int
         task.group,
         task.priority,
         task.sequence,
-        task.max_retries,
-        task.captured,
+        task.spec,
     )

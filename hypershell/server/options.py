@@ -4,17 +4,20 @@ from dataclasses import dataclass, field
 
 from hypershell.core.errors import StartError
 from hypershell.core.retry import Policy
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.store.tasks.tally import Counts
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """What a run is to do. Times are in seconds. One that is `endless` waits for more
-    tasks; one that `resumes` goes on with an input where an earlier one was."""
+    tasks; one that `resumes` goes on with an input where an earlier one was. `spec` is what
+    each task is given that says nothing itself."""
 
     bundlesize: int = 1
     bundlewait: float = 5.0
     policy: Policy = field(default_factory=Policy)
+    spec: TaskSpec = DEFAULT_SPEC
     lease: float = 30.0
     grace: float = 5.0
     endless: bool = False

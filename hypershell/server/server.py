@@ -216,7 +216,9 @@ class Server:
             self._completion,
             None if session is None else session.queries,
         )
-        worker_service = WorkerService(self._registry, self._scheduled, self._finished)
+        worker_service = WorkerService(
+            self._registry, self._scheduled, self._finished, self._options.spec
+        )
         objects: dict[str, dict[str, tuple[object, frozenset[str]]]] = {
             WORKER: {WORKER_SERVICE: (worker_service, WORKER_VERBS)},
             CLIENT: {CLIENT_SERVICE: (client_service, CLIENT_VERBS)},

@@ -10,6 +10,7 @@ from typing import Any
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import MAX_CAPTURED, Outcome
 from hypershell.core.task import Claim
+from hypershell.core.task_spec import unpack_spec
 
 _ENDINGS = {int(ending): ending for ending in Ending if ending.reported}
 
@@ -21,7 +22,7 @@ _MAX_KIB = 2**50
 _MAX_SECONDS = 1e10  # of a duration
 _LATEST = 1e11  # seconds since the epoch
 
-_CLAIM = (int, int, int, bytes, bool)
+_CLAIM = (int, int, int, bytes, str)
 _OUTCOME = (int, int, int, int, str, float, float, float, float, int, int, int, bytes, bytes)
 
 
@@ -167,6 +168,8 @@ def printable(text: str) -> str:
 
 def _claim(packed: Any) -> Claim:
     if type(packed) is list and tuple(map(type, packed)) == _CLAIM:
+        if packed[4]:
+            unpack_spec(packed[4])
         return Claim(*packed)
     raise ValueError("not a claim")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from hypershell.access.keys import WORKER, plane_secret
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Task
+from hypershell.core.task_spec import TaskSpec
 from hypershell.server.events import ClientJoined, EventBus
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.state.finished_queue import FinishedQueue
@@ -53,7 +54,7 @@ class WorkerPlane:
     def offer(self, *commands: str, first_id: int = 1, captured: bool = False) -> None:
         """Have these tasks run, numbered on from here."""
         tasks = [
-            Task(number, command.encode(), number, lease=1, captured=captured)
+            Task(number, command.encode(), number, lease=1, spec=TaskSpec(capture=captured))
             for number, command in enumerate(commands, start=first_id)
         ]
         self.scheduled.offer([[task] for task in tasks])

@@ -10,6 +10,7 @@ from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
 from hypershell.core.task import Task, new_task
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.store.sql.engine import POSTGRESQL, initialize_database, open_database
 from hypershell.store.sql.runs import begin_run
 from hypershell.store.sql.session import RunSession
@@ -57,12 +58,13 @@ class StoredRun:
     ) -> None:
         self.close()
 
-    def add(self, *lines: bytes) -> list[Task]:
-        """Lines of the input."""
+    def add(self, *lines: bytes, spec: TaskSpec = DEFAULT_SPEC) -> list[Task]:
+        """Lines of the input, all with these settings."""
         tasks = []
         for line in lines:
             self._number += 1
-            tasks.append(new_task(line, self._number, self.store.new_id()))
+            task = new_task(line, self._number, self.store.new_id())
+            tasks.append(task._replace(spec=spec))
         self.store.add(tasks, progress=Progress(self._number, b"", False))
         return tasks
 

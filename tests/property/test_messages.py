@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
+from hypershell.core.task_spec import TaskSpec
 from hypershell.wire.codec import decode, encode
 from hypershell.wire.worker_messages import (
     Answer,
@@ -32,7 +33,8 @@ HELLOS = st.builds(
     Hello, host=HOSTS, pid=PIDS, slots=st.integers(1, 100_000), client_id=TEXTS, held=PAIRS
 )
 WELCOMES = st.builds(Welcome, TEXTS, IDS, SECONDS, SECONDS, PAIRS)
-CLAIMS = st.builds(Claim, IDS, IDS, IDS, st.binary(max_size=40), st.booleans())
+SPECS = st.sampled_from(["", TaskSpec(2).pack(), TaskSpec(capture=True).pack()])
+CLAIMS = st.builds(Claim, IDS, IDS, IDS, st.binary(max_size=40), SPECS)
 ANSWERS = st.builds(
     Answer,
     st.booleans(),
@@ -41,7 +43,7 @@ ANSWERS = st.builds(
     PAIRS,
     st.booleans(),
 )
-CLIENTS_ENDINGS = st.sampled_from([e for e in Ending if e.name not in ("LOST", "ORPHANED")])
+CLIENTS_ENDINGS = st.sampled_from([e for e in Ending if e.reported])
 OUTCOMES = st.builds(
     Outcome,
     task_id=IDS,

@@ -29,6 +29,7 @@ from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
 from hypershell.core.state import FINAL, TaskState
 from hypershell.core.task import Task
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.store.sql.engine import sqlite_url
 from hypershell.store.sql.maintenance import complaints
 from hypershell.store.sql.rows import task_of
@@ -82,10 +83,13 @@ class Stores(RuleBasedStateMachine):
 
     # What servers do.
 
-    @rule(new=st.lists(lines, max_size=8))
-    def add(self, new: list[bytes]) -> None:
+    @rule(
+        new=st.lists(lines, max_size=8),
+        spec=st.sampled_from([DEFAULT_SPEC, TaskSpec(0), TaskSpec(3, capture=True)]),
+    )
+    def add(self, new: list[bytes], spec: TaskSpec) -> None:
         """Lines are read."""
-        tasks = self.run.add(*new)
+        tasks = self.run.add(*new, spec=spec)
         self.memory.add(tasks)
         for task in tasks:
             assert task.id not in self.ids

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from hypershell.core.query.fields import FIELDS, Kind
+from hypershell.core.query.columns import COLUMNS
+from hypershell.core.query.fields import Kind
 
 FORMATS = ("table", "plain", "csv", "json")
 
@@ -83,7 +84,7 @@ def _write_csv(fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
 
 def _named(fields: Sequence[str], row: Sequence[Any]) -> list[Any]:
     """A row whose times are written out."""
-    kinds = [FIELDS.get(name) for name in fields]
+    kinds = [COLUMNS.get(name) for name in fields]
     return [
         moment(value) if kind is Kind.TIME and value is not None else value
         for kind, value in zip(kinds, row, strict=True)
@@ -101,7 +102,7 @@ def _bytes(value: Any) -> bytes:
 def _write_table(fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
     """As wide as the first page wants; one page is in memory. Text that is wider is cut."""
     left = (Kind.TEXT, Kind.STATE, Kind.TIME)
-    aligns = ["left" if FIELDS.get(name, Kind.TEXT) in left else "right" for name in fields]
+    aligns = ["left" if COLUMNS.get(name, Kind.TEXT) in left else "right" for name in fields]
     widths = [len(name) for name in fields]
     pages_written = 0
     for page in pages:
@@ -186,7 +187,7 @@ def cell(name: str, value: Any) -> str:
     """A value of a field for a reader: on one line, nothing in it that moves a cursor."""
     if value is None:
         return "-"
-    match None if isinstance(value, str) else FIELDS.get(name):
+    match None if isinstance(value, str) else COLUMNS.get(name):
         case Kind.TIME:
             return moment(value)
         case Kind.DURATION:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hypershell.cli.output.rows import cell, facts_text
+from hypershell.core.task_spec import SHOWN
 from hypershell.core.units import counted
 
 _LINES = 10
@@ -15,6 +16,7 @@ _TASK = (
     "number",
     "group",
     "priority",
+    *SHOWN,
     "added",
     "attempt",
     "failures",

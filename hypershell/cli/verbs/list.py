@@ -82,7 +82,7 @@ def options_from(parsed: Parsed) -> ListOptions:
 
 def _fields(parsed: Parsed) -> tuple[str, ...]:
     """The fields that were named, with commas or blanks between them; UsageError."""
-    from hypershell.core.query.fields import FIELDS
+    from hypershell.core.query.columns import COLUMNS
     from hypershell.core.query.selection import checked_tag
 
     names = [name for word in parsed.words("FIELD") for name in word.split(",") if name]
@@ -92,9 +92,9 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
                 checked_tag(name[4:], "")
             except ValueError as error:
                 raise parsed.error(str(error)) from error
-        elif name != "tags" and (name not in FIELDS or name == "tag"):
-            known = ", ".join(field for field in FIELDS if field != "tag")
-            raise parsed.error(f"there is no field {name}", f"fields are {known}, tag.KEY and tags")
+        elif name not in COLUMNS:
+            known = ", ".join(COLUMNS)
+            raise parsed.error(f"there is no field {name}", f"fields are {known} and tag.KEY")
     return tuple(names) or _SHOWN
 
 

@@ -146,7 +146,7 @@ class Executor:
             self._watch.wake()  # go on after a look at what has ended meanwhile
 
     def _start(self, claim: Claim, slot: int) -> Child:
-        if claim.captured:
+        if claim.spec.capture:
             child = self._spawn_captured(claim, slot)
         else:
             child = self._processes.spawn(claim, slot, *self._output.ends(slot))
@@ -187,7 +187,7 @@ class Executor:
         outcome = self._processes.reap(child)
         self._children.pop(child, None)
         self._free.append(child.slot)
-        if (out or err) and (child.claim.captured or not outcome.ok):
+        if (out or err) and (not outcome.ok or child.claim.spec.capture):
             outcome = outcome._replace(out=out, err=err)
         return outcome
 

@@ -19,6 +19,7 @@ FIELDS: dict[str, Kind] = {
     "id": Kind.WHOLE,
     "line": Kind.TEXT,
     "state": Kind.STATE,
+    "ending": Kind.TEXT,
     "exit_status": Kind.WHOLE,
     "signal": Kind.SIGNAL,
     "duration": Kind.DURATION,

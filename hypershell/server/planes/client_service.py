@@ -60,7 +60,7 @@ class ClientService:
         """Add lines as tasks, all or none; none if there is no capacity for them for a while."""
         how = SubmitOptions() if submit_options is None else SubmitOptions.unpack(submit_options)
         checked = checked_lines(lines)
-        if how.captured:
+        if how.spec.capture:
             self._asked()  # what they print is stored in the database
         if self._scheduled.phase is not Phase.RUNNING:
             raise StoreClosed("the server is ending")

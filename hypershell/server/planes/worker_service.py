@@ -8,6 +8,7 @@ from typing import Any
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim, command_of
+from hypershell.core.task_spec import DEFAULT_SPEC, ClientSpecs, TaskSpec
 from hypershell.core.units import counted
 from hypershell.server.state.finished_queue import Batch, FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry
@@ -34,15 +35,21 @@ _LEAVE_SECONDS = 5.0
 class WorkerService:
     """The object behind the worker plane. Its public methods are the verbs, and no others.
 
+    `default_spec` is what the run gives to tasks that say nothing themselves.
     All arguments come from peers: each verb checks them and raises ValueError.
     """
 
     def __init__(
-        self, registry: ClientRegistry, scheduled: ScheduledQueue, finished: FinishedQueue
+        self,
+        registry: ClientRegistry,
+        scheduled: ScheduledQueue,
+        finished: FinishedQueue,
+        default_spec: TaskSpec = DEFAULT_SPEC,
     ) -> None:
         self._registry = registry
         self._scheduled = scheduled
         self._finished = finished
+        self._specs = ClientSpecs(default_spec)
         self._patience = registry.call_seconds / 2
 
     def join(self, packed: Any) -> list[Any]:
@@ -90,7 +97,17 @@ class WorkerService:
             tasks = self._scheduled.take(client, session, want, float(wait))
         finally:
             self._registry.answered(client)
-        claims = [Claim(t.id, t.lease, t.attempt, command_of(t.line), t.captured) for t in tasks]
+        plain, packed = self._specs.plain, self._specs.of
+        claims = [
+            Claim(
+                t.id,
+                t.lease,
+                t.attempt,
+                command_of(t.line),
+                plain if t.spec is DEFAULT_SPEC else packed(t.spec),
+            )
+            for t in tasks
+        ]
         cancelled = self._scheduled.cancelled(client, session)
         return pack_answer(Answer(True, self._scheduled.phase, claims, cancelled))
 

@@ -321,9 +321,14 @@ def _check_tables(database: Database, read_only: bool, create: bool) -> None:
         raise DatabaseNewer(where=database.where, theirs=found, ours=VERSION)
     elif found < 1:
         raise DatabaseForeign(where=database.where)
-    elif found < VERSION and not read_only:
-        with database.writing() as connection:
-            migrate(connection, found)
+    elif found < VERSION:
+        from hypershell.store.sql.migrations import migrate, show_as_current
+
+        if read_only:
+            show_as_current(database._reader, found)
+        else:
+            with database.writing() as connection:
+                migrate(connection, found)
 
 
 def initialize_database(url: str) -> bool:
@@ -357,17 +362,6 @@ def make_tables(database: Database) -> None:
         METADATA.create_all(connection)
         if _version(connection) is None:
             connection.execute(FACTS.insert(), {"name": "version", "value": str(VERSION)})
-
-
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
-"""What takes the tables of one version to the next. Version 1 is the first."""
-
-
-def migrate(connection: Connection, found: int) -> None:
-    """Bring tables of an older version up to this one."""
-    for version in range(found, VERSION):
-        MIGRATIONS[version](connection)
-    connection.execute(FACTS.update().where(FACTS.c.name == "version"), {"value": str(VERSION)})
 
 
 def _tables(connection: Connection) -> set[str]:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, select
 from hypershell.core.ending import Code, Ending
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.state import FINAL
+from hypershell.core.task_spec import unpack_spec
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, OUTPUTS, RUNS, STATES, TASKS
 
@@ -69,7 +70,8 @@ def _json_lines(connection: Connection) -> Iterator[bytes]:
     for page in _pages(connection):
         for kept in page:
             # One at a time: what a task printed may be as large as a page of others.
-            output = _output(connection, kept.task.id) if kept.task.captured else {}
+            spec = unpack_spec(kept.task.spec or "")
+            output = _output(connection, kept.task.id) if spec.capture else {}
             yield (json.dumps(_object(kept) | output) + "\n").encode()
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     TextClause,
     and_,
     bindparam,
+    case,
     exists,
     false,
     func,
@@ -26,7 +27,7 @@ from sqlalchemy import (
     true,
 )
 
-from hypershell.core.ending import Code, endings_with
+from hypershell.core.ending import Code, Ending, endings_with
 from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, Value
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
@@ -220,6 +221,11 @@ _OF_TASK: dict[str, tuple[ColumnElement[Any], Any]] = {
 
 _STARTED = _A.started_at > 0
 _OF_ATTEMPT: dict[str, tuple[ColumnElement[Any], Any, ColumnElement[bool]]] = {
+    "ending": (
+        case({int(ending): ending.word for ending in Ending}, value=_A.ending, else_=""),
+        Text(),
+        true(),
+    ),
     "exit_status": (_A.code, BigInteger(), _A.ending.in_(endings_with(Code.EXIT_STATUS))),
     "signal": (_A.code, BigInteger(), _A.ending.in_(endings_with(Code.SIGNAL))),
     "duration": (_A.seconds, Double(), _STARTED),

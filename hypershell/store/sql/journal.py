@@ -48,9 +48,9 @@ from hypershell.store.sql.writer import Writer
 from hypershell.store.tasks.journal import Commit, Found, Progress, Recorded
 from hypershell.store.tasks.queue import Key
 
-_SETTLE = """\
-UPDATE tasks SET state = ?, turn = ?, attempt = ?, failures = ?, losses = ?, owed = ?, cause = ?,
-cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
+_DECIDED = """\
+UPDATE tasks SET state = ?, sequence = ?, attempt = ?, failures = ?, losses = ?, owed = ?,
+cause = ?, cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
 _SUCCEED = "state = 2, cancelling = FALSE, outcome_attempt = ?"
 _CANCEL = f"state = {STATE_NUMBERS[TaskState.CANCELLED]}, cancelling = FALSE"
 _OUTPUT = """\
@@ -111,7 +111,7 @@ class SqlJournal:
         outputs = [
             (each.task.id, each.outcome.out, each.outcome.err)
             for each in recorded
-            if each.task.captured and each.state in FINAL
+            if each.task.spec.capture and each.state in FINAL
         ]
 
         def work(connection: Connection) -> None:
@@ -119,14 +119,14 @@ class SqlJournal:
             for attempt, ids in succeeded.items():
                 set_tasks(connection, _SUCCEED, ids, attempt)
             if others:
-                run_many(connection, _SETTLE, _settled(connection, others, owes))
+                run_many(connection, _DECIDED, _decided_rows(connection, others, owes))
             run_many(connection, _OUTPUT, outputs)
 
         return self._writer.put(work)
 
     def took_back(self, tasks: Sequence[Task]) -> Commit:
         """They wait again."""
-        return self._set("state = 0, turn = 0", [task.id for task in tasks])
+        return self._set("state = 0, sequence = 0", [task.id for task in tasks])
 
     def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Commit:
         """Nothing more is owed for them."""
@@ -257,7 +257,7 @@ def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
     return found
 
 
-def _settled(
+def _decided_rows(
     connection: Connection, others: Sequence[Recorded], owes: bool
 ) -> list[tuple[Any, ...]]:
     """The values of tasks that did not succeed."""

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from hypershell.core.ending import Code, Ending
-from hypershell.core.query.fields import FIELDS
+from hypershell.core.query.columns import COLUMNS
 from hypershell.core.query.selection import UNFINISHED, Selection
 from hypershell.core.state import TaskState
+from hypershell.core.task_spec import SHOWN, unpack_spec
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import Clause
 from hypershell.store.sql.row_filter import RowFilter, row_filter
@@ -56,6 +57,7 @@ _TASK_COLUMNS: dict[str, ColumnElement[Any]] = {
     "cause": _T.cause,
     "added": _T.added_at,
     "tags": _T.tags,
+    "spec": _T.spec,
 }
 
 _ATTEMPT_COLUMNS: dict[str, ColumnElement[Any]] = {
@@ -72,9 +74,6 @@ _ATTEMPT_COLUMNS: dict[str, ColumnElement[Any]] = {
     "memory": _A.peak_kib,
     "host": CLIENTS.c.host,
 }
-
-NAMES = (*(name for name in FIELDS if name != "tag"), "tags")
-"""The fields that rows may have; beside them each tag, as `tag.KEY`."""
 
 
 class Queries:
@@ -123,7 +122,7 @@ class Queries:
 
     def task(self, task_id: int) -> dict[str, Any] | None:
         """All of a task, with its attempts and, if it was captured, what it printed."""
-        names = [name for name in NAMES if name != "tag"]
+        names = list(COLUMNS)
         with self._database.reading() as connection:
             row = connection.execute(_row_query(names, True).where(_T.id == task_id)).one_or_none()
             if row is None:
@@ -189,8 +188,8 @@ def check_fields(fields: object) -> list[str]:
     if not isinstance(fields, list) or not fields or len(fields) > 100:
         raise ValueError("not a list of fields")
     for name in fields:
-        if not isinstance(name, str) or (name not in NAMES and not name.startswith("tag.")):
-            raise ValueError(f"there is no field {name}: {', '.join(NAMES)}, tag.KEY")
+        if not isinstance(name, str) or (name not in COLUMNS and not name.startswith("tag.")):
+            raise ValueError(f"there is no field {name}: {', '.join(COLUMNS)}, tag.KEY")
     return fields
 
 
@@ -200,7 +199,8 @@ def _unfinished_parts() -> list[list[Clause]]:
 
 
 def _needs_attempt(fields: Sequence[str]) -> bool:
-    return any(name not in _TASK_COLUMNS and name != "run" for name in fields if "." not in name)
+    plain = {*_TASK_COLUMNS, *SHOWN, "run"}
+    return any(name not in plain for name in fields if "." not in name)
 
 
 def _row_query(fields: Sequence[str], with_attempt: bool) -> Select[Any]:
@@ -222,6 +222,8 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
     """A row by the names of FIELDS; what was not asked for is not in it."""
     facts = {name: value for name, value in row._mapping.items() if not name.startswith("a_")}
     facts["state"] = STATES[facts["state"]].value
+    spec = unpack_spec(facts.pop("spec") or "")
+    facts |= {name: getattr(spec, name) for name in SHOWN}
     facts["tags"] = json.loads(facts["tags"]) if facts["tags"] else {}
     if facts.get("line") is not None:
         facts["line"] = bytes(facts["line"])

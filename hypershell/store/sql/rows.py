@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, delete, select, upd
 
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
+from hypershell.core.task_spec import unpack_spec
 from hypershell.store.sql.schema import OUTPUTS, STATE_NUMBERS, TASKS
 
 
@@ -22,8 +23,7 @@ def task_of(row: Row[Any]) -> Task:
         row.group,
         -row.rank,
         row.sequence,
-        row.max_retries,
-        bool(row.captured),
+        unpack_spec(row.spec or ""),
     )
 
 
@@ -45,7 +45,7 @@ def rewind(connection: Connection, which: ColumnElement[bool], scope: int) -> in
         t.cancelling: False,
     }
     # What an earlier attempt printed is not the output of the next.
-    captured = select(t.id).where(which, t.captured)
-    connection.execute(delete(OUTPUTS).where(OUTPUTS.c.task.in_(captured)))
+    may_be_captured = select(t.id).where(which, t.spec.is_not(None))
+    connection.execute(delete(OUTPUTS).where(OUTPUTS.c.task.in_(may_be_captured)))
     result = connection.execute(update(TASKS).where(which).values(values))
     return result.rowcount

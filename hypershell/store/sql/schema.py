@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from hypershell.core.state import TaskState
 
-VERSION = 1
+VERSION = 2
 """Of the tables below; `facts` has that of a database."""
 
 STATE_NUMBERS: dict[TaskState, int] = {
@@ -89,7 +89,7 @@ TASKS = Table(
     Column("tags", Text),  # JSON, of text to text; NULL for none
     Column("group", Integer, nullable=False),
     Column("rank", Integer, nullable=False),  # its priority, negated: the least goes first
-    Column("turn", BigInteger, key="sequence", nullable=False),  # orders a rank; 0 goes before all
+    Column("sequence", BigInteger, nullable=False),  # orders a rank; 0 goes before all
     Column("run", Integer, nullable=False),  # that read it or was given it; 0 if none ran
     Column("scope", Integer, nullable=False),  # the run that sees to it, or saw to it last; 0: none
     Column("number", BigInteger, nullable=False),  # its line in the input; 0 if it was submitted
@@ -98,13 +98,12 @@ TASKS = Table(
     Column("attempt", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
-    Column("max_retries", Integer, nullable=False),  # -1: those of the run
-    Column("captured", Boolean, nullable=False),
     Column("cancelling", Boolean, nullable=False),  # it is SENT, and is to be CANCELLED
     Column("owed", Boolean, nullable=False),  # it FAILED, and its line is not printed yet
     Column("added_at", Double, nullable=False),
     Column("cause", Integer),  # why it FAILED
     Column("outcome_attempt", Integer),  # number of its last attempt that is recorded
+    Column("spec", Text),  # a packed TaskSpec; NULL for the default
 )
 
 ATTEMPTS = Table(

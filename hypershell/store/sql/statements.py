@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from hypershell.core.outcome import STDERR_TAIL
 from hypershell.core.task import Task, tags_of
+from hypershell.core.task_spec import DEFAULT_SPEC
 from hypershell.store.tasks.journal import Recorded
 
 Values = tuple[Any, ...]
@@ -20,11 +21,11 @@ Values = tuple[Any, ...]
 _MANY = 500  # values in one IN
 
 _NEW = """\
-INSERT INTO tasks (id, line, "group", rank, turn, number, max_retries, run, scope, added_at, {more}
+INSERT INTO tasks (id, line, "group", rank, sequence, number, run, scope, added_at, {more}
 state, lease, attempt, failures, losses, cancelling, owed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {marks} 0, 0, 1, 0, 0, FALSE, FALSE) ON CONFLICT DO NOTHING"""
-_NEW_PLAIN = _NEW.format(more="captured,", marks="FALSE,")
-_NEW_FULL = _NEW.format(more="captured, tags,", marks="?, ?,")
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {marks} 0, 0, 1, 0, 0, FALSE, FALSE) ON CONFLICT DO NOTHING"""
+_NEW_PLAIN = _NEW.format(more="", marks="")
+_NEW_FULL = _NEW.format(more="tags, spec,", marks="?, ?,")
 _NEW_TAG = "INSERT INTO tags (key, value, task) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
 _ATTEMPT = """\
@@ -36,7 +37,7 @@ _ATTEMPT_FULL = _ATTEMPT.format(more="client, reason, err", marks="?, ?, ?")
 
 
 class NewRows(NamedTuple):
-    """New tasks: those that have tags or whose output is captured, and the others; and all tags."""
+    """New tasks: those with tags or settings of their own, and the others; and all tags."""
 
     plain: list[Values]
     full: list[Values]
@@ -63,17 +64,16 @@ def new_rows(
             -task.priority,
             task.sequence,
             task.number,
-            task.max_retries,
             run,
             scope,
             now,
         )
-        if not (tags or task.captured or b"HYPERSHELL:" in task.line):
+        if not (tags or task.spec is not DEFAULT_SPEC or b"HYPERSHELL:" in task.line):
             rows.plain.append(values)
             continue
         own = {**tags_of(task.line), **tags}
         rows.tags.extend((key, value, task.id) for key, value in own.items())
-        rows.full.append((*values, task.captured, json.dumps(own) if own else None))
+        rows.full.append((*values, json.dumps(own) if own else None, task.spec.pack() or None))
     return rows
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from hypershell.app.submit import BatchSender
+from hypershell.app.submit import BatchSender, _batches
 from hypershell.core.errors import SubmitLost
 from hypershell.core.submission import SubmitOptions
+from hypershell.server.input.lines import LineReader, open_input
 from hypershell.wire.refusal import CallRefused, ErrorKind
 
 
@@ -30,3 +31,16 @@ def test_how_much_was_accepted_is_said():
         list(sender.send([b"c"]))
 
     assert [[1, 2]] == accepted
+
+
+@pytest.mark.parametrize("wrong", ["timeouts:1 res.licence:1", "group:x", "priority:1.5"])
+def test_a_line_with_a_wrong_setting_ends_what_is_submitted(tmp_path, wrong):
+    """The lines before it are submitted, and it is named."""
+    path = tmp_path / "lines"
+    path.write_text(f"one\n# a comment\ntwo # HYPERSHELL: {wrong}\nthree\n")
+    reader = LineReader(open_input(str(path)), str(path))
+
+    batches = list(_batches(reader))
+
+    assert [[b"one"]] == batches
+    assert "line 3: " in str(reader.error)

@@ -10,8 +10,11 @@ from hypershell.client.tasks.spawn import Child
 from hypershell.client.tasks.watch import PidfdWatch, SignalWatch, best_watch
 from hypershell.core.ending import Ending
 from hypershell.core.task import Claim
+from hypershell.core.task_spec import TaskSpec
 from tests.helpers.waiting import until
 from tests.unit.client.conftest import PROMPT, state_of
+
+CAPTURE = TaskSpec(capture=True).pack()
 
 
 def codes(outcomes):
@@ -403,8 +406,8 @@ def test_output_of_a_captured_task_comes_with_its_outcome(make_bench, watch):
     bench = make_bench(watch)
     bench.buffer.put_claims(
         [
-            Claim(1, 1, 1, b"echo out; echo err >&2", captured=True),
-            Claim(2, 1, 1, b"echo before; exec >&- 2>&-; sleep 0.2", captured=True),
+            Claim(1, 1, 1, b"echo out; echo err >&2", packed_spec=CAPTURE),
+            Claim(2, 1, 1, b"echo before; exec >&- 2>&-; sleep 0.2", packed_spec=CAPTURE),
         ]
     )
 
@@ -419,7 +422,9 @@ def test_captured_tasks_leave_no_descriptors_behind(make_bench, watch):
     bench = make_bench(watch)
     bench.run(b"true")
     before = descriptors()
-    bench.buffer.put_claims([Claim(n, 1, 1, b"echo out", captured=True) for n in range(10, 60)])
+    bench.buffer.put_claims(
+        [Claim(n, 1, 1, b"echo out", packed_spec=CAPTURE) for n in range(10, 60)]
+    )
 
     bench.passes_until_ended(50)
     bench.passes_until(lambda: descriptors() <= before)
@@ -438,7 +443,7 @@ def test_a_captured_task_that_cannot_be_started_leaves_nothing_behind(bench, mon
 
     monkeypatch.setattr(bench.processes, "spawn", spawn)
     before = descriptors()
-    bench.buffer.put_claims([Claim(n, 1, 1, b"echo $TASK_ID", captured=True) for n in (1, 2)])
+    bench.buffer.put_claims([Claim(n, 1, 1, b"echo $TASK_ID", packed_spec=CAPTURE) for n in (1, 2)])
 
     outcomes = bench.passes_until_ended(2)
     bench.passes_until(lambda: descriptors() <= before)

@@ -7,6 +7,7 @@ import pytest
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions, checked_lines, read_tag
+from hypershell.core.task_spec import TaskSpec
 from hypershell.core.units import read_ids
 
 FULL = Selection(
@@ -18,7 +19,7 @@ FULL = Selection(
     cause=7,
 )
 
-TERMS = SubmitOptions(tags={"site": "A"}, group=2, priority=-3, max_retries=1, captured=True)
+TERMS = SubmitOptions(tags={"site": "A"}, group=2, priority=-3, spec=TaskSpec(1, capture=True))
 
 
 @pytest.mark.parametrize("selection", [FULL, Selection()])
@@ -70,8 +71,14 @@ BAD_TERMS: list[dict[str, Any]] = [
     {"group": "1"},
     {"group": True},
     {"priority": 10**9},
-    {"max_retries": -1},
-    {"captured": 1},
+    {"spec": '{"max_retries":-1}'},
+    {"spec": '{"capture":1}'},
+    {"spec": '{"colour":"red"}'},
+    {"spec": "3"},
+    {"spec": "{"},
+    {"spec": None},
+    {"tags": [["timeout", "3"]]},
+    {"tags": [["res.licence", "3"]]},
     {"other": 1},
 ]
 
@@ -87,11 +94,11 @@ def test_terms_go_before_what_a_line_says_of_itself() -> None:
     """And what they leave open is left to the line."""
     line = b"true # HYPERSHELL: group:3 priority:4"
 
-    (given,) = SubmitOptions(group=1, max_retries=2).tasks([line], lambda: 7)
+    (given,) = SubmitOptions(group=1, spec=TaskSpec(max_retries=2)).tasks([line], lambda: 7)
     (left,) = SubmitOptions().tasks([line], lambda: 7)
 
-    assert (1, 4, 2) == (given.group, given.priority, given.max_retries)
-    assert (3, 4, -1) == (left.group, left.priority, left.max_retries)
+    assert (1, 4, 2) == (given.group, given.priority, given.spec.max_retries)
+    assert (3, 4, None) == (left.group, left.priority, left.spec.max_retries)
 
 
 def test_a_tag_of_the_terms_may_say_the_group() -> None:

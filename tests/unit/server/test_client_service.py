@@ -11,6 +11,7 @@ from hypershell.core.query.selection import Selection
 from hypershell.core.retry import Policy
 from hypershell.core.submission import SubmitOptions
 from hypershell.core.task import MAX_LINE, new_task
+from hypershell.core.task_spec import TaskSpec
 from hypershell.server.events import EventBus, StopAsked, TasksAdded, TasksChanged, TasksFinal
 from hypershell.server.planes.client_service import ClientService
 from hypershell.server.planes.completion import CompletionWaiters
@@ -164,11 +165,13 @@ def test_a_stop_that_is_neither_yes_nor_no_is_refused(parts: Parts, drain: Any) 
 
 def test_a_submission_has_terms(parts: Parts) -> None:
     """They hold for each of its lines."""
-    parts.control.submit([b"one", b"two"], SubmitOptions(group=0, priority=5, max_retries=2).pack())
+    parts.control.submit(
+        [b"one", b"two"], SubmitOptions(group=0, priority=5, spec=TaskSpec(max_retries=2)).pack()
+    )
 
     tasks = parts.store.lease(10)
 
-    assert [(5, 2), (5, 2)] == [(task.priority, task.max_retries) for task in tasks]
+    assert [(5, 2), (5, 2)] == [(task.priority, task.spec.max_retries) for task in tasks]
 
 
 def test_what_waits_and_what_no_client_has_taken_is_cancelled_at_once(parts: Parts) -> None:
@@ -245,7 +248,7 @@ QUESTIONS: dict[str, tuple[str, list[Any]]] = {
     "task": ("task", [1]),
     "output": ("output", [1]),
     "failures": ("failures", [Selection().pack()]),
-    "captured": ("submit", [[b"true"], SubmitOptions(captured=True).pack()]),
+    "captured": ("submit", [[b"true"], SubmitOptions(spec=TaskSpec(capture=True)).pack()]),
 }
 
 

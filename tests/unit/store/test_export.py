@@ -13,6 +13,7 @@ from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.retry import Policy
 from hypershell.core.task import new_task
+from hypershell.core.task_spec import TaskSpec
 from hypershell.store.sql import export as export_module
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.export import export
@@ -58,7 +59,10 @@ def test_json_has_what_a_captured_task_printed(url):
     """And nothing of the kind for one whose output went elsewhere, or that is not final."""
     with StoredRun(url) as run:
         run.store.add(
-            [new_task(line, 0, run.store.new_id())._replace(captured=True) for line in LINES]
+            [
+                new_task(line, 0, run.store.new_id())._replace(spec=TaskSpec(capture=True))
+                for line in LINES
+            ]
         )
         first, second, _ = run.store.lease(3)
         run.finish(ended(first)._replace(out=b"\xff", err=b"oh\n"))
@@ -75,7 +79,7 @@ def test_json_has_what_a_captured_task_printed(url):
 def test_what_is_tried_again_has_the_output_of_its_last_attempt(url):
     """And none while it waits for that."""
     with StoredRun(url) as run:
-        task = new_task(b"false", 0, run.store.new_id())._replace(captured=True)
+        task = new_task(b"false", 0, run.store.new_id())._replace(spec=TaskSpec(capture=True))
         run.store.add([task])
         run.finish(ended(run.store.lease(1)[0], 1)._replace(out=b"first"))
         run.store.retry(Selection(ids=(task.id,)))

@@ -1,17 +1,22 @@
 """Databases of each version of the tables that there was open for ever."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from hypershell.core.ending import Ending
 from hypershell.core.run_mode import RunMode
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.export import export
 from hypershell.store.sql.maintenance import census, complaints
-from hypershell.store.sql.runs import owed_lines
-from hypershell.store.sql.schema import VERSION
+from hypershell.store.sql.rows import task_of
+from hypershell.store.sql.runs import RESTART, owed_lines
+from hypershell.store.sql.schema import TASKS, VERSION
 from tests.helpers.stored import CLIENT, StoredRun, ended
 
 OLD = Path(__file__).parent / "old"
@@ -69,6 +74,91 @@ def test_a_run_goes_on_in_an_old_database(url):
     assert [7] == [task.id for task in first[2:]]
     assert [10, 11, 12, 13] == [task.id for task in rest]
     assert (9, 0) == (counts.succeeded, counts.unfinished)
+
+
+@pytest.fixture
+def first(tmp_path) -> Path:
+    """A database of the first version, with settings that it had a column for each of."""
+    path = tmp_path / "old.db"
+    shutil.copyfile(OLD / "v1.db", path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE tasks SET max_retries = 5 WHERE id IN (10, 11)")
+        connection.execute("UPDATE tasks SET captured = 1 WHERE id IN (11, 12)")
+    return path
+
+
+SPECS = {
+    10: TaskSpec(max_retries=5),
+    11: TaskSpec(max_retries=5, capture=True),
+    12: TaskSpec(capture=True),
+}
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_settings_of_the_first_version_survive(first, read_only):
+    """Where the tables are changed, and where they may only be read."""
+    database = open_database(sqlite_url(first), read_only=read_only)
+
+    with database.reading() as connection:
+        tasks = [task_of(row) for row in connection.execute(select(TASKS))]
+    database.close()
+
+    assert SPECS == {task.id: task.spec for task in tasks if task.spec != DEFAULT_SPEC}
+    assert [18, 20] == [task.sequence for task in tasks if task.id in (9, 10)]
+
+
+TO_VERSION_1 = (
+    "ALTER TABLE tasks RENAME COLUMN sequence TO turn",
+    "ALTER TABLE tasks DROP COLUMN spec",
+    "ALTER TABLE tasks ADD COLUMN max_retries INTEGER NOT NULL DEFAULT -1",
+    "ALTER TABLE tasks ADD COLUMN captured BOOLEAN NOT NULL DEFAULT FALSE",
+    "UPDATE tasks SET max_retries = 5 WHERE id IN (10, 11)",
+    "UPDATE tasks SET captured = TRUE WHERE id IN (11, 12)",
+    "UPDATE facts SET value = '1' WHERE name = 'version'",
+)
+
+
+def test_settings_of_the_first_version_survive_in_postgresql(postgres):
+    """Read as they stand, and then with the tables changed; and a run goes on with them."""
+    url = postgres.new_url()
+    with StoredRun(url) as run:
+        run.add(*[b"task %d" % number for number in range(12)])
+    for statement in TO_VERSION_1:
+        postgres.execute(statement, url)
+
+    found = []
+    for read_only in (True, False):
+        database = open_database(url, read_only=read_only)
+        with database.reading() as connection:
+            tasks = [task_of(row) for row in connection.execute(select(TASKS))]
+        found.append({task.id: task.spec for task in tasks if task.spec != DEFAULT_SPEC})
+        database.close()
+    with StoredRun(url, RESTART) as run:
+        leased = {task.id: task.spec for task in run.store.lease(20)}
+
+    assert [SPECS, SPECS] == found
+    assert {number: SPECS.get(number, DEFAULT_SPEC) for number in range(1, 13)} == leased
+
+
+def test_an_upgraded_database_has_the_tables_of_a_new_one(first, tmp_path):
+    """The same columns and indexes, whatever their order."""
+    upgraded, new = tmp_path / "old.db", tmp_path / "new.db"
+    for path in (upgraded, new):
+        open_database(sqlite_url(path)).close()
+
+    found = [_layout(path) for path in (upgraded, new)]
+
+    assert found[0] == found[1]
+
+
+def _layout(path: Path) -> dict[str, object]:
+    with closing(sqlite3.connect(path)) as connection:
+        columns = connection.execute("PRAGMA table_info(tasks)").fetchall()
+        indexes = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'tasks'"
+        )
+        named = {name: " ".join((sql or "").split()) for name, sql in indexes}
+    return {"columns": sorted(column[1:] for column in columns), "indexes": named}
 
 
 def test_the_clients_of_an_old_database_are_known(url):

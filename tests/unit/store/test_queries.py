@@ -9,6 +9,7 @@ import pytest
 from hypershell.core.query.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions
+from hypershell.core.task_spec import TaskSpec
 from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
 from hypershell.store.sql.offline import Offline
 from hypershell.store.sql.queries import Queries, check_fields
@@ -182,7 +183,9 @@ def test_ids_that_do_not_follow_each_other_are_not_without_number(filled: Filled
 
 def test_what_is_submitted_waits_for_the_next_server(filled: Filled) -> None:
     """With ids behind all that were given, in no run."""
-    ids = filled.offline.submit([[b"g"]], SubmitOptions(group=2, priority=5, max_retries=1))
+    ids = filled.offline.submit(
+        [[b"g"]], SubmitOptions(group=2, priority=5, spec=TaskSpec(max_retries=1))
+    )
 
     task = filled.queries.task(ids[0])
 

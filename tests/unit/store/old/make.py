@@ -1,6 +1,6 @@
 """Makes a task database as this release lays it out, with tasks in each state.
 
-    python -m tests.unit.store.old.make tests/unit/store/old/v1.db
+    python -m tests.unit.store.old.make tests/unit/store/old/v2.db
 
 Run once for each version of the tables and never again: what it made stays, and must open for
 ever.
@@ -15,6 +15,7 @@ from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.retry import Policy
+from hypershell.core.task_spec import TaskSpec
 from hypershell.store.sql.engine import sqlite_url
 from tests.helpers.stored import StoredRun, ended
 
@@ -23,7 +24,8 @@ def make(path: Path) -> None:
     """Two runs: one that came to its end, and one whose server died."""
     url = sqlite_url(path)
     with StoredRun(url, policy=Policy(max_retries=1), path=b"/data/first", owes=True) as run:
-        run.add(b"echo one", b"echo two # HYPERSHELL: kind:a", b"false \xff", b"sleep 9", b"exit 4")
+        run.add(b"echo one", spec=TaskSpec(max_retries=3, capture=True))
+        run.add(b"echo two # HYPERSHELL: kind:a", b"false \xff", b"sleep 9", b"exit 4")
         one, two, three, four, five = run.store.lease(5)
         run.finish(ended(one), ended(two), ended(three, 1, b"no such file: /tmp/17\n"))
         again, *_ = run.store.lease(1)

@@ -1,0 +1,194 @@
+"""All that a task is to be given, as one value, and the table of its settings.
+
+The table drives everything that is done with a setting: its option on the command line, its key in
+a line, how it is packed, what a client is sent, what `info` and `list` show. A new setting is a
+field of TaskSpec, a row of SETTINGS, and the code that heeds it.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from hypershell.core.query.fields import Kind
+from hypershell.core.units import read_whole
+
+MAX_RETRIES = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """What a task is to be given. A setting at its default is left to the run.
+
+    `max_retries` are further attempts after a failure. With `capture`, what the task prints comes
+    back with its outcome, and goes nowhere else.
+    """
+
+    max_retries: int | None = None
+    capture: bool = False
+
+    def pack(self) -> str:
+        """The settings that are not at their defaults, as JSON; "" if there are none."""
+        return _packed(self, SETTINGS)
+
+    def pack_for_client(self) -> str:
+        """The same, of the settings that a client needs."""
+        return _packed(self, (setting for setting in SETTINGS if setting.for_client))
+
+
+DEFAULT_SPEC = TaskSpec()
+"""What nearly all tasks have: this one value, which is packed as nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: a field of TaskSpec, and how it is given, checked and shown.
+
+    `read` turns text into a value, `accepts` says whether a value is allowed, and `wants` describes
+    such values to a person. `option` gives it on a command line, `key` in a line's trailing
+    `# HYPERSHELL: key:value`; "" where it cannot be given there. `shown_as` is what `info` and
+    `list` show it as, None if they do not.
+    """
+
+    name: str
+    wants: str
+    read: Callable[[str], Any]
+    accepts: Callable[[Any], bool]
+    option: str = ""
+    key: str = ""
+    for_client: bool = False
+    shown_as: Kind | None = None
+
+    def value_of(self, text: str) -> Any:
+        """The value that a text gives; ValueError, worded to follow what it was given by."""
+        try:
+            value = self.read(text)
+        except ValueError:
+            value = None
+        if value is None or not self.accepts(value):
+            raise ValueError(f"must be {self.wants}, not {text!r}")
+        return value
+
+
+def _is_whole(lowest: int, highest: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and lowest <= value <= highest
+
+
+def _is_flag(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _read_flag(text: str) -> bool | None:
+    return {"yes": True, "no": False}.get(text)
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "max_retries",
+        wants=f"a whole number from 0 to {MAX_RETRIES}",
+        read=read_whole,
+        accepts=_is_whole(0, MAX_RETRIES),
+        option="--max-retries",
+        shown_as=Kind.WHOLE,
+    ),
+    Setting(
+        "capture",
+        wants="yes or no",
+        read=_read_flag,
+        accepts=_is_flag,
+        for_client=True,
+    ),
+)
+
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+_BY_KEY = {setting.key: setting for setting in SETTINGS if setting.key}
+
+SHOWN: dict[str, Kind] = {
+    setting.name: setting.shown_as for setting in SETTINGS if setting.shown_as is not None
+}
+"""The settings that `info` and `list` show, and as what."""
+
+_RESERVED = frozenset({"timeout", "expect", "cores", "memory", "gpus", "cwd"})
+_RESERVED_PREFIX = "res."
+
+
+def is_reserved(key: str) -> bool:
+    """Whether a key is that of a setting, here or in a release to come, and so never a tag."""
+    return key in _RESERVED or key in _BY_KEY or key.startswith(_RESERVED_PREFIX)
+
+
+def spec_of(values: Mapping[str, Any]) -> TaskSpec:
+    """The spec with these settings, all others at their defaults; ValueError."""
+    for name, value in values.items():
+        setting = _BY_NAME.get(name)
+        if setting is None:
+            raise ValueError(f"{name!r} is not a setting that this release knows")
+        if not setting.accepts(value):
+            raise ValueError(f"{name} must be {setting.wants}, not {value!r}")
+    spec = replace(DEFAULT_SPEC, **values) if values else DEFAULT_SPEC
+    return DEFAULT_SPEC if spec == DEFAULT_SPEC else spec
+
+
+def spec_of_keys(keys: Iterable[tuple[str, str]]) -> TaskSpec:
+    """The spec that the reserved keys of a line give; ValueError names the key."""
+    values: dict[str, Any] = {}
+    for key, text in keys:
+        setting = _BY_KEY.get(key)
+        if setting is None:
+            raise ValueError(f"`{key}` is a reserved key that this release does not support")
+        try:
+            values[setting.name] = setting.value_of(text)
+        except ValueError as error:
+            raise ValueError(f"`{key}` {error}") from None
+    return spec_of(values)
+
+
+def layered(own: TaskSpec, under: TaskSpec) -> TaskSpec:
+    """`own`, with what it leaves at its default taken from the spec `under` it."""
+    if own is DEFAULT_SPEC or under is DEFAULT_SPEC:
+        return under if own is DEFAULT_SPEC else own
+    return replace(under, **_given(own, SETTINGS))
+
+
+def unpack_spec(packed: str) -> TaskSpec:
+    """The spec of a packed text, checked; DEFAULT_SPEC for ""; ValueError."""
+    return _unpacked(packed) if packed else DEFAULT_SPEC
+
+
+@lru_cache(maxsize=1024)
+def _unpacked(packed: str) -> TaskSpec:
+    """Few specs are different, and each is asked for many times."""
+    try:
+        values = json.loads(packed)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise ValueError("not the settings of a task")
+    return spec_of(values)
+
+
+def _packed(spec: TaskSpec, settings: Iterable[Setting]) -> str:
+    if spec is DEFAULT_SPEC:
+        return ""
+    given = _given(spec, settings)
+    return json.dumps(given, separators=(",", ":")) if given else ""
+
+
+def _given(spec: TaskSpec, settings: Iterable[Setting]) -> dict[str, Any]:
+    """Those of the settings that are not at their defaults."""
+    values = ((setting.name, getattr(spec, setting.name)) for setting in settings)
+    return {name: value for name, value in values if value != getattr(DEFAULT_SPEC, name)}
+
+
+class ClientSpecs:
+    """Packs what a client is sent of the spec of each task, in a run with a default spec.
+
+    `plain` is that of a task at its defaults: the caller takes it without a call.
+    """
+
+    def __init__(self, default: TaskSpec = DEFAULT_SPEC) -> None:
+        self.plain = default.pack_for_client()
+        self.of: Callable[[TaskSpec], str] = lru_cache(maxsize=1024)(
+            lambda spec: layered(spec, default).pack_for_client()
+        )

@@ -1,0 +1,114 @@
+"""From the tables of an older version to those of this one: changed where we may write, and shown
+as those of this one where we may only read.
+
+The statements here are frozen: they name what was there when a version was current.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from hypershell.store.sql.schema import FACTS, VERSION
+
+_SQLITE = "sqlite"
+
+
+def migrate(connection: Connection, found: int) -> None:
+    """Bring tables of an older version up to this one, in the transaction of the connection."""
+    for version in range(found, VERSION):
+        MIGRATIONS[version](connection)
+    connection.execute(FACTS.update().where(FACTS.c.name == "version"), {"value": str(VERSION)})
+
+
+def show_as_current(reader: Engine, found: int) -> None:
+    """Let the connections of an engine, which may only read, see the tables of this version.
+
+    A temporary view belongs to its connection alone, and hides the table of the same name.
+    """
+    table = "main.tasks" if reader.dialect.name == _SQLITE else "tasks"
+    view = f"CREATE TEMPORARY VIEW tasks AS SELECT {COLUMNS[found]} FROM {table}"
+
+    def prepare(raw: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        cursor = raw.cursor()
+        cursor.execute(view)
+        cursor.close()
+        raw.commit()
+
+    reader.dispose()  # of connections that are open already
+    event.listen(reader, "connect", prepare)
+
+
+# From version 1 to 2: tasks have their settings in one column, and `turn` is called `sequence`.
+
+_SPEC_OF_1 = """\
+CASE
+  WHEN max_retries >= 0 AND captured THEN '{"max_retries":' || max_retries || ',"capture":true}'
+  WHEN max_retries >= 0 THEN '{"max_retries":' || max_retries || '}'
+  WHEN captured THEN '{"capture":true}'
+END"""
+
+_BEFORE_SEQUENCE = 'id, line, tags, "group", rank'
+_AFTER_SEQUENCE = """\
+run, scope, number, state, lease, attempt, failures, losses, cancelling, owed, added_at, cause,
+outcome_attempt"""
+
+_COLUMNS_OF_1 = f"{_BEFORE_SEQUENCE}, turn AS sequence, {_AFTER_SEQUENCE}, {_SPEC_OF_1} AS spec"
+_COLUMNS_OF_2 = f"{_BEFORE_SEQUENCE}, sequence, {_AFTER_SEQUENCE}, spec"
+
+_FROM_1_POSTGRESQL = (
+    "ALTER TABLE tasks ADD COLUMN spec TEXT",
+    f"UPDATE tasks SET spec = {_SPEC_OF_1} WHERE max_retries >= 0 OR captured",
+    "ALTER TABLE tasks RENAME COLUMN turn TO sequence",
+    "ALTER TABLE tasks DROP COLUMN max_retries",
+    "ALTER TABLE tasks DROP COLUMN captured",
+)
+
+# SQLite drops columns since 3.35, and writes every row for it: a new table costs the same.
+_FROM_1_SQLITE = (
+    """\
+    CREATE TABLE tasks_2 (
+        id INTEGER NOT NULL,
+        line BLOB NOT NULL,
+        tags TEXT,
+        "group" INTEGER NOT NULL,
+        rank INTEGER NOT NULL,
+        sequence BIGINT NOT NULL,
+        run INTEGER NOT NULL,
+        scope INTEGER NOT NULL,
+        number BIGINT NOT NULL,
+        state SMALLINT NOT NULL,
+        lease INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        losses INTEGER NOT NULL,
+        cancelling BOOLEAN NOT NULL,
+        owed BOOLEAN NOT NULL,
+        added_at DOUBLE NOT NULL,
+        cause INTEGER,
+        outcome_attempt INTEGER,
+        spec TEXT,
+        PRIMARY KEY (id)
+    )""",
+    f"INSERT INTO tasks_2 ({_COLUMNS_OF_2}) SELECT {_COLUMNS_OF_1} FROM tasks",
+    "DROP TABLE tasks",
+    "ALTER TABLE tasks_2 RENAME TO tasks",
+    """\
+    CREATE INDEX tasks_waiting ON tasks (scope, "group", rank, sequence, id) WHERE state = 0""",
+    "CREATE INDEX tasks_state ON tasks (state, id) WHERE state NOT IN (0, 2)",
+    "CREATE INDEX tasks_owed ON tasks (id) WHERE owed",
+)
+
+
+def _from_1(connection: Connection) -> None:
+    on_sqlite = connection.dialect.name == _SQLITE
+    for statement in _FROM_1_SQLITE if on_sqlite else _FROM_1_POSTGRESQL:
+        connection.exec_driver_sql(statement)
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1}
+"""What takes the tables of one version to the next. Version 1 is the first."""
+
+COLUMNS: dict[int, str] = {1: _COLUMNS_OF_1}
+"""The columns of `tasks` in this version, as they are taken from those of an older one."""
