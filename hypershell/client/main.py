@@ -1,17 +1,16 @@
-"""Builds a client from checked settings, in the process in which it is to run, and runs it."""
+"""Builds a client from its options, in the process in which it is to run, and runs it."""
 
 import functools
 import logging
 import os
 import signal
 import socket
-from dataclasses import dataclass
-from typing import Any
 
 from hypershell.client.client import Client
 from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, SignalCame
 from hypershell.client.fetcher import Fetcher
 from hypershell.client.joining import SignalledEarly, join
+from hypershell.client.options import ClientOptions
 from hypershell.client.returner import Returner
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.server_link import BROKEN, Find, ServerLink, greeting
@@ -22,7 +21,7 @@ from hypershell.client.tasks.executor import Executor
 from hypershell.client.tasks.orders import Orders
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import SystemProcesses
-from hypershell.client.tasks.spawn import DEFAULT_SHELL, Spawner, check_shell
+from hypershell.client.tasks.spawn import Spawner, check_shell
 from hypershell.client.tasks.watch import Watch, best_watch
 from hypershell.core.errors import FileUnwritable, HyperShellError, TooManySlots
 from hypershell.core.units import counted
@@ -38,21 +37,7 @@ _DESCRIPTORS_A_SLOT = 5  # two pipes, and what watches the task
 _OWN_DESCRIPTORS = 50  # far more than a client has open beside them
 
 
-@dataclass(frozen=True, slots=True)
-class ClientOptions:
-    """What a client is to do. Times are in seconds."""
-
-    find: Find
-    slots: int = 1
-    wait: float = 60.0
-    shell: str = DEFAULT_SHELL
-    idle_timeout: float | None = None
-    delay_start: float = 0.0
-    out_path: str | None = None
-    err_path: str | None = None
-
-
-def run_client(settings: dict[str, Any], find: Find, supervisor_pipe: int) -> int:
+def run_client(options: ClientOptions, find: Find, supervisor_pipe: int) -> int:
     """Run a client to its end; `supervisor_pipe` is what its supervisor reads.
 
     Blocks; returns the exit status. Raises HyperShellError.
@@ -66,18 +51,21 @@ def run_client(settings: dict[str, Any], find: Find, supervisor_pipe: int) -> in
     else:
         # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    options = ClientOptions(find=find, **settings)
-    return _run(options, SupervisorPipe(supervisor_pipe), inbox, watch)
+    link = ServerLink(find)
+    return _run(options, link, SupervisorPipe(supervisor_pipe), inbox, watch)
 
 
 def _run(
-    options: ClientOptions, pipe: SupervisorPipe, inbox: Inbox[ClientEvent], watch: Watch
+    options: ClientOptions,
+    link: ServerLink,
+    pipe: SupervisorPipe,
+    inbox: Inbox[ClientEvent],
+    watch: Watch,
 ) -> int:
     """Join, run tasks until the end, leave; the exit status."""
     out, err = _prepare(options)
     host = socket.gethostname()
     hello = greeting(host, options.slots)
-    link = ServerLink(options.find)
     try:
         welcome = join(link, hello, inbox, options.wait, options.delay_start)
     except SignalledEarly as early:

@@ -32,7 +32,7 @@ from hypershell.core.errors import (
     VersionMismatch,
 )
 from hypershell.core.lease import call_seconds
-from hypershell.core.task import Outcome
+from hypershell.core.outcome import Outcome
 from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.wire.codec import WireError

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable
 
 from hypershell.client.supervision import Supervision
+from hypershell.core.environment import PARENT
 from hypershell.runtime import clock
 from hypershell.runtime.procfs import descendants
 
@@ -30,8 +31,6 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-PARENT_VARIABLE = "HYPERSHELL_PARENT"
-"""In the environment: the process whose death this one is not to survive."""
 
 _GRACE_SECONDS = 0.5
 """Between TERM and KILL for what a client left behind."""
@@ -54,7 +53,7 @@ class Supervisor:
         os.set_blocking(wake_read, False)
         os.set_blocking(wake_write, False)
         supervisor = os.getpid()
-        if (parent := os.environ.pop(PARENT_VARIABLE, "")).isdigit():
+        if (parent := os.environ.pop(PARENT, "")).isdigit():
             _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != int(parent):
                 return 128 + signal.SIGTERM

@@ -21,7 +21,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from hypershell.client.prefetch import Prefetch
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.runtime import clock, threads
 
 OLDEST_SECONDS = 0.05
@@ -97,7 +99,7 @@ class TaskBuffer:
             mine = self._running
             outcomes = [o for o in outcomes if mine.pop((o.task_id, o.lease), None) is not None]
             for outcome in outcomes:
-                if outcome.ending is not Ending.UNSTARTABLE:
+                if outcome.ending.ran:
                     self._prefetch.learn(outcome.seconds, now)
             self._last_busy = now
             first = not self._outcomes

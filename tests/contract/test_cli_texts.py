@@ -14,7 +14,7 @@ from hypershell.cli.verb_table import VERBS
 from tools import pages
 
 ROOT = Path(__file__).parents[2]
-CLI = [ROOT / "hypershell" / room for room in ("cli", "app")]
+CLI = ROOT / "hypershell" / "cli"
 
 TEXTS = ["", *VERBS]
 """All usage texts, "" being the program's own."""
@@ -130,8 +130,7 @@ def strings_in_code() -> set[str]:
     """Every string constant of the command line's own modules."""
     return {
         node.value
-        for room in CLI
-        for path in room.rglob("*.py")
+        for path in CLI.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -195,7 +194,7 @@ def test_every_verb_offers_its_help(verb):
 
 
 def test_the_pages_are_those_of_the_texts():
-    """The committed man pages and README blocks are what would be made now (`make docs`)."""
+    """The committed man pages and the reference are what would be made now (`make docs`)."""
     assert [] == pages.out_of_date(ROOT)
 
 

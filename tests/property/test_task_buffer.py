@@ -8,7 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from hypershell.client.prefetch import Prefetch
 from hypershell.client.task_buffer import TaskBuffer
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.runtime import clock
 
 

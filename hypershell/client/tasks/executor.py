@@ -15,8 +15,10 @@ from hypershell.client.tasks.processes import Processes
 from hypershell.client.tasks.spawn import SHORT_OF, Child
 from hypershell.client.tasks.stopper import TaskStopper
 from hypershell.client.tasks.watch import Watch
+from hypershell.core.ending import Ending
 from hypershell.core.errors import TasksUnstartable
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.runtime import clock
 
 log = logging.getLogger(__name__)
@@ -231,10 +233,10 @@ class Executor:
             processes.kill(child)
         alive = processes.live_groups() if stopper.waits_for_groups(late) else set()
         gone = stopper.gone(late, alive)
-        cancelled = stopper.cancelled(gone)
-        if not cancelled or not processes.kill_strays({c.claim.task_id for c in cancelled}):
+        alone = stopper.stopped_alone(gone)
+        if not alone or not processes.kill_strays({c.claim.task_id for c in alone}):
             return gone
-        waiting = set(stopper.wait_for_strays(cancelled, now))
+        waiting = set(stopper.wait_for_strays(alone, now))
         return [child for child in gone if child not in waiting]
 
     def _return_gone(self) -> None:

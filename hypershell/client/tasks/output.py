@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import IO
 
 from hypershell.client.tasks.capture import Capture
-from hypershell.core.task import STDERR_TAIL
+from hypershell.core.outcome import STDERR_TAIL
 
 MAX_IN_MEMORY = 1024 * 1024
 """Bytes of an unfinished line that are held in memory."""

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from hypershell.client.tasks.spawn import Child, Spawner, reap, signal_group
-from hypershell.core.task import Claim, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.runtime.procfs import environments, live_groups
 
 

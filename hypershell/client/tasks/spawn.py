@@ -12,8 +12,11 @@ import sys
 from dataclasses import dataclass
 
 from hypershell.client.tasks.direct_exec import plain_words
+from hypershell.core.ending import Ending
+from hypershell.core.environment import SECRETS
 from hypershell.core.errors import ShellUnusable
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.runtime import clock
 
 DEFAULT_SHELL = "/bin/sh"
@@ -29,7 +32,7 @@ _DEFAULTED = tuple(
     {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU, signal.SIGCHLD}
 )
 
-_SECRETS = frozenset({b"HYPERSHELL_AUTH", b"HYPERSHELL_PASSPHRASE"})
+_SECRETS = frozenset(map(os.fsencode, SECRETS))
 
 _FALL_BACK = frozenset(
     {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP, errno.E2BIG}

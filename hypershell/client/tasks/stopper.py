@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from hypershell.client.tasks.spawn import Child
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
 
 _LOOK_AGAIN_SECONDS = 0.05
 _STRAYS_SECONDS = 0.5
@@ -74,19 +74,19 @@ class TaskStopper:
         """Those of which nothing is left in their groups; the late ones were killed."""
         return [child for child in self._ended if child in late or child.pid not in alive]
 
-    def cancelled(self, gone: Collection[Child]) -> list[Child]:
+    def stopped_alone(self, gone: Collection[Child]) -> list[Child]:
         """Those of them that may have left something outside their groups, to be looked for.
 
         What a task that is stopped with all others left is looked for once, for all of them.
         """
-        return [c for c in gone if self._stopping[c].ending is Ending.CANCELLED]
+        return [c for c in gone if self._stopping[c].ending is not Ending.INTERRUPTED]
 
-    def wait_for_strays(self, cancelled: Collection[Child], now: float) -> list[Child]:
+    def wait_for_strays(self, alone: Collection[Child], now: float) -> list[Child]:
         """Something was left, and killed. Those of them for which it is looked for once more."""
-        for child in cancelled:
+        for child in alone:
             stopping = self._stopping[child]
             stopping.strays_until = min(stopping.strays_until, now + _STRAYS_SECONDS)
-        return [child for child in cancelled if now < self._stopping[child].strays_until]
+        return [child for child in alone if now < self._stopping[child].strays_until]
 
     def take(self, gone: Collection[Child]) -> list[tuple[Child, Ending]]:
         """Take these out, which are wholly gone: how each of them ended."""

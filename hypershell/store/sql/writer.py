@@ -31,6 +31,7 @@ from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
+from hypershell.store.tasks.errors import StoreClosed
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ class Writer:
         commit = PendingCommit()
         with self._changed:
             if self._gave_up is not None or self._closed:
-                commit.finish(self._gave_up or ValueError("the database is closed"))
+                commit.finish(self._gave_up or StoreClosed("the database is closed"))
                 return commit
             self._work.append((work, commit))
             self._changed.notify_all()

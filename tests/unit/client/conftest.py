@@ -16,7 +16,8 @@ from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import SystemProcesses
 from hypershell.client.tasks.spawn import DEFAULT_SHELL, Child, Spawner, reap
 from hypershell.client.tasks.watch import SignalWatch, Watch, best_watch
-from hypershell.core.task import Claim, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from tests.helpers.waiting import until
 
 PROMPT = 10.0

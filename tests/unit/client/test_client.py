@@ -11,8 +11,10 @@ from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.session import Session
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.orders import Orders, Stop
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ConnectionLost, KeyRefused, TasksUnstartable
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.runtime import clock
 from hypershell.runtime.threads import Inbox
 from hypershell.wire.worker_messages import Answer, Hello, Phase, Welcome

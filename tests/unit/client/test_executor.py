@@ -8,7 +8,8 @@ import pytest
 
 from hypershell.client.tasks.spawn import Child
 from hypershell.client.tasks.watch import PidfdWatch, SignalWatch, best_watch
-from hypershell.core.task import Claim, Ending
+from hypershell.core.ending import Ending
+from hypershell.core.task import Claim
 from tests.helpers.waiting import until
 from tests.unit.client.conftest import PROMPT, state_of
 

@@ -11,7 +11,9 @@ from hypershell.client.session import Session
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.orders import Cancel, Orders, Resume, Stop
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.wire.worker_messages import Answer, Phase, Welcome
 
 WELCOME = Welcome("c1", 1, 30.0, 5.0)

@@ -9,8 +9,10 @@ from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.executor import Executor
 from hypershell.client.tasks.orders import Orders
 from hypershell.client.tasks.spawn import Child
+from hypershell.core.ending import Ending
 from hypershell.core.errors import TasksUnstartable
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.runtime import clock
 
 

@@ -15,8 +15,9 @@ from hypershell.client.tasks.spawn import (
     check_shell,
     reap,
 )
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ShellUnusable
-from hypershell.core.task import Claim, Ending
+from hypershell.core.task import Claim
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 
 from hypershell.client.tasks.spawn import Child
 from hypershell.client.tasks.stopper import TaskStopper
-from hypershell.core.task import Claim, Ending
+from hypershell.core.ending import Ending
+from hypershell.core.task import Claim
 
 
 def child(pid: int) -> Child:
@@ -80,7 +81,7 @@ def test_what_a_cancelled_task_left_is_looked_for_for_half_a_second(stopper):
     stopper.add(cancelled, Ending.CANCELLED, kill_at=0.0)
     stopper.add(stopped, Ending.INTERRUPTED, kill_at=0.0)
 
-    assert [cancelled] == stopper.cancelled([cancelled, stopped])
+    assert [cancelled] == stopper.stopped_alone([cancelled, stopped])
     assert [cancelled] == stopper.wait_for_strays([cancelled], now=1.0)
     assert [cancelled] == stopper.wait_for_strays([cancelled], now=1.4)
     assert [] == stopper.wait_for_strays([cancelled], now=1.5)

@@ -6,7 +6,9 @@ import pytest
 
 from hypershell.client.prefetch import HORIZON_SECONDS, STALLED_SECONDS, Prefetch
 from hypershell.client.task_buffer import EXCESS_SECONDS, OLDEST_SECONDS, TaskBuffer
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from tests.helpers.fakes import Call
 
 
