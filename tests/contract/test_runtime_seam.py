@@ -24,12 +24,14 @@ KEYS = {"access/endpoints.py", "access/keyring.py", "access/keys.py", "access/pr
 """Files that use `secrets` itself for ever: what protects something stays unpredictable."""
 
 TO_BE_CONVERTED = {
+    "server/ending.py",
+    "server/events.py",
+    "server/input/capacity.py",
     "server/input/intake.py",
     "server/loops/orphans.py",
     "server/loops/scheduler.py",
     "server/planes/client_service.py",
     "server/planes/completion.py",
-    "server/reports/reports.py",
     "server/reports/sink.py",
     "server/reports/spool.py",
     "server/server.py",
@@ -48,6 +50,7 @@ TO_BE_CONVERTED = {
     "store/sql/patterns.py",
     "store/sql/runs.py",
     "store/sql/session.py",
+    "store/tasks/ids.py",
     "store/tasks/task_store.py",
     "store/tasks/window.py",
     "wire/connection.py",

@@ -1,6 +1,9 @@
 """The link: calls of two threads, and how they come back when the connection breaks."""
 
+import os
+import resource
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +16,7 @@ from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.errors import KeyRefused
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Answer, Hello, Phase
-from hypershell.wire.worker_plane import VERBS, WORKER_SERVICE
+from hypershell.wire.worker_plane import VERBS, WORKER_SERVICE, WorkerProxy
 from tests.helpers.fakes import Call, ServerParts, commands, succeeded
 from tests.helpers.waiting import until
 
@@ -371,3 +374,68 @@ def test_a_returner_gives_what_has_ended_until_it_is_accepted(served):
     assert () == buffer.held()
     assert 1 == parts.store.counts().succeeded
     assert [(welcome.client_id, True)] == served.returns
+
+
+def test_what_the_client_raises_while_it_handles_an_answer_breaks_nothing(served):
+    """A wake pipe that is broken is no broken connection: nobody joins again because of it."""
+    served.join()
+    parked = Call(exchange, served.link, 10.0, 1)
+    until(lambda: served.parts.parked() == 1, 5.0, "the call is parked")
+
+    def handle(answer: Answer) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        served.link.exchange([], -1, 0.0, handle)
+
+    assert served.link.is_up()
+    assert not parked.is_over()
+
+
+def test_a_machine_without_descriptors_has_lost_no_connection(served, caplog):
+    """A thread that cannot make its own tries again; the call of the other is not disturbed."""
+    served.join()
+    parked = Call(exchange, served.link, 10.0, 1)
+    until(lambda: served.parts.parked() == 1, 5.0, "the call is parked")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open(os.devnull, os.O_RDONLY)  # no number below this one is free
+    os.close(lowest)
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        during = exchange(served.link)
+        served.reconnect()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert during is None
+    assert exchange(served.link) is not None
+    assert not parked.is_over()
+    assert [] == served.returns
+    assert "broke" not in caplog.text
+
+
+def test_a_call_of_a_session_that_is_over_does_not_break_the_next(served, monkeypatch):
+    """Its connection failed while the other thread joined again."""
+    served.join()
+    exchange(served.link)
+    dialing, may_fail = threading.Event(), threading.Event()
+
+    def connection(self):
+        dialing.set()
+        assert may_fail.wait(5.0)
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkerProxy, "connection", connection)
+        late = Call(exchange, served.link)
+        assert dialing.wait(5.0)
+    served.cut()
+    assert exchange(served.link) is None
+    served.reconnect()
+
+    may_fail.set()
+
+    assert late.result() is None
+    assert served.link.is_up()
+    assert 1 == len(served.returns)

@@ -9,7 +9,8 @@ import pytest
 from hypershell.store.sql import writer as module
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.errors import DatabaseStalled
-from hypershell.store.sql.writer import Writer
+from hypershell.store.sql.writer import PendingCommit, Writer
+from tests.helpers.fakes import Call
 
 
 @pytest.fixture
@@ -61,3 +62,51 @@ def test_a_database_that_answers_is_written_to_the_end(writer: Writer, monkeypat
 
     for _ in range(100):
         writer.put(lambda connection: None).wait()
+
+
+class PausingLock:
+    """A lock whose holder stays inside a `with` until it is let out."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.acquire, self.release = self._lock.acquire, self._lock.release
+        self.locked = self._lock.locked
+        self.entered, self.let_out = threading.Event(), threading.Event()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self.entered.set()
+        self.let_out.wait()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_commit_that_is_finished_stays_so_while_one_passes_who_waited(monkeypatch):
+    """It holds a lock for an instant, which says nothing about the commit."""
+    lock = PausingLock()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Lock", lambda: lock)
+        commit = PendingCommit()
+    commit.finish()
+    passing = Call(commit.wait)
+    lock.entered.wait()
+
+    commit.finish(DatabaseStalled(where="here", reason="it does not answer"))
+
+    lock.let_out.set()
+    passing.result()
+    commit.wait()
+
+
+def test_a_commit_that_failed_says_so_to_all_who_wait():
+    """Whenever they come; the first error is the one that counts."""
+    commit = PendingCommit()
+    waiting = [Call(commit.wait) for _ in range(3)]
+
+    commit.finish(DatabaseStalled(where="here", reason="the first"))
+    commit.finish(DatabaseStalled(where="here", reason="the second"))
+
+    for call in [*waiting, Call(commit.wait)]:
+        with pytest.raises(DatabaseStalled, match="the first"):
+            call.result()

@@ -1,0 +1,261 @@
+"""When a client goes, and with which status: its main thread, told what happens by the test."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from hypershell.client.client import Client
+from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, SignalCame
+from hypershell.client.running_tasks import RunningTasks
+from hypershell.client.session import Session
+from hypershell.client.task_buffer import TaskBuffer
+from hypershell.client.tasks.orders import Orders, Stop
+from hypershell.core.ending import Ending
+from hypershell.core.errors import ConnectionLost, KeyRefused, TasksUnstartable
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
+from hypershell.runtime import clock
+from hypershell.runtime.threads import Inbox
+from hypershell.wire.worker_messages import Answer, Hello, Phase, Welcome
+from tests.helpers.waiting import until
+
+WELCOME = Welcome("c1", 1, 30.0, 5.0)
+
+
+class NoProcesses:
+    """Processes of which there are none."""
+
+    def kill_strays(self, task_ids=None) -> int:
+        """There is nothing to kill."""
+        return 0
+
+
+class Link:
+    """A link to a server that hears everything, in the order in which it was said."""
+
+    host, port = "node1", 1234
+
+    def __init__(self, said: list[object]) -> None:
+        self.heard_at = clock.boottime()
+        self.said = said
+
+    def is_up(self) -> bool:
+        """Always."""
+        return True
+
+    def leave(self, reason: str, dead: bool) -> None:
+        """Note it."""
+        self.said.append(("leave", reason, dead))
+
+
+class Pipe:
+    """A supervisor that hears everything too."""
+
+    def __init__(self, said: list[object]) -> None:
+        self.said = said
+
+    def joined(self, welcome: Welcome, heard_at: float) -> None:
+        """It is known."""
+
+    def heard(self, at: float, lease_seconds: float) -> None:
+        """It is known."""
+
+    def unheard(self) -> bool:
+        """It lives."""
+        return False
+
+    def left(self) -> None:
+        """Note it."""
+        self.said.append("left")
+
+
+class Scene:
+    """A client with a real buffer, session and orders. Things happen when its inbox is empty."""
+
+    def __init__(self, idle_timeout: float | None = None) -> None:
+        self.said: list[object] = []
+        self.script: list[Callable[[], object]] = []
+        self.inbox: Inbox[ClientEvent] = ScriptedInbox(self.script)
+        self.orders = Orders(lambda: None)
+        self.buffer = TaskBuffer(
+            1, lambda: None, lambda all_accepted: self.inbox.put(BufferDrained(all_accepted))
+        )
+        self.link, pipe = Link(self.said), Pipe(self.said)
+        tasks = RunningTasks(self.orders, self.buffer, NoProcesses(), pipe)
+        hello = Hello("node1", 1, 1)
+        self.session = Session(
+            hello, WELCOME, self.link, self.buffer, tasks, pipe, lambda name: None, self.inbox.put
+        )
+        self.client = Client(
+            self.inbox, self.session, self.link, self.buffer, tasks, pipe, idle_timeout
+        )
+
+    def play(self, *happens: Callable[[], object]) -> int:
+        """Let these happen one after another; the exit status."""
+        self.script += happens
+        return self.client.wait_for_end()
+
+    def tell(self, event: ClientEvent) -> Callable[[], None]:
+        """That an event comes."""
+        return lambda: self.inbox.put(event)
+
+    def start(self, number: int) -> None:
+        """A task comes and starts."""
+        self.session.handle(Answer(True, Phase.RUNNING, [Claim(number, 1, 1, b"true")]))
+        assert self.buffer.start_next() is not None
+
+    def end(self, number: int) -> None:
+        """A task ends."""
+        self.buffer.put_outcomes([Outcome(number, 1, Ending.EXITED)])
+
+    def wait_until_idle(self) -> None:
+        """Until the idle timeout has passed."""
+        until(lambda: self.buffer.idle_seconds() > 0.05, 5.0, "it is idle")
+
+    def give(self) -> None:
+        """All that is here is given and accepted."""
+        self.buffer.next_batch(5.0)
+        self.buffer.accepted(0.001)
+
+
+class ScriptedInbox(Inbox[ClientEvent]):
+    """An inbox that, once it is empty, has the next thing happen instead of waiting."""
+
+    def __init__(self, script: list[Callable[[], object]]) -> None:
+        super().__init__()
+        self._script = script
+
+    def get(self, timeout: float | None = None) -> ClientEvent | None:
+        """See Inbox."""
+        event = super().get(0.0)
+        if event is None and self._script:
+            self._script.pop(0)()
+        elif event is None:
+            return super().get(timeout)
+        return event
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """A client that runs nothing."""
+    return Scene()
+
+
+def test_a_client_goes_when_all_is_done(scene):
+    """The server knows, and hears nothing more."""
+    scene.session.handle(Answer(True, Phase.OVER, []))
+
+    assert 0 == scene.play()
+    assert ["left"] == scene.said
+
+
+def test_a_phase_that_does_not_hold_any_more_is_not_obeyed(scene):
+    """A server that was started again began its run meanwhile."""
+    scene.session.handle(Answer(True, Phase.OVER, []))
+    scene.session.returned(WELCOME, still_known=True)
+    scene.orders.pending.clear()
+
+    status = scene.play(scene.tell(SignalCame(signal.SIGTERM)), scene.give)
+
+    assert 128 + signal.SIGTERM == status
+
+
+def test_the_first_interrupt_lets_tasks_finish(scene):
+    """And the client leaves when their outcomes are accepted."""
+    scene.start(1)
+
+    status = scene.play(scene.tell(SignalCame(signal.SIGINT)), lambda: scene.end(1), scene.give)
+
+    assert 128 + signal.SIGINT == status
+    assert [] == list(scene.orders.pending)
+    assert [("leave", "it was ended by SIGINT", False), "left"] == scene.said
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
+def test_a_second_interrupt_or_another_signal_stops_tasks(scene, signals):
+    """With the grace that the server gives."""
+    scene.start(1)
+
+    status = scene.play(
+        *[scene.tell(SignalCame(number)) for number in signals], lambda: scene.end(1), scene.give
+    )
+
+    assert 128 + signals[0] == status
+    assert [Stop(5.0)] == list(scene.orders.pending)
+
+
+def test_a_run_that_is_stopped_stops_tasks_and_waits_for_the_server(scene):
+    """Which says when all is over."""
+    scene.start(1)
+    scene.session.handle(Answer(True, Phase.STOPPING, []))
+
+    status = scene.play(
+        lambda: scene.end(1),
+        scene.give,
+        lambda: scene.session.handle(Answer(True, Phase.OVER, [])),
+    )
+
+    assert 0 == status
+    assert [Stop(5.0)] == list(scene.orders.pending)
+
+
+def test_outcomes_that_nobody_accepts_are_waited_for_for_a_moment(scene, monkeypatch):
+    """Then the client goes, and says that it may have begun what it could not give."""
+    scene.start(1)
+    now = [clock.monotonic()]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+
+    def a_second_passes() -> None:
+        now[0] += 1.0
+
+    status = scene.play(
+        scene.tell(SignalCame(signal.SIGINT)), lambda: scene.end(1), a_second_passes
+    )
+
+    assert 128 + signal.SIGINT == status
+    assert [("leave", "it was ended by SIGINT", True), "left"] == scene.said
+
+
+def test_a_client_that_is_idle_too_long_leaves():
+    """With status 0; one that works is not idle."""
+    scene = Scene(idle_timeout=0.05)
+
+    assert 0 == scene.play(scene.wait_until_idle, scene.give)
+    assert [("leave", "it was idle", False), "left"] == scene.said
+
+
+def test_a_lease_that_is_over_stops_all(scene):
+    """Another client may have the tasks in a moment; the server hears it if it can."""
+    scene.start(1)
+
+    def the_lease_is_over() -> None:
+        scene.link.heard_at -= 25.0
+        scene.end(1)
+
+    with pytest.raises(ConnectionLost, match="the lease of 30 s is over"):
+        scene.play(the_lease_is_over)
+
+    assert [Stop(5.0)] == list(scene.orders.pending)
+    assert [("leave", "its lease was over", True), "left"] == scene.said
+
+
+def test_tasks_that_cannot_be_started_here_end_the_client_in_order(scene):
+    """They go back to the server, which has others."""
+    scene.session.handle(Answer(True, Phase.RUNNING, [Claim(1, 1, 1, b"true")]))
+    error = TasksUnstartable(reason="too many open files")
+
+    with pytest.raises(TasksUnstartable):
+        scene.play(scene.tell(LoopFailed("executor", error)), scene.give)
+
+    assert () == scene.buffer.held()
+    assert [("leave", str(error), False), "left"] == scene.said
+
+
+def test_a_loop_that_fails_takes_the_client_down(scene):
+    """What runs is stopped; the supervisor says the rest."""
+    with pytest.raises(KeyRefused):
+        scene.play(scene.tell(LoopFailed("returner", KeyRefused(host="node1", port=1234))))
+
+    assert [Stop(5.0)] == list(scene.orders.pending)
+    assert [] == scene.said

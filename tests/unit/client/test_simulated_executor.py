@@ -1,0 +1,228 @@
+"""The executor without a process, a descriptor or a clock: what it decides can be simulated."""
+
+import errno
+from collections import deque
+
+import pytest
+
+from hypershell.client.task_buffer import TaskBuffer
+from hypershell.client.tasks.executor import Executor
+from hypershell.client.tasks.orders import Orders
+from hypershell.client.tasks.spawn import Child
+from hypershell.core.ending import Ending
+from hypershell.core.errors import TasksUnstartable
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
+from hypershell.runtime import clock
+
+
+class World:
+    """Processes, a watch and an output, as they would be if the test says so."""
+
+    needs_sigchld = False
+    streams = ()
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.log: list[tuple[str, int]] = []
+        self.refusal: OSError | None = None
+        self.leaders_heed_term = False
+        self.ended: deque[Child] = deque()
+        self.alive: set[int] = set()
+        self.strays = 0
+
+    # Processes.
+
+    def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
+        """A process whose number is its task's."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.log.append(("spawn", claim.task_id))
+        self.alive.add(claim.task_id)
+        return Child(claim, claim.task_id, slot, self.now, self.now)
+
+    def reap(self, child: Child) -> Outcome:
+        """It ended well."""
+        self.log.append(("reap", child.pid))
+        return Outcome(child.claim.task_id, child.claim.lease, Ending.EXITED, slot=child.slot)
+
+    def terminate(self, child: Child) -> None:
+        """Its leader may heed it; others of its group never do."""
+        self.log.append(("terminate", child.pid))
+        if self.leaders_heed_term:
+            self.ended.append(child)
+
+    def kill(self, child: Child) -> None:
+        """All of it is gone, if it was not yet."""
+        if child.pid in self.alive:
+            self.log.append(("kill", child.pid))
+            self.alive.discard(child.pid)
+            self.ended.append(child)
+
+    def live_groups(self) -> set[int]:
+        """As the test says."""
+        return self.alive
+
+    def kill_strays(self, task_ids=None) -> int:
+        """As the test says."""
+        return self.strays
+
+    # A watch: to wait is to let time pass.
+
+    def add(self, child: Child) -> None:
+        """It is known."""
+
+    def remove(self, child: Child) -> None:
+        """It is not looked at again."""
+        self.ended.remove(child)
+
+    def wait(self, timeout: float | None) -> tuple[list[Child], list[int]]:
+        """What has ended, or nothing until the timeout."""
+        ended = list(self.ended)
+        if not ended and timeout:
+            self.now += timeout
+        return ended, []
+
+    def wake(self) -> None:
+        """Nobody sleeps."""
+
+    # An output.
+
+    def ends(self, slot: int) -> tuple[int, int]:
+        """No descriptors."""
+        return -1, -1
+
+    def finish(self, slot: int) -> tuple[bytes, bytes]:
+        """Nothing was printed."""
+        return b"", b""
+
+
+@pytest.fixture
+def world(monkeypatch) -> World:
+    """The world of one executor, whose clock the whole client reads."""
+    world = World()
+    monkeypatch.setattr(clock, "monotonic", lambda: world.now)
+    monkeypatch.setattr(clock, "wall", lambda: world.now)
+    monkeypatch.setattr(clock, "sleep", lambda seconds: setattr(world, "now", world.now + seconds))
+    return world
+
+
+@pytest.fixture
+def make(world):
+    """An executor of two slots with these claims before it, and what it is told by."""
+
+    def make(*task_ids: int) -> tuple[Executor, Orders, TaskBuffer]:
+        orders, buffer = Orders(world.wake), TaskBuffer(2, world.wake, lambda all_accepted: None)
+        executor = Executor(2, buffer, orders, world, world, world, grace_seconds=5.0)
+        buffer.put_claims([Claim(task_id, 1, 1, b"true") for task_id in task_ids])
+        return executor, orders, buffer
+
+    return make
+
+
+def test_slots_are_filled_and_what_ended_is_reaped(make, world):
+    """In the order of the claims."""
+    executor, _, _ = make(1, 2, 3)
+    executor.one_pass()
+    world.ended.append(executor.running()[0])
+
+    executor.one_pass()
+    executor.one_pass()
+
+    assert [("spawn", 1), ("spawn", 2), ("reap", 1), ("spawn", 3)] == world.log
+
+
+def test_a_task_that_ignores_term_is_killed_after_exactly_its_grace(make, world):
+    """In simulated time, and its leader is not reaped before."""
+    executor, orders, buffer = make(1)
+    executor.one_pass()
+    begin = world.now
+
+    orders.stop(5.0)
+    for _ in range(100):
+        if not executor.running():
+            break
+        executor.one_pass()
+
+    assert [("spawn", 1), ("terminate", 1), ("kill", 1), ("reap", 1)] == world.log
+    assert 5.0 == pytest.approx(world.now - begin, abs=0.01)
+    (outcome,), _ = buffer.next_batch(0)
+    assert Ending.INTERRUPTED is outcome.ending
+
+
+def test_a_leader_is_not_reaped_while_its_group_lives(make, world):
+    """Its number must not become another's."""
+    executor, orders, _ = make(1)
+    executor.one_pass()
+    world.leaders_heed_term = True
+    orders.cancel([(1, 1)])
+
+    for _ in range(3):
+        executor.one_pass()
+    before = list(world.log)
+    world.alive.clear()
+    executor.one_pass()
+
+    assert [("spawn", 1), ("terminate", 1)] == before
+    assert [*before, ("reap", 1)] == world.log
+
+
+def test_orders_are_obeyed_in_the_order_in_which_they_came(make, world):
+    """A resume after a stop runs tasks again once all is gone; a stop after it does not."""
+    executor, orders, _ = make(1)
+    executor.one_pass()
+    orders.stop(5.0)
+    orders.resume()
+    orders.stop(0.0)
+    assert orders.stopping()
+    for _ in range(3):
+        executor.one_pass()
+    assert not executor.running()
+    assert orders.stopping()
+
+    orders.resume()
+    executor.one_pass()
+
+    assert not orders.stopping()
+
+
+def test_nothing_waits_for_a_slow_reader_once_a_stop_was_taken(make, world):
+    """What ended by itself is collected while the stop is obeyed, and may have printed much."""
+    executor, orders, _ = make(1)
+    executor.one_pass()
+    world.ended.append(executor.running()[0])
+    asked: list[bool] = []
+    world.finish = lambda slot: asked.append(orders.stopping()) or (b"", b"")
+
+    orders.stop(5.0)
+    executor.one_pass()
+
+    assert [True] == asked
+
+
+def test_a_machine_that_stays_short_ends_the_client(make, world):
+    """After the grace, where nothing runs whose end would make room."""
+    executor, _, _ = make(1)
+    world.refusal = OSError(errno.EAGAIN, "Resource temporarily unavailable")
+    begin = world.now
+
+    with pytest.raises(TasksUnstartable):
+        all(executor.one_pass() for _ in range(1000))
+
+    assert 5.0 <= world.now - begin < 5.2
+
+
+def test_a_stray_that_cannot_be_killed_delays_a_cancelled_task_for_half_a_second(make, world):
+    """And no longer: its slot is needed."""
+    executor, orders, _ = make(1)
+    executor.one_pass()
+    world.strays = 1
+    begin = world.now
+
+    orders.cancel([(1, 1)])
+    for _ in range(100):
+        if not executor.running():
+            break
+        executor.one_pass()
+
+    assert 5.5 == pytest.approx(world.now - begin, abs=0.1)

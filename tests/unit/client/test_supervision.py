@@ -1,0 +1,110 @@
+"""What a supervisor decides by what its client said, without a process or a clock."""
+
+import contextlib
+import os
+from signal import SIGINT, SIGTERM
+
+import pytest
+
+from hypershell.client.supervision import Supervision
+from hypershell.client.supervisor_pipe import SupervisorPipe
+from hypershell.wire.worker_messages import Welcome
+
+WELCOME = Welcome("c1", 1, 20.0, 5.0, ())
+
+
+class Line:
+    """A client's end of its pipe, and what hears the other, a byte at a time."""
+
+    def __init__(self) -> None:
+        self.read_end, self.write_end = os.pipe()
+        os.set_blocking(self.read_end, False)
+        self.client = SupervisorPipe(self.write_end)
+        self._supervision = Supervision()
+
+    def deliver(self) -> Supervision:
+        """Hand on all that the client has said."""
+        with contextlib.suppress(BlockingIOError):
+            for byte in os.read(self.read_end, 4096):
+                self._supervision.hear(bytes([byte]))
+        return self._supervision
+
+
+@pytest.fixture
+def line():
+    """A line between a client and its supervisor."""
+    line = Line()
+    yield line
+    os.close(line.read_end)
+    os.close(line.write_end)
+
+
+def test_a_client_that_has_not_joined_has_no_lease_and_owes_nothing():
+    """It may wait for its server as long as it likes."""
+    supervision = Supervision()
+
+    assert supervision.remaining(1e9) is None
+    assert not supervision.owes_leave()
+
+
+def test_a_client_that_joined_has_its_lease_from_when_it_was_heard(line):
+    """Less half of the margin by which the client itself is earlier."""
+    line.client.joined(WELCOME, heard_at=100.0)
+
+    supervision = line.deliver()
+    assert 9.5 == supervision.remaining(110.0)
+    assert supervision.owes_leave()
+    assert "c1" == supervision.client_id
+
+
+def test_a_client_that_is_heard_has_its_lease_from_then_on(line):
+    """It says so now and then, not after each call."""
+    line.client.joined(WELCOME, heard_at=100.0)
+
+    line.client.heard(110.0, lease_seconds=20.0)
+    line.client.heard(110.5, lease_seconds=20.0)
+
+    assert 19.5 == line.deliver().remaining(110.0)
+
+
+def test_a_client_that_left_owes_nothing(line):
+    """Nor is its lease looked at any more."""
+    line.client.joined(WELCOME, heard_at=100.0)
+
+    line.client.left()
+
+    supervision = line.deliver()
+    assert not supervision.owes_leave()
+    assert supervision.remaining(1e9) is None
+
+
+def test_a_client_whose_lease_was_over_is_killed_once(line):
+    """And the server still hears that it is gone."""
+    line.client.joined(WELCOME, heard_at=100.0)
+    supervision = line.deliver()
+    assert supervision.remaining(120.0) < 0
+
+    supervision.give_up()
+
+    assert supervision.remaining(120.0) is None
+    assert supervision.owes_leave()
+
+
+def test_a_second_interrupt_at_once_is_the_first_one():
+    """The terminal and a parent both send it; one that comes later is meant."""
+    supervision = Supervision()
+
+    forwarded = [
+        supervision.signals_to_forward([SIGINT], SIGINT, now) for now in (5.0, 5.05, 6.0, 6.2)
+    ]
+
+    assert [[SIGINT], [], [SIGINT], [SIGINT]] == forwarded
+
+
+def test_other_signals_are_all_passed_on():
+    """In the order in which they came."""
+    supervision = Supervision()
+
+    assert [SIGTERM, SIGINT, SIGTERM] == supervision.signals_to_forward(
+        [SIGTERM, SIGINT, SIGTERM, SIGINT], SIGINT, 5.0
+    )
