@@ -18,7 +18,7 @@ test:
 test-all:
 	@.ci/make test-all
 
-# Style, types and the contracts between text, code and pages.
+# Style, types, the manual, and the contracts between text, code and pages.
 check:
 	@.ci/make check
 
@@ -30,7 +30,7 @@ fault:
 bench:
 	@.ci/make bench
 
-# Man pages and the README's usage blocks, from the verbs' own texts.
+# Man pages and the reference from the verbs' own texts, and the manual in build/docs.
 docs:
 	@.ci/make docs
 

@@ -1,17 +1,16 @@
-"""Writes what is made from the usage texts: man pages, and the usage blocks of the README.
+"""Writes what is made from the usage texts: man pages, and the reference of the manual.
 
 `python -m tools.pages` writes them, `--check` only says which are out of date. The
 completion scripts come from the same texts, when they are asked for, and are stored nowhere.
 """
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from hypershell.cli.completion.usage import PROGRAM, Entry, Section, Usage, read_usage, usage_of
 from hypershell.cli.verb_table import VERBS
-from tools import roff
+from tools import roff, rst
 
 ROOT = Path(__file__).parents[1]
 SUMMARY = "a task farm for files of shell commands"
@@ -48,23 +47,22 @@ Files:
 """
 """What the overview says beyond the program's own usage text."""
 
-BLOCK = re.compile(
-    r"(?P<begin>^\.\. usage: (?P<verb>[a-z-]+)\n)(?P<old>.*?)(?P<end>^\.\. end usage$)",
-    re.MULTILINE | re.DOTALL,
-)
-"""A place in the README that is filled with the usage text of a verb, or of `hyper-shell`."""
 
-
-def overview() -> str:
-    """The page hyper-shell(1)."""
+def overview_usage() -> Usage:
+    """The program's own text, with the tables that belong to no verb."""
     usage = read_usage(usage_of(""))
     own = {section.title for section in usage.sections}
     more = [s for s in read_usage(REFERENCE).sections if s.title not in own]
     verbs = Section("Verbs", tuple(Entry(name, text) for name, (_, _, text) in VERBS.items()))
     if "Verbs" not in own:
         more.insert(0, verbs)
-    whole = Usage(usage.synopsis, (*usage.sections, *more))
-    return roff.page(PROGRAM, SUMMARY, whole, [f"{PROGRAM}-{verb}" for verb in VERBS])
+    return Usage(usage.synopsis, (*usage.sections, *more))
+
+
+def overview() -> str:
+    """The page hyper-shell(1)."""
+    others = [f"{PROGRAM}-{verb}" for verb in VERBS]
+    return roff.page(PROGRAM, SUMMARY, overview_usage(), others)
 
 
 def page_of(verb: str) -> str:
@@ -74,33 +72,34 @@ def page_of(verb: str) -> str:
     return roff.page(f"{PROGRAM}-{verb}", summary, read_usage(usage_of(verb)), others)
 
 
-def with_usage(readme: str) -> str:
-    """The README with each of its usage blocks filled from the verb's text."""
+def reference_of(verb: str) -> str:
+    """The page of one verb in the manual's reference."""
+    _, summary = VERBS[verb]
+    return rst.page(f"{PROGRAM} {verb}", as_sentence(summary), read_usage(usage_of(verb)))
 
-    def fill(found: re.Match[str]) -> str:
-        verb = "" if found["verb"] == PROGRAM else found["verb"]
-        lines = usage_of(verb).strip("\n").splitlines()
-        body = "\n".join(f"    {line}".rstrip() for line in lines)
-        return f"{found['begin']}\n::\n\n{body}\n\n{found['end']}"
 
-    return BLOCK.sub(fill, readme)
+def as_sentence(summary: str) -> str:
+    """A summary with a capital at its start and a full stop."""
+    return f"{summary[0].upper()}{summary[1:]}."
 
 
 def pages(root: Path) -> Iterator[tuple[Path, str]]:
     """Each file that is made here, with what belongs into it."""
     yield root / "man" / f"{PROGRAM}.1", overview()
+    whole = rst.page(PROGRAM, as_sentence(SUMMARY), overview_usage())
+    yield root / "docs" / "reference" / f"{PROGRAM}.rst", whole
     for verb in VERBS:
         yield root / "man" / f"{PROGRAM}-{verb}.1", page_of(verb)
-    readme = root / "README.rst"
-    if readme.exists():
-        yield readme, with_usage(readme.read_text("utf-8"))
+        yield root / "docs" / "reference" / f"{verb}.rst", reference_of(verb)
 
 
 def out_of_date(root: Path) -> list[Path]:
     """The files that are not what they would be if they were made now."""
     wanted = dict(pages(root))
     stale = [p for p, text in wanted.items() if not p.exists() or p.read_text("utf-8") != text]
-    return stale + sorted(set((root / "man").glob("*.1")) - set(wanted))
+    there = {*(root / "man").glob("*.1"), *(root / "docs" / "reference").glob("*.rst")}
+    by_hand = {root / "docs" / "reference" / "index.rst"}
+    return stale + sorted(there - by_hand - set(wanted))
 
 
 def main(arguments: list[str]) -> int:

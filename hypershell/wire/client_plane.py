@@ -7,7 +7,7 @@ from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.submission import SubmitOptions
 from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 
-CONTROL = "control"
+CLIENT_SERVICE = "client service"
 """The identity of the object that a client plane exposes."""
 
 _ASKING = {"info", "count", "rows", "task", "output", "failures", "wait"}
@@ -32,7 +32,7 @@ class ControlProxy(PlaneProxy):
     """
 
     def __init__(self, host: str, port: int, secret: bytes) -> None:
-        super().__init__(CLIENT, CONTROL, host, port, secret)
+        super().__init__(CLIENT, CLIENT_SERVICE, host, port, secret)
 
     def submit(self, lines: list[bytes], submit_options: SubmitOptions | None = None) -> list[int]:
         """Add lines as tasks and return their ids; none of them if there is no room just now."""

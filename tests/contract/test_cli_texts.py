@@ -194,7 +194,7 @@ def test_every_verb_offers_its_help(verb):
 
 
 def test_the_pages_are_those_of_the_texts():
-    """The committed man pages and README blocks are what would be made now (`make docs`)."""
+    """The committed man pages and the reference are what would be made now (`make docs`)."""
     assert [] == pages.out_of_date(ROOT)
 
 

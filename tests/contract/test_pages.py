@@ -1,11 +1,14 @@
-"""What a usage text says is what the reader of a man page sees, whatever characters it has."""
+"""What a usage text says is what the reader of a man page, or of the reference in the manual, sees,
+whatever characters it has.
+"""
 
 import subprocess
+import sys
 
 import pytest
 
 from hypershell.cli.completion.usage import Entry, Option, Verbatim, read_usage
-from tools import roff
+from tools import roff, rst
 
 TEXT = """\
 Usage:
@@ -95,3 +98,46 @@ def test_an_option_is_read_with_its_value_and_its_words():
 def test_a_page_shows_what_the_text_says(words, need):
     """No character of a text is lost to roff, or taken for a request."""
     assert words in shown(TEXT, need("groff"))
+
+
+@pytest.fixture(scope="module")
+def in_the_manual(tmp_path_factory):
+    """The page of the reference made from the text, as Sphinx shows it, on one line."""
+    pytest.importorskip("sphinx")
+    folder = tmp_path_factory.mktemp("manual")
+    page = rst.page("hyper-shell server", "A summary.", read_usage(TEXT))
+    (folder / "index.rst").write_text(page, "utf-8")
+    (folder / "conf.py").write_text("smartquotes = False\nnitpicky = True\n")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "text", str(folder), "out"]
+    subprocess.run(command, cwd=folder, check=True)
+    return " ".join((folder / "out" / "index.txt").read_text("utf-8").split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "A summary. hyper-shell server (stop | FILE) [options]",
+        "hyper-shell server (stop | FILE) [options] [--more]",
+        "a ~tilde, a ^hat, \"quotes\" and 'quotes', an arrow →.",
+        ".TH is no request here, nor is 'this.",
+        "verbatim .as it stands 'here",
+        '-p NUM, --port NUM Where; see "-f", and "--more" [default: 7].',
+        "-f PATH, --failures PATH Lines. Of files.",
+        "--form FORM human or json [default: human].",
+        '"130" a signal came',
+        "$ hyper-shell server - | cat",
+    ],
+)
+def test_a_page_of_the_reference_shows_what_the_text_says(words, in_the_manual):
+    """No character of a text is lost to reStructuredText, or taken for markup."""
+    assert words in in_the_manual
+
+
+@pytest.mark.parametrize("text", ["*all*", "a|b|c", "name_", "a\\b", "``x``", "tasks_waiting"])
+def test_markup_in_a_text_is_no_markup_on_the_page(text):
+    """What reStructuredText would take for its own is escaped, and nothing else is."""
+    docutils = pytest.importorskip("docutils.core")
+
+    tree = docutils.publish_doctree(rst.escape(text), settings_overrides={"report_level": 5})
+
+    assert text == tree.astext()

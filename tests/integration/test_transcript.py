@@ -1,9 +1,14 @@
-"""What a user does first: a file of tasks, two clients, the failures, and once more."""
+"""What a user does first: a file of tasks, two clients, the failures, and once more; and what the
+pages of the manual show.
+"""
 
 import pytest
 
-from tests.helpers.farm import Pipe, rarely
+from tests.helpers import console
+from tests.helpers.farm import ROOT, Pipe, rarely
 
+SOURCES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
+PAGES = [page for page in SOURCES if console.commands_of(page)]
 COUNTS = [700, rarely(10_000)]
 
 
@@ -63,3 +68,40 @@ def test_failed_lines_stream_from_a_server_into_the_next(farm):
     assert still_running
     assert [1, 0] == [first.wait(), first_client.wait()]
     assert [1, 0] == [second.wait(), second_client.wait()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_of_a_page_do_what_it_shows(page, farm):
+    """The console blocks of the manual, run from top to bottom, print what stands below them."""
+    commands = console.commands_of(page)
+
+    outputs = console.run(commands, farm, 100)
+
+    assert [] == console.differences(commands, outputs)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [
+        (["one"], ["two"]),
+        (["one"], ["one", "two"]),
+        (["one", "..."], ["two"]),
+        (["in 0.25 s"], ["in a moment"]),
+    ],
+)
+def test_another_output_than_the_one_shown_is_seen(shown, printed):
+    """The comparison above finds a line that is missing, new, or different."""
+    assert not console.is_as_shown(shown, printed)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [
+        (["one", "two"], ["two", "one"]),
+        (["one", "...", "four"], ["one", "two", "three", "four"]),
+        (["12:00:00 a ... in 0.25 s"], ["13:14:15 a b in 1.5 s"]),
+    ],
+)
+def test_an_output_that_varies_is_as_shown(shown, printed):
+    """Neither the order of lines, nor a time, nor what `...` stands for makes a difference."""
+    assert console.is_as_shown(shown, printed)

@@ -68,8 +68,10 @@ class Stores(RuleBasedStateMachine):
     def begin(self, policy: Policy) -> None:
         """Both are empty."""
         self.policy = policy
-        self.memory = TaskStore(policy)
-        self.run = StoredRun(self.url, policy=policy, most_tasks=WINDOW)
+        self.told: list[tuple[int, TaskState]] = []
+        self.told_memory: list[tuple[int, TaskState]] = []
+        self.memory = TaskStore(policy, on_final=self.told_memory.extend)
+        self.run = StoredRun(self.url, policy=policy, most_tasks=WINDOW, on_final=self.told.extend)
         self.tasks: dict[int, Task] = {}
         self.states: dict[int, TaskState] = {}
         self.tried: dict[int, int] = {}
@@ -77,14 +79,6 @@ class Stores(RuleBasedStateMachine):
         self.cancelling: set[int] = set()
         self.ids: set[int] = set()
         self.old: list[Outcome] = []
-        self.listen()
-
-    def listen(self) -> None:
-        """Hear what either says is final."""
-        self.told: list[tuple[int, TaskState]] = []
-        self.told_memory: list[tuple[int, TaskState]] = []
-        self.run.store.listener = self.told.extend
-        self.memory.listener = self.told_memory.extend
 
     # What servers do.
 
@@ -200,7 +194,9 @@ class Stores(RuleBasedStateMachine):
             self.run.die()
         else:
             self.run.close()
-        self.run = StoredRun(self.url, mode, self.policy, WINDOW)
+        self.told.clear()
+        self.told_memory.clear()
+        self.run = StoredRun(self.url, mode, self.policy, WINDOW, on_final=self.told.extend)
         for task_id, state in self.states.items():
             if state in OVER_AGAIN[mode]:
                 self.wait(self.rewound(task_id))
@@ -211,10 +207,9 @@ class Stores(RuleBasedStateMachine):
         for task in sent:
             tally.add(task.group, TaskState.SENT)
         start = RecoveredState(max(self.ids, default=0), tally, sent, set(self.cancelling))
-        self.memory = TaskStore(self.policy, start=start)
+        self.memory = TaskStore(self.policy, start=start, on_final=self.told_memory.extend)
         self.memory.add(waiting)
         self.old.clear()
-        self.listen()
 
     @rule(which=some, client=st.sampled_from([CLIENT, "76543210"]), late=st.integers(0, 1))
     def adopt(self, which: list[int], client: str, late: int) -> None:

@@ -2,7 +2,7 @@
 
 from hypershell.core.errors import HyperShellError
 from hypershell.store.sql.errors import DatabaseUnusable
-from hypershell.store.tasks.journal import NoDatabase, StoreClosed
+from hypershell.store.tasks.errors import NoDatabase, StoreClosed
 from hypershell.wire.refusal import ErrorKind
 
 _KINDS: tuple[tuple[type[Exception], ErrorKind], ...] = (

@@ -31,7 +31,7 @@ from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
-from hypershell.store.tasks.journal import StoreClosed
+from hypershell.store.tasks.errors import StoreClosed
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
+from hypershell.store.tasks.errors import NoDatabase
 from hypershell.store.tasks.queue import Key
 
 
@@ -45,17 +46,6 @@ class Commit(Protocol):
 
     def wait(self) -> None:
         """Return when it is durable; StartError if it never will be."""
-
-
-class NoDatabase(ValueError):
-    """This store keeps no task beyond its end, and cannot answer."""
-
-    def __init__(self) -> None:
-        super().__init__("this server keeps no database (--no-db)")
-
-
-class StoreClosed(ValueError):
-    """The run is over: it takes no more tasks, and changes none."""
 
 
 class Journal(Protocol):

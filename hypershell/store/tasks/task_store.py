@@ -5,7 +5,6 @@ its journal does not hold. Of the tasks that wait, a window is in memory: all of
 first, as many as there is room for.
 """
 
-import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,14 +16,14 @@ from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.retry import Policy, decide
 from hypershell.core.state import CANCEL, DELETE, FINAL, RETRY, ChangeRule, TaskState
 from hypershell.core.task import Task, leased
+from hypershell.store.tasks.errors import NoDatabase, StoreClosed
+from hypershell.store.tasks.ids import Ids
 from hypershell.store.tasks.journal import (
     Found,
     Journal,
-    NoDatabase,
     NoJournal,
     Progress,
     Recorded,
-    StoreClosed,
 )
 from hypershell.store.tasks.queue import Key
 from hypershell.store.tasks.recovery import Pair, RecoveredState, Recovery
@@ -34,9 +33,16 @@ from hypershell.store.tasks.window import MAX_TASKS, QueueWindow
 _NO_TAGS: Mapping[str, str] = {}
 _EVERYTHING = 2**62
 
+Final = Callable[[Sequence[tuple[int, TaskState]]], None]
+"""Takes the ids and states of tasks that became final, once that is durable."""
+
 
 class TaskStore:
-    """Safe to use from several threads. `listener` is told what became final, once durable."""
+    """Safe to use from several threads.
+
+    `on_final` is called without the lock, in the thread whose call made tasks final. `owes` says
+    that the lines of those that FAILED are to be printed: the journal knows which are not yet.
+    """
 
     def __init__(
         self,
@@ -44,13 +50,15 @@ class TaskStore:
         journal: Journal | None = None,
         start: RecoveredState | None = None,
         most_tasks: int = MAX_TASKS,
+        owes: bool = False,
+        on_final: Final = lambda final: None,
     ) -> None:
         start = start or RecoveredState()
         self._policy = policy
         self._journal: Journal = journal or NoJournal()
         self._lock = threading.Lock()
-        self._ids = itertools.count(start.last_id + 1)
-        self._last_id = start.last_id
+        self._ids = Ids(start.last_id)
+        self.new_id = self._ids.new
         self._tally = start.tally
         self._sent = {task.id: task for task in start.sent}
         self._recovery = Recovery(self._sent, start.clients, self._is_out)
@@ -62,17 +70,13 @@ class TaskStore:
         self._waiting = QueueWindow(self._journal, self._lock, not start.waiting, most_tasks)
         self._changing = threading.Lock()
         self._moved: dict[int, TaskState] | None = None  # while somebody looks for tasks to change
-        self.owes = False
-        self.listener: Callable[[Sequence[tuple[int, TaskState]]], None] = lambda final: None
-
-    def new_id(self) -> int:
-        """The id of the next task."""
-        self._last_id = next(self._ids)
-        return self._last_id
+        self._owes = owes
+        self._on_final = on_final
 
     def input_is_open(self, is_open: bool) -> None:
         """Whether lines may still come of which some belong to an earlier group than others."""
-        self._input_open = is_open
+        with self._lock:  # a lease that is being decided is decided by what was true before
+            self._input_open = is_open
 
     def add(
         self,
@@ -88,7 +92,7 @@ class TaskStore:
         with self._lock:
             if self._closed:
                 raise StoreClosed("the run is over")
-            self._last_id = max([self._last_id, *(task.id for task in added)])
+            self._ids.note(task.id for task in added)
             for group, number in Counter(task.group for task in added).items():
                 self._tally.add(group, TaskState.WAITING, number)
             for task in added:
@@ -155,9 +159,9 @@ class TaskStore:
             moves = Counter((r.task.group, r.state) for r in recorded)
             for (group, state), number in moves.items():
                 self._tally.move(group, TaskState.SENT, state, number)
-            commit = self._journal.recorded(recorded, self.owes)
+            commit = self._journal.recorded(recorded, self._owes)
         commit.wait()
-        self.listener([(r.task.id, r.state) for r in recorded if r.state in FINAL])
+        self._on_final([(r.task.id, r.state) for r in recorded if r.state in FINAL])
         return recorded
 
     def _decide(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
@@ -172,7 +176,7 @@ class TaskStore:
         if state is TaskState.WAITING:
             self._retried += outcome.ending.granted
             first = self._policy.eager or not outcome.ending.tried
-            after = after._replace(sequence=0 if first else 2 * self._last_id + 1)
+            after = after._replace(sequence=0 if first else 2 * self._ids.last + 1)
             self._waiting.take_in(after)
         elif state is TaskState.INTERRUPTED:
             self._interrupted[task.id] = after
@@ -203,7 +207,7 @@ class TaskStore:
         for commit in commits:
             commit.wait()
         if cancelled:
-            self.listener([(task.id, TaskState.CANCELLED) for task in cancelled])
+            self._on_final([(task.id, TaskState.CANCELLED) for task in cancelled])
 
     # Clients of a server that died.
 
@@ -260,7 +264,7 @@ class TaskStore:
                 commits.append(self._journal.cancelling(running))
         for commit in commits:
             commit.wait()
-        self.listener([(task_id, TaskState.CANCELLED) for task_id in now])
+        self._on_final([(task_id, TaskState.CANCELLED) for task_id in now])
         changed = len(now) + len(running)
         return Changed(changed, len(running), len(found) - changed)
 

@@ -13,7 +13,7 @@ from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.errors import KeyRefused
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Answer, Hello, Phase
-from hypershell.wire.worker_plane import FARM, VERBS
+from hypershell.wire.worker_plane import VERBS, WORKER_SERVICE
 from tests.helpers.fakes import Call, ServerParts, commands, succeeded
 from tests.helpers.waiting import until
 
@@ -39,7 +39,8 @@ class Served:
         """Listen, on the same port if there was one."""
         sock = socket.create_server(("127.0.0.1", self.port))
         self.port = sock.getsockname()[1]
-        self.door = Plane(sock, WORKER, SECRET, {FARM: (self.parts.farm, VERBS)}).get_server()
+        objects = {WORKER_SERVICE: (self.parts.worker_service, VERBS)}
+        self.door = Plane(sock, WORKER, SECRET, objects).get_server()
         self.door.start()
 
     def greet(self) -> Hello:
@@ -191,7 +192,7 @@ def test_a_server_that_has_gone_is_waited_for(served):
 def test_a_server_that_does_not_know_the_client_is_joined_again(served):
     """By which the client learns that what it holds is not its own any more."""
     welcome = served.join()
-    served.parts.farm.leave(welcome.client_id, "it was given up", False)
+    served.parts.worker_service.leave(welcome.client_id, "it was given up", False)
     assert exchange(served.link) is None
 
     served.reconnect()
@@ -261,7 +262,7 @@ def test_to_close_ends_a_wait_for_the_server(served):
 def test_nothing_is_called_after_the_end(served):
     """The server hangs up once all know that all is done."""
     served.join()
-    served.parts.scheduled.tell(Phase.OVER)
+    served.parts.scheduled.set_phase(Phase.OVER)
 
     (answer,) = exchange(served.link)
 

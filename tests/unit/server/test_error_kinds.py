@@ -5,7 +5,7 @@ import pytest
 from hypershell.core.errors import InputDamaged
 from hypershell.server.planes.error_kinds import kind_of
 from hypershell.store.sql.errors import DatabaseStalled, InputChanged, TablesMissing
-from hypershell.store.tasks.journal import NoDatabase, StoreClosed
+from hypershell.store.tasks.errors import NoDatabase, StoreClosed
 from hypershell.wire.refusal import ErrorKind
 
 CASES = [

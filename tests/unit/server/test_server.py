@@ -78,7 +78,7 @@ class Run:
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Start a server; None for lines keeps its input open."""
-    monkeypatch.setattr(server_module, "_TELL_SECONDS", 0.2)
+    monkeypatch.setattr(server_module, "_NOTIFY_SECONDS", 0.2)
     runs: list[Run] = []
 
     def start(lines: bytes | None, **options: Any) -> Run:
