@@ -8,7 +8,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from hypershell.cli.completion.usage import PROGRAM, Entry, Section, Usage, read_usage, usage_of
+from hypershell.cli.completion.usage import (
+    PROGRAM,
+    Entry,
+    Section,
+    Usage,
+    read_usage,
+    usage_of,
+    words_of,
+)
 from hypershell.cli.verb_table import VERBS
 from tools import roff, rst
 
@@ -18,32 +26,36 @@ SUMMARY = "a task farm for files of shell commands"
 REFERENCE = """\
 Exit status:
   0    every task succeeded
-  1    at least one task is finally failed, cancelled or interrupted
+  1    at least one task failed, was cancelled or was interrupted
   2    the command line is wrong
-  3    the server (or client) could not start: input file missing, address in use
-  4    no server there: none running, unreachable, timed out
-  5    refused: wrong key, wrong plane, an access file that is exposed, changed or not openable
-  6    the connection was lost and not regained
+  3    the server or client could not start, for example because the input file
+       is missing or the address is in use
+  4    no server: none is running, it cannot be reached, or it timed out
+  5    refused: the wrong key or port, or an access file that others can read,
+       that was changed, or that cannot be opened
+  6    the connection was lost and could not be restored
+  70   an error in hyper-shell itself
   129  ended by SIGHUP
   130  ended by SIGINT
   143  ended by SIGTERM
-  70   a defect of hyper-shell
 
 Environment:
-  HYPERSHELL_AUTH        the key of the worker plane, as -k gives it; it does not show in ps
-  HYPERSHELL_SERVER_DIR  the server directory, as --server-dir gives it
+  HYPERSHELL_AUTH        the key for clients, like -k, but not shown by ps
+  HYPERSHELL_DATABASE    the task database, like --database
+  HYPERSHELL_SERVER_DIR  the server directory, like --server-dir
   HYPERSHELL_PASSPHRASE  the passphrase of access files that are sealed with one
-  HYPERSHELL_SEAL_KEY    the seal key file, if not the one below
+  HYPERSHELL_SEAL_KEY    the seal key file, instead of the one below
   TASK_ID                set for each task: its id
-  TASK_ARGS              its line, unless that is too long for an environment
-  TASK_ATTEMPT           which attempt this is, from 1
-  TASK_SLOT              the place it runs in on its client
-  TASK_CLIENT_ID         the client that runs it
+  TASK_ARGS              its line, unless it is too long for the environment
+  TASK_ATTEMPT           the number of this attempt, from 1
+  TASK_SLOT              the number of the slot that it uses on its client
+  TASK_CLIENT_ID         the id of the client that runs it
   TASK_CLIENT_HOST       the host of that client
 
 Files:
-  ~/.hyper-shell                     the server directory, unless another is named
-  ~/.config/hyper-shell/seal.key     the key that seals access files (XDG_CONFIG_HOME is honoured)
+  ~/.hyper-shell                  the server directory, unless another is given
+  ~/.config/hyper-shell/seal.key  the key that seals access files; below
+                                  XDG_CONFIG_HOME if that is set
 """
 """What the overview says beyond the program's own usage text."""
 
@@ -66,16 +78,24 @@ def overview() -> str:
 
 
 def page_of(verb: str) -> str:
-    """The page of one verb, such as hyper-shell-server(1)."""
+    """The page of one verb and its commands of two words, such as hyper-shell-server(1)."""
     summary = VERBS[verb].summary
     others = [PROGRAM, *(f"{PROGRAM}-{other}" for other in VERBS if other != verb)]
-    return roff.page(f"{PROGRAM}-{verb}", summary, read_usage(usage_of(verb)), others)
+    commands = {f"{verb} {word}": text for word, text in _commands_of(verb).items()}
+    return roff.page(f"{PROGRAM}-{verb}", summary, read_usage(usage_of(verb)), others, commands)
 
 
 def reference_of(verb: str) -> str:
     """The page of one verb in the manual's reference."""
-    _, summary = VERBS[verb]
-    return rst.page(f"{PROGRAM} {verb}", as_sentence(summary), read_usage(usage_of(verb)))
+    summary = VERBS[verb].summary
+    commands = {f"{PROGRAM} {verb} {word}": text for word, text in _commands_of(verb).items()}
+    name, usage = f"{PROGRAM} {verb}", read_usage(usage_of(verb))
+    return rst.page(name, as_sentence(summary), usage, commands)
+
+
+def _commands_of(verb: str) -> dict[str, Usage]:
+    """The usage of each command of two words that begins with a verb, by its second word."""
+    return {word: read_usage(usage_of(f"{verb} {word}")) for word in words_of(verb)}
 
 
 def as_sentence(summary: str) -> str:

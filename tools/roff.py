@@ -4,6 +4,7 @@ No dates: a page changes only when its text or the version does.
 """
 
 import re
+from collections.abc import Mapping
 
 from hypershell import __version__
 from hypershell.cli.completion.usage import PROGRAM, Entry, Option, Section, Usage, Verbatim
@@ -67,14 +68,15 @@ def option(item: Option) -> list[str]:
     return [".TP", names + value, prose(item.description) if item.description else "\\&"]
 
 
-def section(part: Section) -> list[str]:
+def section(part: Section, heading: str = ".SH") -> list[str]:
     """A section under its own heading."""
     lines: list[str] = []
     if part.is_options:
         title = part.title[: -len("options")].strip()
         lines += [f'.SS "{escape(title)} options"'] if title else []
     elif part.title:
-        lines += [f'.SH "{escape(part.title).upper()}"']
+        title = part.title.upper() if heading == ".SH" else part.title
+        lines += [f'{heading} "{escape(title)}"']
     for block in part.blocks:
         if isinstance(block, Option):
             lines += option(block)
@@ -93,8 +95,23 @@ def see_also(names: list[str]) -> list[str]:
     return ['.SH "SEE ALSO"', *(f"{name}," for name in most), last]
 
 
-def page(name: str, summary: str, usage: Usage, others: list[str]) -> str:
-    """A whole manual page in section 1; `others` are the pages that it names at its end."""
+def command(name: str, usage: Usage) -> list[str]:
+    """A section for a command of two words, such as `server stop`."""
+    lines = [f'.SH "{escape(name.upper())}"', *synopsis(usage.synopsis)]
+    return [*lines, *(ln for part in usage.sections for ln in section(part, ".SS"))]
+
+
+def page(
+    name: str,
+    summary: str,
+    usage: Usage,
+    others: list[str],
+    commands: Mapping[str, Usage] | None = None,
+) -> str:
+    """A whole manual page in section 1.
+
+    `others` are the pages that it names at its end; `commands` get a section each.
+    """
     version = escape(f"{PROGRAM} {__version__}")
     lines = [
         '.\\" Made from the texts of the command line itself: do not edit.',
@@ -113,4 +130,6 @@ def page(name: str, summary: str, usage: Usage, others: list[str]) -> str:
     if with_options:
         lines += [".SH OPTIONS", *(ln for part in with_options for ln in section(part))]
     lines += [ln for part in further for ln in section(part)]
+    for each, text in (commands or {}).items():
+        lines += command(each, text)
     return "\n".join([*lines, *see_also(others)]) + "\n"

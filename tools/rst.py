@@ -1,7 +1,7 @@
 """Renders pages of the manual's reference in reStructuredText from usage texts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hypershell.cli.completion.usage import Entry, Option, Section, Usage, Verbatim
 
@@ -51,18 +51,25 @@ def block(item: str | Verbatim | Entry | Option) -> list[str]:
     return [prose(item), ""]
 
 
-def section(part: Section) -> Iterator[str]:
-    """A section under its own heading."""
+def section(part: Section, line: str = "-") -> Iterator[str]:
+    """A section under its own heading, underlined with this character."""
     if part.title:
-        yield from heading(part.title, "-")
+        yield from heading(part.title, line)
     for item in part.blocks:
         yield from block(item)
 
 
-def page(name: str, summary: str, usage: Usage) -> str:
-    """The page of one command."""
-    lines = [MADE, "", *heading(name, "="), summary, "", f".. program:: {name}", ""]
-    lines += [".. code-block:: none", "", *indented(usage.synopsis), ""]
+def body(name: str, usage: Usage, line: str) -> Iterator[str]:
+    """The synopsis and the sections of one command."""
+    yield from (f".. program:: {name}", "", ".. code-block:: none", "")
+    yield from (*indented(usage.synopsis), "")
     for part in usage.sections:
-        lines += section(part)
+        yield from section(part, line)
+
+
+def page(name: str, summary: str, usage: Usage, commands: Mapping[str, Usage] | None = None) -> str:
+    """The page of one command, and of those `commands` that have two words."""
+    lines = [MADE, "", *heading(name, "="), summary, "", *body(name, usage, "-")]
+    for command, its_usage in (commands or {}).items():
+        lines += [*heading(command, "-"), *body(command, its_usage, "~")]
     return "\n".join(lines).rstrip("\n") + "\n"

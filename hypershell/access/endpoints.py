@@ -15,15 +15,15 @@ FULL = "full"
 _NEEDS = {
     WORKER: (
         "the worker part",
-        "give it the file that `generate-access` wrote with --worker-file, or the full one",
+        "use the file that `generate-access` wrote with --worker-file, or the full file",
     ),
     CLIENT: (
         "the client part",
-        "give it the file that `generate-access` wrote with --client-file, or the full one",
+        "use the file that `generate-access` wrote with --client-file, or the full file",
     ),
     FULL: (
         "both parts",
-        "give it the full file that `hyper-shell server generate-access FULL` wrote",
+        "use the full file that `hyper-shell server generate-access FULL` wrote",
     ),
 }
 
@@ -96,16 +96,17 @@ def generate(
     for plane, (host, port) in ((WORKER, worker), (CLIENT, client)):
         if not is_host(host):
             raise UsageError(
-                f"{host!a} cannot be the host of the {plane} plane",
+                f"{host!a} is not a valid host for the {plane} port",
                 hint="give a name or an address in ASCII",
             )
         if not is_port(port):
             raise UsageError(
-                f"{port} cannot be the port of the {plane} plane", hint="give one of 1 to 65535"
+                f"{port} is not a valid {plane} port",
+                hint="give a port from 1 to 65535",
             )
     uid = new_server_uid() if server_uid is None else server_uid
     if not is_uid(uid):
-        raise UsageError(f"{uid!a} cannot be the uid of a server")
+        raise UsageError(f"{uid!a} is not a valid server uid")
     return Access(
         uid,
         client=Endpoint(*client, key=new_key()),

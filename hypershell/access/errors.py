@@ -38,17 +38,17 @@ def cause(error: OSError) -> str:
 
 
 class NoHome(StartError):
-    """HOME does not say where the user's files are."""
+    """HOME is not set, and nothing else says where the user's files are."""
 
-    says = "HOME is not set to a directory, so {wanted} has no place"
+    says = "HOME is not set to a directory, so there is no place for {wanted}"
     hint = "set HOME, or {instead}"
 
 
 class AccessFileExists(StartError):
     """An access file is never written over anything."""
 
-    says = "there is already something at {path}; it is not overwritten"
-    hint = "give another name, or see what it opens with `hyper-shell access info {path}`"
+    says = "{path} already exists, and is not overwritten"
+    hint = "give another name, or look at it with `hyper-shell access info {path}`"
 
 
 class AccessFileUnwritable(StartError):
@@ -72,38 +72,38 @@ class DirectoryForeign(DirectoryUnusable):
 
 
 class DirectoryExposed(DirectoryUnusable):
-    """Others could plant files in the server directory."""
+    """Other users could put files into the server directory."""
 
-    says = "others can write into the server directory {path} (mode {mode:04o})"
-    hint = "`chmod 700 {path}`, or choose another with --server-dir DIR"
+    says = "other users can write to the server directory {path} (mode {mode:04o})"
+    hint = "run `chmod 700 {path}`, or choose another with --server-dir DIR"
 
 
 class DirectoryLocked(StartError):
-    """A live server holds the directory."""
+    """A running server has the directory."""
 
-    says = "a server runs in {path} already: {holder}"
-    hint = "stop it with `{stop}`, or give this one its own --server-dir DIR"
+    says = "a server is already running in {path}: {holder}"
+    hint = "stop it with `{stop}`, or choose another directory with --server-dir DIR"
 
 
 class DirectoryBusy(StartError):
-    """A short-lived verb holds the directory for longer than one waits for it."""
+    """A short command has the directory for longer than others wait for it."""
 
     says = "{path} is in use: {holder}"
-    hint = "wait until that command is through, or end it, and try again"
+    hint = "wait until that command has ended, or stop it, and try again"
 
 
 class DirectoryClaimed(StartError):
-    """The last holder ran on another machine, and nothing here tells whether it still does."""
+    """The last user ran on another machine, and may still be running."""
 
-    says = "{path} is claimed from another machine: {holder}; from here it cannot be asked"
-    hint = "stop it there with `{stop}`; if it is gone for certain, start with --take-over"
+    says = "{path} is in use on another machine: {holder}; it cannot be checked from here"
+    hint = "stop it there with `{stop}`; if it has certainly ended, start with --take-over"
 
 
 class CurrentBlocked(StartError):
-    """Something that is not our link stands where the link to the current run belongs."""
+    """Something else is where the link to the current run belongs."""
 
     says = "{path} is not a link that a server made"
-    hint = "look at it and move it away, then start again"
+    hint = "move it away and start again"
 
 
 class AccessFileMissing(NoServer):
@@ -114,38 +114,38 @@ class AccessFileMissing(NoServer):
 
 
 class NeverStarted(NoServer):
-    """Nothing in the directory tells of a server."""
+    """The directory has no trace of a server."""
 
     says = "no server was ever started in {path}"
-    hint = "start one with `{start}`, or name its directory with --server-dir DIR"
+    hint = "start one with `{start}`, or give its directory with --server-dir DIR"
 
 
 class ServerEnded(NoServer):
-    """The last server cleaned up behind itself."""
+    """The last server ended and cleaned up."""
 
-    says = "no server runs in {path}: the last one ({uid}) ended on {when} ({reason})"
+    says = "no server is running in {path}: the last one ({uid}) ended on {when} ({reason})"
     hint = "start one with `{start}`"
 
 
 class ServerDied(NoServer):
-    """The last server left its record and no lock."""
+    """The last server left its record, but its lock is free."""
 
-    says = "no server runs in {path}: the last one ({holder}, started {when}) died"
-    hint = "go on where it was with `{restart}`"
+    says = "no server is running in {path}: the last one ({holder}, started {when}) died"
+    hint = "continue its run with `{restart}`"
 
 
 class ServerOutOfReach(NoServer):
     """A server has the directory, and cannot be reached from here."""
 
-    says = "{path} is held, but not reachable from here: {holder}"
-    hint = "look on {host} whether it answers there: `{info}`"
+    says = "the server in {path} cannot be reached from here: {holder}"
+    hint = "check whether it answers on {host}: `{info}`"
 
 
 class FileExposed(Refused):
     """Others can read, or change, a file that holds keys."""
 
-    says = "others can open the {what} {path} (mode {mode:04o})"
-    hint = "`chmod 600 {path}`; if others may have read it, make a new one"
+    says = "other users can access the {what} {path} (mode {mode:04o})"
+    hint = "run `chmod 600 {path}`; if somebody else may have read it, make a new one"
 
 
 class FileForeign(Refused):
@@ -159,49 +159,49 @@ class FileUnreadable(Refused):
     """A file that holds keys cannot be read, or is no file at all."""
 
     says = "cannot read the {what} {path}: {reason}"
-    hint = "give a regular file of your own, made readable with `chmod 600`"
+    hint = "give a regular file that you own and that has mode 600"
 
 
 class AccessFileDamaged(Refused):
-    """The content is not what an access file holds."""
+    """The content is not that of an access file."""
 
     says = "{path} is not a usable access file: {reason}"
     hint = "copy it again, or make a new one with `hyper-shell server generate-access FILE`"
 
 
 class AccessFileNewer(Refused):
-    """A later release made the file, and laid it out differently."""
+    """A later release made the file, in a newer format."""
 
-    says = "{path} has format {theirs}, made by {program}; this hyper-shell reads up to {ours}"
+    says = "{path} has format {theirs}, made by {program}; this release reads formats up to {ours}"
     hint = "use that release or a later one here (`hyper-shell --version` shows this one)"
 
 
 class AccessFileTampered(Refused):
-    """The seal fits and the content does not: someone or something changed it."""
+    """The content does not match the seal: the file was changed."""
 
-    says = "{path} was changed after it was made; nothing in it is followed"
+    says = "{path} was changed after it was made, so it is not used"
     hint = "copy it again, or make a new one with `hyper-shell server generate-access FILE`"
 
 
 class PartMissing(Refused):
-    """The file holds keys, and not those that this command needs."""
+    """The file has keys, but not those that this command needs."""
 
-    says = "{path} holds the {has} part only; `{command}` needs {needs}"
+    says = "{path} has only the {has} part; `{command}` needs {needs}"
     hint = "{remedy}"
 
 
 class SealKeyMissing(Refused):
     """The file is sealed with a key file that is not here."""
 
-    says = "{path} is sealed with the seal key {theirs}, and there is none at {key_path}"
+    says = "{path} is sealed with the seal key {theirs}, but there is no seal key at {key_path}"
     hint = (
-        "bring that key there, or run `hyper-shell access reseal {path} OUT --passphrase-file "
+        "copy that key there, or run `hyper-shell access reseal {path} OUT --passphrase-file "
         "FILE` where it is"
     )
 
 
 class SealKeyDiffers(SealKeyMissing):
-    """The file is sealed with another key file than the one here."""
+    """The file is sealed with a key file other than the one here."""
 
     says = "{path} is sealed with the seal key {theirs}; the one at {key_path} is {ours}"
 
@@ -209,15 +209,15 @@ class SealKeyDiffers(SealKeyMissing):
 class SealKeyDamaged(Refused):
     """The seal key file does not hold a seal key."""
 
-    says = "{path} does not hold a seal key"
-    hint = "put the right one back, or move it away and the next server makes a new one"
+    says = "{path} is not a seal key file"
+    hint = "restore the right file, or move it away; the next server makes a new one"
 
 
 class SealKeyUnmade(Refused):
     """The first seal key cannot be written."""
 
     says = "cannot make the seal key {path}: {reason}"
-    hint = "name a place that you can write to with HYPERSHELL_SEAL_KEY, or use a passphrase"
+    hint = "set HYPERSHELL_SEAL_KEY to a path that you can write to, or use a passphrase"
 
 
 class PassphraseMissing(Refused):
@@ -230,8 +230,8 @@ class PassphraseMissing(Refused):
 class PassphraseWrong(Refused):
     """The passphrase does not open the seal."""
 
-    says = "{path} does not open: the passphrase is another one, or the file was changed"
-    hint = "check --passphrase-file or HYPERSHELL_PASSPHRASE; `hyper-shell access info {path}`"
+    says = "cannot open {path}: the passphrase is wrong, or the file was changed"
+    hint = "check --passphrase-file or HYPERSHELL_PASSPHRASE"
 
 
 class PassphraseUnusable(Refused):

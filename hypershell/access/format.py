@@ -100,12 +100,12 @@ def parse(text: bytes) -> Layout:
     if tail is None:
         raise ValueError("it does not end as it was written")
     if not isinstance(fields.get("program"), str) or not _PROGRAM.fullmatch(fields["program"]):
-        raise ValueError("it does not name the program that made it")
+        raise ValueError("it does not say which program made it")
     if not is_uid(fields.get("server_uid")):
-        raise ValueError("its server_uid is not one")
+        raise ValueError("its server_uid is not valid")
     endpoints = {plane: _door(plane, fields[plane]) for plane in PLANES if plane in fields}
     if not endpoints:
-        raise ValueError("it holds neither the client part nor the worker part")
+        raise ValueError("it has neither a client part nor a worker part")
     recipe = recipe_from(fields.get("seal"))
     covered, mac = text[: tail.start(1)], tail.group(1).decode()
     return Layout(fields["program"], fields["server_uid"], recipe, endpoints, covered, mac)
@@ -129,7 +129,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A member that stands twice would mean one thing here and another elsewhere."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
+        raise ValueError("a name occurs twice")
     return members
 
 
@@ -137,7 +137,7 @@ def _check_format(fields: dict[str, Any]) -> None:
     """Look at the format before anything else: a later one may change all the rest."""
     number = fields.get("format")
     if type(number) is not int or not FORMAT <= number <= _LAST_FORMAT:
-        raise ValueError("it names no format")
+        raise ValueError("it has no format number")
     if number > FORMAT:
         program = fields.get("program")
         known = isinstance(program, str) and _PROGRAM.fullmatch(program)
@@ -148,12 +148,12 @@ def _check_format(fields: dict[str, Any]) -> None:
 def _door(plane: str, fields: object) -> ClosedDoor:
     """One part of the file."""
     if not isinstance(fields, dict):
-        raise ValueError(f"its {plane} part is not one")
+        raise ValueError(f"its {plane} part is not valid")
     host, port, sealed = fields.get("host"), fields.get("port"), fields.get("secret_key")
     if not is_host(host):
-        raise ValueError(f"the host in its {plane} part is not one")
+        raise ValueError(f"the host in its {plane} part is not valid")
     if not is_port(port):
-        raise ValueError(f"the port in its {plane} part is not one")
+        raise ValueError(f"the port in its {plane} part is not valid")
     if not isinstance(sealed, str) or not sealed:
-        raise ValueError(f"its {plane} part holds no key")
+        raise ValueError(f"its {plane} part has no key")
     return ClosedDoor(host, port, sealed)

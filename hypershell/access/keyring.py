@@ -83,7 +83,7 @@ class Keyring:
 
     def _place(self) -> Path:
         if self.key_path is None:
-            raise NoHome(wanted="the seal key", instead="name a file with HYPERSHELL_SEAL_KEY")
+            raise NoHome(wanted="the seal key", instead="set HYPERSHELL_SEAL_KEY to a file")
         return self.key_path
 
 
@@ -124,7 +124,7 @@ def _read_or_make_key(path: Path) -> bytes:
     except OSError as error:
         raise SealKeyUnmade(path=shown(path), reason=cause(error)) from error
     if key is None:
-        raise SealKeyUnmade(path=shown(path), reason="it vanished as it was made")
+        raise SealKeyUnmade(path=shown(path), reason="it disappeared while it was being made")
     return key
 
 

@@ -121,7 +121,7 @@ def recipe_from(fields: object) -> Recipe:
             raise ValueError("its passphrase seal is not made with scrypt, r=8, p=1")
         cost = fields.get("n")
         if type(cost) is not int or cost not in _COSTS:
-            raise ValueError(f"its passphrase seal's cost is not one of {sorted(_COSTS)}")
+            raise ValueError(f"the cost of its passphrase seal is not one of {sorted(_COSTS)}")
         return Recipe(by, _salt(fields), cost=cost)
     raise ValueError(f"it is sealed neither by {KEY_FILE} nor by {PASSPHRASE}")
 

@@ -45,7 +45,7 @@ def run_command(options: RunOptions) -> CommandResult:
     except KeyboardInterrupt:
         return CommandResult(_INTERRUPTED, _cancel(options.location, ids))
     if ended["unfinished"]:
-        note = f"task {ids[0]} cannot start: it waits for a group that failed"
+        note = f"task {ids[0]} cannot start: a group before it has failed"
         return CommandResult(1, note)
     return _result(api, ids[0])
 
@@ -65,7 +65,7 @@ def _result(api: RemoteTasks, task_id: int) -> CommandResult:
     stdout, stderr = api.output(task_id) or (b"", b"")
     task = api.task(task_id)
     if task is None:
-        status, note = 1, f"task {task_id} was deleted meanwhile"
+        status, note = 1, f"task {task_id} was deleted while it was waited for"
     else:
         status, note = exit_status(task)
     return CommandResult(status, note, stdout, stderr)
@@ -81,4 +81,4 @@ def exit_status(task: dict[str, Any]) -> tuple[int, str]:
         return 128 + min(int(task["signal"]), 127), ""
     if task["reason"]:
         return _UNSTARTABLE, f"task {task['id']} could not be started: {task['reason']}"
-    return 1, f"task {task['id']} was lost with its clients"
+    return 1, f"task {task['id']} was lost: its clients died"

@@ -55,7 +55,7 @@ def server_facts(location: ServerLocation) -> dict[str, Any]:
     except _BROKEN as error:
         where = location.endpoint(CLIENT, "hyper-shell server info")
         raise location.explain(
-            ServerUnreachable(host=where.host, port=where.port, reason="it ended meanwhile")
+            ServerUnreachable(host=where.host, port=where.port, reason="it has just ended")
         ) from error
 
 

@@ -26,7 +26,7 @@ def change_options_from(parsed: Parsed) -> ChangeOptions:
     """The options of a verb that changes tasks; UsageError, if they mean all tasks."""
     which = selection_from(parsed, parsed.words("ID"))
     if which.is_everything():
-        raise parsed.error("nothing says which tasks", "give ids, --tag, --where, --failed ...")
+        raise parsed.error("no tasks selected", "give ids, or options such as --tag or --failed")
     return ChangeOptions(source_from(parsed), which, parsed.flag("--json"))
 
 
@@ -45,12 +45,12 @@ def change(
     if options.json:
         write(json.dumps(changed._asdict()) + "\n")
     else:
-        running = f", {changed.running} of them being ended" if changed.running else ""
+        running = f", {changed.running} of them being stopped" if changed.running else ""
         write(f"{counted(changed.changed, 'task')} {done}{running}\n")
     if changed.refused and (which.ids or not changed.changed):
-        warn(f"{counted(changed.refused, 'task')} left alone: {otherwise}")
+        warn(f"{counted(changed.refused, 'task')} unchanged: {otherwise}")
     if not which.ids:
         return 0
     if unknown := len(which.ids) - changed.changed - changed.refused:
-        warn(f"{counted(unknown, 'task')} of those ids not found")
+        warn(f"{counted(unknown, 'id')} not found")
     return int(changed.changed < len(which.ids))

@@ -43,7 +43,7 @@ def explain(error: Exception) -> int:
     else:
         lines = [
             f"hyper-shell: error: {type(error).__name__}: {error}",
-            "hint: this should not happen; run it again with --debug and report what it prints",
+            "hint: this is a bug; run the command again with --debug and report the output",
         ]
         status = INTERNAL_ERROR
     try:

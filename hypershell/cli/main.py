@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from hypershell import __version__
-from hypershell.cli.explain import Debugging, explain, explained
+from hypershell.cli.explain import explain, explained
 
 if TYPE_CHECKING:
     from hypershell.cli.verb_table import Verb
@@ -14,19 +14,22 @@ if TYPE_CHECKING:
 USAGE = """\
 Usage:
   hyper-shell [--server-dir DIR] VERB [ARGUMENTS...]
-  hyper-shell (-h | --help | --version)
+  hyper-shell help VERB
+  hyper-shell (-h | --help | -V | --version)
 
-A task farm for files of shell commands: run each line as a task, on one machine or on many, and
-know at the end which lines failed.
+A task farm for files of shell commands: run each line as a task, on one machine
+or on many, and know at the end which lines failed.
 
 Verbs:
 {verbs}
 Options:
-  -h, --help     Show this text, or after a verb the text of that verb, and exit.
-  --version      Show the version and exit.
+  -h, --help     Show this text, or after a verb the text of that verb, and
+                 exit.
+  -V, --version  Show the version and exit.
   --server-dir DIR
-                 The server directory, here or after the verb; see `hyper-shell server --help`.
-  --debug        After a verb: show the traceback of an error.
+                 The server directory, before or after the verb; see
+                 `hyper-shell server --help`.
+  --debug        Show the traceback of an error; before or after the verb.
 
 Examples:
   $ hyper-shell cluster tasks.txt -N 8 -f failed.txt
@@ -36,6 +39,8 @@ Examples:
   $ hyper-shell client -H node1 -p 50001 -N 4
 """
 
+
+_OPTIONS = ("--help", "--version", "--server-dir", "--debug")
 
 _GARBAGE_THRESHOLD = 10_000
 """Objects between two looks for garbage. What is imported stays, and the usual 700 look through it
@@ -88,12 +93,14 @@ def _run(words: list[str]) -> int:
         return 0
     from hypershell.cli.verb_table import VERBS
 
-    if not words or words[0] in ("-h", "--help", "help"):
+    if not words or words[0] in ("-h", "--help") or words == ["help"]:
         print(usage(), end="")
         return 0 if words else 2
-    words = _take_debug(_verb_first(words))
-    if not words or words[0] not in VERBS:
-        raise _unknown_verb(words[0] if words else "--debug")
+    from hypershell.cli.arguments import verb_first
+
+    words = [*words[1:], "--help"] if words[0] == "help" else verb_first(words)
+    if words[0] not in VERBS:
+        raise _unknown(words[0])
     return _run_verb(VERBS[words[0]], words[1:])
 
 
@@ -104,11 +111,7 @@ def _run_verb(verb: "Verb", words: list[str]) -> int:
     from hypershell.cli.options import parse
 
     module = import_module(verb.module)
-    if "--tag " in module.USAGE:
-        from hypershell.cli.selection_options import join_tags
-
-        words = join_tags(words)
-    parsed = parse(module.USAGE, verb.name, words)
+    parsed = parse(module.USAGE, verb.name, words, getattr(module, "WORDS", None))
     if parsed is None:
         return 0
     options = module.options_from(parsed)
@@ -119,22 +122,6 @@ def _run_verb(verb: "Verb", words: list[str]) -> int:
         set_up(log_options_from(parsed))
     status: int = module.run(options)
     return status
-
-
-def _take_debug(words: list[str]) -> list[str]:
-    """The words without --debug, wherever it stands before `--`: what follows is not ours."""
-    end = words.index("--") if "--" in words else len(words)
-    Debugging.on = "--debug" in words[:end]
-    return [word for word in words[:end] if word != "--debug"] + words[end:]
-
-
-def _verb_first(words: list[str]) -> list[str]:
-    """The words with --server-dir, where it stands before the verb, behind it."""
-    if words[0].startswith("--server-dir="):
-        return [*words[1:2], words[0], *words[2:]]
-    if words[0] == "--server-dir" and len(words) > 2:
-        return [words[2], *words[:2], *words[3:]]
-    return words
 
 
 def _open_standard_streams() -> None:
@@ -151,16 +138,20 @@ def usage() -> str:
     return USAGE
 
 
-def _unknown_verb(word: str) -> Exception:
+def _unknown(word: str) -> Exception:
     from difflib import get_close_matches
 
+    from hypershell.cli.arguments import no_such_option
     from hypershell.cli.verb_table import VERBS
     from hypershell.core.errors import UsageError
 
+    if word in _OPTIONS:
+        return UsageError(f"{word} needs a verb after it")
+    if word.startswith("-"):
+        return UsageError(no_such_option(word.partition("=")[0], _OPTIONS))
     close = get_close_matches(word, VERBS, 1)
     hint = f"did you mean `hyper-shell {close[0]}`?" if close else ""
-    kind = "option" if word.startswith("-") else "verb"
-    return UsageError(f"there is no {kind} {word}", hint=hint)
+    return UsageError(f"there is no verb {word}", hint=hint)
 
 
 def _verbs() -> str:

@@ -4,33 +4,34 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from docopt import DocoptExit, docopt, parse_docstring_sections, parse_options
+from docopt import DocoptExit, docopt
 
+from hypershell.cli.arguments import DEBUG, Arguments, UsageText, check, cut, first_operand
 from hypershell.core.errors import UsageError
-
-_OPTION = re.compile(r"^ {1,8}(-.*?)(?:  |$)", re.MULTILINE)
-_NAME = re.compile(r"--?[A-Za-z][\w-]*")
 
 
 class Parsed:
     """The options of one command line. Asking for one checks its value.
 
-    `defaults` are the values of options that were not given.
+    `verb` has the second word of a command such as `server stop`, and `word` is that word, or "".
     """
 
     def __init__(
-        self, verb: str, values: Mapping[str, Any], defaults: Mapping[str, object]
+        self, verb: str, usage: UsageText, values: Mapping[str, Any], arguments: Arguments
     ) -> None:
         self.verb = verb
+        self.word = verb.partition(" ")[2]
         self._values = values
-        self._defaults = defaults
+        self._arguments = arguments
+        self._separators = {name: separator for separator, name in usage.separators.items()}
+        self._defaults = {option.name: option.default for option in usage.options.values()}
 
     def given(self) -> set[str]:
         """The long names (or only names) of options whose value is not the default."""
         return {
             name
             for name, default in self._defaults.items()
-            if name.startswith("-") and self._values[name] != default
+            if name in self._values and self._values[name] != default
         }
 
     def __contains__(self, name: str) -> bool:
@@ -45,8 +46,15 @@ class Parsed:
         return bool(self._values[name])
 
     def words(self, name: str) -> list[str]:
-        """A positional argument that may be repeated."""
+        """A positional argument that may be repeated, or the words after its separator."""
+        if separator := self._separators.get(name):
+            parts = self._arguments.separated
+            return [word for part in parts if part.separator == separator for word in part.words]
         return list(self._values[name])
+
+    def repeated(self, name: str) -> list[str]:
+        """The values of an option that may be repeated, in order."""
+        return self._arguments.values(name)
 
     def text(self, *names: str) -> str | None:
         """The value of an option or of its synonyms; two that differ are an error."""
@@ -62,11 +70,11 @@ class Parsed:
         if text is None:
             return default
         if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
-            raise self.error(f"{names[0]} wants a whole number, not {text!r}")
+            raise self.error(f"{names[0]} must be a whole number, not {text!r}")
         number = int(text)
         if not lowest <= number <= highest:
             bounds = f"of at least {lowest}" if highest == 10**9 else f"from {lowest} to {highest}"
-            raise self.error(f"{names[0]} wants a whole number {bounds}, not {text}")
+            raise self.error(f"{names[0]} must be a whole number {bounds}, not {text}")
         return number
 
     def seconds(self, *names: str, default: float, lowest: float = 0.0) -> float:
@@ -75,17 +83,17 @@ class Parsed:
         if text is None:
             return default
         if not re.fullmatch(r"[+-]?(\d{1,9}(\.\d*)?|\.\d+)", text, re.ASCII):
-            raise self.error(f"{names[0]} wants a number of seconds, not {text!r}")
+            raise self.error(f"{names[0]} must be a number of seconds, not {text!r}")
         number = float(text)
         if number < lowest:
-            raise self.error(f"{names[0]} wants at least {lowest:g} seconds, not {text}")
+            raise self.error(f"{names[0]} must be at least {lowest:g} seconds, not {text}")
         return number
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
         """One of a few words."""
         text = self.text(name) or default
         if text not in choices:
-            raise self.error(f"{name} wants one of {', '.join(choices)}, not {text!r}")
+            raise self.error(f"{name} must be one of {', '.join(choices)}, not {text!r}")
         return text
 
     def error(self, what: str, hint: str = "") -> UsageError:
@@ -93,36 +101,38 @@ class Parsed:
         return UsageError(what, self.verb, hint)
 
 
-def parse(usage: str, verb: str, arguments: list[str]) -> Parsed | None:
-    """Parse a verb's arguments by its usage text; None if its help was asked for, and shown."""
-    known = {name for line in _OPTION.findall(usage) for name in _NAME.findall(line)}
-    for word in arguments:
-        if word == "--":
-            break
-        if word in ("-h", "--help"):
-            print(usage, end="")
-            return None
+def parse(
+    usage: str, verb: str, arguments: list[str], words: Mapping[str, str] | None = None
+) -> Parsed | None:
+    """Parse a verb's arguments by its usage text; None if its help was asked for, and shown.
+
+    `words` are the usage texts of commands such as `server stop`, by their second word.
+    """
+    texts = {"": usage, **(words or {})}
+    usages = {word: UsageText(text) for word, text in texts.items()}
+    word = first_operand(usages.values(), arguments) or ""
+    text = usages.pop(word, None) or usages.pop("")
+    elsewhere = {
+        name: " ".join(filter(None, ("hyper-shell", verb, other)))
+        for other, foreign in usages.items()
+        for name in foreign.options
+    }
+    verb = verb if "" not in usages else f"{verb} {word}"
+    found = cut(text, arguments)
+    if found.has(DEBUG.name):
+        from hypershell.cli.explain import Debugging
+
+        Debugging.on = True
+    if found.has("--help"):
+        print(text.text, end="")
+        return None
+    check(found, text, verb, elsewhere)
     try:
-        values = docopt(usage, [verb, *arguments], default_help=False)
+        values = docopt(
+            text.for_docopt, [*verb.split()[:1], *found.for_docopt()], default_help=False
+        )
     except DocoptExit as error:
-        raise UsageError(_complaint(arguments, known), verb) from error
-    options = parse_options(parse_docstring_sections(usage).after_usage)
-    defaults: dict[str, object] = {option.name or "": option.value for option in options}
-    return Parsed(verb, values, defaults)
+        from hypershell.cli.complaint import complaint
 
-
-def _complaint(arguments: list[str], known: set[str]) -> str:
-    """What docopt could not make sense of, in our words."""
-    for word in arguments:
-        name = word.partition("=")[0]
-        if word == "--":
-            break
-        if name.startswith("--") and not any(option.startswith(name) for option in known):
-            return f"there is no option {name}"
-        if name.startswith("-") and len(name) > 1 and name[1] != "-" and name[:2] not in known:
-            return f"there is no option {name[:2]}"
-    if arguments and arguments[-1] in known:
-        return f"{arguments[-1]} wants a value, or does not go with the rest"
-    if not set(arguments) - {"--"}:
-        return "arguments are missing"
-    return f"these arguments do not go together: {' '.join(arguments)}"
+        raise complaint(text.text, verb, found) from error
+    return Parsed(verb, text, values, found)

@@ -40,7 +40,7 @@ def _ask_new_passphrase(path: Path) -> bytes:
     """A passphrase that was typed twice; UsageError if the two differ. Empty if none was typed."""
     import getpass
 
-    first = getpass.getpass(f"Passphrase for {path} (none: your seal key): ")
+    first = getpass.getpass(f"Passphrase for {path} (empty to use your seal key): ")
     if first and first != getpass.getpass("Again: "):
         raise UsageError(
             "the two passphrases differ; nothing was written", "access", "run it again"

@@ -11,8 +11,6 @@ from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task
 from hypershell.core.units import read_ids
 from hypershell.runtime import clock
 
-_SEPARATOR = "\n"
-
 _STATES: dict[str, tuple[TaskState, ...]] = {
     "--failed": (TaskState.FAILED,),
     "--succeeded": (TaskState.SUCCEEDED,),
@@ -21,25 +19,6 @@ _STATES: dict[str, tuple[TaskState, ...]] = {
     "--cancelled": (TaskState.CANCELLED,),
     "--remaining": UNFINISHED,
 }
-
-
-def join_tags(arguments: list[str]) -> list[str]:
-    """The arguments with all --tag in one, which is how often docopt takes it."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    kept: list[str] = []
-    tags: list[str] = []
-    words = iter(arguments[:end])
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name != "--tag":
-            kept.append(word)
-        elif equals:
-            tags.append(value)
-        elif (following := next(words, None)) is not None:
-            tags.append(following)
-        else:
-            kept.append(word)
-    return kept + ([f"--tag={_SEPARATOR.join(tags)}"] if tags else []) + arguments[end:]
 
 
 def selection_from(parsed: Parsed, ids: list[str] | None = None) -> Selection:
@@ -78,11 +57,8 @@ def _states(parsed: Parsed) -> tuple[TaskState, ...]:
 
 
 def _tags(parsed: Parsed) -> list[tuple[str, str]]:
-    text = parsed.text("--tag")
-    if text is None:
-        return []
     try:
-        return [read_tag(tag) for tag in text.split(_SEPARATOR)]
+        return [read_tag(tag) for tag in parsed.repeated("--tag")]
     except ValueError as error:
         raise parsed.error(f"--tag: {error}") from error
 

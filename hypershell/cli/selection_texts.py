@@ -2,50 +2,65 @@
 
 DATABASE_OPTIONS = """\
 Database options:
-  --database URL  Work on this task database itself, through no server. While no server runs, the
-                  default is HYPERSHELL_DATABASE, or the file in the server directory.
+  --database URL  Use this task database directly, without a server. When no
+                  server runs, the default is HYPERSHELL_DATABASE, or the file
+                  in the server directory.
 """
 
 SELECTION_OPTIONS = """\
 Selection options:
-  --where CONDITION  Tasks for which this holds, as `exit_status >= 3 and line ~ regex`.
-  --tag KEY:VALUE    Tasks with this tag, or with any value of KEY alone. May be repeated.
-  --failed           Failed tasks.
+  --where CONDITION  Tasks that meet a condition, for example
+                     `exit_status >= 3 and line ~ regex`.
+  --tag KEY:VALUE    Tasks with this tag; KEY alone matches any value. May be
+                     repeated.
+  --failed           Tasks that failed.
   --succeeded        Tasks that succeeded.
-  --waiting          Tasks that wait.
-  --running          Tasks that were handed out, or are about to be.
+  --waiting          Tasks that are waiting.
+  --running          Tasks that are running or about to run.
   --cancelled        Tasks that were cancelled.
-  --remaining        Tasks that are not final: they wait, run or were interrupted.
+  --remaining        Tasks that are not finished: waiting, running or
+                     interrupted.
   --from-run UID     Tasks of the run with this server_uid.
-  --cause NUM        Tasks that failed for this cause, a number that `failures` shows.
+  --cause NUM        Tasks that failed for this cause, a number that `failures`
+                     shows.
 """
 
 TERMS_OPTIONS = """\
 Task options:
   --tag KEY:VALUE            Give the tasks a tag. May be repeated.
-  --group NUM                Start them when all groups before NUM have succeeded.
-  --priority NUM             The higher goes first within a group; 0 if nothing is said.
-  -r NUM, --max-retries NUM  Further attempts for a task that failed; else as the server says.
+  --group NUM                Start the tasks when all groups before NUM have
+                             succeeded.
+  --priority NUM             Within a group, a higher priority runs first. The
+                             default is 0.
+  -r NUM, --max-retries NUM  How often to retry a task that failed. The default
+                             is that of the server.
 """
 
 CONDITION_TEXT = """\
 Fields of tasks:
-  id, line, state, number     number is the line in the input, 0 if it was submitted
-  run, group, priority        the server_uid of the run that read it
-  attempt, failures, losses   the attempt under way or last; losses are clients that died
-  exit_status, signal, reason, cause
-                              why the last attempt ended so; cause is that of `failures`
-  host, client, slot, pid     where it was
-  added, started, ended       times
-  duration, cpu, user, system, memory
-                              how long it took, and what of; memory is the peak
-  tag.KEY                     a tag
+  id, line, state       the task itself
+  number                the number of the line in the input; 0 if submitted
+  run, group, priority  run is the server_uid of the run that read the task
+  attempt, failures     the current or last attempt, and how many have failed
+  losses                how many clients died while running it
+  exit_status, signal   how the last attempt ended
+  reason, cause         why it failed; cause is a number that `failures` shows
+  host, client, slot    where it ran
+  pid                   its process id there
+  added, started, ended
+                        times
+  duration              how long it ran
+  cpu, user, system     the processor time that it used
+  memory                the most memory that it used
+  tag.KEY               a tag
 
 Conditions:
-  FIELD = != < <= > >= VALUE  numbers, durations (90, 10m, 1.5h), sizes (4GiB), times
+  FIELD = != < <= > >= VALUE  numbers, durations (90, 10m, 1.5h), sizes (4GiB)
+                              and times
   FIELD = != VALUE            text, in quotes if it has spaces
-  FIELD ~ !~ REGEX            text that a regular expression finds, or does not
-  FIELD in (VALUE, VALUE)     one of several
-  and, or, not, ( )           join them; what a task does not have fulfils no comparison
+  FIELD ~ !~ REGEX            text that matches a regular expression, or not
+  FIELD in (VALUE, VALUE)     one of several values
+  and, or, not, ( )           combine conditions; a comparison with a field that
+                              a task does not have is false
   2026-01-31T12:00, 2h ago    times, for < <= > >=
 """

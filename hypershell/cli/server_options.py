@@ -45,7 +45,7 @@ def input_options_from(parsed: Parsed, mode: RunMode) -> InputOptions:
     """What a run reads, and where its failed lines go; UsageError."""
     joblog, failures = parsed.text("--joblog"), parsed.text("--failures")
     if parsed.flag("--print") and failures is not None:
-        raise parsed.error("--print and -f exclude each other")
+        raise parsed.error("--print and -f cannot be used together")
     if None not in (joblog, failures) and os.path.realpath(joblog or "") == os.path.realpath(
         failures or ""
     ):
@@ -64,12 +64,12 @@ def mode_from(parsed: Parsed) -> RunMode:
     if forever:
         for name in ("FILE", "--restart", "--resume"):
             if parsed.is_given(name):
-                raise parsed.error(f"--forever and {name} exclude each other")
+                raise parsed.error(f"--forever and {name} cannot be used together")
     if parsed.flag("--restart") and parsed.flag("--resume"):
-        raise parsed.error("--restart and --resume exclude each other")
+        raise parsed.error("--restart and --resume cannot be used together")
     if parsed.flag("--restart") and parsed.text("FILE") is not None:
         hint = "--resume goes on with a FILE; --restart with what is in the task database"
-        raise parsed.error("--restart and FILE exclude each other", hint)
+        raise parsed.error("--restart and FILE cannot be used together", hint)
     if parsed.flag("--resume") and parsed.text("FILE") in (None, STDIN):
         raise parsed.error("--resume needs the FILE to go on with")
     if parsed.flag("--restart"):
@@ -101,7 +101,7 @@ def key_from(parsed: Parsed) -> str | None:
     if key is None:
         key = os.environ.get(environment.AUTH)
     if key == "":
-        raise parsed.error("the key is empty", "give -k or HYPERSHELL_AUTH a key, or leave it out")
+        raise parsed.error("the key is empty", "give a key with -k or HYPERSHELL_AUTH, or neither")
     return key
 
 

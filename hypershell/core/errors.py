@@ -69,28 +69,28 @@ class InputMissing(StartError):
     """FILE is not there."""
 
     says = "there is no file {path}"
-    hint = "give the path of a file of commands, one a line, or `-` for standard input"
+    hint = "give the path of a file with one command per line, or `-` for standard input"
 
 
 class InputUnreadable(StartError):
     """FILE cannot be opened or read."""
 
     says = "cannot read {path}: {reason}"
-    hint = "give the path of a readable file of commands, or `-` for standard input"
+    hint = "give the path of a file that you can read, or `-` for standard input"
 
 
 class InputDamaged(StartError):
-    """A line cannot be a command; nothing is read beyond it."""
+    """A line cannot be run; nothing after it is read."""
 
-    says = "{path}, line {number}: {reason}; neither it nor the lines after it are run"
-    hint = "mend that line and run the rest from there, for example `tail -n +{number} FILE`"
+    says = "{path}, line {number}: {reason}; it and the lines after it were not run"
+    hint = "fix that line and run the rest, for example with `tail -n +{number} FILE`"
 
 
 class AddressInUse(StartError):
     """Another program listens on that port."""
 
     says = "port {port} on {host} is in use"
-    hint = "choose another with --port, or 0 for any free one"
+    hint = "choose another with --port; 0 picks a free one"
 
 
 class AddressUnusable(StartError):
@@ -101,10 +101,10 @@ class AddressUnusable(StartError):
 
 
 class OutputUnwritable(StartError):
-    """Standard output takes nothing more."""
+    """Standard output cannot be written."""
 
     says = "cannot write to standard output: {reason}"
-    hint = "what was printed is not complete; see where standard output goes"
+    hint = "the output is incomplete; check where standard output goes"
 
 
 class FileUnwritable(StartError):
@@ -122,31 +122,33 @@ class ShellUnusable(StartError):
 
 
 class TooManySlots(StartError):
-    """Each slot takes a few descriptors, and the system allows no more."""
+    """The slots need more descriptors than the system allows."""
 
-    says = "{slots} would need more open files than this process may have"
-    hint = "raise the hard limit (`ulimit -Hn`), or give -N a smaller number"
+    says = "{slots} needs more open files than this process is allowed"
+    hint = "raise the hard limit (`ulimit -Hn`), or use a smaller -N"
 
 
 class TooFewDescriptors(StartError):
-    """What is to be done needs more descriptors than this process may have."""
+    """The process has reached its limit of open files."""
 
     says = "too many open files"
-    hint = "raise the limit (`ulimit -n`, which is {limit})"
+    hint = "raise the limit (`ulimit -n`), which is {limit}"
 
 
 class TasksUnstartable(StartError):
-    """The machine of a client has no room for another process."""
+    """The machine of a client cannot start another process."""
 
-    says = "this machine cannot start tasks: {reason}; the client leaves, its tasks go to others"
-    hint = "give -N a smaller number, or the account more processes and memory (`ulimit -a`)"
+    says = (
+        "this machine cannot start tasks: {reason}; the client leaves and its tasks are rescheduled"
+    )
+    hint = "use a smaller -N, or raise the limits on processes and memory (`ulimit -a`)"
 
 
 class TasksNotKept(StartError):
-    """The server has no database that could be asked."""
+    """The server runs without a database."""
 
-    says = "this server keeps no database (--no-db), and cannot tell of tasks or change them"
-    hint = "start it without --no-db; `hyper-shell server info` tells how far it is"
+    says = "this server has no database (--no-db), so its tasks cannot be shown or changed"
+    hint = "start it without --no-db; `hyper-shell server info` shows its progress"
 
 
 class NoServer(HyperShellError):
@@ -163,10 +165,10 @@ class ServerUnreachable(NoServer):
 
 
 class ServerSilent(NoServer):
-    """Something listens there and does not say a word."""
+    """A program listens there and sends nothing."""
 
-    says = "what listens at {host} port {port} does not answer as a hyper-shell server would"
-    hint = "if it is one, it is frozen or too busy; else check -H and -p"
+    says = "the program at {host} port {port} does not answer like a hyper-shell server"
+    hint = "check -H and -p; if it is a hyper-shell server, it is frozen or overloaded"
 
 
 class HostUnknown(NoServer):
@@ -179,29 +181,29 @@ class HostUnknown(NoServer):
 class NotOurServer(NoServer):
     """Something listens there, and it is not a hyper-shell server."""
 
-    says = "what listens at {host} port {port} is not a hyper-shell server"
-    hint = "check -H and -p; the server says on its standard error where it listens"
+    says = "the program at {host} port {port} is not a hyper-shell server"
+    hint = "check -H and -p; a server logs the address it is listening on"
 
 
 class VersionMismatch(NoServer):
     """The server speaks another version of the protocol."""
 
-    says = "the server at {host} port {port} speaks another version of the protocol ({theirs})"
+    says = "the server at {host} port {port} uses another version of the protocol ({theirs})"
     hint = "use the same release of hyper-shell on both sides"
 
 
 class ServerLeft(NoServer):
-    """The server ended while it was asked."""
+    """The server ended during a request."""
 
-    says = "the server ended before it had answered: {what}"
-    hint = "see what it said at its end; `hyper-shell server --restart` goes on with what is left"
+    says = "the server ended before it answered: {what}"
+    hint = "see its log; `hyper-shell server --restart` runs the remaining tasks"
 
 
 class WaitTooLong(NoServer):
-    """The time for waiting is over, and the tasks are not final."""
+    """The tasks had not finished when the timeout was reached."""
 
-    says = "not final after {seconds:g} s: {unfinished}"
-    hint = "wait again, longer or without --timeout"
+    says = "not finished after {seconds:g} s: {unfinished}"
+    hint = "use a longer --timeout, or none"
 
 
 class Refused(HyperShellError):
@@ -211,7 +213,7 @@ class Refused(HyperShellError):
 
 
 class KeyRefused(Refused):
-    """The two sides do not hold the same key."""
+    """The two sides have different keys."""
 
     says = "the server at {host} port {port} refused this key"
     hint = "use the key that the server was started with (-k, or HYPERSHELL_AUTH)"
@@ -220,33 +222,33 @@ class KeyRefused(Refused):
 class PlaneRefused(Refused):
     """That port belongs to the other plane."""
 
-    says = "port {port} on {host} is the {plane} plane of a server; this needs the {wanted} plane"
-    hint = "`hyper-shell client` joins the worker plane; every other verb uses the client plane"
+    says = "port {port} on {host} is the {plane} port of a server; the {wanted} port is needed here"
+    hint = "`hyper-shell client` uses the worker port, every other command the client port"
 
 
 class KeyTooShort(Refused):
-    """A short key would be guessed; allowed on loopback only."""
+    """A key that short could be guessed; it is allowed on loopback only."""
 
     says = "a key of {length} characters is too short for {host}, which other machines can reach"
-    hint = "use at least 16 characters, or leave -k out and let the server make a key"
+    hint = "use at least 16 characters, or omit -k and let the server make a key"
 
 
 class RequestRefused(Refused):
-    """The server, or the database, does not do what it is asked."""
+    """The server, or the database, refuses a request."""
 
     says = "the request was refused: {reason}"
-    hint = "see `hyper-shell {verb} --help` for what can be asked"
+    hint = "see `hyper-shell {verb} --help`"
 
 
 class ServerUnable(StartError):
-    """The server cannot do what it is asked, as its task database does not let it."""
+    """The server cannot carry out a request because of its task database."""
 
     says = "the server cannot do this: {reason}"
-    hint = "`hyper-shell db check` says whether its task database is whole"
+    hint = "check its task database with `hyper-shell db check`"
 
 
 class ConnectionLost(HyperShellError):
-    """The connection to the server broke and could not be made again in time."""
+    """The connection to the server was lost and could not be restored in time."""
 
     exit_code = 6
     says = "the connection to the server at {host} port {port} was lost: {reason}"
@@ -254,14 +256,14 @@ class ConnectionLost(HyperShellError):
 
 
 class SubmitLost(ConnectionLost):
-    """A submission broke off."""
+    """A submission was interrupted."""
 
-    says = "the submission broke off after {accepted}: {reason}"
-    hint = "those tasks are at the server; the batch that broke off may be, in part or in whole"
+    says = "the submission was interrupted after {accepted}: {reason}"
+    hint = "the server has those tasks, and may have some or all of the next batch"
 
 
 class ClientsEnded(ConnectionLost):
     """All clients that were started for a run ended before it did."""
 
-    says = "all clients ended before the run did, the worst with status {status}"
-    hint = "see what they said above; the lines that are left can be run again"
+    says = "all clients ended before the run did; the worst exit status was {status}"
+    hint = "see their messages above, then run the remaining lines again"

@@ -1,4 +1,4 @@
-"""Values as people write them: durations, times, sizes, signals. ValueError says what is right."""
+"""Values as people write them: durations, times, sizes, signals."""
 
 import math
 import re
@@ -39,7 +39,7 @@ def counted(number: int, noun: str) -> str:
 def read_whole(text: str) -> int:
     """A whole number."""
     if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
-        raise ValueError("a whole number is right here, such as 3")
+        raise ValueError("expected a whole number, for example 3")
     return int(text)
 
 
@@ -47,7 +47,7 @@ def read_duration(text: str) -> float:
     """Seconds: `90`, `10m`, `1.5h`, `2d`, or several together, `1h30m`."""
     seconds = _read_amount(text, _SECONDS)
     if seconds is None:
-        raise ValueError("a duration is right here, such as 90, 10m, 1.5h, 1h30m or 2d")
+        raise ValueError("expected a duration, for example 90, 10m, 1.5h, 1h30m or 2d")
     return seconds
 
 
@@ -55,7 +55,7 @@ def read_size(text: str) -> int:
     """Bytes: `4096`, `100MB`, `4GiB`; K, M, G alone are powers of 1024."""
     size = _read_amount(text, _BYTES)
     if size is None:
-        raise ValueError("a size is right here, such as 4096, 100MB or 4GiB")
+        raise ValueError("expected a size, for example 4096, 100MB or 4GiB")
     return round(size)
 
 
@@ -76,7 +76,7 @@ def read_time(text: str, now: float) -> float:
 
     Without an offset it is local time.
     """
-    wrong = "a time is right here, such as 2026-01-31, 2026-01-31T12:00 or 2h ago"
+    wrong = "expected a time, for example 2026-01-31, 2026-01-31T12:00 or 2h ago"
     text = text.strip()
     if text == "now":
         return now
@@ -102,7 +102,7 @@ def read_signal(text: str) -> int:
     try:
         return int(signal.Signals[name if name.startswith("SIG") else f"SIG{name}"])
     except KeyError:
-        raise ValueError("a signal is right here, such as 9, KILL or SIGTERM") from None
+        raise ValueError("expected a signal, for example 9, KILL or SIGTERM") from None
 
 
 def read_ids(words: list[str], most: int) -> tuple[int, ...]:
@@ -111,11 +111,11 @@ def read_ids(words: list[str], most: int) -> tuple[int, ...]:
     for part in (part for word in words for part in word.split(",")):
         ends = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", part, re.ASCII)
         if ends is None:
-            raise ValueError(f"{part!r} is no id: ids are numbers, such as 7, or ranges, 10-20")
+            raise ValueError(f"{part!r} is not an id: expected a number or a range, such as 10-20")
         first, last = int(ends[1]), int(ends[2] or ends[1])
         if first < 1 or last < first:
-            raise ValueError(f"there are no ids {part}")
+            raise ValueError(f"{part} is not a range of ids")
         if len(found) + last - first >= most:
-            raise ValueError(f"more than {most} ids; name them by --tag or --where")
+            raise ValueError(f"more than {most} ids; select them with --tag or --where")
         found.update(range(first, last + 1))
     return tuple(sorted(found))

@@ -9,14 +9,25 @@ from pathlib import Path
 import docopt
 import pytest
 
-from hypershell.cli.completion.usage import PROGRAM, Verbatim, read_usage, usage_of
+from hypershell.cli.arguments import UsageText, check, cut, first_operand
+from hypershell.cli.completion.usage import (
+    PROGRAM,
+    Verbatim,
+    commands,
+    read_usage,
+    usage_of,
+    words_of,
+)
 from hypershell.cli.verb_table import VERBS
 from tools import pages
 
 ROOT = Path(__file__).parents[2]
 CLI = ROOT / "hypershell" / "cli"
 
-TEXTS = ["", *VERBS]
+COMMANDS = commands()
+"""Every verb and every command of two words."""
+
+TEXTS = ["", *COMMANDS]
 """All usage texts, "" being the program's own."""
 
 OPTION = re.compile(r"(?<![\w-])(?:--[a-z][a-z-]*[a-z]|-[A-Za-z](?![\w-]))")
@@ -24,11 +35,8 @@ CONTROL = {";", "&", "|", "&&", "||", "(", ")", "|&", ";;"}
 HANDLED_BEFORE = {"--help", "--version", "--debug"}
 """Options that no verb has to look at."""
 
-ACCEPTED = {"--no-db"}
-"""Options that ask for what happens anyway."""
-
-REFUSED = {"--restart"}
-"""Options that are known only to say why they are not there."""
+BEFORE_ITS_OPTION = {"--null"}
+"""Options that `-0` stands for as soon as a verb has them."""
 
 
 def declared(text: str) -> list[docopt.Option]:
@@ -110,12 +118,12 @@ def test_every_option_in_the_prose_exists(verb):
     assert set() == mentioned - known
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_every_option_is_used_by_the_code(verb):
     """An option that is parsed and then forgotten would be a promise not kept."""
     names = {o.longer or o.short for o in declared(usage_of(verb))}
 
-    assert set() == names - HANDLED_BEFORE - ACCEPTED - strings_in_code()
+    assert set() == names - HANDLED_BEFORE - strings_in_code()
 
 
 def test_every_option_that_the_code_asks_for_is_declared():
@@ -123,7 +131,7 @@ def test_every_option_that_the_code_asks_for_is_declared():
     known = set().union(*(spellings(usage_of(verb)) for verb in TEXTS))
     asked = {text for text in strings_in_code() if re.fullmatch(r"--[a-z][a-z-]+[a-z]", text)}
 
-    assert set() == asked - known - REFUSED - {"--check"}
+    assert set() == asked - known - BEFORE_ITS_OPTION
 
 
 def strings_in_code() -> set[str]:
@@ -163,10 +171,10 @@ def test_a_default_is_one_that_docopt_sees(verb):
 
 @pytest.mark.parametrize("verb", TEXTS)
 def test_a_text_fits_the_terminal(verb):
-    """No line of a help text is wider than 100 columns, none ends in a space."""
+    """No line of a help text is wider than 80 columns, none ends in a space."""
     lines = usage_of(verb).splitlines()
 
-    assert [] == [line for line in lines if len(line) > 100 or line != line.rstrip()]
+    assert [] == [line for line in lines if len(line) > 80 or line != line.rstrip()]
 
 
 @pytest.mark.parametrize("verb", TEXTS)
@@ -178,16 +186,65 @@ def test_every_example_parses(verb):
         calls = commands_of(line)
         assert calls, f"no {PROGRAM} in: {line}"
         for name, *rest in calls:
-            assert docopt.docopt(usage_of(name), [name, *rest], default_help=False), line
+            assert accepts(name, rest), line
 
 
-@pytest.mark.parametrize("verb", VERBS)
+def accepts(verb: str, arguments: list[str]) -> bool:
+    """Whether a verb, or one of its commands of two words, takes these arguments."""
+    texts = {"": usage_of(verb), **{word: usage_of(f"{verb} {word}") for word in words_of(verb)}}
+    usages = {word: UsageText(text) for word, text in texts.items()}
+    usage = usages.get(first_operand(usages.values(), arguments) or "", usages[""])
+    found = cut(usage, arguments)
+    check(found, usage, verb, {})
+    words = [verb, *found.for_docopt()]
+    return bool(docopt.docopt(usage.for_docopt, words, default_help=False))
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_the_option_table_is_what_docopt_sees(verb):
+    """The arguments are cut by the same options, values and defaults as docopt takes."""
+    table = UsageText(usage_of(verb)).options
+
+    for option in declared(usage_of(verb)):
+        for name in filter(None, (option.short, option.longer)):
+            assert (bool(option.argcount), option.value) == (
+                table[name].takes_value,
+                table[name].default,
+            )
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_an_option_has_one_kind_in_all_commands_of_a_verb(verb):
+    """The second word is found by the options of all its commands together."""
+    kinds: dict[str, set[bool]] = {}
+    for command in (
+        verb,
+        *(f"{verb} {word}" for word in (words_of(verb) if verb in VERBS else [])),
+    ):
+        for name, option in UsageText(usage_of(command)).options.items():
+            kinds.setdefault(name, set()).add(option.takes_value)
+
+    assert [] == [name for name, values in kinds.items() if len(values) > 1]
+
+
+@pytest.mark.parametrize("verb", TEXTS)
+def test_every_option_that_may_be_repeated_says_so(verb):
+    """The mark in the text is what makes it so: no description says it in other words."""
+    described = [
+        block for block in read_usage(usage_of(verb)).options if "repeat" in block.description
+    ]
+
+    assert all("May be repeated." in option.description for option in described)
+    assert {option.names[-1] for option in described} <= {"--tag"}
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_every_verb_has_examples(verb):
     """A reader looks at the examples first."""
     assert examples_of(usage_of(verb))
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_every_verb_offers_its_help(verb):
     """`-h` and `--help` are options like all others."""
     assert {"-h", "--help"} <= spellings(usage_of(verb))

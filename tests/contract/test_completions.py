@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hypershell.cli.completion import SCRIPTS
-from hypershell.cli.completion.usage import read_usage, usage_of
+from hypershell.cli.completion.usage import commands, read_usage, usage_of
 from hypershell.cli.verb_table import VERBS
 
 PRINT_REPLY = r"""
@@ -110,16 +110,16 @@ def test_bash_offers_the_verbs(script, need):
     assert set(VERBS) == set(bash_offers(script("bash"), "hyper-shell", ""))
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", commands())
 def test_bash_offers_every_option_of_a_verb(verb, script, need):
     """After a verb, a dash offers all its options and no other."""
     need("bash")
     names = [name for option in read_usage(usage_of(verb)).options for name in option.names]
 
-    assert sorted(names) == sorted(bash_offers(script("bash"), "hyper-shell", verb, "-"))
+    assert sorted(names) == sorted(bash_offers(script("bash"), "hyper-shell", *verb.split(), "-"))
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", commands())
 def test_fish_offers_every_long_option_of_a_verb(verb, script, need):
     """After a verb, two dashes offer all its long options and no other."""
     need("fish")
@@ -129,6 +129,28 @@ def test_fish_offers_every_long_option_of_a_verb(verb, script, need):
     offers = fish_offers(script("fish"), f"hyper-shell {verb} --")
 
     assert sorted(long_names) == sorted(offer.rstrip("=") for offer in offers)
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish"])
+def test_a_shell_offers_the_second_words_of_a_verb(shell, script, need):
+    """After `server`, the commands that have a help text of their own."""
+    need(shell)
+    directory = script(shell)
+
+    if shell == "bash":
+        offers = bash_offers(directory, "hyper-shell", "server", "st")
+    else:
+        offers = fish_offers(directory, "hyper-shell server st")
+
+    assert {"start", "stop"} == set(offers)
+
+
+def test_bash_finds_the_second_word_after_options(script, need):
+    """`server --server-dir DIR stop` is `server stop`."""
+    need("bash")
+    words = ("hyper-shell", "server", "--server-dir", "d", "stop", "--dr")
+
+    assert ["--drain"] == bash_offers(script("bash"), *words)
 
 
 def test_bash_offers_files_where_a_file_is_wanted(script, need):
@@ -196,6 +218,7 @@ def test_fish_offers_files_where_a_file_is_wanted(script, need):
         ("hyper-shell server tas", r"hyper-shell server tasks\ list.txt"),
         ("hyper-shell server --log-format js", "hyper-shell server --log-format json"),
         ("hyper-shell completion fi", "hyper-shell completion fish"),
+        ("hyper-shell server stop --dra", "hyper-shell server stop --drain"),
     ],
 )
 def test_tab_completes_at_the_prompt(shell, line, completed, script, need):

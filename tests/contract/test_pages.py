@@ -141,3 +141,16 @@ def test_markup_in_a_text_is_no_markup_on_the_page(text):
     tree = docutils.publish_doctree(rst.escape(text), settings_overrides={"report_level": 5})
 
     assert text == tree.astext()
+
+
+def test_a_command_of_two_words_has_a_section_of_its_own(need):
+    """With its own synopsis and options, after those of the verb."""
+    usage = read_usage(TEXT)
+    page = roff.page("hyper-shell-x", "try", usage, ["hyper-shell"], {"server stop": usage})
+    command = [need("groff"), "-man", "-Tutf8", "-ww", "-P-cbou"]
+
+    ended = subprocess.run([*command, "-Kutf8"], input=page, capture_output=True, text=True)
+
+    assert "" == ended.stderr
+    assert 2 == ended.stdout.count("On a line of its own.")
+    assert "\nSERVER STOP\n" in ended.stdout

@@ -82,7 +82,7 @@ def test_another_host_or_port_written_by_hand_is_not_followed(site: Site) -> Non
         for words in (["client"], ["server", "info"], ["server", "stop"]):
             process = site.farm.run(*words, "--access-file", path)
 
-            complaint(process, 5, "was changed after it was made; nothing in it is followed")
+            complaint(process, 5, "was changed after it was made, so it is not used")
         with pytest.raises(BlockingIOError):
             trap.accept()
 

@@ -109,7 +109,7 @@ def test_a_signal_ends_a_server_that_waits_for_room(farm, small_disk):
     server.signal(15)
 
     assert 3 == server.wait(30)
-    assert "could not be written to the end" in server.err
+    assert "the last changes could not be written" in server.err
     client.wait(60)
     ballast.unlink()
     assert os.path.getsize(small_disk / "t.db") > 0
@@ -131,7 +131,7 @@ def test_a_signal_ends_a_server_whose_directory_is_full_too(farm, small_disk):
     server.signal(15)
 
     assert 3 == server.wait(30)
-    assert "could not be written to the end" in server.err
+    assert "the last changes could not be written" in server.err
     assert "400 tasks: " in server.err
     client.wait(60)
 

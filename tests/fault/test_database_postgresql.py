@@ -113,7 +113,7 @@ def test_a_second_server_on_a_database_is_refused(farm, postgres_url):
     )
 
     assert 3 == other.wait(), other.err
-    assert "another server works on the task database" in other.err
+    assert "another server is using the task database" in other.err
     (farm.folder / "go").touch()
     assert [0, 0] == [server.wait(), client.wait()]
 

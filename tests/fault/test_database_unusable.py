@@ -63,7 +63,7 @@ def test_a_database_of_something_else_is_refused(farm):
 
     said = refusal(farm, "server", "--restart", "-p", 0, "--database", path)
 
-    assert f"{path} is a database of something else" in said
+    assert f"{path} is not a hyper-shell database" in said
 
 
 def test_a_locked_database_is_refused_after_a_while(farm):
@@ -153,7 +153,7 @@ def test_a_server_without_descriptors_to_spare_goes_on(farm):
     (farm.folder / "go").touch()
 
     assert [0, 0] == [server.wait(), client.wait()]
-    assert b"is whole" in checked.out
+    assert b"is intact" in checked.out
     assert sorted(map(str, range(200))) == sorted(farm.read("ran"))
 
 

@@ -203,7 +203,7 @@ def test_stop_of_a_frozen_server_gives_up(site: Site) -> None:
 
     server.signal(signal.SIGCONT)
     assert 4 == stop.wait()
-    assert "not reachable from here" in stop.err
+    assert "cannot be reached from here" in stop.err
 
 
 def test_a_server_that_dies_while_stop_waits_ends_the_wait(site: Site) -> None:

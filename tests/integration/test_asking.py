@@ -233,7 +233,7 @@ def test_deleted_tasks_are_gone(done: Site) -> None:
 def test_a_change_names_its_tasks(site: Site) -> None:
     """None that says nothing changes everything."""
     for verb in ("cancel", "retry", "delete"):
-        complaint(site.run(verb), 2, "nothing says which tasks")
+        complaint(site.run(verb), 2, "no tasks selected")
 
 
 def test_without_a_database_questions_are_refused_and_waits_are_not(site: Site) -> None:

@@ -25,7 +25,7 @@ def test_check_and_export_say_what_a_run_left(farm):
     exported = done(farm, "db", "export")
     done(farm, "db", "export", "--format", "csv", "tasks.csv")
 
-    assert "is whole: 3 tasks (2 succeeded, 1 failed), 3 attempts, 1 run" in checked
+    assert "is intact: 3 tasks (2 succeeded, 1 failed), 3 attempts, 1 run" in checked
     tasks = [json.loads(line) for line in exported.splitlines()]
     assert ["true", "exit 3", "true"] == [task["line"] for task in tasks]
     assert 4 == len(farm.read("tasks.csv"))
@@ -40,7 +40,7 @@ def test_they_may_be_asked_while_a_server_runs(farm):
     checked = done(farm, "db", "check")
     refused = farm.start("db", "vacuum")
 
-    assert "is whole: 2 tasks" in checked
+    assert "is intact: 2 tasks" in checked
     assert 3 == refused.wait()
     assert "hint: " in refused.err
     (farm.folder / "go").touch()
@@ -91,8 +91,8 @@ def test_initdb_prepares_postgresql_and_may_be_run_again(farm, postgres_url):
     again = done(farm, "initdb", env={"HYPERSHELL_DATABASE": postgres_url})
 
     assert "hyper-shell initdb" in refused.err
-    assert first.startswith("made the tables")
-    assert again.startswith("the tables of hyper-shell are in")
+    assert first.startswith("created the hyper-shell tables")
+    assert again.startswith("the hyper-shell tables already exist in")
     password = postgres_url.split(":")[2].split("@")[0]
     assert password not in first + again + refused.err
     assert 0 == farm.start("cluster", lines, "--database", postgres_url).wait()

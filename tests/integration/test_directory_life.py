@@ -306,7 +306,7 @@ def test_a_reserved_word_is_a_file_only_with_its_folder(site: Site) -> None:
     site.client()
 
     complaint(as_verb, 4, "ever started")
-    complaint(behind_start, 2, r"stop is a word of this verb", r"\./stop")
+    complaint(behind_start, 2, r"`server stop` is a command", r"\./stop")
     assert ["ran"] == site.farm.wait_for_lines("done", 1)
 
 
@@ -328,7 +328,7 @@ def test_an_option_of_another_word_is_an_error(site: Site) -> None:
     processes = [site.start("server", *words) for words in FOREIGN]
 
     for process in processes:
-        complaint(process, 2, "does not go with")
+        complaint(process, 2, "there is no option", "is an option of `hyper-shell server")
     assert not site.path.exists()
 
 

@@ -2,9 +2,16 @@
 
 from shlex import quote
 
-from hypershell.cli.completion.common import NAME, fill, kind_of, names_of, takes_files, usages
+from hypershell.cli.completion.common import (
+    NAME,
+    fill,
+    kind_of,
+    names_of,
+    next_words,
+    takes_files,
+    usages,
+)
 from hypershell.cli.completion.usage import Option, Usage
-from hypershell.cli.verb_table import VERBS
 
 BASH = """\
 # Completion of @{program} for bash. Use it at once:  source <(@{program} completion bash)
@@ -35,14 +42,14 @@ _@{name}() {
             -*) if [[ $valued == *" ${COMP_WORDS[at]} "* && ${COMP_WORDS[at+1]} != = ]]; then
                     ((at++))
                 fi ;;
-            *) if [[ -n $verb ]]; then
-                    ((operands++))
-                else
-                    verb=${COMP_WORDS[at]}
-                    case $verb in
+            *) case "$verb $operands ${COMP_WORDS[at]}" in
 @{verb_valued}
-                    esac
-                fi ;;
+                    *) if [[ -n $verb ]]; then
+                            ((operands++))
+                        else
+                            verb=${COMP_WORDS[at]}
+                        fi ;;
+                esac ;;
         esac
     done
     case $verb in
@@ -71,19 +78,26 @@ def bash() -> str:
         BASH,
         program_valued=valued[""],
         verb_valued="\n".join(
-            f"                        {verb}) valued={valued[verb]} ;;" for verb in VERBS
+            f"{20 * ' '}{_bash_pattern(name)}) verb={quote(name)} valued={valued[name]} ;;"
+            for name in parts
+            if name
         ),
         verbs="\n".join(_bash_verb(verb, usage) for verb, usage in parts.items()),
     )
 
 
+def _bash_pattern(command: str) -> str:
+    """What is `$verb $operands WORD` when WORD completes the name of a command."""
+    before, _, word = command.rpartition(" ")
+    return quote(f"{before} 0 {word}")
+
+
 def _bash_verb(verb: str, usage: Usage) -> str:
     """The branch of `case` that completes one verb's options and words."""
-    words = usage.words if verb else list(VERBS)
     lines = [
-        f"        {verb or quote('')})",
+        f"        {quote(verb)})",
         f"            options={quote(' '.join(names_of(usage.options)))}",
-        f"            words={quote(' '.join(words))}",
+        f"            words={quote(' '.join(next_words(verb, usage)))}",
     ]
     valued = [option for option in usage.options if option.metavar]
     if valued:

@@ -4,7 +4,15 @@ import re
 from collections.abc import Iterable
 from string import Template
 
-from hypershell.cli.completion.usage import PROGRAM, Option, Usage, read_usage, usage_of
+from hypershell.cli.completion.usage import (
+    PROGRAM,
+    Option,
+    Usage,
+    commands,
+    read_usage,
+    usage_of,
+    words_of,
+)
 from hypershell.cli.verb_table import VERBS
 
 NAME = PROGRAM.replace("-", "_")
@@ -50,8 +58,15 @@ def fill(template: str, **parts: str) -> str:
 
 
 def usages() -> dict[str, Usage]:
-    """The usage of each verb, and of the program under ""."""
-    return {verb: read_usage(usage_of(verb)) for verb in ("", *VERBS)}
+    """The usage of each verb and each command of two words, and of the program under ""."""
+    return {command: read_usage(usage_of(command)) for command in ("", *commands())}
+
+
+def next_words(command: str, usage: Usage) -> list[str]:
+    """The fixed words that may come next: verbs, or those of the verb."""
+    if not command:
+        return list(VERBS)
+    return usage.words + (words_of(command) if command in VERBS else [])
 
 
 def takes_files(usage: Usage) -> bool:

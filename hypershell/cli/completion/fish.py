@@ -1,7 +1,15 @@
 """Renders the completion script for fish."""
 
-from hypershell.cli.completion.common import NAME, fill, kind_of, short_of, takes_files, usages
-from hypershell.cli.completion.usage import PROGRAM, Option, Usage
+from hypershell.cli.completion.common import (
+    NAME,
+    fill,
+    kind_of,
+    next_words,
+    short_of,
+    takes_files,
+    usages,
+)
+from hypershell.cli.completion.usage import PROGRAM, Option, Usage, words_of
 from hypershell.cli.verb_table import VERBS
 
 FISH = """\
@@ -29,9 +37,16 @@ function __@{name}_needs_verb
     test (count $words) = 0
 end
 
+# Whether the command is this verb, and its next word none of those that follow the verb here.
 function __@{name}_verb_is
     set -l words (__@{name}_words)
     test (count $words) -gt 0; and test $words[1] = $argv[1]
+    and not contains -- "$words[2]" $argv[2..-1]
+end
+
+function __@{name}_command_is
+    set -l words (__@{name}_words)
+    test (count $words) -gt 1; and test "$words[1..2]" = "$argv"
 end
 
 function __@{name}_needs_word
@@ -62,8 +77,9 @@ def fish() -> str:
         lines.append(
             f"complete -c {PROGRAM} -n __{NAME}_needs_verb -a {verb} -d {_fish_quote(summary)}"
         )
-    for verb in VERBS:
-        lines += _fish_verb(verb, parts[verb])
+    for command, usage in parts.items():
+        if command:
+            lines += _fish_verb(command, usage)
     return fill(FISH, valued=" ".join(valued), lines="\n".join(lines))
 
 
@@ -83,11 +99,15 @@ def _fish_option(condition: str, option: Option) -> str:
     return " ".join(words)
 
 
-def _fish_verb(verb: str, usage: Usage) -> list[str]:
-    lines = [_fish_option(f"__{NAME}_verb_is {verb}", option) for option in usage.options]
-    if usage.words:
-        words = _fish_quote(" ".join(usage.words))
-        lines.append(f"complete -c {PROGRAM} -n '__{NAME}_needs_word {verb}' -a {words}")
+def _fish_verb(command: str, usage: Usage) -> list[str]:
+    if command in VERBS:
+        condition = " ".join([f"__{NAME}_verb_is", command, *words_of(command)])
+    else:
+        condition = f"__{NAME}_command_is {command}"
+    lines = [_fish_option(condition, option) for option in usage.options]
+    if following := next_words(command, usage):
+        words = _fish_quote(" ".join(following))
+        lines.append(f"complete -c {PROGRAM} -n '__{NAME}_needs_word {command}' -a {words}")
     if takes_files(usage):
-        lines.append(f"complete -c {PROGRAM} -n '__{NAME}_verb_is {verb}' -F")
+        lines.append(f"complete -c {PROGRAM} -n '{condition}' -F")
     return lines

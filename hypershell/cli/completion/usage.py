@@ -93,17 +93,30 @@ class Usage:
         found: dict[str, None] = {}
         for line in self.synopsis:
             _, *rest = line.split()
-            words = WORD.findall(" ".join(rest[1:] if rest and rest[0] in VERBS else rest))
+            if rest and rest[0] in VERBS:
+                rest = rest[2:] if rest[1:] and rest[1] in words_of(rest[0]) else rest[1:]
+            words = WORD.findall(" ".join(rest))
             found.update(dict.fromkeys(w for w in words if w[0] != "-" and w != "options"))
         return list(found)
 
 
-def usage_of(verb: str) -> str:
-    """The USAGE text of a verb; "" is the program's own."""
+def usage_of(command: str) -> str:
+    """The usage text of a verb or of a command such as `server stop`; "" is the program's own."""
+    verb, _, word = command.partition(" ")
     module = import_module(VERBS[verb].module if verb else "hypershell.cli.main")
-    text = module.USAGE
+    text = module.WORDS[word] if word else module.USAGE
     assert isinstance(text, str)
     return text
+
+
+def words_of(verb: str) -> list[str]:
+    """The second words of a verb that have a usage text of their own."""
+    return list(getattr(import_module(VERBS[verb].module), "WORDS", {}))
+
+
+def commands() -> list[str]:
+    """Every verb, each followed by its commands of two words."""
+    return [name for verb in VERBS for name in (verb, *(f"{verb} {w}" for w in words_of(verb)))]
 
 
 def read_usage(text: str) -> Usage:

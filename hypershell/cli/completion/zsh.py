@@ -3,8 +3,16 @@
 import re
 from shlex import quote
 
-from hypershell.cli.completion.common import NAME, fill, kind_of, short_of, takes_files, usages
-from hypershell.cli.completion.usage import Option, Usage
+from hypershell.cli.completion.common import (
+    NAME,
+    fill,
+    kind_of,
+    next_words,
+    short_of,
+    takes_files,
+    usages,
+)
+from hypershell.cli.completion.usage import Option, Usage, words_of
 from hypershell.cli.verb_table import VERBS
 
 ZSH = """\
@@ -46,7 +54,7 @@ def zsh() -> str:
     parts = usages()
     return fill(
         ZSH,
-        functions="\n\n".join(_zsh_verb(verb, parts[verb]) for verb in VERBS),
+        functions="\n\n".join(_zsh_verb(name, usage) for name, usage in parts.items() if name),
         options=" ".join(_zsh_option(option) for option in parts[""].options),
         verbs="\n".join(
             f"                {quote(f'{verb.name}:{verb.summary}')}" for verb in VERBS.values()
@@ -68,14 +76,27 @@ def _zsh_option(option: Option) -> str:
     return " ".join(quote(f"{others}{name}[{text}]{value}") for name in names)
 
 
-def _zsh_verb(verb: str, usage: Usage) -> str:
-    """The function that completes one verb."""
-    lines = [f"_{NAME}_{verb}() {{", "    _arguments -s -S \\"]
+def _zsh_function(command: str) -> str:
+    return f"_{NAME}_{command.replace(' ', '_')}"
+
+
+def _zsh_verb(command: str, usage: Usage) -> str:
+    """The function that completes one verb, or one command of two words."""
+    lines = [f"{_zsh_function(command)}() {{"]
+    if command in VERBS and (words := words_of(command)):
+        function = _zsh_function(f"{command} $words[1]")
+        lines += [
+            f"    if (( CURRENT > 2 )) && [[ $words[2] == ({'|'.join(words)}) ]]; then",
+            f"        shift words; (( CURRENT-- )); {function}; return",
+            "    fi",
+        ]
+    lines.append("    _arguments -s -S \\")
     lines += [f"        {_zsh_option(option)} \\" for option in usage.options]
-    tags = [f"actions:action:({' '.join(usage.words)})"] if usage.words else []
+    following = next_words(command, usage)
+    tags = [f"actions:action:({' '.join(following)})"] if following else []
     files = ["files:FILE:_files"] if takes_files(usage) else []
     if tags or files:
         first = " ".join(quote(tag) for tag in tags + files)
         lines.append(f"        {quote(f'1: :_alternative {first}')} \\")
-    lines.append(f"        {quote('*: :_files' if files else '*: : ')}")
+    lines.append(f"        {quote('*: :_files' if files else '*: :()')}")
     return "\n".join([*lines, "}"])

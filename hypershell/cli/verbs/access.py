@@ -1,4 +1,4 @@
-"""`hyper-shell access`: shows what an access file opens, or seals it anew."""
+"""`hyper-shell access`: shows what is in an access file, or seals it again."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +15,25 @@ Usage:
   hyper-shell access info FILE [options]
   hyper-shell access reseal FILE OUT [options]
 
-`info` shows what an access file opens: hosts, ports, parts, format, how it is sealed; never a key.
-It is verified if it can be opened here. `reseal` writes OUT, which opens the same and is sealed
-with a passphrase, for a file that is to travel; or with your seal key, if no passphrase is given.
+`info` shows what is in an access file: hosts, ports, planes, format and how it
+is sealed, but no key. The file is verified if it can be opened here. `reseal`
+writes a copy to OUT that is sealed with a passphrase, so that it can be taken
+to another machine, or with your seal key if you give no passphrase.
 
 Access options:
   --json                  info: print JSON.
-  --passphrase-file FILE  info: the passphrase of a file that is sealed with one. reseal: that of
-                          OUT. Or give it in HYPERSHELL_PASSPHRASE, or when asked.
+  --passphrase-file FILE  info: the passphrase of a file that is sealed with
+                          one. reseal: the passphrase for OUT. Without it,
+                          HYPERSHELL_PASSPHRASE is used, or you are asked.
   --old-passphrase-file FILE
-                          reseal: the passphrase of FILE, if it is sealed with one.
+                          reseal: the passphrase of FILE, if it is sealed with
+                          one.
   -h, --help              Show this text and exit.
 
 Examples:
   $ hyper-shell access info worker.json
 
-  $ hyper-shell access reseal worker.json travel.json --passphrase-file words.txt
+  $ hyper-shell access reseal worker.json travel.json --passphrase-file words
 """
 
 
@@ -99,5 +102,5 @@ def _show(options: AccessInfoOptions) -> None:
         return
     from tabulate import tabulate
 
-    facts["verified"] = "yes" if seen.verified else "unverified: it cannot be opened here"
+    facts["verified"] = "yes" if seen.verified else "no: it cannot be opened here"
     print(tabulate(facts.items()))

@@ -13,11 +13,12 @@ USAGE = f"""\
 Usage:
   hyper-shell cancel [ID...] [options]
 
-Cancel tasks that are not final: those that wait are not started, those that run are ended as by a
-stop of their client (TERM, then KILL after the grace). An ID may be a range, 10-20.
+Cancel tasks that are not finished. Waiting tasks are not started; running tasks
+are stopped with TERM, and with KILL after the grace time. An ID may be a range,
+such as 10-20.
 
 Cancel options:
-  --json  Print the numbers as JSON.
+  --json  Print the result as JSON.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -45,4 +46,4 @@ def run(options: "ChangeOptions") -> int:
     """Cancel tasks; the exit status."""
     from hypershell.cli.changing import change
 
-    return change(options, lambda api: api.cancel, "cancelled", "they are final")
+    return change(options, lambda api: api.cancel, "cancelled", "already finished")

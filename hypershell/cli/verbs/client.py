@@ -15,15 +15,21 @@ USAGE = f"""\
 Usage:
   hyper-shell client [options]
 
-Join a server and run its tasks on this machine, until the server says that all is done. Without -k
-the server is found by its directory or an access file, and so are its key, host and port.
+Join a server and run its tasks on this machine until the server has no more.
+Without -k, the host, port and key come from the server directory or from an
+access file.
 
 Server options:
-  -H ADDR, --host ADDR  Where the server is. The default is localhost, or what the file says.
-  -p NUM, --port NUM    Its port for clients. The default is 50001, or what the file says.
-  -k KEY, --auth KEY    Its key. Better in HYPERSHELL_AUTH: a command line can be read by others.
-  --wait SEC            How long to wait for a server that is not there yet [default: 60].
-  --delay-start SEC     Wait SEC seconds before joining; -SEC, a random time up to SEC [default: 0].
+  -H ADDR, --host ADDR  Host of the server. The default is localhost, or the
+                        host in the access file.
+  -p NUM, --port NUM    Its port for clients. The default is 50001, or the port
+                        in the access file.
+  -k KEY, --auth KEY    Its key. Other users can read a command line, so set
+                        HYPERSHELL_AUTH instead.
+  --wait SEC            Wait up to SEC seconds for a server that has not started
+                        yet [default: 60].
+  --delay-start SEC     Wait SEC seconds before joining; a negative number waits
+                        a random time up to that [default: 0].
   -T SEC, --timeout SEC
                         Leave when there was nothing to do for SEC seconds.
 
@@ -83,9 +89,9 @@ def _location_from(parsed: Parsed) -> "ServerLocation":
     if access_file is None and server_dir is None:
         key = os.environ.get(environment.AUTH) if key is None else key
     elif key is not None:
-        raise parsed.error(f"-k and {named} exclude each other")
+        raise parsed.error(f"-k and {named} cannot be used together")
     if key == "":
-        raise parsed.error("the key is empty", "give -k or HYPERSHELL_AUTH a key, or none")
+        raise parsed.error("the key is empty", "give a key with -k or HYPERSHELL_AUTH, or neither")
     return ServerLocation(
         server_dir=server_dir,
         access_file=access_file,

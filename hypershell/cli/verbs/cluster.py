@@ -12,17 +12,19 @@ USAGE = f"""\
 Usage:
   hyper-shell cluster [FILE] [options]
 
-Run the lines of FILE, or of standard input (- or no FILE), as tasks on this machine: a server and
-its clients in one command, with a key and a port made for it. What tasks print goes to standard
-output, or with --print to standard error, which leaves standard output to the lines that failed.
+Run the lines of FILE, or of standard input (`-` or no FILE), as tasks on this
+machine: a server and its clients in one command, which makes its own key and
+port. The output of tasks goes to standard output. With --print it goes to
+standard error, so that standard output has only the lines of failed tasks.
 
 {RUN_OPTIONS}  --clients NUM              Clients to start, each with -N slots [default: 1].
 
 {TASK_OPTIONS}
 {ADDRESS_OPTIONS}\
-  --server-dir DIR      The server directory: others find this server there, and it has the task
-                        database. The default is HYPERSHELL_SERVER_DIR, or ~/.hyper-shell; while
-                        another server has that one, this keeps its tasks in memory.
+  --server-dir DIR      The server directory, where other commands find this
+                        server and where its task database is. The default is
+                        HYPERSHELL_SERVER_DIR, or ~/.hyper-shell; if another
+                        server uses that default, tasks are kept in memory.
 
 {LOG_OPTIONS}
 Other options:

@@ -6,8 +6,8 @@ USAGE = """\
 Usage:
   hyper-shell completion (bash | zsh | fish) [options]
 
-Print a script that completes verbs, options and file names for the given shell. It is made from the
-same texts as --help and so never older than the program that prints it.
+Print a script that completes verbs, options and file names in the given shell.
+It is made from the same texts as --help, so it always fits this version.
 
 Options:
   -h, --help  Show this text and exit.
@@ -15,7 +15,8 @@ Options:
 Examples:
   $ source <(hyper-shell completion bash)
 
-  $ hyper-shell completion bash > ~/.local/share/bash-completion/completions/hyper-shell
+  $ hyper-shell completion bash \\
+      > ~/.local/share/bash-completion/completions/hyper-shell
 
   $ hyper-shell completion zsh > ~/.zfunc/_hyper-shell
 

@@ -14,12 +14,13 @@ Usage:
   hyper-shell db (check | vacuum) [options]
   hyper-shell db export [FILE] [options]
 
-`check` reads all of the task database and says whether it is whole: what SQLite itself finds, and
-whether tasks, attempts and runs fit together. `vacuum` gives room that is no longer needed back to
-the file system; no server may be running on the database. `export` writes all tasks to FILE or to
-standard output: JSON, an object a line with all attempts and the output that `run` kept; CSV, a row
-a task with its last attempt; or GNU parallel's joblog, a line for each task that is final. `check`
-and `export` may be used while a server runs.
+`check` reads the whole task database and reports whether it is intact: both
+SQLite's own check, and whether tasks, attempts and runs agree. `vacuum` returns
+unused space to the file system; no server may be using the database. `export`
+writes all tasks to FILE or to standard output: as JSON, with one object per
+line that has all attempts and the captured output; as CSV, with one row per
+task and its last attempt; or as GNU parallel's joblog, with one line per
+finished task. `check` and `export` also work while a server is running.
 
 Export options:
   --format FORM     json, csv or joblog [default: json].
@@ -28,8 +29,8 @@ Export options:
   -h, --help        Show this text and exit.
 
 Exit status:
-  0  It is done; with check, the database is whole.
-  3  The database cannot be used, or is damaged.
+  0  done; for `check`, the database is intact
+  3  the database cannot be used, or is damaged
 
 Examples:
   $ hyper-shell db check
@@ -89,7 +90,7 @@ def _check(place: "DatabasePlace") -> None:
     found, name = check(place, lambda complaint: print(complaint, flush=True))
     states = ", ".join(f"{number} {state}" for state, number in found.states.items())
     print(
-        f"{name} is whole: {counted(found.tasks, 'task')} ({states or 'none'}),"
+        f"{name} is intact: {counted(found.tasks, 'task')} ({states or 'none'}),"
         f" {counted(found.attempts, 'attempt')}, {counted(found.runs, 'run')}"
     )
 

@@ -13,11 +13,12 @@ USAGE = f"""\
 Usage:
   hyper-shell delete [ID...] [options]
 
-Delete tasks, with their attempts and what they printed, for good; those that wait or run are left
-alone: cancel them first. An ID may be a range, 10-20.
+Delete tasks for good, with their attempts and captured output. Tasks that are
+waiting or running are not deleted: cancel them first. An ID may be a range,
+such as 10-20.
 
 Delete options:
-  --json  Print the numbers as JSON.
+  --json  Print the result as JSON.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -43,4 +44,4 @@ def run(options: "ChangeOptions") -> int:
     """Delete tasks; the exit status."""
     from hypershell.cli.changing import change
 
-    return change(options, lambda api: api.delete, "deleted", "they wait or run")
+    return change(options, lambda api: api.delete, "deleted", "waiting or running")

@@ -15,13 +15,16 @@ USAGE = f"""\
 Usage:
   hyper-shell failures [options]
 
-Show the failed tasks by cause: how they ended, and what they last printed to standard error, but
-for numbers, paths, addresses and times. `retry --cause NUM` runs those of one cause again.
+Show the failed tasks by cause. Tasks have the same cause if they ended the same
+way and their last standard error is the same apart from numbers, paths,
+addresses and times. `retry --cause NUM` runs the tasks of one cause again.
 
 Failure options:
   --json             Print JSON.
-  --where CONDITION  Only tasks for which this holds; see `hyper-shell list --help`.
-  --tag KEY:VALUE    Only tasks with this tag, or with any value of KEY alone. May be repeated.
+  --where CONDITION  Only tasks that meet a condition; see
+                     `hyper-shell list --help`.
+  --tag KEY:VALUE    Only tasks with this tag; KEY alone matches any value. May
+                     be repeated.
   --from-run UID     Only tasks of the run with this server_uid.
 
 {PLACE_OPTIONS}

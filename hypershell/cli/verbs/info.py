@@ -14,8 +14,8 @@ USAGE = f"""\
 Usage:
   hyper-shell info ID [options]
 
-Show one task: its line, where it is, each attempt (of more than 1000 the last), and what a failed
-attempt last printed.
+Show one task: its line, its state, its attempts (the last 1000 if there are
+more) and what a failed attempt printed last.
 
 Info options:
   --json  Print JSON.

@@ -12,9 +12,10 @@ USAGE = f"""\
 Usage:
   hyper-shell initdb [options]
 
-Make the tables that tasks are kept in, where they are missing. In PostgreSQL this is done once, by
-somebody who may, before the first server uses it; doing it again changes nothing. A SQLite file
-needs none of this: the first server makes it.
+Create the tables of a task database, if they do not exist. In PostgreSQL this
+is done once, by a user who may create tables, before the first server uses the
+database; repeating it changes nothing. A SQLite file does not need this: the
+first server creates it.
 
 {DATABASE_PLACE_OPTIONS}\
   -h, --help        Show this text and exit.
@@ -38,6 +39,8 @@ def run(options: "DatabasePlace") -> int:
     from hypershell.app.maintenance import initialize
 
     made, name = initialize(options)
-    what = "made the tables of hyper-shell in" if made else "the tables of hyper-shell are in"
+    what = (
+        "created the hyper-shell tables in" if made else "the hyper-shell tables already exist in"
+    )
     print(f"{what} {name}")
     return 0

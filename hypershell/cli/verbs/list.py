@@ -16,13 +16,14 @@ USAGE = f"""\
 Usage:
   hyper-shell list [FIELD...] [options]
 
-Show tasks, one a row, with the fields that are named: of the server's run and of earlier ones.
+Show tasks of this run and of earlier ones, one per row, with the given fields.
 
 List options:
-  --count        Print only how many there are.
-  --limit NUM    At most so many, the first by id.
-  --format FORM  table, plain (tabs between fields, no heading), csv or json [default: table].
-  --watch        Show it again every second, until Ctrl-C.
+  --count        Print only the number of tasks.
+  --limit NUM    Show at most NUM tasks, those with the lowest ids.
+  --format FORM  table, plain (tabs between fields, no heading), csv or json
+                 [default: table].
+  --watch        Refresh every second, until Ctrl-C.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -34,7 +35,8 @@ Other options:
 Examples:
   $ hyper-shell list --failed
 
-  $ hyper-shell list id exit_status line --where 'exit_status >= 3 and duration > 10m'
+  $ hyper-shell list id exit_status line --where \\
+      'exit_status >= 3 and duration > 10m'
 
   $ hyper-shell list --count --remaining
 
@@ -92,7 +94,7 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
                 raise parsed.error(str(error)) from error
         elif name != "tags" and (name not in FIELDS or name == "tag"):
             known = ", ".join(field for field in FIELDS if field != "tag")
-            raise parsed.error(f"there is no field {name}", f"there are {known}, tag.KEY and tags")
+            raise parsed.error(f"there is no field {name}", f"fields are {known}, tag.KEY and tags")
     return tuple(names) or _SHOWN
 
 

@@ -13,11 +13,12 @@ USAGE = f"""\
 Usage:
   hyper-shell retry [ID...] [options]
 
-Let tasks wait again that failed, were cancelled or interrupted, with all their retries. While no
-server runs, the next `hyper-shell server --restart` or --forever runs them.
+Run tasks again that failed, were cancelled or were interrupted, with their full
+number of retries. When no server runs, the next `hyper-shell server --restart`
+or `server --forever` runs them.
 
 Retry options:
-  --json  Print the numbers as JSON.
+  --json  Print the result as JSON.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}

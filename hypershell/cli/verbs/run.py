@@ -13,8 +13,9 @@ USAGE = f"""\
 Usage:
   hyper-shell run [options] -- ARG...
 
-Run one command on the farm as though it ran here: its standard output and error, up to 1 MiB each,
-are passed on when it has ended, and its exit status is that of this command. Ctrl-C cancels it.
+Run one command as a task of a running server, as if it ran here: when it has
+ended, its standard output and standard error are passed on, up to 1 MiB of
+each, and its exit status is the exit status of this command. Ctrl-C cancels it.
 
 {TERMS_OPTIONS}
 {PLACE_OPTIONS}
@@ -22,7 +23,8 @@ Other options:
   -h, --help  Show this text and exit.
 
 Exit status:
-  that of the task; 128+n for signal n, 126 if it could not be started, 1 if it was cancelled.
+  that of the task; 128+N if signal N killed it, 126 if it could not be
+  started, 1 if it was cancelled.
 
 Examples:
   $ hyper-shell run -- ./simulate --seed 7

@@ -14,38 +14,33 @@ if TYPE_CHECKING:
 
 USAGE = f"""\
 Usage:
-  hyper-shell server (stop | info | wait) [options]
-  hyper-shell server generate-access FILE [options]
   hyper-shell server [start] [FILE] [options]
 
-Read commands, one a line, from FILE or from standard input (- or no FILE), and hand them out as
-tasks to the clients that join. Blank lines and lines that begin with # are skipped. The server ends
-when the input has ended and every task is final. With --forever, or as `server start` without FILE,
-it runs what is unfinished in its task database, and what is submitted, until it is stopped.
+Read commands, one per line, from FILE or from standard input (`-` or no FILE),
+and hand them out as tasks to the clients that join. Blank lines and lines that
+begin with # are skipped. The server ends when the input has ended and every
+task has finished. With --forever, or as `server start` without FILE, it runs
+the unfinished tasks in its task database and every task that is submitted,
+until it is stopped.
 
-`stop` ends the server of a directory, its clients and what they run, and returns when it is gone;
-`info` shows it, its tasks and its clients; `wait` returns as soon as it answers. `generate-access`
-makes an access file beforehand, which servers and clients use with --access-file.
+Other commands:
+  server stop             stop a server, its clients and their tasks
+  server info             show a server, its tasks and its clients
+  server wait             wait until a server answers
+  server generate-access  make an access file before the server starts
 
 {TASK_OPTIONS}
 {PLACE_OPTIONS}\
-  --take-over             Start although another machine, out of reach, may hold the directory.
-  --forever               Run what is unfinished or submitted until stopped.
+  --take-over             Start even though a server on another machine, which
+                          cannot be asked, may be using the directory.
+  --forever               Run unfinished and submitted tasks until stopped.
 
 {ADDRESS_OPTIONS}\
-  --client-port NUM     Port for people and scripts (submit, info, stop); any free one if not
-                        given.
-  --host NAME           The name by which others reach this server, for the access file. One that
-                        is not loopback makes it listen on all addresses, unless -H says where.
-
-Stop info wait and access options:
-  --drain             stop: let what runs finish.
-  --json              info: print JSON.
-  --timeout SEC       wait: give up after SEC seconds. The default is 60.
-  --client-file FILE  generate-access: write the part for people and scripts to FILE as well.
-  --worker-file FILE  generate-access: write the part for clients to FILE as well.
-  --client-host NAME  generate-access: the host of the client port, if not that of --host.
-  --worker-host NAME  generate-access: the host of the worker port, if not that of --host.
+  --client-port NUM     Port for commands such as submit, list and server stop.
+                        The default is any free one.
+  --host NAME           The name by which other machines reach this server, for
+                        the access file. If it is not a loopback name and -H is
+                        not given, the server listens on all addresses.
 
 {LOG_OPTIONS}
 Other options:
@@ -60,36 +55,110 @@ Examples:
 
   $ hyper-shell server start --host node1 --server-dir /shared/farm
 
-  $ hyper-shell server tasks.txt --print | hyper-shell server - --server-dir /tmp/second
-
-  $ hyper-shell server stop --drain
-
-  $ hyper-shell server generate-access full.json --client-port 6789 --worker-port 1234
+  $ hyper-shell server tasks.txt --print | hyper-shell server - --server-dir d2
 """
 
-_EVERYWHERE = {"--server-dir", "--access-file", "--passphrase-file", "--help"}
-_LOGGING = {"--verbose", "--quiet", "--log-file", "--log-format"}
-_PORTS = {"--port", "--worker-port", "--client-port"}
-_HOSTS = {"--host", "--client-host", "--worker-host"}
-_REACH = _EVERYWHERE | _LOGGING
+_STOP = f"""\
+Usage:
+  hyper-shell server stop [options]
+
+Stop the server of a directory, its clients and their tasks, and return when the
+server has ended.
+
+Stop options:
+  --drain                 Let running tasks finish first.
+
+{PLACE_OPTIONS}
+Other options:
+  -h, --help  Show this text and exit.
+
+Examples:
+  $ hyper-shell server stop
+
+  $ hyper-shell server stop --drain --server-dir /shared/farm
+"""
+
+_INFO = f"""\
+Usage:
+  hyper-shell server info [options]
+
+Show the server of a directory, its tasks and its clients.
+
+Info options:
+  --json                  Print JSON.
+
+{PLACE_OPTIONS}
+Other options:
+  -h, --help  Show this text and exit.
+
+Examples:
+  $ hyper-shell server info
+
+  $ hyper-shell server info --json | jq .tasks
+"""
+
+_WAIT = f"""\
+Usage:
+  hyper-shell server wait [options]
+
+Return as soon as the server of a directory answers.
+
+Wait options:
+  --timeout SEC           Give up after SEC seconds. The default is 60.
+
+{PLACE_OPTIONS}
+Other options:
+  -h, --help  Show this text and exit.
+
+Examples:
+  $ hyper-shell server wait --server-dir /shared/farm --timeout 600
+"""
+
+_GENERATE_ACCESS = """\
+Usage:
+  hyper-shell server generate-access FILE [options]
+
+Make an access file before the server starts: the hosts, ports and keys that a
+server and its clients read with --access-file. Parts of it can be written to
+files of their own, one for running tasks and one for submitting them.
+
+Access options:
+  --worker-port NUM       Port for clients.
+  -p NUM, --port NUM      The same as --worker-port.
+  --client-port NUM       Port for commands such as submit, list and server
+                          stop.
+  --host NAME             The host of both ports. The default is localhost.
+  --worker-host NAME      The host of the worker port, if it differs from
+                          that of the other.
+  --client-host NAME      The host of the client port, if it differs from
+                          that of the other.
+  --worker-file FILE      Also write the part for clients to FILE.
+  --client-file FILE      Also write the part for commands to FILE.
+  --passphrase-file FILE  Seal the files with the passphrase in FILE. Without
+                          it, HYPERSHELL_PASSPHRASE is used, or your seal key.
+
+Other options:
+  -h, --help  Show this text and exit.
+
+Examples:
+  $ hyper-shell server generate-access full.json -p 1234 --client-port 6789
+"""
+
+WORDS = {
+    "stop": _STOP,
+    "info": _INFO,
+    "wait": _WAIT,
+    "generate-access": _GENERATE_ACCESS,
+}
+"""The usage texts of the commands that have a second word, by that word."""
+
 _WAIT_SECONDS = 60.0
 
 _DECIDED_BY_FILE = {"--port", "--worker-port", "--client-port", "--auth", "--host"}
-"""What an access file that was prepared says, and no option may."""
+"""Options that contradict an access file, which has all of this."""
 
-FITTING: dict[str, set[str]] = {
-    "stop": _REACH | {"--drain"},
-    "info": _REACH | {"--json"},
-    "wait": _REACH | {"--timeout"},
-    "generate-access": {"--passphrase-file", "--help", "--client-file", "--worker-file"}
-    | _PORTS
-    | _HOSTS,
-}
-"""The options that go with a word after `server`; with `start`, all but those of the others."""
-
-_NOT_FOR_START = {"--drain", "--json", "--timeout", "--client-file", "--worker-file"} | (
-    _HOSTS - {"--host"}
-)
+_HOST_OPTIONS = {"worker": "--worker-host", "client": "--client-host"}
+_FILE_OPTIONS = {"worker": "--worker-file", "client": "--client-file"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +189,9 @@ def options_from(
     parsed: Parsed,
 ) -> "ServeOptions | StopOptions | InfoOptions | WaitOptions | GenerateOptions":
     """What the word after `server` takes; UsageError."""
-    word = next((word for word in FITTING if parsed.flag(word)), "start")
-    _refuse_foreign(parsed, word)
     from hypershell.cli.common_options import location_from
 
-    match word:
+    match parsed.word:
         case "stop":
             return StopOptions(location_from(parsed), parsed.flag("--drain"))
         case "info":
@@ -136,18 +203,6 @@ def options_from(
             return _generate_options(parsed)
         case _:
             return _serve_options(parsed)
-
-
-def _refuse_foreign(parsed: Parsed, word: str) -> None:
-    """UsageError for an option that does nothing for this word."""
-    given = parsed.given()
-    foreign = given & _NOT_FOR_START if word == "start" else given - FITTING[word]
-    if foreign:
-        what = "a server that starts" if word == "start" else f"`server {word}`"
-        raise parsed.error(f"{min(foreign)} does not go with {what}")
-    if word == "start" and parsed.text("FILE") in (*FITTING, "start"):
-        name = parsed.text("FILE")
-        raise parsed.error(f"{name} is a word of this verb, not a FILE", f"write it as ./{name}")
 
 
 def _serve_options(parsed: Parsed) -> "ServeOptions":
@@ -163,9 +218,13 @@ def _serve_options(parsed: Parsed) -> "ServeOptions":
         server_options_from,
     )
 
+    name = parsed.text("FILE")
+    if name in (*WORDS, "start"):
+        hint = f"if you mean a file of that name, write ./{name}"
+        raise parsed.error(f"`server {name}` is a command of its own", hint)
     access_file = parsed.text("--access-file")
     if access_file is not None and (given := parsed.given() & _DECIDED_BY_FILE):
-        raise parsed.error(f"{min(given)} and --access-file exclude each other")
+        raise parsed.error(f"{min(given)} and --access-file cannot be used together")
     mode = mode_from(parsed)
     return ServeOptions(
         run=server_options_from(parsed, mode),
@@ -199,9 +258,9 @@ def _generate_options(parsed: Parsed) -> "GenerateOptions":
         raise parsed.error(f"both ports are {worker_port}")
     addresses, parts = {}, {}
     for plane, port in ((CLIENT, client_port), (WORKER, worker_port)):
-        given = (parsed.text(f"--{plane}-host"), parsed.text("--host"), "localhost")
+        given = (parsed.text(_HOST_OPTIONS[plane]), parsed.text("--host"), "localhost")
         addresses[plane] = (next(host for host in given if host is not None), port)
-        if (part := parsed.text(f"--{plane}-file")) is not None:
+        if (part := parsed.text(_FILE_OPTIONS[plane])) is not None:
             parts[plane] = Path(part)
     passphrases = Passphrases(parsed.text("--passphrase-file"))
     return GenerateOptions(Path(parsed.text("FILE") or ""), addresses, parts, passphrases)

@@ -15,13 +15,15 @@ Usage:
   hyper-shell submit [options] -- ARG...
   hyper-shell submit -f FILE [options]
 
-Give the server of a directory tasks to run: the one command after --, or each line of a file. One
-ARG is the line as it stands; several are quoted and joined. Prints the ids of the tasks. While no
-server runs in a directory that has a task database, they go there, and the next `hyper-shell
-server --restart` or --forever runs them.
+Give a server tasks to run: one command after `--`, or the lines of a file. A
+single ARG is used as the line without change; several are quoted and joined.
+Prints the ids of the tasks. When no server runs in the directory, the tasks go
+to its task database, and the next `hyper-shell server --restart` or
+`server --forever` runs them.
 
 Submit options:
-  -f FILE, --file FILE    Read lines from FILE, - for standard input, as `server FILE` does.
+  -f FILE, --file FILE    Read lines from FILE as `server FILE` does; `-` is
+                          standard input.
   --json                  Print the ids as JSON.
 
 {TERMS_OPTIONS}

@@ -13,11 +13,12 @@ USAGE = f"""\
 Usage:
   hyper-shell wait [ID...] [options]
 
-Wait until tasks are final: they succeeded, failed or were cancelled. An ID may be a range, 10-20.
+Wait until tasks have finished: succeeded, failed or cancelled. An ID may be a
+range, such as 10-20.
 
 Wait options:
-  --all          All tasks of the server's run.
-  --timeout SEC  Wait no longer than SEC seconds.
+  --all          All tasks of this run.
+  --timeout SEC  Wait at most SEC seconds.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -27,8 +28,8 @@ Other options:
 
 Exit status:
   0  all of them succeeded
-  1  one failed, was cancelled, is unknown, or can not become final in this run
-  4  the time is over, or no server is there
+  1  one failed, was cancelled, is unknown, or cannot finish in this run
+  4  the timeout was reached, or no server answers
 
 Examples:
   $ hyper-shell wait 7 8 9

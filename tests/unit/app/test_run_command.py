@@ -31,7 +31,7 @@ def test_the_status_is_that_of_a_shell(facts, status):
     [
         ({"state": "cancelled", "exit_status": 0}, 1, "task 7 was cancelled"),
         ({"reason": "too long"}, 126, "task 7 could not be started: too long"),
-        ({}, 1, "task 7 was lost with its clients"),
+        ({}, 1, "task 7 was lost: its clients died"),
     ],
 )
 def test_what_a_status_cannot_say_is_noted(facts, status, note):

@@ -38,7 +38,7 @@ def test_values_are_what_was_given():
 @pytest.mark.parametrize("text", ["x", "", "1.5", "1e3", "0x10", "٣", "1_000", " 1", "9" * 30])
 def test_what_is_no_whole_number_is_refused(text):
     """By the name of its option."""
-    with pytest.raises(UsageError, match="--number wants a whole number"):
+    with pytest.raises(UsageError, match="--number must be a whole number"):
         parsed(f"--number={text}").whole("--number", default=1, lowest=0)
 
 
@@ -52,7 +52,7 @@ def test_a_number_out_of_bounds_is_refused(text):
 @pytest.mark.parametrize("text", ["x", "", "nan", "inf", "1e3", "-1", "1,5", "1s"])
 def test_what_is_no_time_is_refused(text):
     """Neither infinite nor negative."""
-    with pytest.raises(UsageError, match="--wait wants"):
+    with pytest.raises(UsageError, match="--wait must be"):
         parsed(f"--wait={text}").seconds("--wait", default=1)
 
 
@@ -78,12 +78,18 @@ def test_synonyms_that_differ_contradict_each_other():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--lod"], "no option --lod"),
+        (["--lod"], r"no option --lod; did you mean --loud\?"),
         (["--nonsense=3"], "no option --nonsense"),
         (["-x"], "no option -x"),
-        (["-n"], "-n wants a value"),
-        (["a", "b"], "a b"),
-        (["--loud=3"], "."),
+        (["-n"], "-n needs a value"),
+        (["a", "b"], r'unexpected argument "b": `try` takes one FILE'),
+        (["--loud=3"], "--loud takes no value"),
+        (["--loud", "--loud"], "--loud may be given only once"),
+        (["-n", "3", "--number", "4"], "--number may be given only once"),
+        (["--num", "3"], r"no option --num; did you mean --number\?"),
+        (["--lout"], r"no option --lout; did you mean --loud\?"),
+        (["--", "a"], "`try` takes no words after `--`"),
+        ([":::+", "a"], r"`try` takes no words after `:::\+`"),
     ],
 )
 def test_what_cannot_be_parsed_is_told_by_its_word(words, said):

@@ -61,16 +61,16 @@ def test_a_command_line_says_which_tasks_a_run_takes_on(words, mode, path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--restart --resume", "--restart and --resume exclude each other"),
-        ("f --restart", "--restart and FILE exclude each other"),
+        ("--restart --resume", "--restart and --resume cannot be used together"),
+        ("f --restart", "--restart and FILE cannot be used together"),
         ("--resume", "--resume needs the FILE"),
         ("- --resume", "--resume needs the FILE"),
         ("--no-db --restart", "--restart needs a task database"),
         ("--no-db --database x.db", "--database needs a task database"),
         ("f --no-db --resume", "--resume needs a task database"),
-        ("f --forever", "--forever and FILE exclude each other"),
-        ("--forever --restart", "--forever and --restart exclude each other"),
-        ("f --print -f x", "--print and -f exclude each other"),
+        ("f --forever", "--forever and FILE cannot be used together"),
+        ("--forever --restart", "--forever and --restart cannot be used together"),
+        ("f --print -f x", "--print and -f cannot be used together"),
         ("f --joblog x -f ./x", "--joblog and -f both name"),
         ("f --grace 20", "more than half of --lease 30"),
         ("f --auth=", "the key is empty"),
@@ -96,7 +96,7 @@ def test_where_a_server_listens_is_one_value():
 )
 def test_what_an_access_file_decides_no_option_may_say(words):
     """Not even the same."""
-    with pytest.raises(UsageError, match="--access-file exclude each other"):
+    with pytest.raises(UsageError, match="--access-file cannot be used together"):
         options("server", "start", "--access-file", "full.json", *words)
 
 
@@ -195,7 +195,7 @@ def test_what_changes_tasks_is_told_which(verb):
     assert Selection(ids=(3, 4, 5), states=(TaskState.FAILED,)) == found.selection
     assert found.json
     assert verb == found.source.verb
-    with pytest.raises(UsageError, match="nothing says which tasks"):
+    with pytest.raises(UsageError, match="no tasks selected"):
         options(verb)
 
 
@@ -203,7 +203,7 @@ def test_waiting_for_all_tasks_is_said():
     """And stands alone."""
     assert options("wait", "--all").selection.is_everything()
     assert 2.5 == options("wait", "7", "--timeout", "2.5").seconds
-    with pytest.raises(UsageError, match="nothing says which tasks"):
+    with pytest.raises(UsageError, match="no tasks selected"):
         options("wait")
     with pytest.raises(UsageError, match="--all stands alone"):
         options("wait", "7", "--all")

@@ -110,7 +110,8 @@ def test_a_second_server_is_told_who_and_how_to_stop_it(directory):
             directory.hold(server_uid="other")
 
         assert time.monotonic() - began < 1
-        assert f"a server runs in {directory.path} already: server k3x9ab" in str(caught.value)
+        said = f"a server is already running in {directory.path}: server k3x9ab"
+        assert said in str(caught.value)
         assert f"hyper-shell server stop --server-dir {directory.path}" in caught.value.advice
         assert 3 == caught.value.exit_code
         assert isinstance(directory.why_no_server(), ServerOutOfReach)

@@ -77,7 +77,7 @@ def test_another_key_is_refused_by_its_name(address):
 
 def test_the_other_plane_is_told_apart(address):
     """Whatever the key."""
-    with pytest.raises(PlaneRefused, match=r"worker plane of .*; this needs the client plane"):
+    with pytest.raises(PlaneRefused, match=r"worker port of .*; the client port is needed"):
         dial(address, SECRET, CLIENT)
 
 
