@@ -58,7 +58,8 @@ Conditions:
   FIELD = != < <= > >= VALUE  numbers, durations (90, 10m, 1.5h), sizes (4GiB)
                               and times
   FIELD = != VALUE            text, in quotes if it has spaces
-  FIELD ~ !~ REGEX            text that matches a regular expression, or not
+  FIELD ~ !~ REGEX            text in which an RE2 regular expression is found,
+                              or is not
   FIELD in (VALUE, VALUE)     one of several values
   and, or, not, ( )           combine conditions; a comparison with a field that
                               a task does not have is false

@@ -111,7 +111,9 @@ def read_ids(words: list[str], most: int) -> tuple[int, ...]:
     for part in (part for word in words for part in word.split(",")):
         ends = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", part, re.ASCII)
         if ends is None:
-            raise ValueError(f"{part!r} is not an id: expected a number or a range, such as 10-20")
+            raise ValueError(
+                f"{part!r} is not an id: expected numbers such as 7 or ranges such as 10-20"
+            )
         first, last = int(ends[1]), int(ends[2] or ends[1])
         if first < 1 or last < first:
             raise ValueError(f"{part} is not a range of ids")

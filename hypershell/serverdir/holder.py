@@ -2,6 +2,9 @@
 
 The lock itself is the kernel's. The record says who has it, and stands for the holder where the
 lock is not seen from other machines.
+
+/proc is read here rather than by psutil: that has neither the boot's id nor the namespace of
+process numbers, its start times move when the clock is set, and without /proc it does not work.
 """
 
 import hashlib
@@ -120,7 +123,7 @@ def is_alive_here(holder: Holder, here: Holder) -> bool:
 
 
 def _begun(pid: int) -> int | None:
-    """When a process started, in ticks since the kernel did; None if it is no more.
+    """When a process started, in ticks since the kernel did; None if it is gone or a zombie.
 
     Where there is no /proc, 0 stands for every live process.
     """

@@ -22,7 +22,8 @@ ALLOWED = {
 """Top-level modules that starting up may import; what is not here needs a reason to get in."""
 
 LIBRARIES = {
-    "ssl", "multiprocessing", "cryptography", "msgpack", "psutil", "tabulate", "sqlalchemy",
+    "ssl", "multiprocessing", "cryptography", "msgpack", "psutil", "re2", "tabulate",
+    "sqlalchemy",
 }  # fmt: skip
 
 HEAVY = LIBRARIES | {

@@ -1,6 +1,7 @@
 """What a condition means, and that both databases find what it says."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from hypershell.core.query.condition import (
     parse,
 )
 from hypershell.core.query.fields import FIELDS, OPERATORS, Kind
-from hypershell.core.query.selection import Selection
+from hypershell.core.query.selection import UNFINISHED, Selection
 from hypershell.core.state import TaskState
 from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
-from hypershell.store.sql.filters import matching
 from hypershell.store.sql.queries import NAMES, Queries
+from hypershell.store.sql.row_filter import row_filter
 from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, RUNS, STATE_NUMBERS, TAGS, TASKS
 from tests.helpers.postgres import Postgres
 
@@ -47,7 +48,8 @@ _WORDS = [
     "and",
     "\udcff",
 ]
-_PATTERNS = ["a", "^a$", "a|b", "[ab] ", "^$", "é", "\\(", "(?:a).?b", "\\d+"]
+_PATTERNS = ["a", "^a$", "a|b", "[ab] ", "^$", "é", "\\(", "(?:a).?b", "\\d+", "", "x*", "(?i)^A"]
+_PATTERNS += ["(?i)É", "\\x00", "\udcff$", "\\xff", "[^a]", "(?s)^.b", "aab$"]
 _NUMBERS = [-1, 0, 1, 2, 3, 9, 2**40]
 
 
@@ -94,10 +96,10 @@ def holds(condition: Condition, facts: Mapping[str, Any]) -> bool:
     match condition:
         case Not(term):
             return not holds(term, facts)
-        case And(submit_options):
-            return all(holds(term, facts) for term in submit_options)
-        case Or(submit_options):
-            return any(holds(term, facts) for term in submit_options)
+        case And(terms):
+            return all(holds(term, facts) for term in terms)
+        case Or(terms):
+            return any(holds(term, facts) for term in terms)
         case Comparison(field, operator, values, key):
             has = facts["tags"].get(key) if key else facts.get(field)
             return has is not None and _compare(has, operator, values)
@@ -167,6 +169,8 @@ ROWS: list[dict[str, Any]] = [
     {"state": "failed", "line": b"100%", "reason": "a b", "cause": 3, "group": 2, "priority": 3},
     {"state": "cancelled", "line": b"(a)", "tags": {"my-key": "a", "k": "b"}, "attempt": 2},
     {"state": "interrupted", "line": b"", "signal": 2, "losses": 1, "failures": 2, "number": 9},
+    {"state": "waiting", "line": b"a\0b", "tags": {"k": "A"}},
+    {"state": "failed", "line": 70_000 * b"a" + b"b", "reason": "É", "host": "b", "cause": 3},
 ]
 
 
@@ -257,9 +261,9 @@ class Filled:
 
     def found(self, condition: Condition) -> list[int]:
         """The ids of what the database finds."""
-        clauses = matching(Selection(where=str(condition)), now=0.0)
+        which = row_filter(Selection(where=str(condition)), self.database.dialect, now=0.0)
         with self.database.reading() as connection:
-            return sorted(row[0] for row in connection.execute(select(TASKS.c.id).where(*clauses)))
+            return sorted(row[0] for row in which.rows(connection, select(TASKS.c.id)))
 
     def expected(self, condition: Condition) -> list[int]:
         """The ids of what is meant."""
@@ -304,3 +308,38 @@ def test_rows_tell_what_conditions_ask_for(filled: Filled) -> None:
 
     for facts, row in zip(filled.known, rows, strict=True):
         assert {name: facts.get(name) for name in names} == dict(zip(names, row, strict=True))
+
+
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(condition=conditions, states=st.sampled_from([(), UNFINISHED, (TaskState.FAILED,)]))
+def test_all_questions_have_the_tasks_of_a_condition_in_mind(
+    filled: Filled, condition: Condition, states: tuple[TaskState, ...]
+) -> None:
+    """Counts, rows in pages, what is not final, and failures, whoever searches for the patterns."""
+    expected = [
+        facts
+        for facts in filled.known
+        if holds(condition, facts) and (not states or TaskState(facts["state"]) in states)
+    ]
+    which = Selection(states=states, where=str(condition))
+    queries = Queries(filled.database)
+
+    pages = [queries.rows(which, ["id"], 0, 2)]
+    while pages[-1][1]:
+        pages.append(queries.rows(which, ["id"], pages[-1][1], 2))
+
+    failed = [facts for facts in expected if facts["state"] == "failed"]
+    unfinished = [f["id"] for f in expected if TaskState(f["state"]) in UNFINISHED]
+    bad = sum(facts["state"] in ("failed", "cancelled") for facts in expected)
+    assert len(expected) == queries.count(which)
+    assert [[facts["id"]] for facts in expected] == [row for rows, _ in pages for row in rows]
+    assert unfinished == queries.unfinished(which, 100)
+    assert (len(unfinished), bad) == queries.outcome(which)
+    causes = {cause["cause"]: cause for cause in queries.failures(which)}
+    assert Counter(facts["cause"] for facts in failed) == {c: v["count"] for c, v in causes.items()}
+    for cause, found in causes.items():
+        alike = [facts for facts in failed if facts["cause"] == cause]
+        assert alike[-1]["id"] == found["example"]
+        assert sorted({f["host"] for f in alike if "host" in f}) == found["hosts"]

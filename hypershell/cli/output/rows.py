@@ -1,4 +1,7 @@
-"""Rows of tasks as people and scripts read them. Lines come out byte for byte, except in tables."""
+"""Tables and rows of tasks as people and scripts read them; every table is made here, by tabulate.
+
+Lines come out byte for byte, except in tables, where nothing in them can move a cursor.
+"""
 
 import csv
 import io
@@ -7,7 +10,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -96,36 +99,94 @@ def _bytes(value: Any) -> bytes:
 
 
 def _write_table(fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
-    """As wide as the first page wants, the last column as the terminal has room for."""
-    widths: list[int] = []
+    """As wide as the first page wants; one page is in memory. Text that is wider is cut."""
+    left = (Kind.TEXT, Kind.STATE, Kind.TIME)
+    aligns = ["left" if FIELDS.get(name, Kind.TEXT) in left else "right" for name in fields]
+    widths = [len(name) for name in fields]
+    pages_written = 0
     for page in pages:
-        cells = [[cell(*pair) for pair in zip(fields, row, strict=True)] for row in page]
-        if not widths:
-            columns = zip(fields, *cells, strict=True)
+        rows = [[cell(*pair) for pair in zip(fields, row, strict=True)] for row in page]
+        if not pages_written:
+            columns = zip(fields, *rows, strict=True)
             widths = [min(_WIDEST, max(map(len, column))) for column in columns]
-            write(_aligned(fields, fields, widths))
-        write("".join(_aligned(row, fields, widths) for row in cells))
-    if not widths:
-        write(_aligned(fields, fields, [len(name) for name in fields]))
+        _write_lines(_tabulated(fields, rows, aligns, widths)[min(pages_written, 1) :])
+        pages_written += 1
+    if not pages_written:
+        _write_lines(_tabulated(fields, [], aligns, widths))
 
 
-def _aligned(cells: Sequence[str], fields: Sequence[str], widths: Sequence[int]) -> str:
-    shown = []
-    for text, name, width in zip(cells, fields, widths, strict=True):
-        cut = text if len(text) <= width else text[: max(1, width - 3)] + "..."
-        left = FIELDS.get(name, Kind.TEXT) in (Kind.TEXT, Kind.STATE, Kind.TIME)
-        shown.append(cut.ljust(width) if left else cut.rjust(width))
-    line = "  ".join(shown).rstrip()
-    if os.isatty(1):
-        line = line[: shutil.get_terminal_size().columns]
-    return line + "\n"
+def write_records(records: Sequence[Mapping[str, object]]) -> None:
+    """A table of a few records that have the same names; whole numbers are on the right."""
+    rows = [[cell("", value) for value in record.values()] for record in records]
+    names = list(records[0])
+    aligns = ["right" if type(value) is int else "left" for value in records[0].values()]
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    _write_lines(_tabulated(names, rows, aligns, widths))
+
+
+def write_facts(facts: Iterable[tuple[str, object]]) -> None:
+    """A name and a value a line."""
+    write(facts_text(facts))
+
+
+def facts_text(facts: Iterable[tuple[str, object]], margin: str = "") -> str:
+    """A name and a value a line, as text; a value that is not text is shown like that field."""
+    rows = [[name.replace("_", " "), cell(name, value)] for name, value in facts]
+    lines = _tabulated((), rows, ("left", "left"), ())
+    return "".join(f"{margin}{line}\n" for line in lines if rows)
+
+
+def _tabulated(
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    aligns: Sequence[str],
+    widths: Sequence[int],
+) -> list[str]:
+    """The lines of a table: the names, unless there are none, at least as wide as `widths`.
+
+    Text that is wider than that is cut; a number pushes what follows to the right instead.
+    """
+    # Not at the top: it takes longer to import than most commands to run.
+    import tabulate
+
+    tabulate.MIN_PADDING = 0  # beside a name
+    tabulate.WIDE_CHARS_MODE = False  # widths are counted in characters, here and there
+    if names:
+        sides = zip(widths, aligns, strict=True)
+        most = [width if align == "left" else sys.maxsize for width, align in sides]
+        rows = [[_cut(*pair) for pair in zip(row, most, strict=True)] for row in rows]
+    # The names carry the widths: a page of short values is as wide as the first one.
+    heads = [
+        _cut(name, width).rjust(width) if align == "right" else _cut(name, width).ljust(width)
+        for name, width, align in zip(names, widths, aligns if names else (), strict=True)
+    ]
+    text = tabulate.tabulate(
+        rows,
+        heads,
+        tablefmt="plain",
+        disable_numparse=True,
+        preserve_whitespace=True,
+        colalign=aligns if rows else None,
+    )
+    return [line.rstrip() for line in text.split("\n")]
+
+
+def _write_lines(lines: Iterable[str]) -> None:
+    """Lines of a table, as far as a terminal has room for them."""
+    room = shutil.get_terminal_size().columns if os.isatty(1) else None
+    write("".join((line if room is None else _cut(line, room)) + "\n" for line in lines))
+
+
+def _cut(text: str, width: int) -> str:
+    """A text that is not wider; `...` stands for what is missing."""
+    return text if len(text) <= width else (text[: max(0, width - 3)] + "...")[:width]
 
 
 def cell(name: str, value: Any) -> str:
     """A value of a field for a reader: on one line, nothing in it that moves a cursor."""
     if value is None:
         return "-"
-    match FIELDS.get(name):
+    match None if isinstance(value, str) else FIELDS.get(name):
         case Kind.TIME:
             return moment(value)
         case Kind.DURATION:
@@ -133,6 +194,8 @@ def cell(name: str, value: Any) -> str:
         case Kind.SIZE:
             return size(value)
     text = _bytes(value).decode("utf-8", "replace")
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else " " for each in text)
 
 

@@ -3,21 +3,21 @@
 import time
 from typing import Any
 
-from tabulate import tabulate
+from hypershell.cli.output.rows import write, write_facts, write_records
+from hypershell.core.units import counted
 
 
-def server_text(facts: dict[str, Any]) -> str:
-    """A server, its tasks and its clients, as tables."""
+def show_server(facts: dict[str, Any]) -> None:
+    """Print a server, its tasks and its clients, as tables."""
     shown = {name: value for name, value in facts.items() if name != "clients"}
     clients = facts["clients"]
     shown["started"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts["started"]))
     tasks = [f"{number} {state}" for state, number in shown.pop("tasks").items() if number]
     shown["tasks"] = ", ".join(tasks) or "none yet"
-    text = tabulate([(name.replace("_", " "), value) for name, value in shown.items()])
-    text += f"\n\n{len(clients)} client{'s' if len(clients) != 1 else ''}\n"
+    write_facts(shown.items())
+    write(f"\n{counted(len(clients), 'client')}\n")
     if clients:
-        text += tabulate([_row(client) for client in clients], headers="keys") + "\n"
-    return text
+        write_records([_row(client) for client in clients])
 
 
 def _row(client: dict[str, Any]) -> dict[str, Any]:

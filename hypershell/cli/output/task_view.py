@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypershell.cli.output.rows import cell
+from hypershell.cli.output.rows import cell, facts_text
 from hypershell.core.units import counted
 
 _LINES = 10
@@ -56,11 +56,7 @@ def task_text(task: dict[str, Any]) -> str:
 def _facts(facts: dict[str, Any], names: tuple[str, ...], margin: str) -> str:
     """A name and a value a line; what is not there is not shown."""
     shown = [(name, facts.get(name)) for name in names]
-    return "".join(
-        f"{margin}{name.replace('_', ' '):<12}  {cell(name, value)}\n"
-        for name, value in shown
-        if value is not None and value != {}
-    )
+    return facts_text([pair for pair in shown if pair[1] not in (None, {})], margin)
 
 
 def _tail(what: str, text: bytes) -> str:

@@ -100,7 +100,7 @@ def _show(options: AccessInfoOptions) -> None:
         named = {name.replace(" ", "_"): value for name, value in facts.items()}
         print(json.dumps(named, indent=2))
         return
-    from tabulate import tabulate
+    from hypershell.cli.output.rows import write_facts
 
     facts["verified"] = "yes" if seen.verified else "no: it cannot be opened here"
-    print(tabulate(facts.items()))
+    write_facts(facts.items())

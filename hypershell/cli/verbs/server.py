@@ -305,7 +305,7 @@ def _show(options: InfoOptions) -> int:
 
         print(json.dumps(facts, indent=2))
     else:
-        from hypershell.cli.output.server_view import server_text
+        from hypershell.cli.output.server_view import show_server
 
-        print(server_text(facts), end="")
+        show_server(facts)
     return 0

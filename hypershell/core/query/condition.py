@@ -1,16 +1,16 @@
 """Conditions on tasks, as in `exit_status >= 3 and not (line ~ "seed [0-9]+" or tag.k = v)`.
 
-A test of something that a task does not have, such as the exit status of one that waits, is
-false, whatever its operator; `not` turns that round. A condition written out again means the same
-wherever and whenever it is read: its times are then seconds since the epoch.
+A comparison of something that a task does not have, such as the exit status of a waiting task, is
+false whatever its operator; `not` inverts that. `str` of a condition reads back as the same
+condition at any time and on any machine: times are written as seconds since the epoch.
 """
 
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypershell.core.query.fields import FIELDS, OPERATORS, Kind
+from hypershell.core.query.pattern import check_pattern
 from hypershell.core.state import TaskState
 from hypershell.core.units import (
     read_duration,
@@ -20,18 +20,17 @@ from hypershell.core.units import (
     read_whole,
 )
 
-LONGEST = 10_000
+MAX_LENGTH = 10_000
 """Characters in a condition."""
 
-_MAX_TESTS = 200
+_MAX_COMPARISONS = 200
 _MAX_DEPTH = 40
-_MAX_PATTERN = 1000
 
 Value = int | float | str
 
 
 class ConditionError(ValueError):
-    """A condition that cannot be read; says where and what would be right."""
+    """A condition that cannot be read; says where the mistake is and what was expected."""
 
     def __init__(self, text: str, place: int, what: str) -> None:
         rest = text[place:].strip()
@@ -43,8 +42,11 @@ class ConditionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One field compared. `key` is that of a tag. Text stands as UTF-8 with surrogates for the
-    rest; a state is its word, sizes are bytes, times and durations seconds."""
+    """One field compared with one value, or with several for `in`. `key` is that of a tag.
+
+    Bytes of text that are not UTF-8 are surrogates; a state is its word, sizes are in bytes, times
+    and durations in seconds.
+    """
 
     field: str
     operator: str
@@ -60,7 +62,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """What the other is not."""
+    """True where its term is false."""
 
     term: "Condition"
 
@@ -70,36 +72,33 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Each of them."""
+    """True where all of its terms are true."""
 
-    submit_options: tuple["Condition", ...]
+    terms: tuple["Condition", ...]
 
     def __str__(self) -> str:
-        return " and ".join(f"({term})" for term in self.submit_options)
+        return " and ".join(f"({term})" for term in self.terms)
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """At least one of them."""
+    """True where at least one of its terms is true."""
 
-    submit_options: tuple["Condition", ...]
+    terms: tuple["Condition", ...]
 
     def __str__(self) -> str:
-        return " or ".join(f"({term})" for term in self.submit_options)
+        return " or ".join(f"({term})" for term in self.terms)
 
 
 Condition = Comparison | Not | And | Or
 
 
 def parse(text: str, now: float) -> Condition:
-    """The condition that a text says; ConditionError. `now` is what `2h ago` counts from."""
-    if len(text) > LONGEST:
-        raise ConditionError(text, LONGEST, f"a condition has at most {LONGEST} characters")
+    """Read a condition; ConditionError. `now` is the time from which `2h ago` counts."""
+    if len(text) > MAX_LENGTH:
+        raise ConditionError(text, MAX_LENGTH, f"a condition has at most {MAX_LENGTH} characters")
     return _Parser(text, now).whole()
 
-
-# What `[[` may mean one day is no news for whoever gave a pattern.
-warnings.filterwarnings("ignore", "Possible", FutureWarning)
 
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[\w.-]+)?", re.ASCII)
@@ -109,53 +108,53 @@ _QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'", re.DOTALL)
 
 
 class _Parser:
-    """Reads a text from left to right; `place` is where it is."""
+    """Reads a text from left to right; `place` is the index of the next character."""
 
     def __init__(self, text: str, now: float) -> None:
         self.text = text
         self.now = now
         self.place = 0
-        self.tests = 0
+        self.comparisons = 0
 
     def whole(self) -> Condition:
-        condition = self._some(0)
+        condition = self._or_terms(0)
         self._skip()
         if self.place < len(self.text):
-            raise self._error("`and`, `or` or the end is right here")
+            raise self._error("expected `and`, `or` or the end of the condition")
         return condition
 
-    def _some(self, depth: int) -> Condition:
-        submit_options = [self._all(depth)]
+    def _or_terms(self, depth: int) -> Condition:
+        terms = [self._and_terms(depth)]
         while self._word("or"):
-            submit_options.append(self._all(depth))
-        return submit_options[0] if len(submit_options) == 1 else Or(tuple(submit_options))
+            terms.append(self._and_terms(depth))
+        return terms[0] if len(terms) == 1 else Or(tuple(terms))
 
-    def _all(self, depth: int) -> Condition:
-        submit_options = [self._term(depth)]
+    def _and_terms(self, depth: int) -> Condition:
+        terms = [self._term(depth)]
         while self._word("and"):
-            submit_options.append(self._term(depth))
-        return submit_options[0] if len(submit_options) == 1 else And(tuple(submit_options))
+            terms.append(self._term(depth))
+        return terms[0] if len(terms) == 1 else And(tuple(terms))
 
     def _term(self, depth: int) -> Condition:
         if depth > _MAX_DEPTH:
-            raise self._error(f"a condition is at most {_MAX_DEPTH} deep")
+            raise self._error(f"a condition is nested at most {_MAX_DEPTH} levels deep")
         if self._word("not"):
             return Not(self._term(depth + 1))
         if not self._sign("("):
-            return self._test()
-        inside = self._some(depth + 1)
+            return self._comparison()
+        inside = self._or_terms(depth + 1)
         if not self._sign(")"):
-            raise self._error("`)` is right here, or `and` or `or`")
+            raise self._error("expected `)`, `and` or `or`")
         return inside
 
-    def _test(self) -> Comparison:
-        self.tests += 1
-        if self.tests > _MAX_TESTS:
-            raise self._error(f"a condition has at most {_MAX_TESTS} tests")
+    def _comparison(self) -> Comparison:
+        self.comparisons += 1
+        if self.comparisons > _MAX_COMPARISONS:
+            raise self._error(f"a condition has at most {_MAX_COMPARISONS} comparisons")
         begin = self._skip()
         found = self._take(_NAME)
         if found is None:
-            raise self._error("a field is right here, such as exit_status, duration or tag.KEY")
+            raise self._error("expected a field, for example exit_status, duration or tag.KEY")
         name, _, key = found[0].partition(".")
         name = name.lower()
         self._check_field(begin, name, key)
@@ -165,21 +164,21 @@ class _Parser:
 
     def _check_field(self, place: int, name: str, key: str) -> None:
         if name not in FIELDS:
-            raise ConditionError(self.text, place, f"there is no field {name}: {_known()}")
+            raise ConditionError(self.text, place, f"unknown field {name}; fields are {_known()}")
         if name == "tag" and not key:
-            raise ConditionError(self.text, place, "a tag is named as tag.KEY")
+            raise ConditionError(self.text, place, "write a tag as tag.KEY")
         if name != "tag" and key:
-            raise ConditionError(self.text, place, f"{name} has no parts; a tag is tag.KEY")
+            raise ConditionError(self.text, place, f"{name} takes no `.KEY`, only tag does")
 
     def _operator(self, name: str, kind: Kind) -> str:
         place = self._skip()
         found = self._take(_OPERATOR)
-        right = ", ".join(OPERATORS[kind])
+        allowed = ", ".join(OPERATORS[kind])
         if found is None:
-            raise self._error(f"an operator is right here: {right}")
+            raise self._error(f"expected an operator: {allowed}")
         operator = "=" if found[0] == "==" else found[0].lower()
         if operator not in OPERATORS[kind]:
-            what = f"{name} is {kind.value}, and takes {right}"
+            what = f"{name} is {kind.value}; its operators are {allowed}"
             raise ConditionError(self.text, place, what)
         return operator
 
@@ -187,12 +186,12 @@ class _Parser:
         if operator != "in":
             return (self._value(kind, operator),)
         if not self._sign("("):
-            raise self._error("`(` is right here, and values with commas between them")
+            raise self._error("expected `(` and values with commas between them")
         values = [self._value(kind, operator)]
         while self._sign(","):
             values.append(self._value(kind, operator))
         if not self._sign(")"):
-            raise self._error("`,` or `)` is right here")
+            raise self._error("expected `,` or `)`")
         return tuple(values)
 
     def _value(self, kind: Kind, operator: str) -> Value:
@@ -209,8 +208,8 @@ class _Parser:
         found = self._take(_BARE)
         if found is None:
             if self.text[self.place : self.place + 1] in ("'", '"'):
-                raise self._error("this quote has no end")
-            raise self._error("a value is right here; in quotes if it has spaces or parentheses")
+                raise self._error("this quote is not closed")
+            raise self._error("expected a value; quote one that has spaces or parentheses")
         return found[0] + " ago" if self._word("ago") else found[0]
 
     def _skip(self) -> int:
@@ -230,7 +229,7 @@ class _Parser:
         return self._take(re.compile(re.escape(sign))) is not None
 
     def _word(self, word: str) -> bool:
-        """Whether the next is this word, and not a field of a name that begins so."""
+        """Take this word if it is next, and not a field whose name begins with it."""
         return self._take(re.compile(rf"{word}(?![\w.])", re.IGNORECASE)) is not None
 
     def _error(self, what: str) -> ConditionError:
@@ -251,7 +250,7 @@ _READ: dict[Kind, Callable[[str], Value]] = {
 
 
 def _read(kind: Kind, operator: str, text: str, now: float) -> Value:
-    """The value of a text for a field of this kind; ValueError."""
+    """Read a value for a field of this kind; ValueError."""
     if kind is Kind.TIME:
         return read_time(text, now)
     if kind is Kind.STATE:
@@ -259,33 +258,24 @@ def _read(kind: Kind, operator: str, text: str, now: float) -> Value:
     if kind is not Kind.TEXT:
         return _READ[kind](text)
     if operator in ("~", "!~"):
-        _check_pattern(text)
+        check_pattern(text)
     if "\0" in text:
-        raise ValueError("no text has a NUL character")
+        raise ValueError("a value cannot contain a NUL character")
     return text
 
 
 def read_state(text: str) -> TaskState:
-    """A state by its word; `running` is what a client has; ValueError."""
+    """Read the word of a state; `running` is `sent`. ValueError."""
     word = text.lower()
     try:
         return TaskState("sent" if word == "running" else word)
     except ValueError:
         words = ", ".join(state.value for state in TaskState)
-        raise ValueError(f"a state is right here: {words}") from None
-
-
-def _check_pattern(text: str) -> None:
-    if len(text) > _MAX_PATTERN:
-        raise ValueError(f"a pattern has at most {_MAX_PATTERN} characters")
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"a regular expression is right here: {error}") from None
+        raise ValueError(f"expected a state: {words}") from None
 
 
 def _written(kind: Kind, value: Value) -> str:
-    """A value as `parse` reads it."""
+    """Write a value as `parse` reads it."""
     if isinstance(value, str):
         quoted = re.sub(r"([\"\\])", r"\\\1", value)
         return value if kind is Kind.STATE else f'"{quoted}"'

@@ -1,10 +1,10 @@
-"""What can be told of a task, and asked for: the fields, by name, with their kinds."""
+"""The fields of a task that can be shown and searched, by name, with their kinds."""
 
 from enum import Enum
 
 
 class Kind(Enum):
-    """What the values of a field are. The value says what a person may write."""
+    """What kind of values a field has; `value` is how messages name it."""
 
     WHOLE = "a whole number"
     TEXT = "text"
@@ -44,7 +44,7 @@ FIELDS: dict[str, Kind] = {
     "memory": Kind.SIZE,
     "tag": Kind.TEXT,
 }
-"""Those of a try are of the last one that ended. `tag` is `tag.KEY`."""
+"""Fields of an attempt are those of the last one that ended. `tag` is written `tag.KEY`."""
 
 OPERATORS: dict[Kind, tuple[str, ...]] = {
     Kind.WHOLE: ("=", "!=", "<", "<=", ">", ">=", "in"),

@@ -1,4 +1,4 @@
-"""Which tasks are meant, and how it went with them: values that travel as plain ones."""
+"""Which tasks a command means, and how many it changed. Both travel as plain values."""
 
 import re
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ UNFINISHED = (TaskState.WAITING, TaskState.SENT, TaskState.INTERRUPTED)
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The tasks for which all of this holds; what is empty holds for each.
+    """The tasks for which all of these hold; an empty one holds for every task.
 
-    `tags` are keys and values, "" being any value; `where` a condition as text; `run` the
-    server_uid of the run that read them; `cause` the number of a cause of failure.
+    `tags` are keys and values, "" meaning any value; `where` is a condition as text, `run` the
+    server_uid of the run that read the tasks, `cause` the number of a cause of failure.
     """
 
     ids: tuple[int, ...] = ()
@@ -34,11 +34,11 @@ class Selection:
     cause: int = 0
 
     def is_everything(self) -> bool:
-        """Whether it holds for all tasks."""
+        """Whether it means all tasks."""
         return self == Selection()
 
     def pack(self) -> dict[str, Any]:
-        """As plain values."""
+        """Turn it into plain values."""
         return {
             "ids": list(self.ids),
             "states": [state.value for state in self.states],
@@ -50,17 +50,17 @@ class Selection:
 
     @classmethod
     def unpack(cls, packed: Any) -> "Selection":
-        """From plain values, checked one by one; ValueError."""
+        """Read plain values, each of which is checked; ValueError."""
         if not isinstance(packed, dict) or set(packed) != set(cls.__slots__):
             raise ValueError("not a selection")
         ids, cause = packed["ids"], packed["cause"]
         if not isinstance(ids, list) or not all(map(_is_id, ids)) or len(ids) > MAX_IDS:
             raise ValueError(f"not a list of at most {MAX_IDS} ids")
         if cause != 0 and not (_is_id(cause) and cause <= _LARGEST_CAUSE):
-            raise ValueError("not the number of a cause")
+            raise ValueError("not a cause number")
         where, run = packed["where"], packed["run"]
         if not isinstance(where, str) or not isinstance(run, str) or not _RUN.fullmatch(run):
-            raise ValueError("not a condition and a run")
+            raise ValueError("not a condition or not a run")
         if where:
             from hypershell.core.query.condition import parse
 
@@ -81,7 +81,7 @@ def _states(packed: object) -> tuple[TaskState, ...]:
 
 
 def tags_from(packed: object) -> tuple[tuple[str, str], ...]:
-    """Keys and values of tags from a list of pairs; ValueError. A value may be empty."""
+    """Read keys and values of tags from a list of pairs; ValueError. A value may be empty."""
     if not isinstance(packed, list) or len(packed) > _MAX_TAGS:
         raise ValueError(f"not a list of at most {_MAX_TAGS} tags")
     pairs: list[tuple[str, str]] = []
@@ -93,16 +93,16 @@ def tags_from(packed: object) -> tuple[tuple[str, str], ...]:
 
 
 def checked_tag(key: object, value: object) -> tuple[str, str]:
-    """A tag as a line may set it; ValueError."""
+    """Check that a line may set this tag; ValueError."""
     if not isinstance(key, str) or not re.fullmatch(r"[\w.-]{1,100}", key, re.ASCII):
-        raise ValueError(f"the key of a tag has letters, digits, `_`, `.` and `-`: {key!r}")
+        raise ValueError(f"a tag key may have letters, digits, `_`, `.` and `-`: {key!r}")
     if not isinstance(value, str) or not re.fullmatch(r"[\w.,@%+/=-]{0,1000}", value, re.ASCII):
-        raise ValueError(f"the value of a tag has letters, digits and _.,@%+/=- : {value!r}")
+        raise ValueError(f"a tag value may have letters, digits and _.,@%+/=- : {value!r}")
     return key, value
 
 
 class Changed(NamedTuple):
-    """How many tasks were changed, how many of those run, and how many could not be changed."""
+    """How many tasks were changed, how many of those are running, and how many were refused."""
 
     changed: int
     running: int = 0

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from hypershell.core.environment import DATABASE
+from hypershell.core.query.pattern import regex_matches
 from hypershell.runtime.mounts import is_local
 from hypershell.store.sql.errors import (
     DatabaseBusy,
@@ -29,7 +30,6 @@ from hypershell.store.sql.errors import (
     TablesMissing,
 )
 from hypershell.store.sql.file_lock import DatabaseLock
-from hypershell.store.sql.patterns import found
 from hypershell.store.sql.schema import FACTS, METADATA, VERSION, make_partial_for_postgresql
 
 SQLITE = "sqlite"
@@ -74,7 +74,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A snapshot to read from; DatabaseUnusable, ValueError for a pattern that it refuses."""
+        """A snapshot to read from; DatabaseUnusable."""
         with self._translated(), self._reader.begin() as connection:
             yield connection
 
@@ -142,20 +142,7 @@ class Database:
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
-            if _REFUSED.search(str(error)):
-                raise ValueError(_why_refused(error)) from error
             raise self.explain(error) from error
-
-
-_REFUSED = re.compile("user-defined function raised exception|invalid regular expression")
-"""What a database says when it cannot look for a pattern."""
-
-
-def _why_refused(error: Exception) -> str:
-    cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    if "user-defined" in cause:
-        return "the search for its pattern takes too long: say it in a simpler way"
-    return cause
 
 
 def open_database(url: str, *, read_only: bool = False, create: bool = True) -> Database:
@@ -270,7 +257,7 @@ def _connect_sqlite(path: Path, mode: str, local: bool) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        connection.create_function("bytes_match", 2, _bytes_match, deterministic=True)
+        connection.create_function("regex_matches", 2, _regex_matches, deterministic=True)
         connection.execute("PRAGMA synchronous = FULL")
         if mode == "rw":
             # WAL needs memory that all who open the file share: one machine only.
@@ -282,11 +269,10 @@ def _connect_sqlite(path: Path, mode: str, local: bool) -> sqlite3.Connection:
     return connection
 
 
-def _bytes_match(pattern: str, value: object) -> bool:
-    """Whether a pattern is found in bytes; both are looked at byte by byte (latin-1)."""
-    if isinstance(value, str):
-        value = value.encode("utf-8", "surrogateescape")
-    return isinstance(value, bytes) and found(pattern, value)
+def _regex_matches(pattern: bytes, value: object) -> bool:
+    """For SQL: whether a pattern is found in bytes or text, which NULL is not."""
+    data = value.encode() if isinstance(value, str) else value
+    return isinstance(data, bytes) and regex_matches(pattern, data)
 
 
 # PostgreSQL.

@@ -1,10 +1,9 @@
-"""Selections and conditions as SQL: expressions with bound values, the same in both databases.
+"""Selections and conditions as SQL expressions with bound values; `row_filter.py` uses them.
 
-Each test is true or false and never NULL, so that `not` means what it says: what may be missing
-is asked for by EXISTS.
+Each comparison is true or false and never NULL, so `not` means what it says: what a task may not
+have is asked for by EXISTS. Only SQLite can search for patterns; `at_most` is for PostgreSQL.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,17 +18,16 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    false,
+    func,
     not_,
     or_,
     select,
     true,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from hypershell.core.ending import Code, endings_with
-from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, Value, parse
+from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, Value
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
 from hypershell.store.sql.schema import (
@@ -53,34 +51,14 @@ _UNSETTLED = frozenset(TaskState) - {TaskState.WAITING, TaskState.SUCCEEDED}
 _T, _A = TASKS.c, ATTEMPTS.c
 
 
-class Matches(FunctionElement[bool]):
-    """Whether a pattern is found in bytes, each byte taken for a character."""
-
-    type = Boolean()
-    inherit_cache = True
-    name = "matches"
+PATTERN_OPERATORS = {"~": True, "!~": False}
+"""Operators that search for a pattern, and whether it is to be found."""
 
 
-@compiles(Matches, "sqlite")
-def _match_sqlite(element: Matches, compiler: SQLCompiler, **options: Any) -> str:
-    value, pattern = list(element.clauses)
-    made = compiler.process(pattern, **options), compiler.process(value, **options)
-    return f"bytes_match({made[0]}, {made[1]})"
+def without_condition(selection: Selection) -> list[Clause]:
+    """The clauses over TASKS that hold for the tasks of a selection, its condition aside.
 
-
-@compiles(Matches, "postgresql")
-def _match_postgresql(element: Matches, compiler: SQLCompiler, **options: Any) -> str:
-    value, pattern = list(element.clauses)
-    made = compiler.process(value, **options), compiler.process(pattern, **options)
-    if not isinstance(value.type, LargeBinary):
-        made = f"convert_to({made[0]}, 'UTF8')", made[1]
-    return f"(convert_from({made[0]}, 'LATIN1') ~ {made[1]})"
-
-
-def matching(selection: Selection, now: float | None = None) -> list[Clause]:
-    """The clauses over TASKS that hold for the tasks of a selection, and for no others.
-
-    ValueError for a condition that cannot be read, or too many ids that are scattered.
+    ValueError for too many ids that are scattered.
     """
     clauses: list[Clause] = []
     if selection.ids:
@@ -89,10 +67,6 @@ def matching(selection: Selection, now: float | None = None) -> list[Clause]:
         clauses.extend(in_states(frozenset(selection.states)))
     for key, value in selection.tags:
         clauses.append(_T.id.in_(_tagged(key, TAGS.c.value == value if value else true())))
-    if selection.where:
-        condition = parse(selection.where, time.time() if now is None else now)
-        clauses.extend(_hints(condition))
-        clauses.append(as_clause(condition))
     if selection.run:
         clauses.append(_T.run.in_(select(RUNS.c.id).where(RUNS.c.uid == selection.run)))
     if selection.cause:
@@ -141,14 +115,14 @@ def states_of(condition: Condition) -> frozenset[TaskState]:
             return every - named if operator == "!=" else named
         case Comparison("cause"):
             return frozenset({TaskState.FAILED})
-        case And(submit_options):
-            return every.intersection(*map(states_of, submit_options))
-        case Or(submit_options):
-            return frozenset().union(*map(states_of, submit_options))
+        case And(terms):
+            return every.intersection(*map(states_of, terms))
+        case Or(terms):
+            return frozenset().union(*map(states_of, terms))
     return every
 
 
-def _hints(condition: Condition) -> list[Clause]:
+def hints(condition: Condition) -> list[Clause]:
     """What follows from a condition, in the words of the partial indexes."""
     states = states_of(condition)
     if states == {TaskState.WAITING}:
@@ -156,35 +130,75 @@ def _hints(condition: Condition) -> list[Clause]:
     return [IS_UNSETTLED] if states <= _UNSETTLED else []
 
 
-def as_clause(condition: Condition) -> ColumnElement[bool]:
-    """A condition over TASKS."""
+def has_pattern(condition: Condition) -> bool:
+    """Whether it searches for a pattern."""
     match condition:
         case Not(term):
-            return not_(as_clause(term))
-        case And(submit_options):
-            return and_(*map(as_clause, submit_options))
-        case Or(submit_options):
-            return or_(*map(as_clause, submit_options))
+            return has_pattern(term)
+        case And(terms) | Or(terms):
+            return any(map(has_pattern, terms))
         case Comparison():
-            return _test(condition)
+            return condition.operator in PATTERN_OPERATORS
 
 
-def _test(test: Comparison) -> ColumnElement[bool]:
-    if test.field == "tag":
-        holds = _compare(TAGS.c.value, test, Text())
-        return _T.id.in_(_tagged(test.key, holds))
-    if test.field == "run":
-        return _T.run.in_(select(RUNS.c.id).where(_compare(RUNS.c.uid, test, Text())))
-    if test.field == "cause":
-        return and_(_T.cause.is_not(None), _compare(_T.cause, test, BigInteger()))
-    if test.field in _OF_TASK:
-        column, type_ = _OF_TASK[test.field]
-        return _compare(column, test, type_)
-    column, type_, known = _OF_ATTEMPT[test.field]
-    query = exists().where(_A.task == _T.id, _A.number == _T.outcome_attempt, known)
-    if test.field == "host":
-        query = query.where(CLIENTS.c.id == _A.client)
-    return query.where(_compare(column, test, type_)).correlate(TASKS)
+def as_clause(condition: Condition) -> ColumnElement[bool]:
+    """A condition over TASKS. Only SQLite can take one that has a pattern."""
+    return _clause(condition, None)
+
+
+def at_most(condition: Condition) -> ColumnElement[bool]:
+    """A clause without patterns that holds wherever a condition does, and perhaps elsewhere."""
+    return _clause(condition, True)
+
+
+def _clause(condition: Condition, patterns: bool | None) -> ColumnElement[bool]:
+    """A condition; unless `patterns` is None, comparisons with patterns count as that value."""
+    match condition:
+        case Not(term):
+            # To hold at most too often, the whole needs a term that holds at most too rarely.
+            return not_(_clause(term, None if patterns is None else not patterns))
+        case And(terms):
+            return and_(*(_clause(term, patterns) for term in terms))
+        case Or(terms):
+            return or_(*(_clause(term, patterns) for term in terms))
+        case Comparison():
+            if patterns is None or not has_pattern(condition):
+                return _compared(condition)
+            return true() if patterns else false()
+
+
+def _compared(comparison: Comparison) -> ColumnElement[bool]:
+    if comparison.field == "tag":
+        holds = _compare(TAGS.c.value, comparison, Text())
+        return _T.id.in_(_tagged(comparison.key, holds))
+    if comparison.field == "run":
+        return _T.run.in_(select(RUNS.c.id).where(_compare(RUNS.c.uid, comparison, Text())))
+    if comparison.field == "cause":
+        return and_(_T.cause.is_not(None), _compare(_T.cause, comparison, BigInteger()))
+    if comparison.field in _OF_TASK:
+        column, type_ = _OF_TASK[comparison.field]
+        return _compare(column, comparison, type_)
+    column, type_, known = _OF_ATTEMPT[comparison.field]
+    query = exists().where(*_last_attempt(comparison.field), known)
+    return query.where(_compare(column, comparison, type_)).correlate(TASKS)
+
+
+def text_of(comparison: Comparison) -> ColumnElement[Any]:
+    """The text, other than the line, that is compared; NULL for a task that does not have it."""
+    if comparison.field == "tag":
+        query = select(TAGS.c.value).where(TAGS.c.key == comparison.key, TAGS.c.task == _T.id)
+    elif comparison.field == "run":
+        query = select(RUNS.c.uid).where(RUNS.c.id == _T.run)
+    else:
+        column, _, known = _OF_ATTEMPT[comparison.field]
+        query = select(column).where(*_last_attempt(comparison.field), known)
+    return query.correlate(TASKS).limit(1).scalar_subquery()
+
+
+def _last_attempt(field: str) -> list[ColumnElement[bool]]:
+    """Clauses that join the last recorded attempt of a task, and for a host its client."""
+    clauses = [_A.task == _T.id, _A.number == _T.outcome_attempt]
+    return [*clauses, CLIENTS.c.id == _A.client] if field == "host" else clauses
 
 
 def _tagged(key: str, holds: ColumnElement[bool]) -> Any:
@@ -230,24 +244,23 @@ _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "<=": lambda column, value: column <= value,
     ">": lambda column, value: column > value,
     ">=": lambda column, value: column >= value,
-    "~": lambda column, value: Matches(column, value),
-    "!~": lambda column, value: not_(Matches(column, value)),
+    "~": lambda column, pattern: func.regex_matches(pattern, column, type_=Boolean()),
+    "!~": lambda column, pattern: not_(func.regex_matches(pattern, column, type_=Boolean())),
 }
 
 
-def _compare(column: ColumnElement[Any], test: Comparison, type_: Any) -> ColumnElement[bool]:
-    if test.operator in ("~", "!~"):
-        # Byte by byte: what two bytes say in UTF-8 is two characters here.
-        pattern = str(test.values[0]).encode("utf-8", "surrogateescape").decode("latin-1")
-        return _COMPARE[test.operator](column, bindparam(None, pattern, type_=Text(), unique=True))
-    values = [_given(test.field, value, type_) for value in test.values]
-    if test.operator == "in":
+def _compare(column: ColumnElement[Any], comparison: Comparison, type_: Any) -> ColumnElement[bool]:
+    if comparison.operator in PATTERN_OPERATORS:
+        type_ = LargeBinary()
+    compare = _COMPARE.get(comparison.operator)
+    values = [_given(comparison.field, value, type_) for value in comparison.values]
+    if compare is None:
         return column.in_(bindparam(None, values, type_=type_, unique=True, expanding=True))
-    return _COMPARE[test.operator](column, bindparam(None, values[0], type_=type_, unique=True))
+    return compare(column, bindparam(None, values[0], type_=type_, unique=True))
 
 
 def _given(field: str, value: Value, type_: Any) -> Any:
-    """A value as its column has it."""
+    """A value in the form that its column has."""
     if field == "state":
         return STATE_NUMBERS[TaskState(value)]
     if isinstance(type_, LargeBinary):

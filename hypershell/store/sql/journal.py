@@ -16,7 +16,7 @@ from hypershell.core.query.selection import Selection
 from hypershell.core.state import CANCEL, FINAL, TaskState
 from hypershell.core.task import Task
 from hypershell.store.sql.engine import Database
-from hypershell.store.sql.filters import matching
+from hypershell.store.sql.row_filter import row_filter
 from hypershell.store.sql.rows import rewind, task_of
 from hypershell.store.sql.schema import (
     ATTEMPTS,
@@ -186,15 +186,16 @@ class SqlJournal:
 
     def find(self, selection: Selection) -> list[Found]:
         """The tasks of a selection; ValueError for one that the database cannot read."""
-        columns = (TASKS.c.id, TASKS.c.state, TASKS.c.group, TASKS.c.scope)
-        query = select(*columns).where(*matching(selection)).order_by(TASKS.c.id)
+        t = TASKS.c
+        which = row_filter(selection, self._database.dialect)
+        query = select(t.id, t.state, t.group, t.scope).order_by(t.id)
         self._writer.put(lambda connection: None).wait()
         # Not by the writer: what people ask may take long or fail, and is none of its business.
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-        return [
-            Found(i, STATES[state], group, scope == self._run) for i, state, group, scope in rows
-        ]
+            return [
+                Found(row.id, STATES[row.state], row.group, row.scope == self._run)
+                for row in which.rows(connection, query)
+            ]
 
     def first_waiting(
         self, after: Key | None, limit: int, most_bytes: int

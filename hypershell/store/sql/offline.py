@@ -13,8 +13,8 @@ from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.state import CANCEL, DELETE, RETRY, TaskState
 from hypershell.core.submission import SubmitOptions, checked_lines
 from hypershell.store.sql.engine import Database
-from hypershell.store.sql.filters import matching
 from hypershell.store.sql.journal import delete_tasks
+from hypershell.store.sql.row_filter import row_filter
 from hypershell.store.sql.rows import rewind
 from hypershell.store.sql.runs import last_id
 from hypershell.store.sql.schema import STATE_NUMBERS, STATES, TASKS
@@ -77,9 +77,9 @@ class Offline:
 def _found(connection: Connection, selection: Selection) -> dict[TaskState, list[int]]:
     """The ids of a selection by state."""
     found: dict[TaskState, list[int]] = {}
-    query = select(_T.id, _T.state).where(*matching(selection)).order_by(_T.id)
-    for task_id, state in connection.execute(query):
-        found.setdefault(STATES[state], []).append(task_id)
+    which = row_filter(selection, connection.dialect.name)
+    for row in which.rows(connection, select(_T.id, _T.state).order_by(_T.id)):
+        found.setdefault(STATES[row[1]], []).append(row[0])
     return found
 
 

@@ -2,6 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
@@ -11,7 +14,8 @@ from hypershell.core.query.fields import FIELDS
 from hypershell.core.query.selection import UNFINISHED, Selection
 from hypershell.core.state import TaskState
 from hypershell.store.sql.engine import Database
-from hypershell.store.sql.filters import Clause, matching
+from hypershell.store.sql.filters import Clause
+from hypershell.store.sql.row_filter import RowFilter, row_filter
 from hypershell.store.sql.schema import (
     ATTEMPTS,
     CAUSES,
@@ -82,9 +86,13 @@ class Queries:
 
     def count(self, selection: Selection) -> int:
         """How many tasks there are in a selection."""
-        query = select(func.count()).select_from(TASKS)
+        parts: list[list[Clause]] = [[]]
+        if set(selection.states) == set(UNFINISHED):
+            # Parts that exclude each other, each of which finds its index.
+            parts, selection = _unfinished_parts(), replace(selection, states=())
+        which = row_filter(selection, self._database.dialect)
         with self._database.reading() as connection:
-            return sum(int(connection.execute(q).scalar() or 0) for q in _parts(query, selection))
+            return sum(which.count(connection, *part) for part in parts)
 
     def rows(
         self, selection: Selection, fields: Sequence[str], after: int = 0, limit: int = MAX_ROWS
@@ -95,20 +103,23 @@ class Queries:
         what a task does not have is None.
         """
         limit = min(limit, MAX_ROWS)
+        which = row_filter(selection, self._database.dialect)
         query = _row_query(fields, _needs_attempt(fields)).where(_T.id > after).order_by(_T.id)
+        if which.test is None:
+            query = query.limit(limit)
         found: list[list[Any]] = []
-        size, last = 0, after
-        with self._database.reading() as connection:
-            limited = query.where(*matching(selection)).limit(limit)
-            with connection.execute(limited.execution_options(yield_per=500)) as rows:
-                for row in rows:
-                    facts = _facts(row)
-                    found.append([_value(facts, name) for name in fields])
-                    last = row.id
-                    size += len(facts.get("line") or b"") + len(row.tags or "")
-                    if size >= _MAX_BYTES:
-                        return found, last
-        return found, last if len(found) == limit else 0
+        size = 0
+        with (
+            self._database.reading() as connection,
+            closing(which.rows(connection, query)) as rows,
+        ):
+            for row in rows:
+                facts = _facts(row)
+                found.append([_value(facts, name) for name in fields])
+                size += len(facts.get("line") or b"") + len(row.tags or "")
+                if size >= _MAX_BYTES or len(found) == limit:
+                    return found, row.id
+        return found, 0
 
     def task(self, task_id: int) -> dict[str, Any] | None:
         """All of a task, with its attempts and, if it was captured, what it printed."""
@@ -130,47 +141,45 @@ class Queries:
 
     def failures(self, selection: Selection) -> list[dict[str, Any]]:
         """The FAILED tasks of a selection by cause, the most frequent first."""
-        failed = [IS_UNSETTLED, _T.state == _FAILED, *matching(selection)]
-        counted = select(_T.cause, func.count().label("number"), func.max(_T.id).label("example"))
+        failed: list[Clause] = [IS_UNSETTLED, _T.state == _FAILED]
+        which = row_filter(selection, self._database.dialect)
         with self._database.reading() as connection:
-            rows = connection.execute(counted.where(*failed).group_by(_T.cause)).all()
-            hosts = _hosts(connection, failed)
+            groups = which.groups(connection, _T.cause, *failed)
+            hosts = _hosts(connection, which, failed)
             found = [
                 {
-                    "cause": row.cause or 0,
-                    "count": row.number,
-                    "text": _cause_text(connection, row.cause),
-                    "hosts": hosts.get(row.cause, []),
-                    **_example(connection, row.example),
+                    "cause": cause or 0,
+                    "count": group.number,
+                    "text": _cause_text(connection, cause),
+                    "hosts": hosts.get(cause, []),
+                    **_example(connection, group.last_id),
                 }
-                for row in rows
+                for cause, group in groups.items()
             ]
         return sorted(found, key=lambda each: (-each["count"], each["cause"]))
 
     def unfinished(self, selection: Selection, limit: int) -> list[int]:
         """Ids of tasks of a selection that are not final; the first ones."""
-        found: list[int] = []
+        which = row_filter(selection, self._database.dialect)
         with self._database.reading() as connection:
-            for part in _unfinished_parts():
-                query = select(_T.id).where(*part, *matching(selection)).limit(limit)
-                found += [row[0] for row in connection.execute(query)]
-        return sorted(found)[:limit]
+            parts = [which.ids(connection, limit, *part) for part in _unfinished_parts()]
+        return sorted(chain.from_iterable(parts))[:limit]
 
     def outcome(self, selection: Selection) -> tuple[int, int]:
         """How many tasks of a selection are not final, and how many FAILED or were CANCELLED."""
-        return self._outcome(matching(selection))
+        return self._outcome(row_filter(selection, self._database.dialect))
 
     def last_run(self) -> tuple[int, int]:
         """The same of what the last run saw to."""
-        return self._outcome([_T.scope == select(func.max(RUNS.c.id)).scalar_subquery()])
+        scope = select(func.max(RUNS.c.id)).scalar_subquery()
+        return self._outcome(RowFilter((_T.scope == scope,)))
 
-    def _outcome(self, clauses: list[Clause]) -> tuple[int, int]:
-        query = select(_T.state, func.count()).group_by(_T.state)
+    def _outcome(self, which: RowFilter) -> tuple[int, int]:
         numbers: dict[TaskState, int] = {}
         with self._database.reading() as connection:
-            for part in ([IS_WAITING], [IS_UNSETTLED]):
-                for state, number in connection.execute(query.where(*part, *clauses)):
-                    numbers[STATES[state]] = number
+            for part in (IS_WAITING, IS_UNSETTLED):
+                groups = which.groups(connection, _T.state, part)
+                numbers |= {STATES[state]: group.number for state, group in groups.items()}
         unfinished = sum(numbers.get(state, 0) for state in UNFINISHED)
         return unfinished, sum(numbers.values()) - unfinished
 
@@ -183,16 +192,6 @@ def check_fields(fields: object) -> list[str]:
         if not isinstance(name, str) or (name not in NAMES and not name.startswith("tag.")):
             raise ValueError(f"there is no field {name}: {', '.join(NAMES)}, tag.KEY")
     return fields
-
-
-def _parts(query: Select[Any], selection: Selection) -> list[Select[Any]]:
-    """The query in parts that exclude each other, each of which finds its index."""
-    if set(selection.states) == set(UNFINISHED):
-        bare = Selection(
-            selection.ids, (), selection.tags, selection.where, selection.run, selection.cause
-        )
-        return [query.where(*part, *matching(bare)) for part in _unfinished_parts()]
-    return [query.where(*matching(selection))]
 
 
 def _unfinished_parts() -> list[list[Clause]]:
@@ -273,13 +272,16 @@ def _output(connection: Connection, task_id: int) -> list[bytes] | None:
     return None if row is None else [bytes(row.out), bytes(row.err)]
 
 
-def _hosts(connection: Connection, failed: list[Clause]) -> dict[int | None, list[str]]:
+def _hosts(
+    connection: Connection, which: RowFilter, failed: list[Clause]
+) -> dict[int | None, list[str]]:
     """On which hosts the tasks of each cause failed last, the first ones by name."""
     last = and_(_A.task == _T.id, _A.number == _T.outcome_attempt)
     source = TASKS.join(ATTEMPTS, last).join(CLIENTS, CLIENTS.c.id == _A.client)
-    query = select(_T.cause, CLIENTS.c.host).select_from(source).where(*failed).distinct()
+    query = select(_T.cause, CLIENTS.c.host).select_from(source).where(*failed)
     hosts: dict[int | None, list[str]] = {}
-    for cause, host in sorted(connection.execute(query).all(), key=lambda row: str(row[1])):
+    pairs = which.distinct(connection, query, 2)
+    for cause, host in sorted(pairs, key=lambda pair: str(pair[1])):
         if len(hosts.setdefault(cause, [])) < _MAX_HOSTS:
             hosts[cause].append(host)
     return hosts

@@ -43,19 +43,36 @@ def test_what_comes_back_while_it_is_looked_for_is_cancelled(run: StoredRun):
     assert 1 == run.kept.queries.count(Selection(where="state = cancelled"))
 
 
-def test_a_question_that_the_database_refuses_ends_nothing(postgres_url: str):
-    """A pattern that Python can read, and PostgreSQL cannot: who asks is told, and the run goes on.
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_tasks_of_a_run_are_changed_by_a_pattern(
+    request: pytest.FixtureRequest, tmp_path: Path, dialect: str
+):
+    """Cancelled, retried and deleted: those that it matches, byte by byte, in either database."""
+    url = sqlite_url(tmp_path / "tasks.db")
+    if dialect == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    with StoredRun(url) as run:
+        run.add(b"x \xff", b"x y", b"X \xff", 100_000 * b"a" + b"!", b"z")
+        which = Selection(where=r"line ~ '(?i)^x \xff$' or line ~ '^(a+)+!$' and not line ~ y")
 
-    Nobody but the run writes, and what people ask is none of its writing.
-    """
-    with StoredRun(postgres_url) as run:
-        run.add(b"a")
+        cancelled = run.store.cancel(which)
+        retried = run.store.retry(Selection(where=r"state = cancelled and line !~ '^x'"))
+        deleted = run.store.delete(Selection(where=r"line ~ '\xff' and line ~ ^x"))
 
-        with pytest.raises(ValueError, match="invalid repetition count"):
-            run.store.cancel(Selection(where='line ~ "a{9999}"'))
+        rows, _ = run.kept.queries.rows(Selection(), ["id", "state"])
+        assert (Changed(3), Changed(2), Changed(1)) == (cancelled, retried, deleted)
+        assert [[number, "waiting"] for number in (2, 3, 4, 5)] == rows
 
-        run.add(b"b")
-        assert 2 == run.store.counts().waiting
+
+def test_a_question_that_is_refused_ends_nothing(run: StoredRun):
+    """Whoever asks is told what is wrong with it, and the run goes on."""
+    run.add(b"a")
+
+    with pytest.raises(ValueError, match="repeats too often"):
+        run.store.cancel(Selection(where='line ~ "a{9999}"'))
+
+    run.add(b"b")
+    assert 2 == run.store.counts().waiting
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -1,5 +1,6 @@
 """What is asked of a task database, and changed in it without a server, in both kinds of them."""
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,6 +130,38 @@ def test_what_is_not_final_is_found_and_how_the_rest_ended(filled: Filled) -> No
     assert [2, 3, 6] == filled.queries.unfinished(Selection(), 10)
     assert (3, 2) == filled.queries.outcome(Selection())
     assert (0, 1) == filled.queries.outcome(Selection(ids=(1, 4)))
+
+
+def test_long_lines_are_searched_one_at_a_time(filled: Filled) -> None:
+    """However many there are: what a search holds in memory does not grow with the tasks."""
+    filled.offline.submit([30 * [2**20 * b"x" + b"!"]], SubmitOptions())
+    tracemalloc.start()
+
+    number = filled.queries.count(Selection(where="line ~ 'x!$'"))
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 30 == number
+    assert peak < 8 * 2**20
+
+
+CHANGES = {
+    "cancel": (Changed(3, 1, 1), {1: "succeeded", 2: "sent", 3: "cancelled", 6: "cancelled"}),
+    "retry": (Changed(1, 0, 3), {1: "succeeded", 2: "sent", 3: "waiting", 6: "waiting"}),
+    "delete": (Changed(2, 0, 2), {2: "sent", 3: "waiting"}),
+}
+
+
+@pytest.mark.parametrize("verb", CHANGES)
+def test_tasks_are_changed_by_a_pattern_while_no_server_runs(filled: Filled, verb: str) -> None:
+    """Those for which all of the condition holds, and no others."""
+    changed, states = CHANGES[verb]
+    which = Selection(where="line ~ '^[a-c]$' or state = interrupted and not line ~ '(?i)[DE]'")
+
+    found = getattr(filled.offline, verb)(which)
+
+    assert changed == found
+    assert {4: "failed", 5: "failed"} | states == filled.states()
 
 
 def test_only_fields_that_there_are_can_be_asked_for() -> None:
