@@ -1,4 +1,4 @@
-"""The server's socket, bound before anything else, so that a wrong address is told at once."""
+"""The server's socket, bound before anything else, so that a wrong address shows at once."""
 
 import errno
 import ipaddress
@@ -11,11 +11,11 @@ from hypershell.core.errors import AddressInUse, AddressUnusable, HostUnknown, K
 log = logging.getLogger(__name__)
 
 
-def bind(host: str, port: int, any_port_will_do: bool) -> socket.socket:
-    """A socket bound to an address, not listening yet.
+def bind(host: str, port: int, *, any_port_will_do: bool) -> socket.socket:
+    """A socket that listens on an address; peers may connect, and wait until they are served.
 
-    A port in use is AddressInUse, or any other is taken; what cannot be is AddressUnusable or
-    HostUnknown.
+    If the port is in use, another one is taken if any will do, or it is AddressInUse. An address
+    that cannot be listened on is AddressUnusable or HostUnknown.
     """
     where = {"host": host, "port": port}
     if host in ("", "*") and socket.has_dualstack_ipv6():
@@ -29,7 +29,7 @@ def bind(host: str, port: int, any_port_will_do: bool) -> socket.socket:
         )
     except (socket.gaierror, UnicodeError) as error:
         raise HostUnknown(**where) from error
-    # IPv4 first: what is called localhost is tried there first by most.
+    # IPv4 first: that is where most programs look for localhost first.
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return _bind_to(found[0][0], found[0][4], where, any_port_will_do)
 

@@ -87,8 +87,8 @@ def _run(
     passphrases.ring()
     with held, bind("localhost", 0, any_port_will_do=True) as client:
         plans = {
-            WORKER: PlannedPlane(options.bind_host, None, 0, key, False),
-            CLIENT: PlannedPlane("localhost", None, 0, new_key(), True),
+            WORKER: PlannedPlane(options.bind_host, None, 0, key, others_do=False),
+            CLIENT: PlannedPlane("localhost", None, 0, new_key(), others_do=True),
         }
         bound = BoundPlanes(sock, client, plans)
         session = begin(options.database, run.options.lease, run.reader, held.path, run.uid)

@@ -65,7 +65,7 @@ class PlannedPlane:
 
     def bind(self) -> socket.socket:
         """Its socket; AddressInUse, AddressUnusable, HostUnknown or KeyTooShort."""
-        sock = bind(self.bind_host, self.port, self.others_do)
+        sock = bind(self.bind_host, self.port, any_port_will_do=self.others_do)
         try:
             check_key(self.key, sock, self.bind_host)
         except BaseException:

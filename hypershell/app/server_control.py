@@ -19,7 +19,7 @@ _END_SECONDS = 60.0
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
 
 
-def stop_server(location: ServerLocation, drain: bool) -> None:
+def stop_server(location: ServerLocation, *, drain: bool) -> None:
     """End the server, and return when it is gone; NoServer, Refused.
 
     With `drain`, the tasks that run are finished first.

@@ -1,1 +1,1 @@
-"""The command line: one file per verb, each with its USAGE text and `run(arguments)`."""
+"""The command line: each verb has a file with its USAGE text, its options value and its body."""

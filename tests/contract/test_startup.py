@@ -68,6 +68,32 @@ def test_the_help_of_a_verb_imports_nothing_heavy(verb):
     assert set() == imported & LIBRARIES
 
 
+AS_A_SUPERVISOR = """
+import os, sys
+from hypershell.cli.verbs import client
+from hypershell.cli.options import parse
+from hypershell.client import supervisor
+options = client.options_from(parse(client.USAGE, "client", ["--server-dir", os.devnull]))
+import hypershell.app.join
+options.location.with_passphrase()
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+"""What the process of a supervisor does before it starts its client."""
+
+
+def test_a_supervisor_imports_nothing_heavy():
+    """There is one for each client, and it only waits: what a client needs is imported below it."""
+    ended = subprocess.run(
+        [sys.executable, "-c", AS_A_SUPERVISOR],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert set() == set(ended.stdout.split()) & (LIBRARIES | {"socket", "subprocess", "asyncio"})
+
+
 def test_version_is_printed_at_once():
     """`--version` takes less than 80 ms, best of five, and prints the version."""
     seconds = []

@@ -274,7 +274,7 @@ def run(
         case StopOptions(location, drain):
             from hypershell.app.server_control import stop_server
 
-            stop_server(location, drain)
+            stop_server(location, drain=drain)
             return 0
         case InfoOptions():
             return _show(options)
