@@ -226,8 +226,9 @@ class ScheduledQueue:
         for _ in range(seen):
             self._bundles.popleft()
         self._bundles.extendleft(reversed(left))
+        claims = client.claims
         for task in tasks:
-            client.claims[task.id] = task.lease
+            claims[task.id] = task.lease
         self._size -= len(tasks)
         self._bytes -= size
         return tasks
