@@ -34,7 +34,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True)
 class TasksAdded:
-    """So many tasks are in the store, durably: lines of the input, or a submission."""
+    """Tasks were added, durably: lines of the input, or a submission."""
 
     number: int
 
@@ -66,7 +66,7 @@ class TasksFinal:
 
 @dataclass(frozen=True, slots=True)
 class TasksChanged:
-    """So many tasks were cancelled, retried or deleted by request."""
+    """Tasks were cancelled, retried or deleted by request, durably."""
 
     number: int
 
@@ -117,7 +117,7 @@ class LoopFailed:
 
 @dataclass(frozen=True, slots=True)
 class RunGivenUp:
-    """Whoever started the run says that it cannot go on."""
+    """The run cannot go on, says the one who started it."""
 
     error: Exception
 

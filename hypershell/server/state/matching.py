@@ -1,6 +1,6 @@
 """Who gets what: a pure function over the bundles that are there and what one client can take.
 
-It alone knows the rule. It changes nothing, waits for nothing and takes no lock: whoever calls it
+It alone knows the rule. It changes nothing, waits for nothing and takes no lock: the caller
 holds the lock of what it is given, and makes the change that it proposes.
 """
 
@@ -14,7 +14,7 @@ Bundle = list[Task]
 
 
 class Capacity(NamedTuple):
-    """What a client can take besides what it holds: a value, made anew by each change.
+    """What a client can take besides what it holds: a value; each change makes a new one.
 
     Today one number: how many more tasks.
     """
