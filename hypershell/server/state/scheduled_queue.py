@@ -223,9 +223,11 @@ class ScheduledQueue:
         if self.phase is not Phase.RUNNING:
             return []
         tasks, size, seen, left = match(self._bundles, client.capacity, MAX_BYTES)
+        take_first = self._bundles.popleft
         for _ in range(seen):
-            self._bundles.popleft()
-        self._bundles.extendleft(reversed(left))
+            take_first()
+        if left:
+            self._bundles.extendleft(reversed(left))
         claims = client.claims
         for task in tasks:
             claims[task.id] = task.lease
