@@ -11,7 +11,7 @@ Called from the main thread: `wait`, then, in the order that `Server._close` giv
 and `wait` asks the store to close, as something may have been submitted in between.
 
 Nothing that failed is dropped. The first failure counts, as later ones follow from it, and one that
-comes while the last lines are written counts as well: only that all clients have ended is no
+comes while the last lines are written counts as well. Only that all clients have ended is not a
 failure by then, as it is the end that made them leave.
 """
 

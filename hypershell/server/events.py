@@ -14,13 +14,13 @@ another thread, but for the journal. What a subscriber raises goes to who publis
     any loop               LoopFailed, as the last thing that it does
 
 Who subscribes to what, and in which order, stands in one place: `Server._subscribe`. An event is
-made only if its type has a subscriber, and a batch of tasks is one event.
+made only if its type has a subscriber, and a batch of tasks is one event. They are named tuples, as
+fifteen dataclasses would take as long to define as all else that the server imports of its own.
 """
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from hypershell.core.errors import StartError
 from hypershell.core.state import TaskState
@@ -32,23 +32,20 @@ E = TypeVar("E")
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, slots=True)
-class TasksAdded:
-    """So many tasks are in the store, durably: lines of the input, or a submission."""
+class TasksAdded(NamedTuple):
+    """Tasks were added, durably: lines of the input, or a submission."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class TasksLeased:
+class TasksLeased(NamedTuple):
     """A client took these tasks from the scheduled queue."""
 
     client_id: str
     tasks: Sequence[Task]
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomesRecorded:
+class OutcomesRecorded(NamedTuple):
     """Outcomes are durable, and acknowledged: those that were new.
 
     None were, where all of them came too late; the clients that gave them hold them no longer.
@@ -57,34 +54,29 @@ class OutcomesRecorded:
     recorded: Sequence[Recorded]
 
 
-@dataclass(frozen=True, slots=True)
-class TasksFinal:
+class TasksFinal(NamedTuple):
     """Tasks (id and state) became final, durably. Outcomes are not acknowledged yet."""
 
     tasks: Sequence[tuple[int, TaskState]]
 
 
-@dataclass(frozen=True, slots=True)
-class TasksChanged:
-    """So many tasks were cancelled, retried or deleted by request."""
+class TasksChanged(NamedTuple):
+    """Tasks were cancelled, retried or deleted by request, durably."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class RoomFreed:
+class RoomFreed(NamedTuple):
     """The scheduled queue is half empty, and takes more."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputEnded:
+class InputEnded(NamedTuple):
     """No more lines are read: all were, or there is an `error`. All that were read are stored."""
 
     error: StartError | None
 
 
-@dataclass(frozen=True, slots=True)
-class ClientJoined:
+class ClientJoined(NamedTuple):
     """A new client is registered. It is welcomed when all subscribers have returned."""
 
     client_id: str
@@ -93,44 +85,38 @@ class ClientJoined:
     slots: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClientLeft:
+class ClientLeft(NamedTuple):
     """A client holds nothing any more: it left, was lost, or is one of a server before this."""
 
     client_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseChanged:
+class PhaseChanged(NamedTuple):
     """The run is in this phase now; parked calls are awake."""
 
     phase: Phase
 
 
-@dataclass(frozen=True, slots=True)
-class LoopFailed:
+class LoopFailed(NamedTuple):
     """A loop ended with an error: the run cannot go on."""
 
     name: str
     error: Exception
 
 
-@dataclass(frozen=True, slots=True)
-class RunGivenUp:
-    """Whoever started the run says that it cannot go on."""
+class RunGivenUp(NamedTuple):
+    """The run cannot go on, says the one who started it."""
 
     error: Exception
 
 
-@dataclass(frozen=True, slots=True)
-class SignalCame:
+class SignalCame(NamedTuple):
     """A signal reached the process."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopAsked(NamedTuple):
     """A peer told the server to stop; with `drain`, after what runs has finished."""
 
     drain: bool

@@ -1,4 +1,4 @@
-"""What a run of a server is told to do, and how it ended."""
+"""What a run of a server is to do, and how it ended."""
 
 from dataclasses import dataclass, field
 

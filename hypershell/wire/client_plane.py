@@ -35,7 +35,7 @@ class ControlProxy(PlaneProxy):
         super().__init__(CLIENT, CLIENT_SERVICE, host, port, secret)
 
     def submit(self, lines: list[bytes], submit_options: SubmitOptions | None = None) -> list[int]:
-        """Add lines as tasks and return their ids; none of them if there is no room just now."""
+        """Add lines as tasks and return their ids; none if there is no capacity."""
         how = (submit_options or SubmitOptions()).pack()
         ids = self._call("submit", lines, how, seconds=SUBMIT_SECONDS + CALL_SECONDS)
         if isinstance(ids, list) and all(isinstance(number, int) for number in ids):
@@ -92,8 +92,9 @@ class ControlProxy(PlaneProxy):
         return found
 
     def wait(self, selection: Selection, seconds: float) -> dict[str, Any]:
-        """Wait until all of a selection is final, for so long: how many are `unfinished`, how many
-        `bad`, and whether it is `over`."""
+        """Wait `seconds` until all of a selection is final: how many are `unfinished`, how many
+        `bad`, and whether it is `over`.
+        """
         answer = self._call("wait", selection.pack(), seconds, seconds=seconds + CHANGE_SECONDS)
         match answer:
             case {"unfinished": int(), "bad": int(), "over": bool()}:
@@ -101,7 +102,7 @@ class ControlProxy(PlaneProxy):
         raise ValueError("not the end of a wait")
 
     def cancel(self, selection: Selection) -> Changed:
-        """Cancel tasks; who holds those that run is told."""
+        """Cancel tasks; clients that run some of them stop these."""
         return self._change("cancel", selection)
 
     def retry(self, selection: Selection) -> Changed:

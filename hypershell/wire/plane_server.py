@@ -33,7 +33,7 @@ from hypershell.wire.tls import challenge_key, server_context
 log = logging.getLogger(__name__)
 
 ADMISSION_SECONDS = 10.0
-"""From accept to an authenticated first request, all told."""
+"""From accept to an authenticated first request, in all."""
 
 STRANGERS = 64
 """Connections not yet authenticated; one more, and the oldest gives way."""
@@ -113,7 +113,7 @@ class PlaneServer(Server):
         threading.Thread(target=self.accepter, name=f"{self._plane} plane", daemon=True).start()
 
     def stop(self, patience_seconds: float) -> None:
-        """Accept no more, let calls under way be answered for so long, then hang up."""
+        """Accept no more, wait so long for calls under way, then hang up."""
         self.stop_event.set()
         self.listener.close()
         with self._quiet:

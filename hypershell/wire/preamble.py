@@ -18,7 +18,7 @@ _OK = b"hyper-shell ok"
 
 
 class WrongPlane(Exception):
-    """That door belongs to the plane named."""
+    """That port belongs to the plane named."""
 
 
 class WrongVersion(Exception):

@@ -31,7 +31,7 @@ FIRST_SESSION = 1
 
 
 class Phase(IntEnum):
-    """How far a run is, as its clients are told."""
+    """How far a run is, as its clients hear it."""
 
     RUNNING = 0
     DRAINING = 1  # start nothing more; finish what runs

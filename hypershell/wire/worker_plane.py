@@ -41,7 +41,7 @@ class WorkerProxy(PlaneProxy):
 
         The outcomes are the server's own once this returns. `want` is how many claims the client
         wishes to hold in all, -1 for as before. With `wait` the answer comes when there is
-        something to say, after so many seconds at the latest; if it has not come `patience` seconds
+        something to say, after `wait` seconds at the latest; if it has not come `patience` seconds
         after that, the connection is taken to be broken.
         """
         answer = self._call(

@@ -35,7 +35,7 @@ class Scheduler:
             self._closed = True
 
     def dispatch(self) -> None:
-        """Move tasks until nothing waits or there is no room."""
+        """Move tasks until nothing waits or the queue is full."""
         with self._one_at_a_time:
             while not self._closed and (room := self._scheduled.room()):
                 whole_bundles = max(room // self._bundlesize, 1) * self._bundlesize

@@ -57,11 +57,11 @@ class ClientService:
         self._queries = queries
 
     def submit(self, lines: Any, submit_options: Any = None) -> list[int]:
-        """Add lines as tasks, all or none; none if there is no capacity for them for a while."""
+        """Add lines as tasks, all or none; none if no capacity comes free for a while."""
         how = SubmitOptions() if submit_options is None else SubmitOptions.unpack(submit_options)
         checked = checked_lines(lines)
         if how.spec.capture:
-            self._asked()  # what they print is stored in the database
+            self._database()  # what they print is stored in the database
         if self._scheduled.phase is not Phase.RUNNING:
             raise StoreClosed("the server is ending")
         if not self._has_capacity(SUBMIT_SECONDS):
@@ -87,7 +87,7 @@ class ClientService:
     def count(self, selection: Any) -> int:
         """How many tasks there are in a selection."""
         which = Selection.unpack(selection)
-        return self._asked().count(which)
+        return self._database().count(which)
 
     def rows(self, selection: Any, fields: Any, after: Any, limit: Any) -> list[Any]:
         """The fields of tasks behind an id, and the last id, 0 if those were all."""
@@ -95,23 +95,23 @@ class ClientService:
 
         which, names = Selection.unpack(selection), check_fields(fields)
         limits = _whole(after), max(1, _whole(limit))
-        rows, last = self._asked().rows(which, names, *limits)
+        rows, last = self._database().rows(which, names, *limits)
         return [rows, last]
 
     def task(self, task_id: Any) -> dict[str, Any] | None:
         """All of a task; None if there is none of that id."""
         number = _whole(task_id)
-        return self._asked().task(number)
+        return self._database().task(number)
 
     def output(self, task_id: Any) -> list[bytes] | None:
         """What a captured task printed: to its standard output, and error."""
         number = _whole(task_id)
-        return self._asked().output(number)
+        return self._database().output(number)
 
     def failures(self, selection: Any) -> list[dict[str, Any]]:
         """The failed tasks of a selection, by cause."""
         which = Selection.unpack(selection)
-        return self._asked().failures(which)
+        return self._database().failures(which)
 
     def wait(self, selection: Any, seconds: Any) -> dict[str, Any]:
         """Wait until all of a selection is final, or all of the run if it is everything.
@@ -195,7 +195,7 @@ class ClientService:
         log.info("told to stop%s", " when what runs has finished" if drain else "")
         self._bus.publish(StopAsked, drain)
 
-    def _asked(self) -> "Queries":
+    def _database(self) -> "Queries":
         if self._queries is None:
             raise NoDatabase
         return self._queries

@@ -1,6 +1,6 @@
 """Writes the lines of failed tasks, byte for byte and once each, in the form the reader takes back.
 
-A loop of its own, as whoever reads standard output may be slow: the receiver never waits for it.
+A loop of its own, as the reader of standard output may be slow: the receiver never waits for it.
 """
 
 import logging

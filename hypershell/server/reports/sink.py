@@ -56,8 +56,8 @@ class LineSink:
     def write(self, data: bytes, keep_waiting: threading.Event) -> int:
         """Write all of it and return how much was; OSError, with all whole lines counted.
 
-        Waits for a slow reader as long as `keep_waiting` is set. A reader that has gone is no
-        error: what it does not want is dropped.
+        Waits for a slow reader as long as `keep_waiting` is set. A reader that has gone is not
+        an error: what it does not want is dropped.
         """
         if self._descriptor is None:
             return len(data)

@@ -1,6 +1,6 @@
 """Who gets what: a pure function over the bundles that are there and what one client can take.
 
-It alone knows the rule. It changes nothing, waits for nothing and takes no lock: whoever calls it
+It alone knows the rule. It changes nothing, waits for nothing and takes no lock: the caller
 holds the lock of what it is given, and makes the change that it proposes.
 """
 
@@ -14,7 +14,7 @@ Bundle = list[Task]
 
 
 class Capacity(NamedTuple):
-    """What a client can take besides what it holds: a value, made anew by each change.
+    """What a client can take besides what it holds: a value; each change makes a new one.
 
     Today one number: how many more tasks.
     """
@@ -23,11 +23,11 @@ class Capacity(NamedTuple):
 
     def fits(self, task: Task) -> bool:
         """Whether the client can take this task."""
-        return self.slots > 0
+        return self[0] > 0
 
     def minus(self, task: Task) -> "Capacity":
         """What is left once it has this task; less than nothing after more than it can take."""
-        return Capacity(self.slots - 1)
+        return tuple.__new__(Capacity, (self[0] - 1,))  # made for every task: half the time
 
 
 class Match(NamedTuple):
@@ -58,17 +58,24 @@ def match(
     seen = size = 0
     for bundle in bundles:
         offered = [task for task in bundle if task.id not in withheld] if withheld else bundle
-        if offered and (size >= max_bytes or not capacity.fits(offered[0])):
-            break
+        if offered:
+            first = offered[0]
+            if size >= max_bytes or not capacity.fits(first):
+                break
+            tasks.append(first)
+            size += len(first.line)
+            capacity = capacity.minus(first)
         seen += 1
-        before = len(tasks)
-        for task in offered:
+        if len(bundle) == 1 and offered:
+            continue  # most bundles are of one task
+        given = {task.id for task in offered[:1]}
+        for task in offered[1:]:
             if size >= max_bytes:  # the rest of a bundle that is too large for one answer
                 break
             tasks.append(task)
             size += len(task.line)
             capacity = capacity.minus(task)
-        if len(tasks) - before < len(bundle):
-            given = {task.id for task in tasks[before:]}
-            left.append([task for task in bundle if task.id not in given])
+            given.add(task.id)
+        if rest := [task for task in bundle if task.id not in given]:
+            left.append(rest)
     return Match(tasks, size, seen, left)

@@ -139,7 +139,7 @@ class ClientRegistry:
     def hear(self, client_id: str, session: int) -> Client | None:
         """The client that calls; None if it was given up, or calls from an older session.
 
-        Whoever hears a call says when it is `answered`.
+        The caller says when the call is `answered`.
         """
         with self._lock:
             client = self._clients.get(client_id)

@@ -7,7 +7,7 @@ here is who waits for them, and who is woken.
 
 The scheduler's loop offers, each client's call takes, in the thread of its connection. A call that
 finds nothing parks: it sleeps on a condition of its own, and is in `_parked` in the order in which
-it came. Whoever brings bundles wakes as many hungry calls as there are bundles, the one parked
+it came. Each offer of bundles wakes as many hungry calls as there are bundles, the one parked
 longest first, and takes them out of `_parked` at once, so that the next bundle is for another; they
 count in `_coming` until they run. A call that was woken and leaves something behind wakes the next,
 before it sleeps again or returns: else a bundle could lie here while a hungry call sleeps.
@@ -101,7 +101,7 @@ class ScheduledQueue:
                     self._note_phase(client)
                     break
                 self._park(client, remaining)
-            # Whoever was woken and did not take all there is wakes the next.
+            # A call that was woken and did not take all there is wakes the next.
             self._wake_hungry(len(self._bundles) - self._coming)
             low = self.room() > 0
         if tasks:
@@ -223,11 +223,14 @@ class ScheduledQueue:
         if self.phase is not Phase.RUNNING:
             return []
         tasks, size, seen, left = match(self._bundles, client.capacity, MAX_BYTES)
+        take_first = self._bundles.popleft
         for _ in range(seen):
-            self._bundles.popleft()
-        self._bundles.extendleft(reversed(left))
+            take_first()
+        if left:
+            self._bundles.extendleft(reversed(left))
+        claims = client.claims
         for task in tasks:
-            client.claims[task.id] = task.lease
+            claims[task.id] = task.lease
         self._size -= len(tasks)
         self._bytes -= size
         return tasks

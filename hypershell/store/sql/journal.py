@@ -1,7 +1,21 @@
 """The journal of a run in a task database: what the store decided, as statements.
 
-Each statement sets values and asks for none, so that a transaction whose end nobody saw can be
-made again. The drivers' own statements are used where there is one for every task.
+The invariant: after each transaction the tables say what the store in memory said at some moment,
+and that moment is not before anything that a peer was promised. It rests on the order of writes.
+
+The store calls each change with its own lock held, so the order of calls is the order of decisions;
+a call makes the rows, hands a function to the writer, and returns a commit. The store waits for the
+commit after its lock is free, and only then tells anybody. The writer's lock is taken inside the
+store's, for the instant in which the function is put into the queue, and nothing inside it.
+
+The functions run later, in the loop named database, many in one transaction, without any lock of
+ours. They must not look at the store: what they need was made into rows by the call. They may run
+twice, as a transaction whose end nobody saw is made again: so each changes nothing where it finds
+its own result. Inserts ignore what is there, updates set values, and none of them counts.
+
+Questions go through the same queue (`_ask`), and so see all changes before them; only `find` reads
+on a connection of its own, after an empty change has been written, as what people ask may take
+long or fail. The drivers' own statements are used where there is one for every task.
 """
 
 import time

@@ -1,8 +1,16 @@
 """The statements that every task meets, in the driver's own words: many rows at once.
 
-What binding a value costs decides here. sqlite3 looks for an adapter for each value that is not
+There are two steps, in two threads. `new_rows` and `attempt_rows` make values of tasks, in the
+thread that called the journal and under the store's lock, where the task is as it was decided. The
+others run those values in the database's loop, within the writer's transaction and without a lock;
+they get nothing but rows and ids. Each may run twice: inserts ignore a row that is there, updates
+set what was decided. Their order within the transaction is free, as nobody sees half of one.
+
+What binding a value costs decides the form. sqlite3 looks for an adapter for each value that is not
 exactly an int, float, str or bytearray: None, bool and bytes take five times as long. What is the
-same for nearly all rows is part of the text instead.
+same for nearly all rows is part of the text instead, so there are two texts of each insert. One
+statement for many ids is better than many, as each step of SQLite gives the interpreter away; the
+number of marks is a power of two, so that the driver finds few texts, and knows them.
 """
 
 import json

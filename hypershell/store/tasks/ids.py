@@ -1,30 +1,29 @@
 """The ids of tasks, in the order in which they are given."""
 
-import itertools
-import threading
 from collections.abc import Iterable
+from operator import length_hint
+
+_END = 2**62
 
 
 class Ids:
-    """Safe to use from several threads: the intake and each submission take ids.
+    """Safe to use from several threads without a lock: the intake and each submission take ids.
 
-    The lock is its own, as the intake takes an id a line and would wait for whole batches to be
-    recorded. Nothing is taken inside it; the store takes it inside its own.
+    A counter beside the iterator would need one: a slower thread could set it back, and a retry
+    would go before tasks that were read earlier. There is none. To take an id is one step of the
+    interpreter, and how many were taken is read from the iterator itself.
     """
 
     def __init__(self, last: int) -> None:
-        self._lock = threading.Lock()
-        self._ids = itertools.count(last + 1)
-        self.last = last
-        """The highest id so far."""
+        self._ids = iter(range(last + 1, _END))
+        self._noted = last
+        self.new = self._ids.__next__
 
-    def new(self) -> int:
-        """The next id."""
-        with self._lock:  # without it a slower thread could set `last` back
-            self.last = next(self._ids)
-            return self.last
+    @property
+    def last(self) -> int:
+        """The highest id so far."""
+        return max(self._noted, _END - 1 - length_hint(self._ids))
 
     def note(self, task_ids: Iterable[int]) -> None:
-        """These ids are in use."""
-        with self._lock:
-            self.last = max([self.last, *task_ids])
+        """These ids are in use, wherever they come from. The store calls it with its lock held."""
+        self._noted = max([self._noted, *task_ids])

@@ -1,5 +1,20 @@
-"""The tasks that wait and are in memory: all of them, or those that stand up to some place, where
-the journal has the rest.
+"""The tasks that wait and are in memory: all of them, or the first, and the journal has the rest.
+
+The invariant: a task that waits is here if the window is complete, or if its key is not after
+`_last`; otherwise the journal alone has it. So what is first here is first of all, and a task may
+be handed out without asking the database. A window that has grown too large is cut in half, and
+`_last` moves back; `fill` moves it on.
+
+The store calls everything with its lock held, from any thread, but for `fill`: the scheduler's loop
+calls that one without the lock, and nobody else does. `fill` takes the lock twice, and reads the
+journal in between without it, as a question waits for all writes before it. Meanwhile others go on:
+tasks that come to wait are put into `_arrived`, ids that cease to wait into `_struck`, and when the
+lock is taken again these win over what was read, which is older. Tasks that are out (`sent`) may
+have been read as waiting as well. The order at the end of `fill` matters: first `_last` is set,
+then what was read is pushed and cut off there, then what arrived is taken in by the rule above.
+
+`start_over` says that tasks wait of which only the journal knows, wherever they stand: nothing in
+memory is first any more until the next `fill`, and one that is under way must not move `_last`.
 """
 
 import threading
@@ -15,7 +30,7 @@ MAX_BYTES = 32 * 2**20
 
 
 class QueueWindow:
-    """Whoever calls holds `lock`, but for `fill`, which takes it, and which one thread calls."""
+    """Called with `lock` held, but for `fill`, which takes it, and which one thread calls."""
 
     def __init__(
         self, journal: Journal, lock: threading.Lock, complete: bool, most_tasks: int
@@ -24,11 +39,10 @@ class QueueWindow:
         self._lock = lock
         self._most_tasks = most_tasks
         self._waiting = TaskQueue()
-        # All that waits and stands up to `_last` is here; all of it, if this is complete.
         self._complete = complete
         self._last: Key | None = None
         self._filling = False
-        self._anew = False
+        self._restarted = False
         self._arrived: list[Task] = []
         self._struck: set[int] = set()
         self.pop = self._waiting.pop
@@ -60,21 +74,21 @@ class QueueWindow:
 
     def start_over(self) -> None:
         """Tasks wait of which only the journal knows, wherever they stand."""
-        self._complete, self._last, self._anew = False, None, True
+        self._complete, self._last, self._restarted = False, None, True
 
     def fill(self, sent: Container[int]) -> None:
-        """Bring in tasks that wait in the journal alone, where few are left here."""
+        """Bring in tasks that wait in the journal alone, if few are left here; waits for it."""
         with self._lock:
             is_low = len(self._waiting) <= self._most_tasks // 4
             if self._complete or not (is_low or self._last is None):
                 return
-            self._filling, self._anew = True, False
+            self._filling, self._restarted = True, False
             after = self._last
         room = max(self._most_tasks // 2, 1)
         tasks, more = self._journal.first_waiting(after, room, MAX_BYTES // 2)
         with self._lock:
             self._filling = False
-            if not self._anew:
+            if not self._restarted:
                 self._complete, self._last = not more, key_of(tasks[-1]) if more else None
             arrived, self._arrived = self._arrived, []
             newer = {task.id for task in arrived} | self._struck

@@ -8,6 +8,7 @@ from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.task import Claim
+from hypershell.server.events import OutcomesRecorded
 from hypershell.wire.worker_messages import Hello, Phase, Welcome
 from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
 from tests.helpers.waiting import until
@@ -344,3 +345,22 @@ def test_an_outcome_is_not_accepted_when_the_server_ends():
 
     for answer in (call.result(), parts.exchange(client, [succeeded(claim)])):
         assert (True, False, Phase.OVER) == (answer.known, answer.accepted, answer.phase)
+
+
+def test_two_calls_of_a_client_give_the_same_outcome_once():
+    """A call of an older session may still wait while the client gives all of it again."""
+    parts = ServerParts(b"a")
+    client = parts.join()
+    (claim,) = parts.exchange(client, want=1).claims
+    recorded = parts.heard(OutcomesRecorded)
+
+    first = Call(parts.exchange, client, [succeeded(claim)])
+    until(parts.finished.size, 5.0, "the first call has given")
+    second = Call(parts.exchange, client, [succeeded(claim)])
+    is_early = second.is_over(0.1)
+    waiting = parts.finished.size()
+    parts.receive()
+
+    assert (False, 1) == (is_early, waiting)
+    assert [True, True] == [call.result().accepted for call in (first, second)]
+    assert [1] == [len(event.recorded) for event in recorded]
