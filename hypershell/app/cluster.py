@@ -106,7 +106,7 @@ def _hold(parsed: Parsed, uid: str) -> LockedDirectory | None:
     except StartError as error:
         if is_named(parsed):
             raise
-        log.warning("%s; this run keeps its tasks in memory", error)
+        log.warning("%s; the tasks of this run are kept in memory", error)
         return None
 
 

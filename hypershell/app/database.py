@@ -22,14 +22,14 @@ def check_database_options(parsed: Parsed) -> None:
     for name in ("--restart", "--resume", "--database"):
         given = parsed.flag(name) if name != "--database" else parsed.text(name) is not None
         if without and given:
-            raise parsed.error(f"{name} needs a task database, and --no-db is to run without one")
+            raise parsed.error(f"{name} needs a task database, but --no-db runs without one")
     if parsed.flag("--restart") and parsed.flag("--resume"):
-        raise parsed.error("--restart and --resume exclude each other")
+        raise parsed.error("--restart and --resume cannot be used together")
     if parsed.flag("--restart") and parsed.text("FILE") is not None:
-        hint = "--resume goes on with a FILE; --restart with what is in the task database"
-        raise parsed.error("--restart and FILE exclude each other", hint)
+        hint = "--resume continues with a FILE, --restart with the task database"
+        raise parsed.error("--restart and FILE cannot be used together", hint)
     if parsed.flag("--resume") and parsed.text("FILE") in (None, STDIN):
-        raise parsed.error("--resume needs the FILE to go on with")
+        raise parsed.error("--resume needs the FILE to continue with")
 
 
 def is_named(parsed: Parsed) -> bool:
@@ -87,14 +87,14 @@ def _say_what_is_left(run_session: "RunSession", how: str) -> None:
     begun = run_session.begun
     if begun.leftovers:
         log.warning(
-            "left alone: %s of earlier runs; `hyper-shell server --restart` runs what is left",
+            "not run: %s of earlier runs; `hyper-shell server --restart` runs what is left",
             counted(begun.leftovers, "unfinished task"),
         )
     if begun.unread is not None:
         path, lines = begun.unread
         log.warning(
-            "the run before this one did not read %s beyond line %d; `hyper-shell server FILE "
-            "--resume` reads on",
+            "the previous run did not read %s beyond line %d; `hyper-shell server FILE "
+            "--resume` continues there",
             os.fsdecode(path),
             lines,
         )

@@ -122,7 +122,7 @@ def plan(
     if prepared is not None:
         given = parsed.given() & {"--port", "--worker-port", "--client-port", "--auth", "--host"}
         if given:
-            raise parsed.error(f"{min(given)} and --access-file exclude each other")
+            raise parsed.error(f"{min(given)} and --access-file cannot be used together")
         key = None
     asked = parsed.text("--port", "--worker-port")
     worker_port = parsed.whole("--port", "--worker-port", default=-1, lowest=0, highest=65535)
@@ -203,7 +203,7 @@ def predecessor_access(held: LockedDirectory, ring: Keyring) -> Access | None:
     except HyperShellError as error:
         log.warning("the keys of the server that died here are lost: %s", error)
         return None
-    log.info("going on with the keys and ports of server %s, which died", access.server_uid)
+    log.info("continuing with the keys and ports of server %s, which died", access.server_uid)
     return access
 
 

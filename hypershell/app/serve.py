@@ -87,12 +87,12 @@ def _say_summary(ended: Ended) -> None:
         log.warning("unfinished: %s", "; ".join(named))
     if counts.blocked:
         log.warning(
-            "%s not started, as a group before has failed; `hyper-shell server --restart` tries "
-            "that group again",
+            "%s not started because an earlier group failed; `hyper-shell server --restart` "
+            "retries that group",
             counted(counts.blocked, "task"),
         )
     if ended.failed_numbers:
-        log.warning("failed: %s; -f PATH keeps them", _lines(ended.failed_numbers))
+        log.warning("failed: %s; -f PATH saves such lines", _lines(ended.failed_numbers))
 
 
 def _lines(numbers: tuple[int, ...]) -> str:
@@ -117,7 +117,7 @@ def serve(parsed: Parsed) -> int:
     if parsed.flag("--forever"):
         for name in ("FILE", "--restart", "--resume"):
             if parsed.is_given(name):
-                raise parsed.error(f"--forever and {name} exclude each other")
+                raise parsed.error(f"--forever and {name} cannot be used together")
     check_database_options(parsed)
     set_up(parsed)
     key = key_from(parsed)
@@ -134,7 +134,7 @@ def serve(parsed: Parsed) -> int:
             raise
         # Its clients have the key and the port, and need no directory to find it.
         log.warning(
-            "%s; this server is found by its port and key alone, and keeps its tasks in memory",
+            "%s; clients need the port and key of this server, and its tasks are kept in memory",
             error,
         )
         return _serve_alone(options, reader, sink, plan(parsed, None, None, key), uid)
@@ -154,7 +154,11 @@ def _serve_alone(
         planes = {WORKER: (sock, plane_secret(worker.key, WORKER))}
 
         def started() -> None:
-            log.info("server %s listens on %s port %d for clients", uid, *sock.getsockname()[:2])
+            log.info(
+                "server %s is listening on %s: port %d for workers (`hyper-shell client`)",
+                uid,
+                *sock.getsockname()[:2],
+            )
 
         return run_server(Server(options, reader, sink, planes), started)
 
@@ -183,7 +187,8 @@ def serve_found(
         runs.append(held.start_run(access, ring.new_seal()))
         log.log(
             level,
-            "server %s listens on %s port %d for clients, port %d for all else; directory %s",
+            "server %s is listening on %s: port %d for workers (`hyper-shell client`), "
+            "port %d for commands (`submit`, `list`, ...); directory %s",
             uid,
             *planes.worker.getsockname()[:2],
             planes.client.getsockname()[1],
@@ -193,10 +198,10 @@ def serve_found(
     def ended() -> None:
         try:
             for run in runs:
-                run.end("it was told to" if server.told_to_end() else "all was done")
+                run.end("it was stopped" if server.told_to_end() else "all tasks had finished")
         except StartError as error:
             # How the run went is of more weight than that its end is not on the disk.
-            log.warning("%s; the next server will find this one dead", error)
+            log.warning("%s; the next server will take this one for dead", error)
         held.release()
 
     server = Server(options, reader, sink, planes.secrets(), facts, run_session)

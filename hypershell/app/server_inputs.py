@@ -15,12 +15,12 @@ from hypershell.server.reports.sink import LineSink, open_sink
 def server_options(parsed: Parsed) -> ServerOptions:
     """The options of a run; UsageError."""
     if parsed.flag("--print") and parsed.text("--failures") is not None:
-        raise parsed.error("--print and -f exclude each other")
+        raise parsed.error("--print and -f cannot be used together")
     joblog, failures = parsed.text("--joblog"), parsed.text("--failures")
     if None not in (joblog, failures) and os.path.realpath(joblog or "") == os.path.realpath(
         failures or ""
     ):
-        raise parsed.error(f"--joblog and -f both name {failures}", "give each a path of its own")
+        raise parsed.error(f"--joblog and -f both name {failures}", "give them different paths")
     lease = parsed.seconds("--lease", default=30, lowest=1)
     grace = parsed.seconds("--grace", default=5)
     if grace > lease / 2:
@@ -61,7 +61,7 @@ def key_from(parsed: Parsed) -> str | None:
     if key is None:
         key = os.environ.get("HYPERSHELL_AUTH")
     if key == "":
-        raise parsed.error("the key is empty", "give -k or HYPERSHELL_AUTH a key, or leave it out")
+        raise parsed.error("the key is empty", "give a key with -k or HYPERSHELL_AUTH, or neither")
     return key
 
 
@@ -74,7 +74,7 @@ def open_streams(parsed: Parsed, path: str) -> tuple[LineReader, LineSink]:
         for option, written in (("-f", failures), ("--joblog", joblog)):
             if written is not None and _is_same_file(descriptor, written):
                 hint = f"give {option} another path"
-                raise parsed.error(f"{written} is the file that is read", hint)
+                raise parsed.error(f"{written} is also the input file", hint)
         check_joblog(joblog)
         return LineReader(descriptor, path), open_sink(failures, parsed.flag("--print"))
     except BaseException:

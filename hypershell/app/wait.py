@@ -17,8 +17,10 @@ def wait(parsed: Parsed) -> int:
     """Wait for what a command line says; the exit status."""
     which = selection_from(parsed, parsed.words("ID"))
     if which.is_everything() != parsed.flag("--all"):
-        what = "--all stands alone" if parsed.flag("--all") else "nothing says which tasks"
-        raise parsed.error(what, "give ids, --tag, --where ... or --all")
+        what = (
+            "--all cannot be used with a selection" if parsed.flag("--all") else "no tasks selected"
+        )
+        raise parsed.error(what, "give ids, options such as --tag or --failed, or --all")
     timeout = parsed.text("--timeout")
     seconds = None if timeout is None else parsed.seconds("--timeout", default=0)
     hand = open_task_api(parsed)
@@ -30,10 +32,14 @@ def wait(parsed: Parsed) -> int:
         hand = _after(parsed)
         ended = hand.wait(which, 0)
     if unknown:
-        warn(f"there are no such tasks: {unknown} of the ids")
+        warn(f"{unknown} of the ids not found")
     if ended["unfinished"]:
-        why = "nothing of this run" if isinstance(hand, RemoteTasks) else "no server"
-        warn(f"{counted(ended['unfinished'], 'task')} unfinished, and {why} makes them final")
+        why = (
+            "they cannot finish in this run"
+            if isinstance(hand, RemoteTasks)
+            else "no server is running"
+        )
+        warn(f"{counted(ended['unfinished'], 'task')} unfinished: {why}")
     if ended["bad"]:
         warn(f"{counted(ended['bad'], 'task')} failed or cancelled")
     return int(bool(unknown or ended["unfinished"] or ended["bad"]))

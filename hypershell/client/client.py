@@ -195,15 +195,15 @@ class Client:
     def _returned(self, welcome: Welcome, still_known: bool) -> None:
         """The connection is there again; what we hold is ours only if the server knows us."""
         if still_known:
-            log.info("the connection to the server is there again")
+            log.info("reconnected to the server")
             self._end_running(self._buffer.drop(welcome.drop))
             if welcome.session == FIRST_SESSION:
                 self._go_on()
         else:
             level, rest = logging.INFO, ""
             if self._buffer.held():
-                level, rest = logging.WARNING, ": what runs here is stopped"
-            log.log(level, "joined anew as client %s%s", welcome.client_id, rest)
+                level, rest = logging.WARNING, "; the tasks running here are stopped"
+            log.log(level, "joined again as client %s%s", welcome.client_id, rest)
             self._stop_running()
             self._buffer.start_over(draining=self._going is not None)
             self._spawner.rename(welcome.client_id)
@@ -216,7 +216,7 @@ class Client:
     def _go_on(self) -> None:
         """The server was started again and knows us: how far the last run was says nothing."""
         assert self._executor is not None
-        log.info("the server was started again; what runs here goes on")
+        log.info("the server was restarted; the tasks running here continue")
         self._phase = Phase.RUNNING
         self._buffer.go_on(draining=self._going is not None)
         if self._going is None:
@@ -226,7 +226,10 @@ class Client:
         """These run here and are not to: somebody cancelled them, or they are not ours any more."""
         assert self._executor is not None
         if pairs:
-            log.info("stopping what is not to go on: %s", counted(len(pairs), "task"))
+            was = "was" if len(pairs) == 1 else "were"
+            log.info(
+                "stopping %s that %s cancelled or reassigned", counted(len(pairs), "task"), was
+            )
             self._executor.cancel_tasks(pairs)
 
     def _loop_failed(self, name: str, error: Exception) -> None:
@@ -260,7 +263,7 @@ class Client:
                 self._obey_signal(value)
             elif isinstance(value, Phase) and value is self._phase:
                 if value is Phase.OVER:
-                    log.info("the server says that all is done")
+                    log.info("the server has no more tasks")
                     self._supervisor_pipe.left()
                     return self._status()
                 self._obey(value)
@@ -296,12 +299,12 @@ class Client:
         self._stop_all()
         lease = f"{welcome.lease_seconds:g} s"
         if self._link.is_up():
-            self._link.leave("its lease was over", dead=True)
+            self._link.leave("its lease expired", dead=True)
         self._supervisor_pipe.left()  # else nobody hears our leave, and our tasks are gone
         raise ConnectionLost(
             host=self._link.host,
             port=self._link.port,
-            reason=f"it was not heard, and the lease of {lease} is over",
+            reason=f"it was not heard from within the lease of {lease}",
         )
 
     def _is_idle_too_long(self) -> bool:
@@ -322,12 +325,12 @@ class Client:
         again = self._signal != 0
         self._signal = number
         if number == signal.SIGINT and not again:
-            log.warning("interrupted: finishing what runs; press Ctrl-C again to stop it")
+            log.warning("interrupted: waiting for running tasks; press Ctrl-C again to stop them")
         else:
-            log.warning("stopping what runs")
+            log.warning("stopping running tasks")
             self._executor.stop_tasks(self._grace())
             self._gone_by = time.monotonic() + self._grace() + 2 * _LAST_WORDS_SECONDS
-        self._go(f"it was ended by {signal.Signals(number).name}")
+        self._go(f"it received {signal.Signals(number).name}")
 
     def _go(self, reason: str) -> None:
         """Leave as soon as all is finished and given."""

@@ -112,7 +112,7 @@ class ServerLink:
                 welcome.client_id, welcome.session, outcomes, want, wait, turn
             )
             if not answer.known:
-                raise EOFError("it does not know this client any more")
+                raise EOFError("it no longer knows this client")
             self._heard_at = max(self._heard_at, sent)
             handle(answer)
             if answer.phase is Phase.OVER:
@@ -168,7 +168,7 @@ class ServerLink:
         try:
             self._proxy.leave(welcome.client_id, reason, dead)
         except (HyperShellError, *BROKEN) as error:
-            log.debug("could not take leave: %s", error)
+            log.debug("could not tell the server that this client leaves: %s", error)
 
     def close(self) -> None:
         """End all calls under way and make no more."""
@@ -194,7 +194,7 @@ class ServerLink:
                 raise LinkClosed
             if not self._is_current(welcome):
                 self._proxy.hang_up()
-                raise EOFError("the connection is of a session that is over")
+                raise EOFError("the connection belongs to an earlier session")
             self._calls[threading.get_ident()] = connection
         return welcome
 
@@ -210,7 +210,7 @@ class ServerLink:
         """A call broke: the other thread's connection is of the same session, and no use."""
         with self._changed:
             if self._up and not self._closed:
-                log.warning("the connection to the server broke: %s", error)
+                log.warning("lost the connection to the server: %s", error)
             self._up = False
             self._reason = str(error)
             self._abort_calls()

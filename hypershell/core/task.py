@@ -145,7 +145,9 @@ def whole_tag(tags: Mapping[str, str], key: str, lowest: int, highest: int) -> i
     """The whole number that a tag has, 0 if there is none; ValueError."""
     text = tags.get(key, "0")
     if not re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII) or not lowest <= int(text) <= highest:
-        raise ValueError(f"the tag {key} wants a whole number of {lowest} to {highest}: {text}")
+        raise ValueError(
+            f"the tag {key} must be a whole number from {lowest} to {highest}, not {text}"
+        )
     return int(text)
 
 

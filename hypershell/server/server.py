@@ -302,11 +302,12 @@ class Server:
         self._scheduled.wake_all()
         _, held = gone
         log.warning(
-            "client %s on %s was not heard for %g s: given up; to go to others: %s",
+            "lost contact with client %s on %s for %g s; its %s %s rescheduled",
             client.id,
             client.host,
             self._options.lease,
             counted(len(held), "task"),
+            "is" if len(held) == 1 else "are",
         )
         self._finished.put(client, held)
 
@@ -343,14 +344,14 @@ class Server:
                 deadline = time.monotonic() + self._options.grace + 2.0
 
     def _drain(self, what: str) -> None:
-        how = "press Ctrl-C again to stop it" if what == "signal" else "nothing new is started"
+        how = "press Ctrl-C again to stop them" if what == "signal" else "no new tasks are started"
         if claimed := self._registry.claimed():
-            log.warning("waiting for what runs (clients hold %d); %s", claimed, how)
+            log.warning("waiting for running tasks (clients have %d); %s", claimed, how)
         self._go_to(Phase.DRAINING)
 
     def _stop(self) -> None:
         if claimed := self._registry.claimed():
-            log.warning("stopping what runs (clients hold %d)", claimed)
+            log.warning("stopping running tasks (clients have %d)", claimed)
         self._go_to(Phase.STOPPING)
 
     def _go_to(self, phase: Phase) -> None:

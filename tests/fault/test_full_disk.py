@@ -44,7 +44,7 @@ def test_failed_lines_wait_for_room_and_are_whole(farm, small_disk):
     )
     client = farm.start_client()
 
-    server.expect("cannot write .*: no space left on device; it is tried again")
+    server.expect("cannot write .*: no space left on device; retrying")
     torn = (small_disk / "f").read_bytes()
     ballast.unlink()
     until(lambda: len((small_disk / "f").read_bytes().splitlines()) == 60, 10, "all lines")

@@ -263,7 +263,7 @@ def test_options_beside_an_access_file_must_not_contradict_it(
     for option in (["-k", "x" * 20], ["-p", "77"], ["--client-port", "78"], ["--host", "h"]):
         process = site.run("server", "start", "--access-file", parts[0], *option)
 
-        complaint(process, 2, "--access-file exclude each other")
+        complaint(process, 2, "--access-file cannot be used together")
 
 
 def test_a_port_that_the_file_names_must_be_free(site: Site) -> None:
@@ -359,7 +359,7 @@ def test_a_terminal_is_asked_for_a_passphrase(site: Site, words: Path, verb: lis
     terminal.answer("assphrase", "correct horse")
 
     if verb in (["client"], ["server", "start"]):
-        terminal.expect("joined" if verb == ["client"] else "listens on")
+        terminal.expect("joined" if verb == ["client"] else "listening on")
     else:
         assert 0 == terminal.wait(), terminal.text
     assert "correct" not in terminal.text

@@ -58,13 +58,13 @@ SERVER_COMPLAINTS = {
     "failures to the input": (
         ["server", "tasks", "-f", "tasks"],
         2,
-        ["tasks is the file that is read"],
+        ["tasks is also the input file"],
     ),
     "a file of a strange name": (["server", "a\udcff\n\x1b[2J"], 3, [r"no file a\udcff\n\x1b[2J"]),
     "job log to the input": (
         ["server", "tasks", "--joblog", "./tasks"],
         2,
-        ["tasks is the file that is read"],
+        ["tasks is also the input file"],
     ),
     "job log to the failures": (
         ["server", "tasks", "--joblog", "new", "-f", "./new"],

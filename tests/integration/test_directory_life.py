@@ -125,7 +125,7 @@ def test_four_states_without_a_server_have_four_messages(site: Site) -> None:
     check(rf"the last one \({uid_of(server)}, pid {server.pid} on .*\) died")
     server = site.serve()
     site.stop()
-    check(rf"the last one \({uid_of(server)}\) ended on .* \(it was told to\)")
+    check(rf"the last one \({uid_of(server)}\) ended on .* \(it was stopped\)")
 
 
 def _may_unshare() -> bool:
@@ -222,7 +222,7 @@ def test_stop_with_drain_lets_what_runs_finish(site: Site) -> None:
     until(site.farm.tasks, 15, "the first task runs")
 
     drain = site.start("server", "stop", "--drain")
-    server.expect("waiting for what runs")
+    server.expect("waiting for running tasks")
     (site.farm.folder / "go").touch()
 
     assert 0 == drain.wait()

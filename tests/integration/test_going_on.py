@@ -72,8 +72,8 @@ def test_restart_tries_what_failed_again(farm):
     [
         (["--restart", "--no-db"], "--no-db"),
         (["--resume"], "--resume needs the FILE"),
-        (["FILE", "--restart"], "exclude each other"),
-        (["FILE", "--restart", "--resume"], "exclude each other"),
+        (["FILE", "--restart"], "cannot be used together"),
+        (["FILE", "--restart", "--resume"], "cannot be used together"),
         (["FILE", "--database", "x.db", "--no-db"], "--no-db"),
     ],
 )

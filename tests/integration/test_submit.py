@@ -244,7 +244,7 @@ def test_what_is_submitted_to_a_server_that_drains_is_refused(farm: Farm) -> Non
     site.submit("until test -e go; do sleep 0.02; done")
     until(site.farm.tasks, 15, "it runs")
     drain = site.start("server", "stop", "--drain")
-    server.expect("waiting for what runs")
+    server.expect("waiting for running tasks")
 
     late = site.run("submit", "--", "echo late > late")
     (site.farm.folder / "go").touch()

@@ -121,7 +121,7 @@ class _Parser:
         condition = self._some(0)
         self._skip()
         if self.place < len(self.text):
-            raise self._error("`and`, `or` or the end is right here")
+            raise self._error("expected `and`, `or` or the end")
         return condition
 
     def _some(self, depth: int) -> Condition:
@@ -145,7 +145,7 @@ class _Parser:
             return self._test()
         inside = self._some(depth + 1)
         if not self._sign(")"):
-            raise self._error("`)` is right here, or `and` or `or`")
+            raise self._error("expected `)`, `and` or `or`")
         return inside
 
     def _test(self) -> Comparison:
@@ -155,7 +155,7 @@ class _Parser:
         begin = self._skip()
         found = self._take(_NAME)
         if found is None:
-            raise self._error("a field is right here, such as exit_status, duration or tag.KEY")
+            raise self._error("expected a field, for example exit_status, duration or tag.KEY")
         name, _, key = found[0].partition(".")
         name = name.lower()
         self._check_field(begin, name, key)
@@ -167,7 +167,7 @@ class _Parser:
         if name not in FIELDS:
             raise ConditionError(self.text, place, f"there is no field {name}: {_known()}")
         if name == "tag" and not key:
-            raise ConditionError(self.text, place, "a tag is named as tag.KEY")
+            raise ConditionError(self.text, place, "a tag is written as tag.KEY")
         if name != "tag" and key:
             raise ConditionError(self.text, place, f"{name} has no parts; a tag is tag.KEY")
 
@@ -176,7 +176,7 @@ class _Parser:
         found = self._take(_OPERATOR)
         right = ", ".join(OPERATORS[kind])
         if found is None:
-            raise self._error(f"an operator is right here: {right}")
+            raise self._error(f"expected an operator: {right}")
         operator = "=" if found[0] == "==" else found[0].lower()
         if operator not in OPERATORS[kind]:
             what = f"{name} is {kind.value}, and takes {right}"
@@ -187,12 +187,12 @@ class _Parser:
         if operator != "in":
             return (self._value(kind, operator),)
         if not self._sign("("):
-            raise self._error("`(` is right here, and values with commas between them")
+            raise self._error("expected `(` and values separated by commas")
         values = [self._value(kind, operator)]
         while self._sign(","):
             values.append(self._value(kind, operator))
         if not self._sign(")"):
-            raise self._error("`,` or `)` is right here")
+            raise self._error("expected `,` or `)`")
         return tuple(values)
 
     def _value(self, kind: Kind, operator: str) -> Value:
@@ -209,8 +209,8 @@ class _Parser:
         found = self._take(_BARE)
         if found is None:
             if self.text[self.place : self.place + 1] in ("'", '"'):
-                raise self._error("this quote has no end")
-            raise self._error("a value is right here; in quotes if it has spaces or parentheses")
+                raise self._error("this quote is not closed")
+            raise self._error("expected a value, in quotes if it has spaces or parentheses")
         return found[0] + " ago" if self._word("ago") else found[0]
 
     def _skip(self) -> int:
@@ -261,7 +261,7 @@ def _read(kind: Kind, operator: str, text: str, now: float) -> Value:
     if operator in ("~", "!~"):
         _check_pattern(text)
     if "\0" in text:
-        raise ValueError("no text has a NUL character")
+        raise ValueError("text cannot contain a NUL character")
     return text
 
 
@@ -272,7 +272,7 @@ def read_state(text: str) -> TaskState:
         return TaskState("sent" if word == "running" else word)
     except ValueError:
         words = ", ".join(state.value for state in TaskState)
-        raise ValueError(f"a state is right here: {words}") from None
+        raise ValueError(f"expected a state: {words}") from None
 
 
 def _check_pattern(text: str) -> None:

@@ -95,9 +95,13 @@ def tags_from(packed: object) -> tuple[tuple[str, str], ...]:
 def checked_tag(key: object, value: object) -> tuple[str, str]:
     """A tag as a line may set it; ValueError."""
     if not isinstance(key, str) or not re.fullmatch(r"[\w.-]{1,100}", key, re.ASCII):
-        raise ValueError(f"the key of a tag has letters, digits, `_`, `.` and `-`: {key!r}")
+        raise ValueError(
+            f"the key of a tag may have only letters, digits, `_`, `.` and `-`: {key!r}"
+        )
     if not isinstance(value, str) or not re.fullmatch(r"[\w.,@%+/=-]{0,1000}", value, re.ASCII):
-        raise ValueError(f"the value of a tag has letters, digits and _.,@%+/=- : {value!r}")
+        raise ValueError(
+            f"the value of a tag may have only letters, digits and _.,@%+/=- : {value!r}"
+        )
     return key, value
 
 

@@ -179,7 +179,7 @@ class ClientService:
         changed = self._store.retry(which)
         self._completion.forget(which.ids)
         self._poke()
-        return self._told("to be tried again", changed)
+        return self._told("rescheduled", changed)
 
     def delete(self, selection: Any) -> list[int]:
         """Forget tasks that are not under way."""
@@ -196,7 +196,7 @@ class ClientService:
         """End the run; with `drain`, after what runs has finished."""
         if not isinstance(drain, bool):
             raise ValueError("not a stop")
-        log.info("told to stop%s", " when what runs has finished" if drain else "")
+        log.info("told to stop%s", " when the running tasks have finished" if drain else "")
         self._stop(drain)
 
     def _asked(self) -> "Queries":
@@ -212,7 +212,7 @@ def _no_database() -> NoDatabase:
 def _some(selection: Any) -> Selection:
     which = Selection.unpack(selection)
     if which.is_everything():
-        raise ValueError("a selection that says nothing")
+        raise ValueError("an empty selection")
     return which
 
 

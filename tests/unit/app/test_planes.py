@@ -119,7 +119,7 @@ def test_a_file_settles_all(file: Access) -> None:
 )
 def test_options_beside_a_file_are_refused(file: Access, words: tuple[str, ...]) -> None:
     """Even one that says the same."""
-    with pytest.raises(UsageError, match="--access-file exclude each other"):
+    with pytest.raises(UsageError, match="--access-file cannot be used together"):
         plan(options(*words), file, file)
 
 

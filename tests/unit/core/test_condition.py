@@ -59,10 +59,10 @@ def test_a_comparison_is_read_by_the_kind_of_its_field(text: str) -> None:
 
 
 WRONG = {
-    "": (0, "a field is right here"),
+    "": (0, "expected a field"),
     "exit_status => 3": (13, "a whole number"),
-    "exit_status": (11, "an operator is right here: =, !=, <"),
-    "exit_status >= ": (15, "a value is right here"),
+    "exit_status": (11, "expected an operator: =, !=, <"),
+    "exit_status >= ": (15, "expected a value"),
     "exit_status >= 1.5": (15, "a whole number"),
     "foo = 1": (0, "there is no field foo"),
     "line < a": (5, "line is text, and takes ="),
@@ -74,7 +74,7 @@ WRONG = {
     "signal = FOO": (9, "KILL"),
     "state = gone": (8, "waiting, sent"),
     "line ~ '('": (7, "a regular expression"),
-    "line = 'abc": (7, "no end"),
+    "line = 'abc": (7, "not closed"),
     "(id = 1": (7, "`)`"),
     "id = 1)": (6, "`and`"),
     "id = 1 id = 2": (7, "`and`"),
