@@ -74,4 +74,4 @@ def test_output_of_tasks_on_a_full_device_is_said_once(farm):
     client = farm.start_client("-o", "/dev/full")
 
     assert [0, 0] == [server.wait(), client.wait()]
-    assert 1 == client.err.count("cannot write what tasks print: no space left on device")
+    assert 1 == client.err.count("cannot write the output of tasks: no space left on device")

@@ -43,7 +43,7 @@ def test_ctrl_c_once_waits_for_what_runs(farm):
     server, client = start_pair(farm)
 
     server.press_ctrl_c()
-    server.expect(r"waiting for .*; press Ctrl-C again to stop it")
+    server.expect(r"waiting for .*; press Ctrl-C again to stop them")
     let_go(farm)
 
     assert [130, 0] == [server.wait(), client.wait()]

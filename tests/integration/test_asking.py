@@ -157,7 +157,7 @@ def test_a_wait_has_an_end(site: Site) -> None:
 
     wait = site.run("wait", 1, "--timeout", 0.2)
 
-    complaint(wait, 4, "not final after 0.2 s: 1 task")
+    complaint(wait, 4, "not finished after 0.2 s: 1 task")
 
 
 def test_a_wait_for_a_server_that_ends_is_answered_from_its_database(site: Site) -> None:

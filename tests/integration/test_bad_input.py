@@ -71,7 +71,7 @@ SERVER_COMPLAINTS = {
         2,
         ["--joblog and -f both name ./new"],
     ),
-    "a form without its arguments": (["info"], 2, ["arguments are missing"]),
+    "a form without its arguments": (["info"], 2, ["an argument is missing: `info` takes one ID"]),
     "log nowhere": (["server", "tasks", "--log-file", "no/where"], 3, ["no/where"]),
     "unknown option": (["server", "tasks", "--no-such"], 2, ["--no-such"]),
     "option without its value": (["server", "tasks", "-b"], 2, ["-b"]),

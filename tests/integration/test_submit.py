@@ -219,7 +219,7 @@ def test_submit_to_a_server_that_ends_is_told_how_far_it_came(site: Site) -> Non
     site.stop()
     os.write(pipe.write_end, b"true\n")
 
-    complaint(submit, 6, "broke off after 2 tasks")
+    complaint(submit, 6, "interrupted after 2 tasks")
     pipe.close()
 
 
