@@ -20,7 +20,7 @@ FACTS = {"says": "error", "hint": "hint", "what": "error", "reason": "error"}
 """Names whose value is shown as it is given, and what it is."""
 
 PROSE = re.compile(r"[A-Za-z`]+ [A-Za-z`{%]|[a-z%}] [a-z]")
-NOT_PROSE = re.compile(r"^\s*(?:[A-Z]{4,} |CASE|[(]?SELECT|\(\?|complete )|\\[bdsS]|\(\?[:P<!]")
+NOT_PROSE = re.compile(r"^#|^\s*(?:[A-Z]{4,} |CASE|[(]?SELECT|\(\?|complete )|\\[bdsS]|\(\?[:P<!]")
 """SQL, regular expressions and shell are not for reading."""
 
 

@@ -107,7 +107,7 @@ class CurrentBlocked(StartError):
 
 
 class AccessFileMissing(NoServer):
-    """The access file that was named is not there (yet)."""
+    """The given access file does not exist (yet)."""
 
     says = "there is no access file {path}"
     hint = "check the path, or make one with `hyper-shell server generate-access {path}`"
@@ -156,7 +156,7 @@ class FileForeign(Refused):
 
 
 class FileUnreadable(Refused):
-    """A file that holds keys cannot be read, or is no file at all."""
+    """A file that holds keys cannot be read, or is not a regular file."""
 
     says = "cannot read the {what} {path}: {reason}"
     hint = "give a regular file that you own and that has mode 600"

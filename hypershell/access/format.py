@@ -98,7 +98,7 @@ def parse(text: bytes) -> Layout:
     _check_format(fields)
     tail = _TAIL.search(text)
     if tail is None:
-        raise ValueError("it does not end as it was written")
+        raise ValueError("its end is missing or was changed")
     if not isinstance(fields.get("program"), str) or not _PROGRAM.fullmatch(fields["program"]):
         raise ValueError("it does not say which program made it")
     if not is_uid(fields.get("server_uid")):

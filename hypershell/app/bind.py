@@ -47,7 +47,7 @@ def _bind_to(
         except OSError as error:
             if error.errno != errno.EADDRINUSE or not any_port_will_do:
                 raise
-            log.info("port %d on %s is in use; taking another", where["port"], where["host"])
+            log.info("port %d on %s is in use; using another one", where["port"], where["host"])
             sock.bind((address[0], 0, *address[2:]))
         # Listening tells whether the port is really free, and lets clients in early.
         sock.listen(512)

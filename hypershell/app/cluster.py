@@ -109,7 +109,7 @@ def _hold(options: ClusterOptions, uid: str) -> LockedDirectory | None:
     except StartError as error:
         if named:
             raise
-        log.warning("%s; this run keeps its tasks in memory", error)
+        log.warning("%s; the tasks of this run are kept in memory", error)
         return None
 
 

@@ -80,14 +80,14 @@ def _say_what_is_left(run_session: "RunSession", mode: RunMode) -> None:
     begun = run_session.begun
     if begun.leftovers:
         log.warning(
-            "left alone: %s of earlier runs; `hyper-shell server --restart` runs what is left",
+            "not run: %s of earlier runs; `hyper-shell server --restart` runs what is left",
             counted(begun.leftovers, "unfinished task"),
         )
     if begun.unread is not None:
         path, lines = begun.unread
         log.warning(
-            "the run before this one did not read %s beyond line %d; `hyper-shell server FILE "
-            "--resume` reads on",
+            "the previous run did not read %s beyond line %d; `hyper-shell server FILE "
+            "--resume` continues there",
             os.fsdecode(path),
             lines,
         )

@@ -213,7 +213,7 @@ def predecessor_access(held: LockedDirectory, passphrases: Passphrases) -> Acces
     except HyperShellError as error:
         log.warning("the keys of the server that died here are lost: %s", error)
         return None
-    log.info("going on with the keys and ports of server %s, which died", access.server_uid)
+    log.info("continuing with the keys and ports of server %s, which died", access.server_uid)
     return access
 
 

@@ -179,7 +179,7 @@ def serve(options: ServeOptions) -> int:
             raise
         # Its clients have the key and the port, and need no directory to find it.
         log.warning(
-            "%s; this server is found by its port and key alone, and keeps its tasks in memory",
+            "%s; clients need the port and key of this server, and its tasks are kept in memory",
             error,
         )
         return _serve_alone(run, plan(options.planes))
@@ -198,7 +198,11 @@ def _serve_alone(run: OpenedRun, planned: Plan) -> int:
 
         def started() -> None:
             address = sock.getsockname()[:2]
-            log.info("server %s listens on %s port %d for clients", run.uid, *address)
+            log.info(
+                "server %s is listening on %s: port %d for workers (`hyper-shell client`)",
+                run.uid,
+                *address,
+            )
 
         return run_server(Server(run.options, run.reader, run.sink, planes), started)
 
@@ -220,7 +224,8 @@ def serve_found(
         records.append(held.start_run(access, passphrases.ring().new_seal()))
         log.log(
             hooks.level,
-            "server %s listens on %s port %d for clients, port %d for all else; directory %s",
+            "server %s is listening on %s: port %d for workers (`hyper-shell client`), "
+            "port %d for commands (`submit`, `list`, ...); directory %s",
             run.uid,
             *planes.worker.getsockname()[:2],
             planes.client.getsockname()[1],
@@ -230,10 +235,10 @@ def serve_found(
     def ended() -> None:
         try:
             for record in records:
-                record.end("it was told to" if server.told_to_end() else "all was done")
+                record.end("it was stopped" if server.told_to_end() else "all tasks had finished")
         except StartError as error:
             # How the run went is of more weight than that its end is not on the disk.
-            log.warning("%s; the next server will find this one dead", error)
+            log.warning("%s; the next server will take this one for dead", error)
         held.release()
 
     server = Server(run.options, run.reader, run.sink, planes.secrets(), facts, session)

@@ -7,7 +7,6 @@ before the first separator; and of what follows a separator nothing but the sepa
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import NamedTuple
 
@@ -209,6 +208,8 @@ def verb_first(words: list[str]) -> list[str]:
 
 def no_such_option(name: str, known: Iterable[str]) -> str:
     """That an option does not exist, and which one may have been meant."""
+    from difflib import get_close_matches
+
     words = sorted({each[2:] for each in known if each.startswith("--")})
     word = name[2:] if name.startswith("--") else ""
     likely = [each for each in words if word and each.startswith(word)]

@@ -145,10 +145,13 @@ def _unknown(word: str) -> Exception:
     from hypershell.cli.verb_table import VERBS
     from hypershell.core.errors import UsageError
 
-    if word in _OPTIONS:
-        return UsageError(f"{word} needs a verb after it")
+    name = word.partition("=")[0]
+    if word in _OPTIONS or name == "--server-dir":
+        return UsageError(f"{name} needs a verb after it")
+    if name in _OPTIONS:
+        return UsageError(f"{name} takes no value")
     if word.startswith("-"):
-        return UsageError(no_such_option(word.partition("=")[0], _OPTIONS))
+        return UsageError(no_such_option(name, _OPTIONS))
     close = get_close_matches(word, VERBS, 1)
     hint = f"did you mean `hyper-shell {close[0]}`?" if close else ""
     return UsageError(f"there is no verb {word}", hint=hint)

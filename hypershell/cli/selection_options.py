@@ -104,7 +104,9 @@ def line_from(parsed: Parsed) -> bytes:
             "there is no command after --", f"write it as `{parsed.verb} -- COMMAND ...`"
         )
     if b"\n" in line:
-        raise parsed.error("a task is one line, and this has several", "separate them with ;")
+        raise parsed.error(
+            "a task must be one line; this has several", "separate the commands with `;`"
+        )
     if len(line) > MAX_LINE:
         raise parsed.error(f"a line is at most {MAX_LINE} bytes")
     try:

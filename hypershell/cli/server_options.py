@@ -52,7 +52,7 @@ def input_options_from(parsed: Parsed, mode: RunMode) -> InputOptions:
     if None not in (joblog, failures) and os.path.realpath(joblog or "") == os.path.realpath(
         failures or ""
     ):
-        raise parsed.error(f"--joblog and -f both name {failures}", "give each a path of its own")
+        raise parsed.error(f"--joblog and -f both name {failures}", "give them different paths")
     return InputOptions(
         path=(parsed.text("FILE") or STDIN) if mode.reads_input else None,
         failures=failures,
@@ -71,10 +71,10 @@ def mode_from(parsed: Parsed) -> RunMode:
     if parsed.flag("--restart") and parsed.flag("--resume"):
         raise parsed.error("--restart and --resume cannot be used together")
     if parsed.flag("--restart") and parsed.text("FILE") is not None:
-        hint = "--resume goes on with a FILE; --restart with what is in the task database"
+        hint = "--resume continues with a FILE, --restart with the task database"
         raise parsed.error("--restart and FILE cannot be used together", hint)
     if parsed.flag("--resume") and parsed.text("FILE") in (None, STDIN):
-        raise parsed.error("--resume needs the FILE to go on with")
+        raise parsed.error("--resume needs the FILE to continue with")
     if parsed.flag("--restart"):
         return RunMode.RESTART
     if parsed.flag("--resume"):
@@ -94,7 +94,7 @@ def database_options_from(parsed: Parsed, mode: RunMode) -> DatabaseOptions:
     }
     for name in given:
         if in_memory and given[name]:
-            raise parsed.error(f"{name} needs a task database, and --no-db is to run without one")
+            raise parsed.error(f"{name} needs a task database, but --no-db runs without one")
     return DatabaseOptions(url, in_memory, mode)
 
 

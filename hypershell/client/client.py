@@ -93,7 +93,7 @@ class Client:
                     self._obey_signal(number)
                 case PhaseChanged(phase) if phase is self._session.phase:
                     if phase is Phase.OVER:
-                        log.info("the server says that all is done")
+                        log.info("the server has no more tasks")
                         self._supervisor_pipe.left()
                         return self._status()
                     self._obey_phase(phase)
@@ -122,12 +122,12 @@ class Client:
         self._stop_all()
         lease = f"{self._session.welcome.lease_seconds:g} s"
         if self._link.is_up():
-            self._link.leave("its lease was over", dead=True)
+            self._link.leave("its lease expired", dead=True)
         self._supervisor_pipe.left()  # else nobody hears our leave, and our tasks are gone
         raise ConnectionLost(
             host=self._link.host,
             port=self._link.port,
-            reason=f"it was not heard, and the lease of {lease} is over",
+            reason=f"it was not heard from within the lease of {lease}",
         )
 
     def _obey_phase(self, phase: Phase) -> None:
@@ -141,13 +141,13 @@ class Client:
         again = self._signal != 0
         self._signal = number
         if number == signal.SIGINT and not again:
-            log.warning("interrupted: finishing what runs; press Ctrl-C again to stop it")
+            log.warning("interrupted: waiting for running tasks; press Ctrl-C again to stop them")
         else:
-            log.warning("stopping what runs")
+            log.warning("stopping running tasks")
             grace_seconds = self._tasks.grace_seconds(self._session.welcome)
             self._tasks.stop(grace_seconds)
             self._leave_by = clock.monotonic() + grace_seconds + 2 * _LAST_WORDS_SECONDS
-        self._leave_because(f"it was ended by {signal.Signals(number).name}")
+        self._leave_because(f"it received {signal.Signals(number).name}")
 
     def _leave_because(self, reason: str) -> None:
         """Leave as soon as all is finished and given."""

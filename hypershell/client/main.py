@@ -119,7 +119,7 @@ def _loop_failed(inbox: Inbox[ClientEvent], name: str, error: Exception) -> None
 
 def take_leave(find: Find, client_id: str, reason: str) -> None:
     """Tell the server that a client is dead, so that its tasks need not wait for its lease."""
-    log.warning("the client is dead: %s; all that it ran was ended", reason)
+    log.warning("the client died (%s); its tasks were killed", reason)
     try:
         WorkerProxy(*find()).leave(client_id, reason, dead=True)
     except (HyperShellError, *BROKEN) as error:

@@ -50,4 +50,4 @@ class Returner:
         self._refused_at = now if self._refused_at is None else self._refused_at
         if not self._said and now - self._refused_at >= _NEWS_SECONDS:
             self._said = True
-            log.warning("the server cannot record outcomes for now: %d are kept here", number)
+            log.warning("the server cannot record outcomes at the moment; keeping %d here", number)

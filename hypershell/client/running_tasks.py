@@ -33,7 +33,10 @@ class RunningTasks:
     def end(self, pairs: list[tuple[int, int]]) -> None:
         """End these, which were cancelled or are not ours any more. Returns at once."""
         if pairs:
-            log.info("stopping what is not to go on: %s", counted(len(pairs), "task"))
+            was = "was" if len(pairs) == 1 else "were"
+            log.info(
+                "stopping %s that %s cancelled or reassigned", counted(len(pairs), "task"), was
+            )
             self._orders.cancel(pairs)
 
     def stop(self, grace_seconds: float) -> None:

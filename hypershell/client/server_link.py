@@ -146,7 +146,7 @@ class ServerLink:
                 self._break(welcome, str(error))
                 return None
             if not answer.known:
-                self._break(welcome, "it does not know this client any more")
+                self._break(welcome, "it no longer knows this client")
                 return None
             # Of two threads one may put back what the other wrote: older, so never too late.
             self._heard_at = max(self._heard_at, sent)
@@ -204,7 +204,7 @@ class ServerLink:
         try:
             self._proxy.leave(welcome.client_id, reason, dead)
         except (HyperShellError, *BROKEN) as error:
-            log.debug("could not take leave: %s", error)
+            log.debug("could not tell the server that this client leaves: %s", error)
 
     def close(self) -> None:
         """End all calls under way and make no more."""
@@ -258,7 +258,7 @@ class ServerLink:
             if not self._is_current(welcome):
                 return  # known already; a session that came after it is not concerned
             if not self._closed:
-                log.warning("the connection to the server broke: %s", reason)
+                log.warning("lost the connection to the server: %s", reason)
             self._up = False
             self._abort_calls()
 

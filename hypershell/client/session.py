@@ -74,11 +74,11 @@ class Session:
     def returned(self, welcome: Welcome, still_known: bool) -> None:
         """The connection is there again; what we hold is ours only if the server knows us."""
         if still_known:
-            log.info("the connection to the server is there again")
+            log.info("reconnected to the server")
             self._tasks.end(self._buffer.drop(welcome.drop))
             if welcome.session == FIRST_SESSION:
                 # How far the last run was says nothing about this one.
-                log.info("the server was started again; what runs here goes on")
+                log.info("the server was restarted; the tasks running here continue")
                 self._begin_run(self._buffer.go_on)
         else:
             self._start_over(welcome)
@@ -116,8 +116,8 @@ class Session:
         """The server does not know us: nothing of what is here is ours any more."""
         level, rest = logging.INFO, ""
         if self._buffer.held():
-            level, rest = logging.WARNING, ": what runs here is stopped"
-        log.log(level, "joined anew as client %s%s", welcome.client_id, rest)
+            level, rest = logging.WARNING, "; the tasks running here are stopped"
+        log.log(level, "joined again as client %s%s", welcome.client_id, rest)
         self._tasks.stop_and_wait(self.welcome)
         self._rename(welcome.client_id)
         self._begin_run(self._buffer.start_over)

@@ -105,7 +105,7 @@ class Supervisor:
             remaining = supervision.remaining(clock.boottime())
             if remaining is not None and remaining <= 0:
                 # The client cannot have run for long: it would have stopped its tasks itself.
-                _say("the client was silent for its lease: all that it runs is killed")
+                _say("the client was silent for longer than its lease; its tasks are killed")
                 supervision.give_up()
                 _kill_all(signal.SIGKILL)
 
@@ -160,8 +160,8 @@ def _kill_all(number: int) -> None:
 
 def _story(status: int) -> str:
     if os.WIFSIGNALED(status):
-        return f"it was killed by signal {os.WTERMSIG(status)}"
-    return f"it ended with status {os.WEXITSTATUS(status)}"
+        return f"killed by signal {os.WTERMSIG(status)}"
+    return f"exit status {os.WEXITSTATUS(status)}"
 
 
 def _say(text: str) -> None:

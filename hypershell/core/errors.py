@@ -66,7 +66,7 @@ class StartError(HyperShellError):
 
 
 class InputMissing(StartError):
-    """FILE is not there."""
+    """FILE does not exist."""
 
     says = "there is no file {path}"
     hint = "give the path of a file with one command per line, or `-` for standard input"
@@ -179,7 +179,7 @@ class HostUnknown(NoServer):
 
 
 class NotOurServer(NoServer):
-    """Something listens there, and it is not a hyper-shell server."""
+    """The program that listens there is not a hyper-shell server."""
 
     says = "the program at {host} port {port} is not a hyper-shell server"
     hint = "check -H and -p; a server logs the address it is listening on"

@@ -115,12 +115,12 @@ class EndOfRun:
                 case SignalCame(number):
                     self.signal = number
                     if number == signal.SIGINT and not again:
-                        self._drain("press Ctrl-C again to stop it")
+                        self._drain("press Ctrl-C again to stop them")
                         continue
                 case StopAsked(drain):
                     self.stopped = True
                     if drain and not again:
-                        self._drain("nothing new is started")
+                        self._drain("no new tasks are started")
                         continue
                 case LoopFailed(error=error) | RunGivenUp(error):
                     self.failure = self.failure or error
@@ -132,12 +132,12 @@ class EndOfRun:
 
     def _drain(self, how: str) -> None:
         if claimed := self._registry.claimed():
-            log.warning("waiting for what runs (clients hold %d); %s", claimed, how)
+            log.warning("waiting for running tasks (clients have %d); %s", claimed, how)
         self._scheduled.set_phase(Phase.DRAINING)
 
     def _stop(self) -> None:
         if claimed := self._registry.claimed():
-            log.warning("stopping what runs (clients hold %d)", claimed)
+            log.warning("stopping running tasks (clients have %d)", claimed)
         self._scheduled.set_phase(Phase.STOPPING)
 
     def wait_for_reports(self, reports: Reports, loops: Iterable[Loop]) -> None:

@@ -307,11 +307,12 @@ class Server:
         self._scheduled.wake_all()
         _, held = gone
         log.warning(
-            "client %s on %s was not heard for %g s: given up; to go to others: %s",
+            "lost contact with client %s on %s for %g s; its %s %s rescheduled",
             client.id,
             client.host,
             self._options.lease,
             counted(len(held), "task"),
+            "is" if len(held) == 1 else "are",
         )
         self._finished.put(client, held)
 

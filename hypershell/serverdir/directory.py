@@ -185,7 +185,7 @@ class ServerDirectory:
             if owner not in (0, os.geteuid()):
                 raise DirectoryForeign(path=shown(self.path), owner=owner)
             if not self.path.exists():
-                reason = "it is a link that leads nowhere"
+                reason = "it is a broken link"
                 raise DirectoryUnusable(path=shown(self.path), reason=reason)
 
     def _check_owner_and_mode(self, descriptor: int) -> None:

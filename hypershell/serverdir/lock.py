@@ -186,14 +186,14 @@ class DirectoryLock:
         if not is_gone and not take_over:
             raise DirectoryClaimed(
                 path=shown(self.directory),
-                holder=other or "its claim cannot be read",
+                holder=other or "its owner record cannot be read",
                 stop=stop_command(self.directory),
             )
 
     def _locked(self, holder: Holder | None) -> DirectoryLocked:
         return DirectoryLocked(
             path=shown(self.directory),
-            holder=holder or "it has not said who it is",
+            holder=holder or "its owner is unknown",
             stop=stop_command(self.directory),
         )
 

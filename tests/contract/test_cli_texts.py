@@ -179,6 +179,11 @@ def test_a_text_fits_the_terminal(verb):
     assert [] == [line for line in lines if len(line) > 80 or line != line.rstrip()]
 
 
+def test_what_only_the_overview_page_says_fits_too():
+    """The man page hyper-shell(1) is read in the same terminal."""
+    assert [] == [line for line in pages.REFERENCE.splitlines() if len(line) > 80]
+
+
 @pytest.mark.parametrize("verb", TEXTS)
 def test_every_example_parses(verb):
     """Each call of this program in an example is one that its verb accepts."""

@@ -96,7 +96,7 @@ STRANGE: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
     "not text": (lambda path, _: path.write_bytes(bytes(range(256))), "not a usable"),
     "newer format": (
         lambda path, good: path.write_bytes(good.replace(b'"format": 1', b'"format": 2')),
-        "has format 2, made by .*; this hyper-shell reads up to 1",
+        "has format 2, made by .*; this release reads formats up to 1",
     ),
     "a directory": (lambda path, _: path.mkdir(), "it is a directory"),
     "a FIFO": (lambda path, _: os.mkfifo(path, 0o600), "it is a pipe"),
@@ -184,7 +184,7 @@ def test_a_seal_key_that_others_can_read_is_refused(site: Site) -> None:
 
     process = site.farm.run("client", "--access-file", "good.json")
 
-    complaint(process, 5, "others can open the seal key .* \\(mode 0644\\)", "chmod 600")
+    complaint(process, 5, "other users can access the seal key .* \\(mode 0644\\)", "chmod 600")
 
 
 @pytest.mark.campaign

@@ -48,7 +48,7 @@ def test_a_full_disk_is_waited_for_and_the_run_goes_on(farm, small_disk):
     farm.wait_for_lines("ran", 20)
 
     ballast = fill(small_disk)
-    server.expect("nothing is handed out until it can be written again", seconds=30)
+    server.expect("no tasks are handed out until it can be written again", seconds=30)
     settled = _settled(farm)
     ballast.unlink()
 
@@ -83,7 +83,7 @@ def test_what_was_acknowledged_before_the_disk_was_full_is_kept(farm, small_disk
     until(lambda: len(observer.acknowledged) > 200, 30, "outcomes are acknowledged")
 
     ballast = fill(small_disk)
-    server.expect("nothing is handed out until it can be written again", seconds=30)
+    server.expect("no tasks are handed out until it can be written again", seconds=30)
     server.kill()
     acknowledged = list(observer.acknowledged)
     ballast.unlink()
@@ -104,7 +104,7 @@ def test_a_signal_ends_a_server_that_waits_for_room(farm, small_disk):
     client = farm.start_client("-N", 2)
     farm.wait_for_lines("ran", 20)
     ballast = fill(small_disk)
-    server.expect("nothing is handed out until it can be written again", seconds=30)
+    server.expect("no tasks are handed out until it can be written again", seconds=30)
 
     server.signal(15)
 
@@ -126,7 +126,7 @@ def test_a_signal_ends_a_server_whose_directory_is_full_too(farm, small_disk):
     client = farm.start_client("-N", 2)
     farm.wait_for_lines("ran", 20)
     fill(small_disk)
-    server.expect("nothing is handed out until it can be written again", seconds=30)
+    server.expect("no tasks are handed out until it can be written again", seconds=30)
 
     server.signal(15)
 

@@ -44,7 +44,7 @@ def test_postgresql_is_killed_and_brought_back_in_mid_run(farm, cluster, url):
     farm.wait_for_lines("ran", 50)
 
     cluster.kill()
-    server.expect("nothing is handed out until it can be written again", seconds=30)
+    server.expect("no tasks are handed out until it can be written again", seconds=30)
     cluster.start()
 
     assert [1, 0] == [server.wait(90), client.wait()], server.err

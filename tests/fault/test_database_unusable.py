@@ -50,7 +50,7 @@ def test_a_newer_layout_is_refused(farm):
 
     said = refusal(farm)
 
-    assert "has layout 2; this release knows 1" in said
+    assert "has layout 2; this release supports 1" in said
     assert before == path.read_bytes()
 
 
@@ -88,7 +88,7 @@ def test_a_database_that_is_locked_in_mid_run_is_waited_for(farm):
 
     with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        server.expect("is locked by another process.*; nothing is handed out", seconds=30)
+        server.expect("is locked by another process.*; no tasks are handed out", seconds=30)
         connection.execute("ROLLBACK")
 
     assert [0, 0] == [server.wait(60), client.wait()]
@@ -107,7 +107,7 @@ def test_a_read_only_file_is_refused(farm, need):
 
     assert 3 == refused.wait(), refused.err
     assert "the file is read-only" in refused.err
-    assert "hint: see that it can be read and written" in refused.err
+    assert "hint: make sure that it can be read and written" in refused.err
 
 
 def test_a_directory_without_room_for_files_is_refused(farm):

@@ -213,7 +213,7 @@ def test_a_server_that_dies_while_stop_waits_ends_the_wait(site: Site) -> None:
     site.submit("sleep 60")
     until(site.farm.tasks, 15, "the task runs")
     drain = site.start("server", "stop", "--drain")
-    server.expect("waiting for what runs")
+    server.expect("waiting for running tasks")
 
     server.kill()
 

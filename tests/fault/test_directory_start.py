@@ -77,7 +77,7 @@ def test_a_start_after_a_kill_takes_over(site: Site) -> None:
     assert before.server_uid != after.server_uid
     assert ["001", "002"] == site.runs()
     assert site.record("001")["ended"] is None
-    new.expect(f"going on with the keys and ports of server {before.server_uid}, which died")
+    new.expect(f"continuing with the keys and ports of server {before.server_uid}, which died")
 
 
 def test_a_start_after_a_clean_end_takes_nothing_over(site: Site) -> None:
@@ -165,9 +165,9 @@ def test_a_link_to_the_directory_is_followed(site: Site) -> None:
 PLACES = {
     "a file": ("file", 3, "cannot use .*file as the server directory: "),
     "below a file": ("file/below", 3, "not a directory"),
-    "a link that leads nowhere": ("dangling", 3, "a link that leads nowhere"),
+    "a broken link": ("dangling", 3, "a broken link"),
     "an empty name": ("", 3, "the name is empty"),
-    "open to others": ("open", 3, r"others can write into .*open \(mode 0777\)"),
+    "open to others": ("open", 3, r"other users can write to .*open \(mode 0777\)"),
     "a name too long": ("x" * 300, 3, "name too long"),
     "/proc": ("/proc/nowhere", 3, "cannot use"),
 }
@@ -353,6 +353,6 @@ def test_who_else_holds_the_lock_is_waited_for_and_told(site: Site) -> None:
 
     process = site.run("server", "start", seconds=10)
 
-    complaint(process, 3, "a server is already running in: it has not said who it is")
+    complaint(process, 3, "a server is already running in .*: its owner is unknown")
     assert re.search("server stop", process.err)
     os.killpg(holder.pid, signal.SIGTERM)

@@ -44,7 +44,7 @@ def test_failed_lines_wait_for_room_and_are_whole(farm, small_disk):
     )
     client = farm.start_client()
 
-    server.expect("cannot write .*: no space left on device; it is tried again")
+    server.expect("cannot write .*: no space left on device; retrying")
     torn = (small_disk / "f").read_bytes()
     ballast.unlink()
     until(lambda: len((small_disk / "f").read_bytes().splitlines()) == 60, 10, "all lines")
@@ -74,4 +74,4 @@ def test_output_of_tasks_on_a_full_device_is_said_once(farm):
     client = farm.start_client("-o", "/dev/full")
 
     assert [0, 0] == [server.wait(), client.wait()]
-    assert 1 == client.err.count("cannot write what tasks print: no space left on device")
+    assert 1 == client.err.count("cannot write the output of tasks: no space left on device")

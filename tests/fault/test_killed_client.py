@@ -94,7 +94,7 @@ def test_a_task_that_outlives_three_clients_is_failed_with_that_reason(farm):
     assert 1 == server.wait()
     assert [137, 137] == [first.wait(), second.wait()]
     assert b"kill -9 $PPID; sleep 1000\n" == server.out
-    assert "task 1 (line 1) failed at attempt 2: its client died or was cut off" in server.err
+    assert "task 1 (line 1) failed on attempt 2: its client died or was cut off" in server.err
 
 
 def test_a_frozen_client_loses_its_tasks_before_another_has_them(farm):

@@ -43,7 +43,7 @@ def test_ctrl_c_once_waits_for_what_runs(farm):
     server, client = start_pair(farm)
 
     server.press_ctrl_c()
-    server.expect(r"waiting for .*; press Ctrl-C again to stop it")
+    server.expect(r"waiting for .*; press Ctrl-C again to stop them")
     let_go(farm)
 
     assert [130, 0] == [server.wait(), client.wait()]
@@ -134,7 +134,7 @@ def test_a_server_that_waits_for_input_or_clients_ends_at_once(farm, number):
     """With its input silent, and with tasks that nobody has taken."""
     silent = farm.start("server", "-", "-p", 0, stdin=subprocess.PIPE)
     lonely = farm.start_server(["true"] * 3, env=farm.elsewhere())
-    silent.expect("listens on")
+    silent.expect("listening on")
 
     for server in (silent, lonely):
         server.signal(number)
@@ -163,7 +163,7 @@ def test_ctrl_c_once_on_a_client_finishes_what_runs_and_leaves(farm):
     server, client = start_pair(farm)
 
     client.press_ctrl_c()
-    client.expect("interrupted: finishing what runs; press Ctrl-C again to stop it")
+    client.expect("interrupted: waiting for running tasks; press Ctrl-C again to stop them")
     let_go(farm)
 
     assert 130 == client.wait()

@@ -16,7 +16,7 @@ from tests.helpers.waiting import until
 
 NOBODY = 65534
 
-_UP = r"server (\w+) listens on (\S+) port (\d+) for clients, port (\d+)"
+_UP = r"server (\w+) is listening on (\S+): port (\d+) for workers .*, port (\d+)"
 
 
 class Site:

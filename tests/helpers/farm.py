@@ -30,7 +30,7 @@ PROMPT = 15.0
 """Seconds within which what needs no time has happened, on a machine that is busy."""
 
 _MARK = "FARM_UNDER_TEST"
-_LISTENING = r"listens on (\S+) port (\d+)"
+_LISTENING = r"listening on (\S+): port (\d+)"
 
 
 class Process:

@@ -238,8 +238,8 @@ def test_an_existing_file_is_never_overwritten(site: Site, parts: list[Path]) ->
     again = site.farm.run("server", "generate-access", "full.json", *PORTS, "--client-file=new")
     through = site.farm.run("server", "generate-access", "link.json", *PORTS)
 
-    complaint(again, 3, "already something at full.json; it is not overwritten")
-    complaint(through, 3, "already something at link.json")
+    complaint(again, 3, "full.json already exists, and is not overwritten")
+    complaint(through, 3, "link.json already exists")
     assert before == parts[0].read_bytes()
     assert not (site.farm.folder / "new").exists()
     assert not (site.farm.folder / "target.json").exists()
@@ -323,7 +323,7 @@ def test_a_passphrase_that_is_missing_or_wrong_is_told_apart(site: Site, words: 
 
     for without, with_wrong in tried:
         complaint(without, 5, "is sealed with a passphrase", "--passphrase-file FILE")
-        complaint(with_wrong, 5, "t.json does not open: the passphrase is another one")
+        complaint(with_wrong, 5, "cannot open t.json: the passphrase is wrong")
 
 
 def test_a_passphrase_file_that_others_can_read_is_refused(site: Site, words: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_passphrase_file_that_others_can_read_is_refused(site: Site, words: Pa
         "server", "generate-access", "t.json", *PORTS, "--passphrase-file", words
     )
 
-    complaint(process, 5, "others can open the passphrase file", "chmod 600")
+    complaint(process, 5, "other users can access the passphrase file", "chmod 600")
 
 
 ASKING = {
@@ -359,7 +359,7 @@ def test_a_terminal_is_asked_for_a_passphrase(site: Site, words: Path, verb: lis
     terminal.answer("assphrase", "correct horse")
 
     if verb in (["client"], ["server", "start"]):
-        terminal.expect("joined" if verb == ["client"] else "listens on")
+        terminal.expect("joined" if verb == ["client"] else "listening on")
     else:
         assert 0 == terminal.wait(), terminal.text
     assert "correct" not in terminal.text
@@ -424,7 +424,7 @@ def test_a_resealed_file_opens_the_same_elsewhere(site: Site, parts: list[Path])
     again = site.farm.run("access", "reseal", "worker.json", "travel.json", *phrase)
 
     assert [0, 0] == [there.wait(), back.wait()], there.err + back.err
-    complaint(again, 3, "already something at travel.json")
+    complaint(again, 3, "travel.json already exists")
     before = opened(parts[2], site.farm.environment)
     phrase_only = {"HYPERSHELL_PASSPHRASE": "one two"}
     assert before == opened(site.farm.folder / "travel.json", phrase_only)

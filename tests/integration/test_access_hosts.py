@@ -211,5 +211,5 @@ def test_a_server_on_loopback_is_out_of_reach_from_another_machine(
     info = there("server", "info", "--server-dir", site.path)
     second = there("server", "start", "--server-dir", site.path)
 
-    complaint(info, 4, f"held, but not reachable from here: server {uid_of(server)}")
+    complaint(info, 4, f"cannot be reached from here: server {uid_of(server)}")
     complaint(second, 3, "a server is already running in")

@@ -147,7 +147,7 @@ def test_no_file_is_created_open_to_others(site: Site) -> None:
     start = site.farm.spawn(
         [*before, *python, "server", "start", "--server-dir", str(site.path)], umask=0
     )
-    start.expect("listens on", 60)
+    start.expect("listening on", 60)
     lines += trace.read_text().splitlines()
     site.stop()
 

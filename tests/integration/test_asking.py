@@ -122,7 +122,7 @@ def test_failed_tasks_are_told_by_cause(done: Site) -> None:
     assert first["hosts"]
     assert first["example"] in (2, 3)
     assert "no such thing" in first["stderr"]
-    assert "2 tasks to be tried again\n" == out(again)
+    assert "2 tasks will be retried\n" == out(again)
     assert 1 == done.run("wait", "2-3").wait()
     assert [2, 2] == [r["attempt"] for r in listed(done, "attempt", "--cause", first["cause"])]
 
@@ -161,14 +161,14 @@ def test_a_wait_has_an_end(site: Site) -> None:
 
     wait = site.run("wait", 1, "--timeout", 0.2)
 
-    complaint(wait, 4, "not final after 0.2 s: 1 task")
+    complaint(wait, 4, "not finished after 0.2 s: 1 task")
 
 
 def test_a_wait_for_a_server_that_ends_is_answered_from_its_database(site: Site) -> None:
     """All was done: that is why it ended."""
     lines = site.farm.write_lines(["until test -e go; do sleep 0.02; done"])
     server = site.start("server", lines, "-p", 0)
-    server.expect("listens on")
+    server.expect("listening on")
     wait = site.start("wait", "--all")
     site.client()
     until(lambda: site.info()["tasks"]["sent"] == 1, PROMPT, "the task runs")
@@ -262,7 +262,7 @@ def test_without_a_server_the_database_is_asked_and_changed(done: Site) -> None:
     counted = done.run("list", "--count", "--waiting")
 
     assert "6\n" == out(submitted)
-    assert "1 task to be tried again\n" == out(retried)
+    assert "1 task will be retried\n" == out(retried)
     assert "1 task cancelled\n" == out(cancelled)
     assert "1\n" == out(counted)
     assert 1 == done.start("cluster", "--restart", "-N", 1).wait(30)

@@ -58,20 +58,20 @@ SERVER_COMPLAINTS = {
     "failures to the input": (
         ["server", "tasks", "-f", "tasks"],
         2,
-        ["tasks is the file that is read"],
+        ["tasks is also the input file"],
     ),
     "a file of a strange name": (["server", "a\udcff\n\x1b[2J"], 3, [r"no file a\udcff\n\x1b[2J"]),
     "job log to the input": (
         ["server", "tasks", "--joblog", "./tasks"],
         2,
-        ["tasks is the file that is read"],
+        ["tasks is also the input file"],
     ),
     "job log to the failures": (
         ["server", "tasks", "--joblog", "new", "-f", "./new"],
         2,
         ["--joblog and -f both name ./new"],
     ),
-    "a form without its arguments": (["info"], 2, ["arguments are missing"]),
+    "a form without its arguments": (["info"], 2, ["an argument is missing: `info` takes one ID"]),
     "log nowhere": (["server", "tasks", "--log-file", "no/where"], 3, ["no/where"]),
     "unknown option": (["server", "tasks", "--no-such"], 2, ["--no-such"]),
     "option without its value": (["server", "tasks", "-b"], 2, ["-b"]),

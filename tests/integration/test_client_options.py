@@ -96,7 +96,7 @@ def test_the_log_is_for_people_or_for_programs(farm):
     assert ("", "") == (client.err, quiet.err)
     records = [json.loads(line) for line in farm.read("log")]
     assert all({"time", "level", "verb", "pid", "message"} <= set(record) for record in records)
-    assert re.search(r"task 2 \(line 2\) failed at attempt 1: exit status 3", server.err)
+    assert re.search(r"task 2 \(line 2\) failed on attempt 1: exit status 3", server.err)
     assert re.search(
         r"3 tasks: 2 succeeded, 1 failed, 0 retried, in [\d.]+ s \(\d+ tasks/s\)\n",
         server.err,

@@ -120,12 +120,12 @@ def test_four_states_without_a_server_have_four_messages(site: Site) -> None:
     check("no server was ever started in .*site")
     server = site.serve()
     if os.geteuid() == 0 and _may_unshare():
-        check(f"held, but not reachable from here: server {uid_of(server)}", "elsewhere")
+        check(f"cannot be reached from here: server {uid_of(server)}", "elsewhere")
     server.kill()
     check(rf"the last one \({uid_of(server)}, pid {server.pid} on .*\) died")
     server = site.serve()
     site.stop()
-    check(rf"the last one \({uid_of(server)}\) ended on .* \(it was told to\)")
+    check(rf"the last one \({uid_of(server)}\) ended on .* \(it was stopped\)")
 
 
 def _may_unshare() -> bool:
@@ -222,7 +222,7 @@ def test_stop_with_drain_lets_what_runs_finish(site: Site) -> None:
     until(site.farm.tasks, 15, "the first task runs")
 
     drain = site.start("server", "stop", "--drain")
-    server.expect("waiting for what runs")
+    server.expect("waiting for running tasks")
     (site.farm.folder / "go").touch()
 
     assert 0 == drain.wait()
@@ -239,7 +239,7 @@ def test_a_second_start_says_who_has_the_directory(site: Site) -> None:
     complaint(
         second,
         3,
-        rf"a server runs in \S+site already: server {uid_of(server)}, pid {server.pid} on",
+        rf"a server is already running in \S+site: server {uid_of(server)}, pid {server.pid} on",
         rf"hyper-shell server stop --server-dir {re.escape(str(site.path))}",
     )
     assert site.info()["pid"] == server.pid

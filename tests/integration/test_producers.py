@@ -123,7 +123,7 @@ def test_endless_input_is_held_back_while_nobody_runs_it(farm):
     server = farm.start("server", "-", "-p", 0, stdin=endless.popen.stdout)
     assert endless.popen.stdout is not None
     endless.popen.stdout.close()
-    server.expect("listens on")
+    server.expect("listening on")
 
     until(lambda: is_blocked(endless), PROMPT, "`yes` waits to write")
     stays(lambda: rss(server) < LARGEST_SERVER, 0.5, "the server is small")

@@ -219,7 +219,7 @@ def test_submit_to_a_server_that_ends_is_told_how_far_it_came(site: Site) -> Non
     site.stop()
     os.write(pipe.write_end, b"true\n")
 
-    complaint(submit, 6, "broke off after 2 tasks")
+    complaint(submit, 6, "interrupted after 2 tasks")
     pipe.close()
 
 
@@ -244,7 +244,7 @@ def test_what_is_submitted_to_a_server_that_drains_is_refused(farm: Farm) -> Non
     site.submit("until test -e go; do sleep 0.02; done")
     until(site.farm.tasks, 15, "it runs")
     drain = site.start("server", "stop", "--drain")
-    server.expect("waiting for what runs")
+    server.expect("waiting for running tasks")
 
     late = site.run("submit", "--", "echo late > late")
     (site.farm.folder / "go").touch()

@@ -48,8 +48,10 @@ def options_from(parsed: Parsed) -> "WaitOptions":
 
     which = selection_from(parsed, parsed.words("ID"))
     if which.is_everything() != parsed.flag("--all"):
-        what = "--all stands alone" if parsed.flag("--all") else "nothing says which tasks"
-        raise parsed.error(what, "give ids, --tag, --where ... or --all")
+        what = (
+            "--all cannot be used with a selection" if parsed.flag("--all") else "no tasks selected"
+        )
+        raise parsed.error(what, "give ids, options such as --tag or --failed, or --all")
     timeout = parsed.text("--timeout")
     seconds = None if timeout is None else parsed.seconds("--timeout", default=0)
     return WaitOptions(source_from(parsed), which, seconds)
@@ -65,7 +67,7 @@ def run(options: "WaitOptions") -> int:
     if verdict.unknown:
         warn(f"there are no such tasks: {verdict.unknown} of the ids")
     if verdict.unfinished:
-        why = "nothing of this run" if verdict.has_server else "no server"
+        why = "they cannot finish in this run" if verdict.has_server else "no server is running"
         warn(f"{counted(verdict.unfinished, 'task')} unfinished, and {why} makes them final")
     if verdict.bad:
         warn(f"{counted(verdict.bad, 'task')} failed or cancelled")

@@ -176,7 +176,7 @@ class Executor:
         now = clock.monotonic()
         if self._short_since is None:
             self._short_since = now
-            log.warning("cannot start a task now: %s", (error.strerror or "").lower())
+            log.warning("cannot start a task at the moment: %s", (error.strerror or "").lower())
         if not self._children and now - self._short_since > self._grace_seconds:
             # The lines are not at fault: other machines may run them.
             raise TasksUnstartable(reason=(error.strerror or "").lower()) from error
@@ -254,7 +254,7 @@ class Executor:
         error = self._output.error()
         if error and not self._said_broken:
             self._said_broken = True
-            log.error("cannot write what tasks print: %s", os.strerror(error).lower())
+            log.error("cannot write the output of tasks: %s", os.strerror(error).lower())
 
 
 def _unstartable(claim: Claim, error: OSError, slot: int) -> Outcome:

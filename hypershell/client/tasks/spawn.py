@@ -137,7 +137,7 @@ def check_shell(path: str) -> None:
     if not os.path.isabs(path):
         raise ShellUnusable(path=path, reason="it is not a full path")
     if not os.access(path, os.X_OK) or os.path.isdir(path):
-        reason = "it cannot be executed" if os.path.exists(path) else "it is not there"
+        reason = "it cannot be executed" if os.path.exists(path) else "it does not exist"
         raise ShellUnusable(path=path, reason=reason)
 
 

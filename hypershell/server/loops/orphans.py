@@ -38,9 +38,10 @@ class Orphans:
         """Wait, once."""
         if number := len(self._store.orphans()):
             log.info(
-                "%s handed out by a server that died: clients have %g s to come back with "
-                "what they hold",
+                "%s %s running under the previous server; waiting up to %g s for their clients "
+                "to reconnect",
                 counted(number, "task"),
+                "was" if number == 1 else "were",
                 self._lease_seconds,
             )
             with self._changed:
@@ -49,7 +50,7 @@ class Orphans:
                 )
             if not self._stopped and (outcomes := self._store.orphans()):
                 log.info(
-                    "waiting again, as no client came back with it: %s",
+                    "no client reconnected with %s; rescheduling",
                     counted(len(outcomes), "task"),
                 )
                 self._finished.put(Client("", "", 0, 1, 0.0), outcomes)

@@ -176,7 +176,7 @@ class ClientService:
         which = _some(selection)
         changed = self._store.retry(which)
         self._completion.forget(which.ids)
-        return self._note("to be tried again", changed)
+        return self._note("rescheduled", changed)
 
     def delete(self, selection: Any) -> list[int]:
         """Forget tasks that are not under way."""
@@ -192,7 +192,7 @@ class ClientService:
         """End the run; with `drain`, after what runs has finished."""
         if not isinstance(drain, bool):
             raise ValueError("not a stop")
-        log.info("told to stop%s", " when what runs has finished" if drain else "")
+        log.info("told to stop%s", " when the running tasks have finished" if drain else "")
         self._bus.publish(StopAsked, drain)
 
     def _database(self) -> "Queries":
@@ -204,7 +204,7 @@ class ClientService:
 def _some(selection: Any) -> Selection:
     which = Selection.unpack(selection)
     if which.is_everything():
-        raise ValueError("a selection that says nothing")
+        raise ValueError("an empty selection")
     return which
 
 

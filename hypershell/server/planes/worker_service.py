@@ -65,7 +65,7 @@ class WorkerService:
                 counted(hello.slots, "slot"),
             )
             return pack_welcome(welcome)
-        log.info("client %s is back after a broken connection", welcome.client_id)
+        log.info("client %s reconnected", welcome.client_id)
         self._scheduled.wake_all()  # a call of the older session must not take anything more
         client, never_arrived = self._registry.missing(hello)
         if never_arrived:
@@ -154,7 +154,7 @@ class WorkerService:
             "client %s left: %s%s",
             client.id,
             printable(reason[:200]),
-            f"; to go to others: {counted(len(held), 'task')}" if held else "",
+            f"; rescheduling its {counted(len(held), 'task')}" if held else "",
         )
         if held:
             self._finished.give(Batch(client, held), min(self._patience, _LEAVE_SECONDS))

@@ -61,7 +61,7 @@ class Failures(Spool):
         """Add the lines of tasks that are finally failed; returns at once."""
         for recorded in failed:
             log.debug(
-                "task %d (line %d) failed at attempt %d: %s",
+                "task %d (line %d) failed on attempt %d: %s",
                 recorded.task.id,
                 recorded.task.number,
                 recorded.attempt,

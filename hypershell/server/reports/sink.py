@@ -97,7 +97,9 @@ class LineSink:
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                log.info("the reader of %s has gone; what was for it is dropped", self.name)
+                log.info(
+                    "the reader of %s has closed it; further output to it is dropped", self.name
+                )
                 self._descriptor = None
                 return len(data)
             except OSError:

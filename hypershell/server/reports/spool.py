@@ -112,7 +112,7 @@ class Spool:
             self._retrying = True
             if not self._said:
                 reason = os.strerror(error.errno or errno.EIO).lower()
-                log.error("cannot write %s: %s; it is tried again", self._sink.name, reason)
+                log.error("cannot write %s: %s; retrying", self._sink.name, reason)
                 self._said = True
             self._drop_excess()
             return

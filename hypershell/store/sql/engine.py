@@ -90,7 +90,7 @@ class Database:
     def connect(self) -> Connection:
         """A connection to write with, for whoever has transactions of its own."""
         if self._writer is None:
-            raise DatabaseUnusable(where=self.where, reason="it was opened to be read")
+            raise DatabaseUnusable(where=self.where, reason="it was opened for reading only")
         connection = self._writer.connect()
         if self.dialect == POSTGRESQL:
             self._take_lock(connection)
@@ -197,13 +197,13 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg://", url))
     except (ArgumentError, ValueError) as error:
-        reason = "that is no URL of a database"
+        reason = "this is not the URL of a database"
         raise DatabaseUnusable(where=url.partition("@")[2] or url, reason=reason) from error
     if parsed.get_backend_name() not in (SQLITE, POSTGRESQL):
-        reason = "a database is sqlite:///PATH or postgresql://USER@HOST/NAME"
+        reason = "give sqlite:///PATH or postgresql://USER@HOST/NAME"
         raise DatabaseUnusable(where=shown(parsed), reason=reason)
     if parsed.get_backend_name() == SQLITE and parsed.database in (None, "", ":memory:"):
-        raise DatabaseUnusable(where=str(parsed), reason="it names no file; --no-db uses none")
+        raise DatabaseUnusable(where=str(parsed), reason="it names no file; --no-db uses memory")
     return parsed
 
 
@@ -222,7 +222,7 @@ def _open_sqlite(url: URL, read_only: bool, create: bool) -> Database:
             reason = (error.strerror or "").lower()
             raise DatabaseUnusable(where=where, reason=reason) from error
     if not path.is_file():
-        raise DatabaseUnusable(where=where, reason="it is no file")
+        raise DatabaseUnusable(where=where, reason="it is not a file")
     local = is_local(path.parent)
     url = url.set(database=where)
     reader = _sqlite_engine(lambda: _connect_sqlite(path, "ro", local), "BEGIN")

@@ -90,7 +90,7 @@ def _by_ids(ids: tuple[int, ...]) -> ColumnElement[bool]:
         single = [i for first, last in ranges for i in range(first, last + 1)]
         wide = []
     if len(single) > _MAX_VALUES:
-        raise ValueError(f"more than {_MAX_VALUES} ids that do not follow each other")
+        raise ValueError(f"more than {_MAX_VALUES} ids that are not consecutive")
     return or_(*wide, *([_T.id.in_(single)] if single else []))
 
 

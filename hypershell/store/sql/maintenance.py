@@ -20,31 +20,31 @@ _ENDINGS = ", ".join(str(int(ending)) for ending in Ending)
 _LAST = "a.task = t.id AND a.number = t.outcome_attempt"
 
 _RULES: dict[str, str] = {
-    "is in a state that there is not": f"{_T} t.state NOT BETWEEN 0 AND 5",
-    "is with a client and was never handed out": f"{_T} t.state = 1 AND t.lease < 1",
+    "has an unknown state": f"{_T} t.state NOT BETWEEN 0 AND 5",
+    "is with a client but was never handed out": f"{_T} t.state = 1 AND t.lease < 1",
     "succeeded without having run": f"""{_T} t.state = 2 AND NOT EXISTS (
         SELECT 1 FROM attempts a
         WHERE {_LAST} AND a.ending = {int(Ending.EXITED)} AND a.code = 0)""",
     "failed without an attempt": f"""{_T} t.state = 3 AND NOT EXISTS (
         SELECT 1 FROM attempts a WHERE {_LAST})""",
-    "has a last attempt that is not there": f"""{_T} t.outcome_attempt IS NOT NULL
+    "has a last attempt that does not exist": f"""{_T} t.outcome_attempt IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM attempts a WHERE {_LAST})""",
-    "failed for a cause that is not there": f"""{_T} t.state = 3
+    "failed for a cause that does not exist": f"""{_T} t.state = 3
         AND (t.cause IS NULL OR NOT EXISTS (SELECT 1 FROM causes c WHERE c.id = t.cause))""",
-    "is to be cancelled and is with no client": f"{_T} t.cancelling AND t.state <> 1",
-    "belongs to a run that is not there": f"""{_T}
+    "is being cancelled but is not with a client": f"{_T} t.cancelling AND t.state <> 1",
+    "belongs to a run that does not exist": f"""{_T}
         (t.run <> 0 AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = t.run))
         OR (t.scope <> 0 AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = t.scope))""",
     "comes from a line that its run has not read": f"""{_T} t.number > 0 AND EXISTS (
         SELECT 1 FROM runs r WHERE r.id = t.run AND r.lines_read < t.number)""",
-    "has an attempt, and is not there": f"""{_A} NOT EXISTS (
+    "has an attempt but does not exist": f"""{_A} NOT EXISTS (
         SELECT 1 FROM tasks t WHERE t.id = a.task)""",
-    "has an attempt of a number that was not its turn": f"""{_A} EXISTS (
+    "has an attempt with a wrong number": f"""{_A} EXISTS (
         SELECT 1 FROM tasks t WHERE t.id = a.task AND a.number NOT BETWEEN 1 AND t.attempt)""",
-    "has an attempt that ended in a way that there is not": f"{_A} a.ending NOT IN ({_ENDINGS})",
-    "has output, and is not there": """SELECT o.task FROM outputs o WHERE NOT EXISTS (
+    "has an attempt with an unknown ending": f"{_A} a.ending NOT IN ({_ENDINGS})",
+    "has output but does not exist": """SELECT o.task FROM outputs o WHERE NOT EXISTS (
         SELECT 1 FROM tasks t WHERE t.id = o.task)""",
-    "has tags, and is not there": """SELECT g.task FROM tags g WHERE NOT EXISTS (
+    "has tags but does not exist": """SELECT g.task FROM tags g WHERE NOT EXISTS (
         SELECT 1 FROM tasks t WHERE t.id = g.task)""",
 }
 """What is never true of a task, and the ids of those of which it is."""

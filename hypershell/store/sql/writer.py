@@ -166,7 +166,7 @@ class Writer:
                 continue
             if self.stalled.is_set():
                 self.stalled.clear()
-                log.warning("the task database can be written again; going on")
+                log.warning("the task database can be written again; continuing")
             return
 
     def _write(self, batch: list[tuple[Work, PendingCommit]]) -> None:
@@ -181,7 +181,7 @@ class Writer:
         if not self.stalled.is_set():
             self.stalled.set()
             log.error(
-                "%s; nothing is handed out until it can be written again", self._explain(error)
+                "%s; no tasks are handed out until it can be written again", self._explain(error)
             )
 
     def _explain(self, error: Exception) -> DatabaseUnusable:

@@ -312,7 +312,7 @@ def test_another_shell_runs_every_line(tmp_path):
     ("path", "reason"),
     [
         ("sh", "full path"),
-        ("/no/such/shell", "not there"),
+        ("/no/such/shell", "does not exist"),
         ("/etc/passwd", "cannot"),
         ("/", "cannot"),
     ],

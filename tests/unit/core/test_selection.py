@@ -106,7 +106,7 @@ def test_a_tag_of_the_terms_may_say_the_group() -> None:
     (task,) = SubmitOptions(tags={"group": "5"}).tasks([b"true"], lambda: 7)
 
     assert 5 == task.group
-    with pytest.raises(ValueError, match="group wants a whole number"):
+    with pytest.raises(ValueError, match="group must be a whole number"):
         SubmitOptions(tags={"group": "x"}).tasks([b"true"], lambda: 7)
 
 

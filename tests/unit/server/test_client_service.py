@@ -199,11 +199,11 @@ def test_a_change_may_let_others_go(parts: Parts, verb: str) -> None:
 
 
 def test_a_change_of_everything_is_refused(parts: Parts) -> None:
-    """Whoever says nothing means nothing."""
+    """Whoever an empty selection means nothing."""
     parts.control.submit([b"one"])
 
     for change in (parts.control.cancel, parts.control.retry, parts.control.delete):
-        with pytest.raises(ValueError, match="says nothing"):
+        with pytest.raises(ValueError, match="an empty selection"):
             change(Selection().pack())
 
     assert 1 == parts.store.counts().waiting

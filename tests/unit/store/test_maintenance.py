@@ -65,31 +65,34 @@ def test_the_same_in_postgresql(postgres_url, opened):
 @pytest.mark.parametrize(
     ("statement", "complaint"),
     [
-        ("UPDATE tasks SET state = 9 WHERE id = 2", "task 2 is in a state that there is not"),
+        ("UPDATE tasks SET state = 9 WHERE id = 2", "task 2 has an unknown state"),
         (
             "UPDATE tasks SET state = 1, lease = 0 WHERE id = 1",
-            "task 1 is with a client and was never handed out",
+            "task 1 is with a client but was never handed out",
         ),
         (
             "UPDATE attempts SET code = 4 WHERE task > 1",
             "task 2 succeeded without having run (and 1 more)",
         ),
         ("DELETE FROM attempts WHERE task = 1", "task 1 failed without an attempt"),
-        ("DELETE FROM causes", "task 1 failed for a cause that is not there"),
-        ("UPDATE tasks SET cancelling = true", "task 1 is to be cancelled and is with no client"),
-        ("UPDATE tasks SET run = 7", "task 1 belongs to a run that is not there (and 2 more)"),
+        ("DELETE FROM causes", "task 1 failed for a cause that does not exist"),
+        (
+            "UPDATE tasks SET cancelling = true",
+            "task 1 is being cancelled but is not with a client",
+        ),
+        ("UPDATE tasks SET run = 7", "task 1 belongs to a run that does not exist (and 2 more)"),
         ("UPDATE runs SET lines_read = 2", "task 3 comes from a line that its run has not read"),
-        ("DELETE FROM tasks WHERE id = 3", "task 3 has an attempt, and is not there"),
+        ("DELETE FROM tasks WHERE id = 3", "task 3 has an attempt but does not exist"),
         (
             "UPDATE attempts SET number = 5 WHERE task = 2",
-            "task 2 has an attempt of a number that was not its turn",
+            "task 2 has an attempt with a wrong number",
         ),
         (
             "UPDATE attempts SET ending = 12 WHERE task = 1",
-            "task 1 has an attempt that ended in a way that there is not",
+            "task 1 has an attempt with an unknown ending",
         ),
-        ("INSERT INTO tags VALUES ('k', 'v', 44)", "task 44 has tags, and is not there"),
-        ("INSERT INTO outputs VALUES (44, x'00', x'00')", "task 44 has output, and is not there"),
+        ("INSERT INTO tags VALUES ('k', 'v', 44)", "task 44 has tags but does not exist"),
+        ("INSERT INTO outputs VALUES (44, x'00', x'00')", "task 44 has output but does not exist"),
     ],
 )
 def test_what_cannot_be_is_told(url, opened, statement, complaint):
