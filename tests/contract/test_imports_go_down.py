@@ -20,11 +20,14 @@ FLOORS = {
 
 DRAWERS = {
     "cli.output": 1, "cli.prompts": 1, "cli.explain": 1, "cli.verb_table": 1,
-    "cli.texts": 1, "cli.selection_texts": 1, "cli.options": 1,
-    "cli.common_options": 2, "cli.selection_options": 2, "cli.server_options": 2,
-    "cli.changing": 3, "cli.completion": 3,
-    "cli.verbs": 4,
-    "cli.main": 5,
+    "cli.texts": 1, "cli.selection_texts": 1, "cli.arguments": 1,
+    "cli.completion": 2,
+    "cli.complaint": 3,
+    "cli.options": 4,
+    "cli.common_options": 5, "cli.selection_options": 5,
+    "cli.changing": 6, "cli.server_options": 6,
+    "cli.verbs": 7,
+    "cli.main": 8,
     "store.tasks": 1, "store.sql": 2,
 }  # fmt: skip
 """The floors within a room: a module imports from lower ones, and from its own drawer."""

@@ -28,7 +28,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 def options(verb: str, *words: str) -> Any:
     """What a verb makes of the words after it."""
     module = import_module(VERBS[verb].module)
-    parsed = parse(module.USAGE, verb, list(words))
+    parsed = parse(module.USAGE, verb, list(words), getattr(module, "WORDS", None))
     assert parsed is not None
     return module.options_from(parsed)
 
@@ -167,7 +167,7 @@ def test_a_place_that_was_named_comes_before_a_key_of_the_environment(
 @pytest.mark.parametrize("place", ["--server-dir", "--access-file"])
 def test_a_key_and_a_place_exclude_each_other(place):
     """The place has its own key."""
-    with pytest.raises(UsageError, match=f"-k and {place} exclude"):
+    with pytest.raises(UsageError, match=f"-k and {place} cannot be used together"):
         options("client", "-k", "a-key", place, "x")
 
 
@@ -205,7 +205,7 @@ def test_waiting_for_all_tasks_is_said():
     assert 2.5 == options("wait", "7", "--timeout", "2.5").seconds
     with pytest.raises(UsageError, match="no tasks selected"):
         options("wait")
-    with pytest.raises(UsageError, match="--all stands alone"):
+    with pytest.raises(UsageError, match="--all cannot be used with a selection"):
         options("wait", "7", "--all")
 
 
@@ -240,8 +240,8 @@ def test_a_command_becomes_a_line(verb):
 
 def test_what_a_command_prints_is_kept_only_for_run():
     """`submit` does not wait for it."""
-    assert options("run", "--", "true").submit_options.captured
-    assert not options("submit", "--", "true").submission.submit_options.captured
+    assert options("run", "--", "true").submit_options.spec.capture
+    assert not options("submit", "--", "true").submission.submit_options.spec.capture
 
 
 def test_a_file_of_lines_is_submitted():
