@@ -18,11 +18,11 @@ SUMMARY = "a task farm for files of shell commands"
 REFERENCE = """\
 Exit status:
   0    every task succeeded
-  1    at least one task is finally failed, cancelled or interrupted
+  1    at least one task failed for good, or was cancelled or interrupted
   2    the command line is wrong
-  3    the server (or client) could not start: input file missing, address in use
-  4    no server there: none running, unreachable, timed out
-  5    refused: wrong key, wrong plane, an access file that is exposed, changed or not openable
+  3    it could not start: no such input file, an address in use, an unusable task database
+  4    no server: none runs, it cannot be reached, or the time is over
+  5    refused: wrong key or plane, or an access file that is exposed, changed or cannot be opened
   6    the connection was lost and not regained
   129  ended by SIGHUP
   130  ended by SIGINT
@@ -31,19 +31,20 @@ Exit status:
 
 Environment:
   HYPERSHELL_AUTH        the key of the worker plane, as -k gives it; it does not show in ps
+  HYPERSHELL_DATABASE    the task database, as --database gives it
   HYPERSHELL_SERVER_DIR  the server directory, as --server-dir gives it
   HYPERSHELL_PASSPHRASE  the passphrase of access files that are sealed with one
   HYPERSHELL_SEAL_KEY    the seal key file, if not the one below
   TASK_ID                set for each task: its id
-  TASK_ARGS              its line, unless that is too long for an environment
+  TASK_ARGS              its command, unless that is too long for an environment
   TASK_ATTEMPT           which attempt this is, from 1
-  TASK_SLOT              the place it runs in on its client
+  TASK_SLOT              the slot it runs in, from 1 to -N
   TASK_CLIENT_ID         the client that runs it
   TASK_CLIENT_HOST       the host of that client
 
 Files:
-  ~/.hyper-shell                     the server directory, unless another is named
-  ~/.config/hyper-shell/seal.key     the key that seals access files (XDG_CONFIG_HOME is honoured)
+  ~/.hyper-shell                  the server directory, unless another is named
+  ~/.config/hyper-shell/seal.key  the key that seals access files (XDG_CONFIG_HOME is honoured)
 """
 """What the overview says beyond the program's own usage text."""
 
