@@ -122,11 +122,11 @@ def _starts(settings: Settings, report: Report, table: Table) -> None:
     own = farm.Farm(settings.place, keeps=True)
     own.begin_empty()
     with _idle_server(own), processes.ending([own.start_client(2)]):
-        from hypershell.app.locate import connect, place_of
+        from hypershell.app.locate import ServerLocation, connect
         from hypershell.core.submission import SubmitOptions
 
         os.environ["HOME"] = own.environment()["HOME"]  # where the keys are
-        proxy = connect(place_of(str(own.site), None, None), "a benchmark")
+        proxy = connect(ServerLocation(str(own.site)), "a benchmark")
         began: dict[int, float] = {}
         for _ in range(settings.some(200, 30)):
             now = time.time()

@@ -16,7 +16,7 @@ import time
 from noop_client import dial, join, succeeded
 
 from hypershell.core.errors import HyperShellError
-from hypershell.core.task import Outcome
+from hypershell.core.outcome import Outcome
 from hypershell.wire.codec import WireError
 from hypershell.wire.worker_messages import Phase
 

@@ -15,8 +15,10 @@ import sys
 import time
 
 from hypershell.access.keys import WORKER, plane_secret
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ServerUnreachable
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.wire.worker_messages import Hello, Phase, Welcome
 from hypershell.wire.worker_plane import WorkerProxy
 

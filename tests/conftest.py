@@ -1,15 +1,22 @@
 """Fixtures for all tests."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from hypershell.runtime import threads
 from tests.helpers.components import lacks
 from tests.helpers.farm import Farm
 from tests.helpers.postgres import Postgres
 from tests.helpers.relay import Relay
+
+# Every lock that is made from now on, here and in the processes that tests start, is one that
+# raises when it is taken in the wrong order.
+threads.check_lock_order(True)
+os.environ[threads.CHECK_VARIABLE] = "1"
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def overview_usage() -> Usage:
     usage = read_usage(usage_of(""))
     own = {section.title for section in usage.sections}
     more = [s for s in read_usage(REFERENCE).sections if s.title not in own]
-    verbs = Section("Verbs", tuple(Entry(name, text) for name, (_, text) in VERBS.items()))
+    verbs = Section("Verbs", tuple(Entry(name, text) for name, (_, _, text) in VERBS.items()))
     if "Verbs" not in own:
         more.insert(0, verbs)
     return Usage(usage.synopsis, (*usage.sections, *more))
@@ -68,7 +68,7 @@ def overview() -> str:
 
 def page_of(verb: str) -> str:
     """The page of one verb, such as hyper-shell-server(1)."""
-    _, summary = VERBS[verb]
+    summary = VERBS[verb].summary
     others = [PROGRAM, *(f"{PROGRAM}-{other}" for other in VERBS if other != verb)]
     return roff.page(f"{PROGRAM}-{verb}", summary, read_usage(usage_of(verb)), others)
 

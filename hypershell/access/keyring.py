@@ -36,6 +36,7 @@ from hypershell.access.seal import (
     passphrase_seal,
     passphrase_seal_again,
 )
+from hypershell.core import environment
 
 _PREFIX = b"hyper-shell-seal-1 "
 _MAX_KEY_FILE = 4096
@@ -94,14 +95,14 @@ def keyring(passphrase_file: str | None, environ: Mapping[str, str]) -> Keyring:
     passphrase = None
     if passphrase_file is not None:
         passphrase = _read_passphrase(Path(passphrase_file))
-    elif word := environ.get("HYPERSHELL_PASSPHRASE"):
+    elif word := environ.get(environment.PASSPHRASE):
         passphrase = os.fsencode(word)
     return Keyring(_key_path(environ), passphrase)
 
 
 def _key_path(environ: Mapping[str, str]) -> Path | None:
     """Where the user's seal key is or would be; None where nothing says."""
-    if named := environ.get("HYPERSHELL_SEAL_KEY"):
+    if named := environ.get(environment.SEAL_KEY):
         return Path(named)
     config = environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(config):  # a relative one is to be ignored, says the XDG specification

@@ -15,6 +15,9 @@ WORKER = "worker"
 CLIENT = "client"
 PLANES = (WORKER, CLIENT)
 
+DEFAULT_WORKER_PORT = 50001
+"""Where clients that were given a key alone look for a server."""
+
 SHORTEST = 16
 """Characters; a shorter word is refused wherever others could reach the server and guess it."""
 

@@ -2,13 +2,14 @@
 
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hypershell.cli.options import Parsed
+from hypershell.core import environment
+from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
 from hypershell.server.input.lines import STDIN, LineReader
-from hypershell.server.options import ServerOptions
 
 if TYPE_CHECKING:
     from hypershell.store.sql.session import RunSession
@@ -16,64 +17,56 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def check_database_options(parsed: Parsed) -> None:
-    """UsageError for options that contradict each other."""
-    without = parsed.flag("--no-db")
-    for name in ("--restart", "--resume", "--database"):
-        given = parsed.flag(name) if name != "--database" else parsed.text(name) is not None
-        if without and given:
-            raise parsed.error(f"{name} needs a task database, and --no-db is to run without one")
-    if parsed.flag("--restart") and parsed.flag("--resume"):
-        raise parsed.error("--restart and --resume exclude each other")
-    if parsed.flag("--restart") and parsed.text("FILE") is not None:
-        hint = "--resume goes on with a FILE; --restart with what is in the task database"
-        raise parsed.error("--restart and FILE exclude each other", hint)
-    if parsed.flag("--resume") and parsed.text("FILE") in (None, STDIN):
-        raise parsed.error("--resume needs the FILE to go on with")
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions:
+    """The task database of a run: its `url`, or None for that of the environment or directory.
+
+    With `in_memory` there is none. `mode` says which tasks of earlier runs the run takes on.
+    """
+
+    url: str | None = None
+    in_memory: bool = False
+    mode: RunMode = RunMode.FILE
 
 
-def is_named(parsed: Parsed) -> bool:
-    """Whether somebody said which server directory or database it is to be."""
-    options = ("--server-dir", "--database", "--resume", "--restart")
-    variables = ("HYPERSHELL_SERVER_DIR", "HYPERSHELL_DATABASE")
-    given = any(name in parsed and parsed.is_given(name) for name in options)
-    return given or any(os.environ.get(name) for name in variables)
+def is_named(options: DatabaseOptions, server_dir: str | None) -> bool:
+    """Whether somebody said which server directory or database it must be."""
+    if server_dir is not None or options.url is not None:
+        return True
+    if options.mode in (RunMode.RESUME, RunMode.RESTART):
+        return True
+    variables = (environment.SERVER_DIR, environment.DATABASE)
+    return any(os.environ.get(name) for name in variables)
 
 
 def begin(
-    parsed: Parsed,
-    options: ServerOptions,
+    options: DatabaseOptions,
+    lease_seconds: float,
     reader: LineReader | None,
     directory: Path,
     uid: str,
 ) -> "RunSession | None":
-    """Open the database and begin a run in it; None with --no-db. StartError.
+    """Open the database and begin a run in it; None if it is kept in memory. StartError.
 
     The reader is past what an earlier run has read, where this one resumes it.
     """
-    if parsed.flag("--no-db"):
+    if options.in_memory:
         return None
-    from hypershell.store.sql import runs
     from hypershell.store.sql.engine import database_url, open_database
+    from hypershell.store.sql.runs import begin_run
     from hypershell.store.sql.session import RunSession
 
-    how = runs.FILE
-    if parsed.flag("--restart"):
-        how = runs.RESTART
-    elif options.endless:
-        how = runs.FOREVER
-    elif parsed.flag("--resume"):
-        how = runs.RESUME
-    database = open_database(database_url(parsed.text("--database"), os.environ, directory))
+    mode = options.mode
+    database = open_database(database_url(options.url, os.environ, directory))
     try:
-        begun = runs.begin_run(database, how, uid, _input_path(reader), options.lease)
-        run_session = RunSession(database, begun, how)
+        begun = begin_run(database, mode, uid, _input_path(reader), lease_seconds)
+        run_session = RunSession(database, begun, mode)
         if reader is not None:
             run_session.pass_over(reader)
     except BaseException:
         database.close()
         raise
-    _say_what_is_left(run_session, how)
+    _say_what_is_left(run_session, mode)
     return run_session
 
 
@@ -83,7 +76,7 @@ def _input_path(reader: LineReader | None) -> bytes:
     return b"-" if reader.path == STDIN else os.fsencode(os.path.abspath(reader.path))
 
 
-def _say_what_is_left(run_session: "RunSession", how: str) -> None:
+def _say_what_is_left(run_session: "RunSession", mode: RunMode) -> None:
     begun = run_session.begun
     if begun.leftovers:
         log.warning(
@@ -99,5 +92,5 @@ def _say_what_is_left(run_session: "RunSession", how: str) -> None:
             lines,
         )
     unfinished = begun.start.tally.unfinished()
-    if how in ("restart", "forever", "resume"):
+    if mode is not RunMode.FILE:
         log.info("%s in the task database", counted(unfinished, "unfinished task"))

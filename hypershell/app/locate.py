@@ -1,92 +1,155 @@
-"""How every verb but `server` and `client -k` finds a server: its access file, then its door."""
+"""Finds a server: by its key and address, or by the access file that has them.
 
-import getpass
+The supervisor of a client holds a location and must stay small, so what is heavy is imported where
+it is used.
+"""
+
 import os
-import sys
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hypershell.access.access_file import inspect, read
-from hypershell.access.endpoints import Access, Endpoint
-from hypershell.access.errors import PassphraseMissing, shown
-from hypershell.access.keyring import Keyring, keyring
-from hypershell.access.keys import CLIENT, plane_secret
-from hypershell.access.seal import PASSPHRASE
-from hypershell.cli.options import Parsed
-from hypershell.core.errors import NoServer, ServerSilent, ServerUnreachable
-from hypershell.serverdir.directory import ServerDirectory, server_directory
-from hypershell.wire.client_plane import ControlProxy
+from hypershell.core.errors import HyperShellError, NoServer, ServerSilent, ServerUnreachable
+
+if TYPE_CHECKING:
+    from hypershell.access.endpoints import Access, Endpoint
+    from hypershell.access.keyring import Keyring
+    from hypershell.serverdir.directory import ServerDirectory
+    from hypershell.wire.client_plane import ControlProxy
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where to look for a server. The directory is None where an access file was named."""
+class Passphrases:
+    """Where the passphrase of an access file comes from: a file, the environment, or a person.
 
-    directory: ServerDirectory | None
-    file: Path | None
-    ring: Keyring
+    `ask` is called with the path of an access file and returns what the person typed; if it is
+    None, nobody is asked. The passphrase file is read, and a person asked about a path, at most
+    once.
+    """
+
+    file: str | None = None
+    ask: Callable[[Path], bytes] | None = field(default=None, compare=False)
+    _rings: list["Keyring"] = field(default_factory=list, compare=False, repr=False)
+    _typed: dict[Path, bytes] = field(default_factory=dict, compare=False, repr=False)
+
+    def ring(self) -> "Keyring":
+        """The keys of this user, with the passphrase of the file or environment, if any.
+
+        Raises PassphraseUnusable if the file cannot be read.
+        """
+        if not self._rings:
+            from hypershell.access.keyring import keyring
+
+            self._rings.append(keyring(self.file, os.environ))
+        return self._rings[0]
+
+    def open(self, path: Path) -> "Access":
+        """What an access file opens, after asking for its passphrase if need be.
+
+        Raises AccessFileMissing, or Refused for everything else that is wrong with the file.
+        """
+        from hypershell.access.access_file import read
+        from hypershell.access.errors import PassphraseMissing
+
+        try:
+            return read(path, self.ring())
+        except PassphraseMissing:
+            if self.ask is None:
+                raise
+        if path not in self._typed:
+            self._typed[path] = self.ask(path)
+        return read(path, replace(self.ring(), passphrase=self._typed[path]))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLocation:
+    """Where a server is.
+
+    With a `key`, the server is at `host` and `port`, or at their defaults. Without one, an access
+    file says where it is: `access_file`, or the file in the server directory `server_dir`, which
+    may be None for that of the environment or the default one. `host` and `port` then replace
+    what the file says of the worker plane.
+    """
+
+    server_dir: str | None = None
+    access_file: str | None = None
+    passphrases: Passphrases = field(default_factory=Passphrases)
+    host: str | None = None
+    port: int | None = None
+    key: str | None = field(default=None, repr=False)
+
+    def directory(self) -> "ServerDirectory | None":
+        """The server directory; None if an access file was named instead."""
+        if self.access_file is not None:
+            return None
+        from hypershell.serverdir.directory import server_directory
+
+        return server_directory(self.server_dir, os.environ)
 
     def access_path(self) -> Path:
-        """The access file to use; NoServer, in the words that fit, if there is none."""
-        if self.file is not None:
-            return self.file
-        assert self.directory is not None
-        return self.directory.find_access()
+        """The access file to use; NoServer says why if there is none."""
+        directory = self.directory()
+        return Path(self.access_file or "") if directory is None else directory.find_access()
 
-    def endpoint(self, plane: str, command: str) -> tuple[Endpoint, Path]:
-        """The door of a plane; Refused if the file does not open it, NoServer if there is none."""
+    def endpoint(self, plane: str, command: str) -> "Endpoint":
+        """Where a plane is and its key; NoServer without a file, Refused if it cannot be opened.
+
+        `command` is what the error says if the file is a part that lacks this plane.
+        """
         path = self.access_path()
-        return read_asking(path, self.ring).endpoint(plane, command, path), path
+        return self.passphrases.open(path).endpoint(plane, command, path)
 
-    def is_sealed_by_passphrase(self) -> bool:
-        """Whether the access file wants a passphrase."""
-        return inspect(self.access_path(), self.ring).recipe.by == PASSPHRASE
+    def worker_address(self) -> tuple[str, int, bytes]:
+        """Host, port and secret of the worker plane; NoServer if the file is not there (yet)."""
+        from hypershell.access.keys import DEFAULT_WORKER_PORT, WORKER, plane_secret
 
-    def why(self, error: NoServer) -> NoServer:
-        """What to say where an access file leads to no server."""
-        if self.directory is None or not isinstance(error, ServerUnreachable | ServerSilent):
+        if self.key is not None:
+            secret = plane_secret(self.key, WORKER)
+            return self.host or "localhost", self.port or DEFAULT_WORKER_PORT, secret
+        endpoint = self.endpoint(WORKER, "hyper-shell client")
+        secret = plane_secret(endpoint.key, WORKER)
+        return self.host or endpoint.host, self.port or endpoint.port, secret
+
+    def explain(self, error: NoServer) -> NoServer:
+        """A better error for an access file that leads to no server, if the directory knows one."""
+        directory = self.directory()
+        if directory is None or not isinstance(error, ServerUnreachable | ServerSilent):
             return error
-        if self.directory.last_run() is None:
+        if directory.last_run() is None:
             return error  # a file that was brought here: the directory knows nothing of the server
-        return self.directory.why_no_server()
+        return directory.why_no_server()
+
+    def with_passphrase(self) -> "ServerLocation":
+        """This location for a process that cannot ask: a person is asked now, or never.
+
+        Nobody is asked if the access file is not there yet, or cannot be read: opening it tells.
+        """
+        silent = replace(self, passphrases=replace(self.passphrases, ask=None))
+        ask = self.passphrases.ask
+        if ask is None or self.key is not None or self.passphrases.file is not None:
+            return silent
+        from hypershell.access.access_file import inspect
+        from hypershell.access.seal import PASSPHRASE
+
+        try:
+            ring, path = self.passphrases.ring(), self.access_path()
+            if ring.passphrase is not None or inspect(path, ring).recipe.by != PASSPHRASE:
+                return silent
+        except HyperShellError:
+            return silent
+        return replace(self, passphrases=Passphrases(_rings=[replace(ring, passphrase=ask(path))]))
 
 
-def place_of(server_dir: str | None, access_file: str | None, passphrase_file: str | None) -> Place:
-    """Where these options, or the environment, say that the server is."""
-    ring = keyring(passphrase_file, os.environ)
-    if access_file is not None:
-        return Place(None, Path(access_file), ring)
-    return Place(server_directory(server_dir, os.environ), None, ring)
+def connect(location: ServerLocation, command: str) -> "ControlProxy":
+    """The client plane of the server at a location, connected; NoServer or Refused."""
+    from hypershell.access.keys import CLIENT, plane_secret
+    from hypershell.wire.client_plane import ControlProxy
 
-
-def place_from(parsed: Parsed) -> Place:
-    """The same for a command line."""
-    return place_of(
-        parsed.text("--server-dir"), parsed.text("--access-file"), parsed.text("--passphrase-file")
-    )
-
-
-def read_asking(path: Path, ring: Keyring) -> Access:
-    """What an access file opens, asking on a terminal, once, for a passphrase that nobody gave."""
-    try:
-        return read(path, ring)
-    except PassphraseMissing:
-        if sys.stdin is None or not sys.stdin.isatty():
-            raise
-    if path not in _asked:
-        _asked[path] = os.fsencode(getpass.getpass(f"Passphrase of {shown(path)}: "))
-    return read(path, replace(ring, passphrase=_asked[path]))
-
-
-_asked: dict[Path, bytes] = {}
-
-
-def connect(place: Place, command: str) -> ControlProxy:
-    """The client plane of the server at a place, connected; NoServer or Refused."""
-    endpoint, _ = place.endpoint(CLIENT, command)
+    endpoint = location.endpoint(CLIENT, command)
     proxy = ControlProxy(endpoint.host, endpoint.port, plane_secret(endpoint.key, CLIENT))
     try:
         proxy.connection()
     except NoServer as error:
-        raise place.why(error) from error
+        raise location.explain(error) from error
     return proxy

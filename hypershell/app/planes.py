@@ -1,30 +1,33 @@
 """Where a server listens and with which keys: from options, an access file, or a dead predecessor.
 
-An access file made beforehand settles all of it. A server that finds a dead predecessor in its
-directory goes on with its keys and ports, so that clients that live find it again.
+An access file made beforehand decides all of it. A server that finds a dead predecessor in its
+directory keeps that one's keys and ports, so that the clients that are left find it again.
 """
 
 import ipaddress
 import logging
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hypershell import __version__
 from hypershell.access.endpoints import Access, Endpoint, generate
 from hypershell.access.errors import AccessFileMissing, shown
-from hypershell.access.keyring import Keyring
-from hypershell.access.keys import CLIENT, WORKER, new_key, plane_secret
+from hypershell.access.keys import (
+    CLIENT,
+    DEFAULT_WORKER_PORT,
+    WORKER,
+    new_key,
+    plane_secret,
+)
 from hypershell.app.bind import bind, check_key
-from hypershell.app.locate import read_asking
-from hypershell.cli.options import Parsed
-from hypershell.cli.texts import DEFAULT_PORT
+from hypershell.app.locate import Passphrases
 from hypershell.core.errors import HyperShellError, InputMissing
+from hypershell.runtime import clock
 from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.holder import this_host
 from hypershell.serverdir.run_record import Run
@@ -33,6 +36,21 @@ from hypershell.wire.plane import greets
 log = logging.getLogger(__name__)
 
 ALL_ADDRESSES = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneOptions:
+    """Where a server was asked to listen. What is None is left to an access file or a default.
+
+    `host` is the name by which others reach it, `bind_host` the address it listens on; `key` is
+    that of the worker plane.
+    """
+
+    host: str | None = None
+    bind_host: str | None = None
+    worker_port: int | None = None
+    client_port: int | None = None
+    key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,48 +130,41 @@ class Plan:
 
 
 def plan(
-    parsed: Parsed, known: Access | None, prepared: Access | None, key: str | None = None
+    options: PlaneOptions, prepared: Access | None = None, predecessor: Access | None = None
 ) -> Plan:
     """Where to listen, and with which keys.
 
-    `known` is the access of a file that was prepared, or of a dead predecessor; options come before
-    the latter, and must not contradict the former.
+    A `prepared` access file decides: clients elsewhere have it already. Of a `predecessor` that
+    died, the server keeps whatever the options do not say.
     """
-    if prepared is not None:
-        given = parsed.given() & {"--port", "--worker-port", "--client-port", "--auth", "--host"}
-        if given:
-            raise parsed.error(f"{min(given)} and --access-file exclude each other")
-        key = None
-    asked = parsed.text("--port", "--worker-port")
-    worker_port = parsed.whole("--port", "--worker-port", default=-1, lowest=0, highest=65535)
-    client_port = parsed.whole("--client-port", default=-1, lowest=0, highest=65535)
+    known = prepared or predecessor
+    key = None if prepared else options.key
     worker, client = (known.worker, known.client) if known else (None, None)
     # Clients that were given a key come to the default port: it must be this server that is there.
-    worker_moves = prepared is None and asked is None and key is None
-    client_moves = prepared is None and client_port < 0
+    worker_moves = prepared is None and options.worker_port is None and key is None
+    client_moves = prepared is None and options.client_port is None
+    worker_port, client_port = options.worker_port, options.client_port
+    if worker_port is None:
+        worker_port = worker.port if worker else DEFAULT_WORKER_PORT
+    if client_port is None:
+        client_port = client.port if client else 0
     return Plan(
         {
-            WORKER: _planned(parsed, worker, worker_port, DEFAULT_PORT, key, worker_moves),
-            CLIENT: _planned(parsed, client, client_port, 0, None, client_moves),
+            WORKER: _planned(options, worker, worker_port, key, worker_moves),
+            CLIENT: _planned(options, client, client_port, None, client_moves),
         }
     )
 
 
 def _planned(
-    parsed: Parsed,
-    known: Endpoint | None,
-    asked_port: int,
-    default_port: int,
-    key: str | None,
-    others_do: bool,
+    options: PlaneOptions, known: Endpoint | None, port: int, key: str | None, others_do: bool
 ) -> PlannedPlane:
-    host = parsed.text("--host")
+    host = options.host
     if host is None and known is not None:
         host = known.host
-    bind_host = parsed.text("--bind")
+    bind_host = options.bind_host
     if bind_host is None:
         bind_host = "localhost" if host is None else host if _is_loopback(host) else ALL_ADDRESSES
-    port = asked_port if asked_port >= 0 else (known.port if known else default_port)
     return PlannedPlane(
         bind_host=bind_host,
         host=host,
@@ -180,26 +191,25 @@ def _is_loopback(host: str) -> bool:
     return all(address.is_loopback for address in addresses) and host != this_host()
 
 
-def access_from_file(parsed: Parsed, ring: Keyring) -> Access | None:
-    """What the file of --access-file opens, which must be both planes; None without the option."""
-    named = parsed.text("--access-file")
+def access_from_file(named: str | None, passphrases: Passphrases) -> Access | None:
+    """What an access file opens, which must be both planes; None if none is named."""
     if named is None:
         return None
     path = Path(named)
     try:
-        return read_asking(path, ring).need_full("hyper-shell server start", path)
+        return passphrases.open(path).need_full("hyper-shell server start", path)
     except AccessFileMissing as error:
         raise InputMissing(path=named) from error
 
 
-def predecessor_access(held: LockedDirectory, ring: Keyring) -> Access | None:
+def predecessor_access(held: LockedDirectory, passphrases: Passphrases) -> Access | None:
     """What opened the server that died in this directory, if one did."""
     run = held.predecessor()
     if run is None:
         return None
     try:
         path = run.access_path
-        access = read_asking(path, ring).need_full("hyper-shell server", path)
+        access = passphrases.open(path).need_full("hyper-shell server", path)
     except HyperShellError as error:
         log.warning("the keys of the server that died here are lost: %s", error)
         return None
@@ -219,7 +229,7 @@ def facts_of(access: Access, directory: Path, database: str | None) -> dict[str,
         "server_uid": access.server_uid,
         "pid": os.getpid(),
         "host": this_host(),
-        "started": time.time(),
+        "started": clock.wall(),
         "version": __version__,
         "directory": shown(directory),
         "database": database or "none (in memory)",

@@ -1,27 +1,27 @@
-"""A run of a server from the command line: its directory, its end and its summary."""
+"""A run of a server: its directory, its end and its summary."""
 
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hypershell.access.endpoints import new_server_uid
 from hypershell.access.errors import DirectoryLocked, shown
-from hypershell.access.keyring import Keyring, keyring
 from hypershell.access.keys import WORKER, plane_secret
-from hypershell.app.database import begin, check_database_options, is_named
+from hypershell.app.database import DatabaseOptions, begin, is_named
+from hypershell.app.locate import Passphrases
 from hypershell.app.planes import (
     BoundPlanes,
     Plan,
+    PlaneOptions,
     access_from_file,
     facts_of,
     plan,
     predecessor_access,
     run_answers,
 )
-from hypershell.app.server_inputs import key_from, open_input_and_sink, server_options
-from hypershell.cli.options import Parsed
-from hypershell.cli.output.logs import set_up
+from hypershell.app.server_inputs import InputOptions, open_input_and_sink
 from hypershell.core.errors import StartError
 from hypershell.core.units import counted
 from hypershell.runtime.signals import hand_over_signals
@@ -39,6 +39,42 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """A server that others find by its directory, or by an access file that was prepared."""
+
+    run: ServerOptions
+    inputs: InputOptions
+    database: DatabaseOptions
+    planes: PlaneOptions
+    server_dir: str | None = None
+    access_file: str | None = None
+    passphrases: Passphrases = field(default_factory=Passphrases)
+    take_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRun:
+    """A run whose input and output are open, before it has a server."""
+
+    options: ServerOptions
+    reader: LineReader | None
+    sink: LineSink
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a caller adds to a run.
+
+    `prepare` is called with the server before it runs, and may start threads. Where the server
+    listens is logged at `level`.
+    """
+
+    prepare: Callable[[Server], None] = lambda server: None
+    level: int = logging.INFO
+
+
 def run_server(
     server: Server,
     started: Callable[[], None],
@@ -52,47 +88,62 @@ def run_server(
     hand_over_signals(server.interrupt)
     prepare(server)
     result = server.run(started, ended)
-    _say_summary(result)
-    if result.failure is not None:
-        raise result.failure
-    if result.signal:
-        return 128 + result.signal
-    if result.error is not None:
-        raise result.error
-    counts = result.counts
-    bad = counts.failed + counts.cancelled + counts.interrupted + result.unwritten
-    if not result.stopped:
+    for level, text in summary(result):
+        log.log(level, "%s", text)
+    return exit_status(result)
+
+
+def exit_status(ended: Ended) -> int:
+    """0 if all tasks succeeded, 1 if not, 128+n after signal n; raises what ended the run early.
+
+    A server that was told to stop does not answer for the tasks that it left unfinished.
+    """
+    if ended.failure is not None:
+        raise ended.failure
+    if ended.signal:
+        return 128 + ended.signal
+    if ended.error is not None:
+        raise ended.error
+    counts = ended.counts
+    bad = counts.failed + counts.cancelled + counts.interrupted + ended.unwritten
+    if not ended.stopped:
         bad += counts.unfinished
     return 1 if bad else 0
 
 
-def _say_summary(ended: Ended) -> None:
+def summary(ended: Ended) -> list[tuple[int, str]]:
+    """What to say of a run that has ended: the levels of logging, and a line for each."""
     counts, seconds = ended.counts, ended.seconds
-    done = counts.succeeded + counts.failed
     parts = [
         f"{counted(counts.total, 'task')}: {counts.succeeded} succeeded",
         f"{counts.failed} failed",
+        f"{counts.retried} retried",
     ]
-    parts.append(f"{counts.retried} retried")
     if counts.unfinished:
         parts.append(f"{counts.unfinished} unfinished")
-    rate = done / seconds if seconds else 0.0
-    log.info("%s, in %.2f s (%.0f tasks/s)", ", ".join(parts), seconds, rate)
+    rate = (counts.succeeded + counts.failed) / seconds if seconds else 0.0
+    lines = [(logging.INFO, f"{', '.join(parts)}, in {seconds:.2f} s ({rate:.0f} tasks/s)")]
     if counts.unfinished or ended.unread_from:
-        submitted = counts.unfinished - len(ended.unfinished_numbers)
-        named = [_lines(ended.unfinished_numbers)] if ended.unfinished_numbers else []
-        named += [f"{submitted} that were submitted"] if submitted else []
-        if ended.unread_from:
-            named.append(f"the input was not read beyond line {ended.unread_from - 1}")
-        log.warning("unfinished: %s", "; ".join(named))
+        lines.append((logging.WARNING, f"unfinished: {_unfinished(ended)}"))
     if counts.blocked:
-        log.warning(
-            "%s not started, as a group before has failed; `hyper-shell server --restart` tries "
-            "that group again",
-            counted(counts.blocked, "task"),
+        text = (
+            f"{counted(counts.blocked, 'task')} not started, as a group before has failed; "
+            "`hyper-shell server --restart` tries that group again"
         )
+        lines.append((logging.WARNING, text))
     if ended.failed_numbers:
-        log.warning("failed: %s; -f PATH keeps them", _lines(ended.failed_numbers))
+        text = f"failed: {_lines(ended.failed_numbers)}; -f PATH keeps them"
+        lines.append((logging.WARNING, text))
+    return lines
+
+
+def _unfinished(ended: Ended) -> str:
+    submitted = ended.counts.unfinished - len(ended.unfinished_numbers)
+    named = [_lines(ended.unfinished_numbers)] if ended.unfinished_numbers else []
+    named += [f"{submitted} that were submitted"] if submitted else []
+    if ended.unread_from:
+        named.append(f"the input was not read beyond line {ended.unread_from - 1}")
+    return "; ".join(named)
 
 
 def _lines(numbers: tuple[int, ...]) -> str:
@@ -111,80 +162,66 @@ def ranges(numbers: tuple[int, ...], most: int = 20) -> str:
     return text if len(found) <= most else f"{text} and {len(found) - most} more ranges"
 
 
-def serve(parsed: Parsed) -> int:
-    """Run a server by its parsed options, found by its directory; the exit status."""
-    options = server_options(parsed)
-    if parsed.flag("--forever"):
-        for name in ("FILE", "--restart", "--resume"):
-            if parsed.is_given(name):
-                raise parsed.error(f"--forever and {name} exclude each other")
-    check_database_options(parsed)
-    set_up(parsed)
-    key = key_from(parsed)
-    ring = keyring(parsed.text("--passphrase-file"), os.environ)
-    directory = server_directory(parsed.text("--server-dir"), os.environ)
-    prepared = access_from_file(parsed, ring)
-    reader, sink = open_input_and_sink(parsed, options)
+def serve(options: ServeOptions) -> int:
+    """Run a server to its end; the exit status. StartError, Refused, or what ended it early."""
+    passphrases = options.passphrases
+    passphrases.ring()  # a passphrase file that cannot be read is told first
+    directory = server_directory(options.server_dir, os.environ)
+    prepared = access_from_file(options.access_file, passphrases)
+    reader, sink = open_input_and_sink(options.inputs)
     uid = prepared.server_uid if prepared else new_server_uid()
-    take_over = parsed.flag("--take-over")
+    run = OpenedRun(options.run, reader, sink, uid)
     try:
-        held = directory.hold("server", uid, take_over=take_over, answers=run_answers)
+        held = directory.hold("server", uid, take_over=options.take_over, answers=run_answers)
     except DirectoryLocked as error:
-        if key is None or reader is None or prepared or is_named(parsed):
+        named = is_named(options.database, options.server_dir)
+        if options.planes.key is None or reader is None or prepared or named:
             raise
         # Its clients have the key and the port, and need no directory to find it.
         log.warning(
             "%s; this server is found by its port and key alone, and keeps its tasks in memory",
             error,
         )
-        return _serve_alone(options, reader, sink, plan(parsed, None, None, key), uid)
+        return _serve_alone(run, plan(options.planes))
     with held:
-        planned = plan(parsed, prepared or predecessor_access(held, ring), prepared, key)
-        with planned.bind() as planes:
-            run_session = begin(parsed, options, reader, held.path, uid)
-            return serve_found(options, reader, sink, held, planes, uid, ring, run_session)
+        predecessor = None if prepared else predecessor_access(held, passphrases)
+        with plan(options.planes, prepared, predecessor).bind() as planes:
+            session = begin(options.database, options.run.lease, reader, held.path, uid)
+            return serve_found(run, held, planes, passphrases, session)
 
 
-def _serve_alone(
-    options: ServerOptions, reader: LineReader | None, sink: LineSink, planned: Plan, uid: str
-) -> int:
+def _serve_alone(run: OpenedRun, planned: Plan) -> int:
     """Run a server without a directory: the worker plane alone, for clients that have its key."""
     worker = planned.plans[WORKER]
     with worker.bind() as sock:
         planes = {WORKER: (sock, plane_secret(worker.key, WORKER))}
 
         def started() -> None:
-            log.info("server %s listens on %s port %d for clients", uid, *sock.getsockname()[:2])
+            address = sock.getsockname()[:2]
+            log.info("server %s listens on %s port %d for clients", run.uid, *address)
 
-        return run_server(Server(options, reader, sink, planes), started)
+        return run_server(Server(run.options, run.reader, run.sink, planes), started)
 
 
 def serve_found(
-    options: ServerOptions,
-    reader: LineReader | None,
-    sink: LineSink,
+    run: OpenedRun,
     held: LockedDirectory,
     planes: BoundPlanes,
-    uid: str,
-    ring: Keyring,
-    run_session: "RunSession | None",
-    prepare: Callable[[Server], None] = lambda server: None,
-    level: int = logging.INFO,
+    passphrases: Passphrases,
+    session: "RunSession | None",
+    hooks: Hooks = Hooks(),
 ) -> int:
-    """Run a server that others find by the directory that is held.
-
-    `prepare` is called with it before it runs; where it listens is logged at this level.
-    """
-    access = planes.access(uid)
-    facts = facts_of(access, held.path, None if run_session is None else run_session.database.where)
-    runs: list[Run] = []
+    """Run a server that others find by the directory that is held; the exit status."""
+    access = planes.access(run.uid)
+    facts = facts_of(access, held.path, None if session is None else session.database.where)
+    records: list[Run] = []
 
     def started() -> None:
-        runs.append(held.start_run(access, ring.new_seal()))
+        records.append(held.start_run(access, passphrases.ring().new_seal()))
         log.log(
-            level,
+            hooks.level,
             "server %s listens on %s port %d for clients, port %d for all else; directory %s",
-            uid,
+            run.uid,
             *planes.worker.getsockname()[:2],
             planes.client.getsockname()[1],
             shown(held.path),
@@ -192,12 +229,12 @@ def serve_found(
 
     def ended() -> None:
         try:
-            for run in runs:
-                run.end("it was told to" if server.told_to_end() else "all was done")
+            for record in records:
+                record.end("it was told to" if server.told_to_end() else "all was done")
         except StartError as error:
             # How the run went is of more weight than that its end is not on the disk.
             log.warning("%s; the next server will find this one dead", error)
         held.release()
 
-    server = Server(options, reader, sink, planes.secrets(), facts, run_session)
-    return run_server(server, started, ended, prepare)
+    server = Server(run.options, run.reader, run.sink, planes.secrets(), facts, session)
+    return run_server(server, started, ended, hooks.prepare)

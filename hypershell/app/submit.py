@@ -1,76 +1,51 @@
 """Submission of lines: to a server, in batches that it has room for, or to the database."""
 
-import json
-import os
-import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from hypershell.app.task_api import LocalTasks, RemoteTasks, open_task_api
-from hypershell.cli.options import Parsed
-from hypershell.cli.selection_options import submit_options_from
-from hypershell.core.errors import ServerUnable, StartError, SubmitLost
+from hypershell.app.task_api import LocalTasks, RemoteTasks, TaskSource, open_task_api
+from hypershell.core.errors import SubmitLost
 from hypershell.core.submission import SubmitOptions
-from hypershell.core.task import MAX_LINE, is_task
+from hypershell.core.task import is_task
 from hypershell.core.units import counted
 from hypershell.server.input.lines import LineReader, open_input
 from hypershell.wire.client_plane import ControlProxy
 from hypershell.wire.codec import WireError
+from hypershell.wire.refusal import CallRefused
 
 _BATCH_LINES = 5000
 _BATCH_BYTES = 8 * 2**20
 
 
-def submit(parsed: Parsed) -> int:
-    """Submit what a command line says and print the ids."""
-    submit_options = submit_options_from(parsed)
-    path = parsed.text("--file")
-    line = one_line(parsed) if path is None else b""
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Lines for a server: those of the file at `path`, `-` for standard input, or one `line`."""
+
+    source: TaskSource
+    submit_options: SubmitOptions
+    path: str | None = None
+    line: bytes = b""
+
+
+def submit(submission: Submission) -> Iterator[list[int]]:
+    """Submit lines, and yield the ids of each batch as soon as it is stored.
+
+    A task database takes all lines or none; of a server's batches, those before an error stay.
+    Raises SubmitLost, what is wrong with the input, and what opening the source raises.
+    """
+    path, submit_options = submission.path, submission.submit_options
     reader = None if path is None else LineReader(open_input(path), path)
-    hand = open_task_api(parsed)
-    if isinstance(hand, LocalTasks):
-        lines = [[line]] if reader is None else list(_batches(reader))
-        _print_ids(parsed, hand.submit(lines, submit_options))
-        _check_end(reader)
-        return 0
-    assert isinstance(hand, RemoteTasks)
-    submission = _Submission(hand.proxy, submit_options)
-    try:
-        for batch in [[line]] if reader is None else _batches(reader):
-            submission.add(batch)
-    finally:
-        # Also when it broke off: these are at the server.
-        _print_ids(parsed, submission.ids)
-    _check_end(reader)
-    return 0
-
-
-def _print_ids(parsed: Parsed, ids: list[int]) -> None:
-    if parsed.flag("--json"):
-        print(json.dumps(ids))
-    elif ids:
-        print("\n".join(map(str, ids)))
-
-
-def _check_end(reader: LineReader | None) -> None:
-    """Raise what ended the input, if it was not its end."""
-    error: StartError | None = None if reader is None else reader.error
-    if error is not None:
-        raise error
-
-
-def one_line(parsed: Parsed) -> bytes:
-    """The line of a command that stands after `--`."""
-    words = parsed.words("ARG")
-    line = os.fsencode(words[0] if len(words) == 1 else shlex.join(words))
-    if not is_task(line):
-        raise parsed.error(
-            "there is no command after --", f"write it as `{parsed.verb} -- COMMAND ...`"
-        )
-    if b"\n" in line:
-        raise parsed.error("a task is one line, and this has several", "separate them with ;")
-    if len(line) > MAX_LINE:
-        raise parsed.error(f"a line is at most {MAX_LINE} bytes")
-    return line
+    batches = iter([[submission.line]]) if reader is None else _batches(reader)
+    api = open_task_api(submission.source)
+    if isinstance(api, LocalTasks):
+        yield api.submit(list(batches), submit_options)
+    else:
+        assert isinstance(api, RemoteTasks)
+        sender = BatchSender(api.proxy, submit_options)
+        for batch in batches:
+            yield from sender.send(batch)
+    if reader is not None and reader.error is not None:
+        raise reader.error
 
 
 def _batches(reader: LineReader) -> Iterator[list[bytes]]:
@@ -88,27 +63,27 @@ def _batches(reader: LineReader) -> Iterator[list[bytes]]:
         yield batch
 
 
-class _Submission:
-    """Adds batches one after the other; each is at the server when `add` returns."""
+class BatchSender:
+    """Sends batches to a server, one after the other, and counts what was accepted."""
 
     def __init__(self, proxy: ControlProxy, submit_options: SubmitOptions) -> None:
         self._proxy = proxy
-        self._terms = submit_options
-        self.ids: list[int] = []
+        self._submit_options = submit_options
+        self._accepted = 0
 
-    def add(self, lines: list[bytes]) -> None:
-        """Submit these lines, waiting for room; SubmitLost."""
+    def send(self, lines: list[bytes]) -> Iterator[list[int]]:
+        """Submit these lines, waiting for room, and yield the ids that came back; SubmitLost."""
         for batch in _by_size(lines):
-            accepted: list[int] = []
-            while not accepted:
+            ids: list[int] = []
+            while not ids:
                 try:
-                    accepted = self._proxy.submit(batch, self._terms)
-                except (EOFError, OSError, WireError, ValueError, ServerUnable) as error:
+                    ids = self._proxy.submit(batch, self._submit_options)
+                except (EOFError, OSError, WireError, ValueError, CallRefused) as error:
                     reason = "the server ended" if isinstance(error, EOFError) else str(error)
-                    raise SubmitLost(
-                        accepted=counted(len(self.ids), "task"), reason=reason
-                    ) from error
-            self.ids += accepted
+                    accepted = counted(self._accepted, "task")
+                    raise SubmitLost(accepted=accepted, reason=reason) from error
+            self._accepted += len(ids)
+            yield ids
 
 
 def _by_size(lines: list[bytes]) -> list[list[bytes]]:

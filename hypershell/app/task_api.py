@@ -1,22 +1,31 @@
-"""Whom the verbs ask that tell of tasks or change them: the server, or the task database itself.
+"""Tells of tasks and changes them, through the server or in the task database itself.
 
-While a server lives in the directory it is asked, and nothing else will do. Where none does, and
-the directory has a database of its own, that is read, or changed under the directory's lock.
+While a server lives in the directory, only the server is asked. If none does and the directory has
+a task database, that is read, or changed under the directory's lock.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from hypershell.app.locate import Place, connect, place_from
-from hypershell.cli.options import Parsed
-from hypershell.core.errors import NoServer, RequestRefused, ServerLeft, TasksNotKept
+from hypershell.app.locate import ServerLocation, connect
+from hypershell.core import environment
+from hypershell.core.errors import (
+    HyperShellError,
+    NoServer,
+    RequestRefused,
+    ServerLeft,
+    ServerUnable,
+    TasksNotKept,
+)
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.serverdir.holder import SERVER
-from hypershell.wire.client_plane import NO_DATABASE, ControlProxy
+from hypershell.wire.client_plane import ControlProxy
 from hypershell.wire.codec import WireError
+from hypershell.wire.refusal import CallRefused, ErrorKind
 
 if TYPE_CHECKING:
     from hypershell.core.submission import SubmitOptions
@@ -58,25 +67,41 @@ class TaskApi(Protocol):
         """Forget them."""
 
 
-def open_task_api(parsed: Parsed) -> TaskApi:
-    """Whoever can be asked at the place that a command line names; NoServer, StartError."""
-    url = parsed.text("--database")
-    place = place_from(parsed)
-    if url is not None:
-        directory = place.directory or server_directory(None, os.environ)
-        return LocalTasks(url, directory, parsed.verb)
+@dataclass(frozen=True, slots=True)
+class TaskSource:
+    """Where the tasks are: at a server, or in a task database, if its URL is given.
+
+    `verb` is who asks, for errors and for the record of who holds the directory's lock.
+    """
+
+    location: ServerLocation
+    database_url: str | None
+    verb: str
+
+
+def open_task_api(source: TaskSource) -> TaskApi:
+    """The server, or the database of a directory without one; NoServer, StartError, Refused."""
+    verb, location = source.verb, source.location
+    if source.database_url is not None:
+        directory = location.directory() or server_directory(None, os.environ)
+        return LocalTasks(source.database_url, directory, verb)
     try:
-        return RemoteTasks(connect(place, f"hyper-shell {parsed.verb}"), parsed.verb)
+        return open_remote_tasks(location, verb)
     except NoServer as error:
-        local = local_tasks_at(place, parsed.verb)
+        local = _local_tasks_at(location, verb)
         if local is None:
             raise error
         return local
 
 
-def local_tasks_at(place: Place, verb: str) -> "LocalTasks | None":
+def open_remote_tasks(location: ServerLocation, verb: str) -> "RemoteTasks":
+    """The server at a location; NoServer, Refused."""
+    return RemoteTasks(connect(location, f"hyper-shell {verb}"), verb)
+
+
+def _local_tasks_at(location: ServerLocation, verb: str) -> "LocalTasks | None":
     """The task database of a directory in which no server lives, if it has one."""
-    directory = place.directory
+    directory = location.directory()
     if directory is None:
         return None
     holder = directory.live_holder()
@@ -85,7 +110,7 @@ def local_tasks_at(place: Place, verb: str) -> "LocalTasks | None":
     from hypershell.store.sql.engine import DATABASE_FILE
 
     own = directory.path / DATABASE_FILE
-    if not own.exists() and not os.environ.get("HYPERSHELL_DATABASE"):
+    if not own.exists() and not os.environ.get(environment.DATABASE):
         return None
     return LocalTasks(None, directory, verb)
 
@@ -142,15 +167,25 @@ class RemoteTasks:
     def _ask(self, call: Callable[[], T]) -> T:
         try:
             return call()
+        except CallRefused as error:
+            raise refusal(error, self._verb) from error
         except ValueError as error:
-            if NO_DATABASE in str(error):
-                raise TasksNotKept() from error
-            if "the server is ending" in str(error):
-                raise ServerLeft(what="it is ending") from error
             raise RequestRefused(reason=" ".join(str(error).split()), verb=self._verb) from error
         except (EOFError, OSError, WireError) as error:
             what = "the connection was closed" if isinstance(error, EOFError) else str(error)
             raise ServerLeft(what=what) from error
+
+
+def refusal(error: CallRefused, verb: str) -> HyperShellError:
+    """The error that a user of this verb can act on."""
+    match error.kind:
+        case ErrorKind.NO_DATABASE:
+            return TasksNotKept()
+        case ErrorKind.ENDING:
+            return ServerLeft(what="it is ending")
+        case ErrorKind.DATABASE_UNUSABLE:
+            return ServerUnable(reason=str(error))
+    return RequestRefused(reason=" ".join(str(error).split()), verb=verb)
 
 
 class LocalTasks:

@@ -1,77 +1,95 @@
-"""Waiting for tasks, in the server: what `wait` and `run` have in common."""
+"""Waits until tasks are final."""
 
-import time
+from dataclasses import dataclass
 from typing import Any
 
-from hypershell.app.task_api import RemoteTasks, TaskApi, open_task_api
-from hypershell.cli.options import Parsed
-from hypershell.cli.output.rows import warn
-from hypershell.cli.selection_options import selection_from
+from hypershell.app.task_api import RemoteTasks, TaskApi, TaskSource, open_task_api
 from hypershell.core.errors import NoServer, ServerLeft, TasksNotKept, WaitTooLong
 from hypershell.core.query.selection import Selection
 from hypershell.core.units import counted
+from hypershell.runtime import clock
 from hypershell.wire.client_plane import MAX_WAIT
 
+_GONE_SECONDS = 5.0
+"""How long a server that has hung up may take to be gone."""
 
-def wait(parsed: Parsed) -> int:
-    """Wait for what a command line says; the exit status."""
-    which = selection_from(parsed, parsed.words("ID"))
-    if which.is_everything() != parsed.flag("--all"):
-        what = "--all stands alone" if parsed.flag("--all") else "nothing says which tasks"
-        raise parsed.error(what, "give ids, --tag, --where ... or --all")
-    timeout = parsed.text("--timeout")
-    seconds = None if timeout is None else parsed.seconds("--timeout", default=0)
-    hand = open_task_api(parsed)
-    unknown = _unknown(hand, which)
+
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """Which tasks to wait for, and for how many seconds; None is as long as it takes."""
+
+    source: TaskSource
+    selection: Selection
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitVerdict:
+    """How a wait ended, in numbers of tasks.
+
+    `unfinished` tasks cannot become final as things are, `bad` ones failed or were cancelled, and
+    `unknown` is how many of the ids belong to no task. `has_server` says whether a server answered
+    last, or the task database was read.
+    """
+
+    unfinished: int
+    bad: int
+    unknown: int
+    has_server: bool
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all of the tasks succeeded."""
+        return not (self.unfinished or self.bad or self.unknown)
+
+
+def wait(options: WaitOptions) -> WaitVerdict:
+    """Wait until the tasks are final, or cannot become so; WaitTooLong, NoServer, StartError."""
+    which = options.selection
+    api = open_task_api(options.source)
+    unknown = _unknown(api, which)
     try:
-        ended = wait_for(hand, which, seconds)
+        ended = wait_for(api, which, options.seconds)
     except ServerLeft:
         # It may have ended because all was done: its database tells, if it has one.
-        hand = _after(parsed)
-        ended = hand.wait(which, 0)
-    if unknown:
-        warn(f"there are no such tasks: {unknown} of the ids")
-    if ended["unfinished"]:
-        why = "nothing of this run" if isinstance(hand, RemoteTasks) else "no server"
-        warn(f"{counted(ended['unfinished'], 'task')} unfinished, and {why} makes them final")
-    if ended["bad"]:
-        warn(f"{counted(ended['bad'], 'task')} failed or cancelled")
-    return int(bool(unknown or ended["unfinished"] or ended["bad"]))
+        api = _after(options.source)
+        ended = api.wait(which, 0)
+    return WaitVerdict(ended["unfinished"], ended["bad"], unknown, isinstance(api, RemoteTasks))
 
 
-def wait_for(hand: TaskApi, which: Selection, seconds: float | None = None) -> dict[str, Any]:
-    """How a selection ended: `unfinished`, `bad`, `over`; WaitTooLong after so many seconds."""
-    deadline = None if seconds is None else time.monotonic() + seconds
+def wait_for(api: TaskApi, which: Selection, seconds: float | None = None) -> dict[str, Any]:
+    """How a selection ended: `unfinished`, `bad`, `over`; WaitTooLong when the time is over."""
+    deadline = None if seconds is None else clock.monotonic() + seconds
     while True:
-        remaining = MAX_WAIT if deadline is None else deadline - time.monotonic()
-        ended = hand.wait(which, max(0.0, min(MAX_WAIT, remaining)))
+        remaining = MAX_WAIT if deadline is None else deadline - clock.monotonic()
+        ended = api.wait(which, max(0.0, min(MAX_WAIT, remaining)))
         if ended["over"]:
             return ended
-        if deadline is not None and time.monotonic() >= deadline:
+        if deadline is not None and clock.monotonic() >= deadline:
             raise WaitTooLong(unfinished=counted(ended["unfinished"], "task"), seconds=seconds)
 
 
-def _unknown(hand: TaskApi, which: Selection) -> int:
+def _unknown(api: TaskApi, which: Selection) -> int:
     """How many of the ids that were given are those of no task."""
     if not which.ids:
         return 0
     try:
-        return len(which.ids) - hand.count(Selection(ids=which.ids))
+        return len(which.ids) - api.count(Selection(ids=which.ids))
     except TasksNotKept:
         return 0
 
 
-def _after(parsed: Parsed) -> TaskApi:
+def _after(source: TaskSource) -> TaskApi:
     """What can be asked when the server has hung up; it may need a moment to be gone."""
-    deadline = time.monotonic() + 5.0
+    deadline = clock.monotonic() + _GONE_SECONDS
     while True:
         try:
-            hand = open_task_api(parsed)
+            api = open_task_api(source)
         except NoServer:
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 raise
         else:
-            if not isinstance(hand, RemoteTasks) or time.monotonic() > deadline:
-                return hand
-            hand.proxy.hang_up()
-        time.sleep(0.05)  # nothing tells when another process has ended
+            if not isinstance(api, RemoteTasks) or clock.monotonic() > deadline:
+                return api
+            api.proxy.hang_up()
+        clock.sleep(0.05)  # nothing tells when another process has ended

@@ -1,11 +1,15 @@
-"""The program: finds the verb, runs it, and turns errors into two lines and an exit status."""
+"""The program: finds the verb, makes its options of the command line, and runs it."""
 
 import gc
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from hypershell import __version__
+from hypershell.cli.explain import Debugging, explain, explained
+
+if TYPE_CHECKING:
+    from hypershell.cli.verb_table import Verb
 
 USAGE = """\
 Usage:
@@ -32,9 +36,6 @@ Examples:
   $ hyper-shell client -H node1 -p 50001 -N 4
 """
 
-
-INTERNAL_ERROR = 70
-"""Exit status of a defect of ours (EX_SOFTWARE, sysexits.h): not to be taken for a failed task."""
 
 _GARBAGE_THRESHOLD = 10_000
 """Objects between two looks for garbage. What is imported stays, and the usual 700 look through it
@@ -76,15 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command line; the exit status."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(words)
-    except BrokenPipeError:
-        raise
+        return explained(lambda: _run(words), passed_on=BrokenPipeError)
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
-        if Debugging.on:
-            raise
-        return explain(error)
 
 
 def _run(words: list[str]) -> int:
@@ -97,19 +92,33 @@ def _run(words: list[str]) -> int:
         print(usage(), end="")
         return 0 if words else 2
     words = _take_debug(_verb_first(words))
-    from importlib import import_module
-
     if not words or words[0] not in VERBS:
         raise _unknown_verb(words[0] if words else "--debug")
-    verb = import_module(VERBS[words[0]][0])
-    status: int = verb.run(words[1:])
+    return _run_verb(VERBS[words[0]], words[1:])
+
+
+def _run_verb(verb: "Verb", words: list[str]) -> int:
+    """Parse the words after a verb, make its options of them, and run it; the exit status."""
+    from importlib import import_module
+
+    from hypershell.cli.options import parse
+
+    module = import_module(verb.module)
+    if "--tag " in module.USAGE:
+        from hypershell.cli.selection_options import join_tags
+
+        words = join_tags(words)
+    parsed = parse(module.USAGE, verb.name, words)
+    if parsed is None:
+        return 0
+    options = module.options_from(parsed)
+    if "--log-file" in parsed:
+        from hypershell.cli.common_options import log_options_from
+        from hypershell.cli.output.logs import set_up
+
+        set_up(log_options_from(parsed))
+    status: int = module.run(options)
     return status
-
-
-class Debugging:
-    """Whether errors are to show where they come from."""
-
-    on = False
 
 
 def _take_debug(words: list[str]) -> list[str]:
@@ -137,51 +146,6 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
 
 
-def explain(error: Exception) -> int:
-    """Say on standard error what happened and what to do; the exit status."""
-    from hypershell.core.errors import HyperShellError
-
-    error = _understood(error)
-    if isinstance(error, HyperShellError):
-        lines, status = [f"hyper-shell: error: {error}"], error.exit_code
-        if error.advice:
-            lines.append(f"hint: {error.advice}")
-    else:
-        lines = [
-            f"hyper-shell: error: {type(error).__name__}: {error}",
-            "hint: this should not happen; run it again with --debug and report what it prints",
-        ]
-        status = INTERNAL_ERROR
-    try:
-        print("\n".join(map(_visible, lines)), file=sys.stderr, flush=True)
-    except OSError:
-        pass  # nobody to tell
-    return status
-
-
-def _understood(error: Exception) -> Exception:
-    """An error, or what it came from if that is a want of descriptors."""
-    import errno
-
-    cause: BaseException | None = error
-    seen: set[BaseException | None] = set()  # an error that is raised again is its own cause
-    while cause is not None and cause not in seen:
-        seen.add(cause)
-        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
-            from hypershell.core.errors import TooFewDescriptors
-
-            return TooFewDescriptors(limit=os.sysconf("SC_OPEN_MAX"))
-        cause = cause.__cause__
-    return error
-
-
-def _visible(line: str) -> str:
-    """A line with nothing in it that moves a cursor, such as the name of a file may have."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
-    )
-
-
 def usage() -> str:
     """The program's usage text, with its verbs."""
     return USAGE
@@ -202,7 +166,7 @@ def _unknown_verb(word: str) -> Exception:
 def _verbs() -> str:
     from hypershell.cli.verb_table import VERBS
 
-    return "".join(f"  {name:<12} {summary}\n" for name, (_, summary) in VERBS.items())
+    return "".join(f"  {verb.name:<12} {verb.summary}\n" for verb in VERBS.values())
 
 
 USAGE = USAGE.format(verbs=_verbs())

@@ -1,13 +1,15 @@
-"""From a command line to the tasks that it means, and to the terms of a submission."""
+"""From a command line to the tasks that it means, or to those that it submits."""
 
-import time
+import os
+import shlex
 
 from hypershell.cli.options import Parsed
 from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.submission import MAX_RETRIES, SubmitOptions, read_tag
-from hypershell.core.task import MAX_GROUPS, MAX_PRIORITY
+from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task
 from hypershell.core.units import read_ids
+from hypershell.runtime import clock
 
 _SEPARATOR = "\n"
 
@@ -48,7 +50,7 @@ def selection_from(parsed: Parsed, ids: list[str] | None = None) -> Selection:
 
         try:
             # Written out, it means the same wherever it is read: times are absolute.
-            where = str(parse_condition(where, time.time()))
+            where = str(parse_condition(where, clock.wall()))
         except ValueError as error:
             raise parsed.error(f"--where {parsed.text('--where')!r}, {error}") from error
     return Selection(
@@ -99,6 +101,21 @@ def submit_options_from(parsed: Parsed, captured: bool = False) -> SubmitOptions
     except ValueError as error:
         raise parsed.error(f"--tag: {error}") from error
     return submit_options
+
+
+def line_from(parsed: Parsed) -> bytes:
+    """The command after `--` as one line of shell; UsageError if it cannot be one."""
+    words = parsed.words("ARG")
+    line = os.fsencode(words[0] if len(words) == 1 else shlex.join(words))
+    if not is_task(line):
+        raise parsed.error(
+            "there is no command after --", f"write it as `{parsed.verb} -- COMMAND ...`"
+        )
+    if b"\n" in line:
+        raise parsed.error("a task is one line, and this has several", "separate them with ;")
+    if len(line) > MAX_LINE:
+        raise parsed.error(f"a line is at most {MAX_LINE} bytes")
+    return line
 
 
 def _optional(parsed: Parsed, name: str, lowest: int, highest: int) -> int | None:

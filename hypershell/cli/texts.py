@@ -1,7 +1,5 @@
 """Option texts that several verbs share. Imports nothing."""
 
-DEFAULT_PORT = 50001
-
 TASK_OPTIONS = """\
 Task options:
   -b NUM, --bundlesize NUM   Tasks per bundle [default: 1].

@@ -1,12 +1,10 @@
 """Gives outcomes to the server and takes what comes next with the same call."""
 
 import logging
-import time
-from collections.abc import Callable
 
-from hypershell.client.server_link import LinkClosed, ServerLink
+from hypershell.client.server_link import Caller, LinkClosed, ServerLink
 from hypershell.client.task_buffer import TaskBuffer
-from hypershell.wire.worker_messages import Answer
+from hypershell.runtime import clock
 
 log = logging.getLogger(__name__)
 
@@ -15,14 +13,12 @@ _NEWS_SECONDS = 5.0
 
 
 class Returner:
-    """Moves outcomes from the desk to the server. They are kept until the server accepted them."""
+    """Moves outcomes from the buffer to the server; they stay in it until they are accepted."""
 
-    def __init__(
-        self, link: ServerLink, buffer: TaskBuffer, handle: Callable[[Answer], None]
-    ) -> None:
+    def __init__(self, link: ServerLink, caller: Caller, buffer: TaskBuffer) -> None:
         self._link = link
+        self._caller = caller
         self._buffer = buffer
-        self._handle = handle
         self._refused_at: float | None = None
         self._said = False
 
@@ -32,14 +28,14 @@ class Returner:
         if batch is None:
             return True
         outcomes, want = batch
-        begin = time.monotonic()
+        begin = clock.monotonic()
         try:
-            answer = self._link.exchange(outcomes, want, 0, self._handle)
+            answer = self._link.exchange(outcomes, want, 0, self._caller.handle)
             if answer is None:
                 self._buffer.not_accepted()
-                self._link.reconnect()
+                self._link.reconnect(self._caller)
             elif answer.accepted:
-                self._buffer.accepted(time.monotonic() - begin)
+                self._buffer.accepted(clock.monotonic() - begin)
                 self._refused_at, self._said = None, False
             else:
                 self._buffer.not_accepted()
@@ -50,7 +46,7 @@ class Returner:
 
     def _say(self, number: int) -> None:
         """Once, when it lasts: a disk that is slow for a moment is no news."""
-        now = time.monotonic()
+        now = clock.monotonic()
         self._refused_at = now if self._refused_at is None else self._refused_at
         if not self._said and now - self._refused_at >= _NEWS_SECONDS:
             self._said = True

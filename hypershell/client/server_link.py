@@ -1,15 +1,28 @@
-"""The client's connection to its server, made anew when it breaks while the lease lasts.
+"""The client's connection to its server, made again when it breaks while the lease lasts.
 
-Two threads call: one may be parked at the server, the other gives outcomes meanwhile. When a call
-breaks, both stop; one of them comes back to the server in a new session, saying what the client
-holds, so that nothing is lost or run twice for an answer that never arrived.
+Two threads call, the fetcher and the returner: one may be parked at the server while the other
+gives outcomes. The invariant: all calls under way are of one session, the one in which the client
+last joined. When a call breaks, the calls of both threads are aborted, and both come to
+`reconnect`; one of them joins again, saying what the client holds, so that nothing is lost or run
+twice for an answer that never arrived; the other waits for it. The order that matters there:
+no call is under way any more (`_calls` is empty) before the client is asked what it holds, and it
+has dealt with the new welcome (`Peer.returned`) before any call uses the new session. An answer is
+handled before its call counts as over, so that no claim is between the two.
+
+The main thread asks `heard_at` and `is_up`, and may `leave` and `close` at any time, which ends
+every call and every wait here. The lock "server link" guards the state and is never held during a
+call, a connection attempt, or while the peer is called: it is taken inside no other lock, and no
+other is taken inside it.
+
+Only an error of the connection breaks it. What the peer raises while it handles an answer is the
+peer's own, and a machine that has no descriptor left for a connection has lost none.
 """
 
+import errno
 import logging
 import os
-import threading
-import time
 from collections.abc import Callable
+from typing import Protocol
 
 from hypershell.core.errors import (
     HostUnknown,
@@ -19,7 +32,9 @@ from hypershell.core.errors import (
     VersionMismatch,
 )
 from hypershell.core.lease import call_seconds
-from hypershell.core.task import Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.runtime import clock, threads
+from hypershell.runtime.backoff import Backoff
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
 from hypershell.wire.worker_messages import Answer, Hello, Phase, Welcome
@@ -33,51 +48,60 @@ Find = Callable[[], tuple[str, int, bytes]]
 BROKEN = (OSError, EOFError, WireError, NoServer)
 """What a call raises when the connection is at fault, and not the call."""
 
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Of this machine: they pass when tasks end, and say nothing about a connection."""
+
+_FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
+
 
 class LinkClosed(Exception):
     """It was closed on purpose: there is nothing more to call for."""
 
 
-_FIRST_PAUSE = 0.05
-_MAX_PAUSE = 1.0
+class Peer(Protocol):
+    """What the link asks and tells when the connection is made again."""
+
+    def greet(self) -> Hello:
+        """How the client introduces itself now: with its identity and what it holds."""
+
+    def returned(self, welcome: Welcome, still_known: bool) -> None:
+        """The connection is there again; whether the server still knows this client."""
 
 
-def boottime() -> float:
-    """Seconds that go on while the machine is suspended, as the lease at the server does."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+class Caller(Peer, Protocol):
+    """Whom the answers are for."""
+
+    def handle(self, answer: Answer) -> None:
+        """What the server said."""
+
+    def call_seconds(self) -> float:
+        """How long a call may be parked."""
 
 
 class ServerLink:
     """Safe to use from several threads; `close` ends all their calls.
 
-    `find` tells where the server is. `returned` is called when the connection is there again,
-    before any call uses it: with the welcome, and whether the server still knows this client.
+    `find` tells where the server is.
     """
 
-    returned: Callable[[Welcome, bool], None]
-
-    def __init__(self, find: Find, hello: Callable[[], Hello]) -> None:
+    def __init__(self, find: Find) -> None:
         self._find = find
-        self._hello = hello
         self._proxy: WorkerProxy
         self.host, self.port = "", 0
-        self._changed = threading.Condition()
+        self._changed = threads.condition("server link")
         self._welcome: Welcome | None = None
         self._calls: dict[int, Connection] = {}
-        self._own = threading.local()  # of each thread: the welcome that its connection is under
+        self._own = threads.Local()  # of each thread: the welcome that its connection is under
         self._up = False
         self._rejoining = False
         self._closed = False
-        self._heard_at = boottime()
-        self._reason = ""
+        self._heard_at = clock.boottime()
 
-    def join(self) -> Welcome:
+    def join(self, hello: Hello) -> Welcome:
         """Join for the first time; raises what `find` and `WorkerProxy` raise."""
         self._look_up()
-        sent = boottime()
-        welcome = self._proxy.join(self._hello())
+        sent = clock.boottime()
+        welcome = self._proxy.join(hello)
         self._proxy.hang_up()  # the threads that call have connections of their own
         with self._changed:
             self._welcome, self._heard_at, self._up = welcome, sent, True
@@ -89,7 +113,7 @@ class ServerLink:
 
     @property
     def heard_at(self) -> float:
-        """The `boottime` at which the last call that was answered had been sent."""
+        """The boot time (`clock.boottime`) at which the last call that was answered was sent."""
         return self._heard_at
 
     def exchange(
@@ -99,33 +123,58 @@ class ServerLink:
         wait: float,
         handle: Callable[[Answer], None],
     ) -> Answer | None:
-        """Give and take once, and return the answer; None if the connection broke.
+        """Give and take once, and return the answer; None if there was no connection for it.
 
-        `handle` is called with the answer before any reconnection can ask what the client holds.
-        Raises LinkClosed after `close`.
+        `handle` is called with the answer before any reconnection can ask what the client holds;
+        what it raises is raised here. Raises LinkClosed after `close`.
         """
         try:
             welcome = self._begin()
-            sent = boottime()
-            turn = call_seconds_of(welcome)
-            answer = self._proxy.exchange(
-                welcome.client_id, welcome.session, outcomes, want, wait, turn
-            )
+            if welcome is None:
+                return None
+            sent = clock.boottime()
+            try:
+                answer = self._proxy.exchange(
+                    welcome.client_id,
+                    welcome.session,
+                    outcomes,
+                    want,
+                    wait,
+                    call_seconds_of(welcome),
+                )
+            except BROKEN as error:
+                self._break(welcome, str(error))
+                return None
             if not answer.known:
-                raise EOFError("it does not know this client any more")
+                self._break(welcome, "it does not know this client any more")
+                return None
+            # Of two threads one may put back what the other wrote: older, so never too late.
             self._heard_at = max(self._heard_at, sent)
             handle(answer)
             if answer.phase is Phase.OVER:
                 self.close()  # nothing more is to be said, and the server hangs up
             return answer
-        except BROKEN as error:
-            self._break(error)
-            return None
         finally:
             self._end()
 
-    def reconnect(self) -> None:
-        """After a call that broke: wait until the connection is there again, making it if need be.
+    def beat(self, load: float, memory_percent: float) -> bool:
+        """Tell how busy this machine is; False if there was no connection for it."""
+        try:
+            welcome = self._begin()
+            if welcome is None:
+                return False
+            seconds = call_seconds_of(welcome)
+            try:
+                self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent, seconds)
+            except BROKEN as error:
+                self._break(welcome, str(error))
+                return False
+            return True
+        finally:
+            self._end()
+
+    def reconnect(self, peer: Peer) -> None:
+        """After a call that failed: wait until there is a connection, making it if need be.
 
         Raises LinkClosed, and what ends the hope to come back, such as another key.
         """
@@ -136,24 +185,11 @@ class ServerLink:
             self._rejoining = True
             self._changed.wait_for(lambda: not self._calls)
         try:
-            self._rejoin()
+            self._rejoin(peer)
         finally:
             with self._changed:
                 self._rejoining = False
                 self._changed.notify_all()
-
-    def beat(self, load: float, memory_percent: float) -> bool:
-        """Tell how busy this machine is; False if the connection broke."""
-        try:
-            welcome = self._begin()
-            turn = call_seconds_of(welcome)
-            self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent, turn)
-            return True
-        except BROKEN as error:
-            self._break(error)
-            return False
-        finally:
-            self._end()
 
     def leave(self, reason: str, dead: bool) -> None:
         """Tell the server that this client goes; whether it hears it does not matter here.
@@ -162,7 +198,7 @@ class ServerLink:
         """
         with self._changed:
             welcome, closed = self._welcome, self._closed
-            self._closed = welcome is not None  # no call may join anew behind our back
+            self._closed = welcome is not None  # no call may join again after this
         if closed or welcome is None:
             return
         try:
@@ -177,25 +213,35 @@ class ServerLink:
             self._abort_calls()
             self._changed.notify_all()
 
-    def _begin(self) -> Welcome:
-        """Enter a call of the present session, with a connection that `close` can end."""
+    def _begin(self) -> Welcome | None:
+        """Enter a call of the present session, with a connection that `close` can end.
+
+        None if there is no connection for it: `reconnect` tells when to try again.
+        """
         with self._changed:
             if self._closed or self._welcome is None:
                 raise LinkClosed
             if not self._up:
-                raise EOFError("the connection is down")
+                return None
             welcome = self._welcome
         if getattr(self._own, "session_of", None) is not welcome:
             self._proxy.hang_up()  # this thread's connection is to a server that may be gone
             self._own.session_of = welcome
-        connection = self._proxy.connection()  # this may take its time: much may change meanwhile
+        try:
+            connection = self._proxy.connection()  # may take its time: much may change meanwhile
+        except BROKEN as error:
+            if _is_shortage(error):
+                self._wait_for_descriptors(error)
+            else:
+                self._break(welcome, str(error))
+            return None
         with self._changed:
             if self._closed:
                 raise LinkClosed
             if not self._is_current(welcome):
                 self._proxy.hang_up()
-                raise EOFError("the connection is of a session that is over")
-            self._calls[threading.get_ident()] = connection
+                return None
+            self._calls[threads.own_id()] = connection
         return welcome
 
     def _is_current(self, welcome: Welcome) -> bool:
@@ -203,55 +249,66 @@ class ServerLink:
 
     def _end(self) -> None:
         with self._changed:
-            self._calls.pop(threading.get_ident(), None)
+            self._calls.pop(threads.own_id(), None)
             self._changed.notify_all()
 
-    def _break(self, error: BaseException) -> None:
+    def _break(self, welcome: Welcome, reason: str) -> None:
         """A call broke: the other thread's connection is of the same session, and no use."""
         with self._changed:
-            if self._up and not self._closed:
-                log.warning("the connection to the server broke: %s", error)
+            if not self._is_current(welcome):
+                return  # known already; a session that came after it is not concerned
+            if not self._closed:
+                log.warning("the connection to the server broke: %s", reason)
             self._up = False
-            self._reason = str(error)
             self._abort_calls()
 
     def _abort_calls(self) -> None:
         for connection in self._calls.values():
             connection.abort()
 
+    def _wait_for_descriptors(self, error: BaseException) -> None:
+        log.debug("cannot make a connection now: %s", error)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, _MAX_PAUSE)
+
     def _look_up(self) -> None:
         """Where the server is now: one that was started again may have moved."""
         self.host, self.port, secret = self._find()
         self._proxy = WorkerProxy(self.host, self.port, secret)
 
-    def _rejoin(self) -> None:
-        pause = _FIRST_PAUSE
+    def _rejoin(self, peer: Peer) -> None:
+        backoff = Backoff(_FIRST_PAUSE, _MAX_PAUSE)
         while True:
             with self._changed:
                 if self._closed or self._welcome is None:
                     raise LinkClosed
                 before = self._welcome
+            hello = peer.greet()
             try:
                 self._look_up()
                 self._proxy.hang_up()
-                sent = boottime()
-                welcome = self._proxy.join(self._hello())
+                sent = clock.boottime()
+                welcome = self._proxy.join(hello)
             except BROKEN as error:
-                self._reason = str(error)
+                log.debug("could not come back to the server: %s", error)
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closed, pause)
-                pause = min(2 * pause, _MAX_PAUSE)
+                    self._changed.wait_for(lambda: self._closed, backoff.pause())
                 continue
             self._heard_at = sent
-            self.returned(welcome, welcome.client_id == before.client_id)
+            peer.returned(welcome, welcome.client_id == before.client_id)
             with self._changed:
                 self._welcome, self._up = welcome, True
             self._own.session_of = welcome
             return
 
 
+def _is_shortage(error: BaseException) -> bool:
+    cause = error.__cause__ or error
+    return isinstance(cause, OSError) and cause.errno in _SHORTAGES
+
+
 def call_seconds_of(welcome: Welcome) -> float:
-    """The turn of a call under this lease."""
+    """How long a call under this lease may take, in seconds."""
     return call_seconds(welcome.lease_seconds, welcome.grace_seconds)
 
 

@@ -1,9 +1,17 @@
 """The small process above a client: it outlives the client, and ends whatever that leaves behind.
 
-The client is its child and tells it through a pipe when the server last heard it. When the client
-is gone, however it went, or was silent for its lease, the supervisor kills all processes below
-itself, orphans included, and tells the server `leave` in the client's name. When the supervisor is
-gone, the kernel sends the client SIGTERM.
+The invariant: when a supervisor has ended, nothing of its client runs any more, and the server
+knows or will know by the lease. The client is its child and tells it through a pipe when the server
+last heard it (`supervision`). When the client is gone, however it went, or was silent for its
+lease, the supervisor kills all processes below itself, orphans included, and tells the server
+`leave` in the client's name, unless the client said that it had left. When the supervisor is gone,
+the kernel sends the client SIGTERM.
+
+One thread and no lock: it sleeps in `poll` on the client's pipe and on the pipe into which the
+kernel's signals are written, SIGCHLD among them. The order that matters: it is a subreaper, and has
+taken care of its own parent's death, before it forks; it forks while this is its only thread; the
+client's last words are read after it was reaped, so that `left` is not missed; and `leave` is said
+only when nothing runs any more, since the server may then start the tasks elsewhere.
 """
 
 import contextlib
@@ -12,21 +20,20 @@ import os
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable
+
+from hypershell.client.supervision import Supervision
+from hypershell.core.environment import PARENT
+from hypershell.runtime import clock
+from hypershell.runtime.procfs import descendants
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-PARENT_VARIABLE = "HYPERSHELL_PARENT"
-"""In the environment: the process whose death this one is not to survive."""
 
 _GRACE_SECONDS = 0.5
 """Between TERM and KILL for what a client left behind."""
-
-_SAME_SIGNAL_SECONDS = 0.1
-"""Within which a second SIGINT is the first one, sent by the terminal and by a parent, say."""
 
 
 class Supervisor:
@@ -36,12 +43,7 @@ class Supervisor:
         self._client = client
         self._leave = leave
         self._pid = 0
-        self._client_id = ""
-        self._left = False
-        self._lease_seconds = 0.0
-        self._heard_at = 0.0
-        self._unread = b""
-        self._last_sigint = 0.0
+        self._supervision = Supervision()
 
     def run(self) -> int:
         """Run the client; its exit status, 128+n when signal n killed it."""
@@ -51,7 +53,7 @@ class Supervisor:
         os.set_blocking(wake_read, False)
         os.set_blocking(wake_write, False)
         supervisor = os.getpid()
-        if (parent := os.environ.pop(PARENT_VARIABLE, "")).isdigit():
+        if (parent := os.environ.pop(PARENT, "")).isdigit():
             _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != int(parent):
                 return 128 + signal.SIGTERM
@@ -69,8 +71,8 @@ class Supervisor:
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # a client that sleeps would lose its lease
         status = self._watch(read_end, wake_read)
         self._end_descendants()
-        if self._client_id and not self._left:
-            self._leave(self._client_id, _story(status))
+        if self._supervision.owes_leave():
+            self._leave(self._supervision.client_id, _story(status))
         return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + status % 128
 
     def _be_client(self, supervisor: int, write_end: int) -> int:
@@ -84,62 +86,42 @@ class Supervisor:
 
     def _watch(self, read_end: int, wake_read: int) -> int:
         """Pass on signals until the client has ended; its wait status."""
+        supervision = self._supervision
         poller = select.poll()
         poller.register(read_end, select.POLLIN)
         poller.register(wake_read, select.POLLIN)
         while True:
             for descriptor, _ in poller.poll(self._patience()):
-                if descriptor == read_end:
-                    if not self._hear(os.read(read_end, 4096)):
-                        poller.unregister(read_end)
+                data = os.read(descriptor, 4096)
+                if descriptor == wake_read:
+                    self._forward(data)
+                elif data:
+                    supervision.hear(data)
                 else:
-                    self._forward(os.read(wake_read, 4096))
+                    poller.unregister(read_end)
             if (status := self._reap()) is not None:
-                while select.select([read_end], [], [], 0)[0] and self._hear(
-                    os.read(read_end, 4096)
-                ):
-                    pass  # its last words
+                self._hear_last_words(read_end)
                 return status
-            if self._lease_seconds and not self._left and self._remaining() <= 0:
+            remaining = supervision.remaining(clock.boottime())
+            if remaining is not None and remaining <= 0:
                 # The client cannot have run for long: it would have stopped its tasks itself.
                 _say("the client was silent for its lease: all that it runs is killed")
-                self._lease_seconds = 0.0
+                supervision.give_up()
                 _kill_all(signal.SIGKILL)
 
     def _patience(self) -> float | None:
         """Milliseconds until the lease may be over."""
-        if not self._lease_seconds or self._left:
-            return None
-        return max(10.0, self._remaining() * 1000)
+        remaining = self._supervision.remaining(clock.boottime())
+        return None if remaining is None else max(10.0, remaining * 1000)
 
-    def _remaining(self) -> float:
-        """Seconds until other clients may have the tasks, less half of the client's own margin."""
-        margin = min(1.0, self._lease_seconds / 10) / 2
-        return self._heard_at + self._lease_seconds - margin - _boottime()
-
-    def _hear(self, data: bytes) -> bool:
-        self._unread += data
-        *lines, self._unread = self._unread.split(b"\n")
-        for line in lines:
-            match line.decode().split():
-                case ["joined", client_id, lease, at]:
-                    self._client_id = client_id
-                    self._lease_seconds, self._heard_at = float(lease), float(at)
-                case ["heard", at]:
-                    self._heard_at = float(at)
-                case ["left"]:
-                    self._left = True
-        return bool(data)
+    def _hear_last_words(self, read_end: int) -> None:
+        while select.select([read_end], [], [], 0)[0] and (data := os.read(read_end, 4096)):
+            self._supervision.hear(data)
 
     def _forward(self, numbers: bytes) -> None:
-        for number in numbers:
-            if number not in _FORWARDED:
-                continue
-            if number == signal.SIGINT:
-                now, before = time.monotonic(), self._last_sigint
-                self._last_sigint = now
-                if now - before < _SAME_SIGNAL_SECONDS:
-                    continue
+        asked = [number for number in numbers if number in _FORWARDED]
+        now = clock.monotonic()
+        for number in self._supervision.signals_to_forward(asked, signal.SIGINT, now):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, number)
 
@@ -161,34 +143,13 @@ class Supervisor:
         if not descendants():
             return
         _kill_all(signal.SIGTERM)
-        deadline = time.monotonic() + _GRACE_SECONDS
+        deadline = clock.monotonic() + _GRACE_SECONDS
         while descendants():
             self._reap()
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 _kill_all(signal.SIGKILL)
-            time.sleep(0.01)
+            clock.sleep(0.01)
         self._reap()
-
-
-def descendants() -> list[int]:
-    """The processes below this one that are alive; orphans among them, if it is a subreaper."""
-    parents: dict[int, int] = {}
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
-            except OSError:
-                continue
-            # A zombie is dead, but what it started may be listed below it for a moment longer.
-            parents[int(name)] = int(fields[1]) if fields[0] not in b"ZX" else -int(fields[1])
-    found: list[int] = []
-    above = {os.getpid()}
-    while above:
-        below = {pid for pid, parent in parents.items() if abs(parent) in above}
-        found += [pid for pid in below if parents[pid] > 0]
-        above = below
-    return found
 
 
 def _kill_all(number: int) -> None:
@@ -206,12 +167,6 @@ def _story(status: int) -> str:
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):
         os.write(2, f"hyper-shell: {text}\n".encode())
-
-
-def _boottime() -> float:
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
 
 
 def _prctl(option: int, argument: int) -> None:

@@ -1,4 +1,4 @@
-"""What a client tells its supervisor, a line each, through a pipe."""
+"""What a client says to its supervisor, a line each, through a pipe."""
 
 import os
 
@@ -14,24 +14,24 @@ class SupervisorPipe:
 
     def joined(self, welcome: Welcome, heard_at: float) -> None:
         """The client has an identity now, and a lease."""
-        self._tell(f"joined {welcome.client_id} {welcome.lease_seconds} {heard_at}")
+        self._say(f"joined {welcome.client_id} {welcome.lease_seconds} {heard_at}")
 
     def heard(self, at: float, lease_seconds: float) -> None:
-        """The server heard the client at this `boottime`."""
+        """The server heard the client at this boot time (`clock.boottime`)."""
         if at - self._last > lease_seconds / 20:
             self._last = at
-            self._tell(f"heard {at}")
+            self._say(f"heard {at}")
 
     def left(self) -> None:
-        """Nothing is left to be told to the server."""
-        self._tell("left")
+        """The server needs to hear nothing more of this client."""
+        self._say("left")
 
     def unheard(self) -> bool:
         """Whether the supervisor has gone."""
-        self._tell("")
+        self._say("")
         return self._descriptor is None
 
-    def _tell(self, line: str) -> None:
+    def _say(self, line: str) -> None:
         if self._descriptor is not None:
             try:
                 os.write(self._descriptor, line.encode() + b"\n")

@@ -1,15 +1,30 @@
 """What a client's threads share: claims that are ready to start, outcomes that are to be given.
 
-The executor takes claims and leaves outcomes; the fetcher and the returner do the reverse.
+The executor takes claims and leaves outcomes; the fetcher and the returner do the reverse: both put
+claims, and the returner alone takes batches. The main thread drains it, and waits for what runs.
+
+The invariant: every claim that came is in exactly one place (ready, running, an outcome that waits,
+an outcome in the batch under way) until the server has accepted its outcome, or until it is
+dropped because it is not ours any more. `held` is all of these, and is what a client that joins
+again says it has. A claim leaves as one outcome and in order: what was given back, cancelled or
+not accepted goes through the same list.
+
+The lock "task buffer" guards all of it; it may be taken inside "client session", and nothing is
+taken inside it: `drained` is called under it and must only put an event somewhere, while
+`wake_executor`, a system call, is called after it was let go. The order that matters: a claim
+counts as running before it is started, and a batch stays here, as `_given`, until it is accepted;
+and the executor says that it waits (`_executor_waits`) under the same lock under which claims are
+put, so that no claim comes unnoticed.
 """
 
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
 from hypershell.client.prefetch import Prefetch
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
+from hypershell.runtime import clock, threads
 
 OLDEST_SECONDS = 0.05
 """How long an outcome may wait for company while there is plenty to run."""
@@ -38,7 +53,7 @@ class TaskBuffer:
         self._slots = slots
         self._wake_executor = wake_executor
         self._drained = drained
-        self._changed = threading.Condition()
+        self._changed = threads.condition("task buffer")
         self._ready: deque[Claim] = deque()
         self._running: dict[tuple[int, int], Claim] = {}
         self._cancelled: dict[tuple[int, int], float] = {}  # and not come yet, with the time
@@ -53,7 +68,7 @@ class TaskBuffer:
         self._draining = False
         self._server_knows = False  # that we want nothing more: no claim is on its way to us
         self._excess_since = 0.0
-        self._last_busy = time.monotonic()
+        self._last_busy = clock.monotonic()
 
     # The executor's side.
 
@@ -78,20 +93,20 @@ class TaskBuffer:
 
     def put_outcomes(self, outcomes: list[Outcome]) -> None:
         """Tasks have ended."""
-        now = time.monotonic()
+        now = clock.monotonic()
         with self._changed:
             # What ended for a server that is gone is nobody's outcome.
             mine = self._running
             outcomes = [o for o in outcomes if mine.pop((o.task_id, o.lease), None) is not None]
             for outcome in outcomes:
-                if outcome.ending is not Ending.UNSTARTABLE:
+                if outcome.ending.ran:
                     self._prefetch.learn(outcome.seconds, now)
             self._last_busy = now
             first = not self._outcomes
             if first:
                 self._oldest = now
             self._outcomes += outcomes
-            self._tell_if_drained()
+            self._report_if_drained()
             if first or len(self._ready) <= self._low:
                 self._changed.notify_all()
 
@@ -116,10 +131,10 @@ class TaskBuffer:
         Waits up to `timeout` seconds for that; None if nothing is due by then. The outcomes stay
         here until `accepted` or `not_accepted`.
         """
-        deadline = time.monotonic() + timeout
+        deadline = clock.monotonic() + timeout
         with self._changed:
             while True:
-                now = time.monotonic()
+                now = clock.monotonic()
                 want = self._appraise(now)
                 if self._is_due(want, now):
                     number = _how_many(self._outcomes)
@@ -137,7 +152,7 @@ class TaskBuffer:
             self._server_knows = self._draining and self._asked == 0
             self._given = []
             self._round_trip += 0.25 * (round_trip_seconds - self._round_trip)
-            self._tell_if_drained()
+            self._report_if_drained()
 
     def not_accepted(self) -> None:
         """The last batch may not have arrived: it goes again, before all others."""
@@ -151,7 +166,7 @@ class TaskBuffer:
 
         One that is still on its way here is not begun either.
         """
-        now = time.monotonic()
+        now = clock.monotonic()
         with self._changed:
             asked = set(pairs)
             running = [pair for pair in asked if pair in self._running]
@@ -161,7 +176,7 @@ class TaskBuffer:
             }
             self._cancelled.update((pair, now) for pair in asked.difference(running, ended))
             self._cancel_ready()
-            self._tell_if_drained()
+            self._report_if_drained()
             self._changed.notify_all()
         return running
 
@@ -193,7 +208,7 @@ class TaskBuffer:
             self._outcomes, self._given = [], []
             self._asked = -1
             self._changed.notify_all()
-            self._tell_if_drained()
+            self._report_if_drained()
 
     def drain(self) -> None:
         """Start nothing more: what is ready goes back."""
@@ -201,7 +216,7 @@ class TaskBuffer:
             self._draining = True
             self._give_back(0)
             self._changed.notify_all()
-            self._tell_if_drained()
+            self._report_if_drained()
 
     def held(self) -> tuple[tuple[int, int], ...]:
         """Task and lease of all that is here, running or ended and not accepted."""
@@ -211,7 +226,7 @@ class TaskBuffer:
             return tuple((thing.task_id, thing.lease) for thing in things)
 
     def wait_until_stopped(self, timeout: float) -> bool:
-        """Wait until nothing runs, so many seconds at most; whether nothing does."""
+        """Wait until nothing runs, up to `timeout` seconds; whether nothing does."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._running, timeout)
 
@@ -219,15 +234,15 @@ class TaskBuffer:
         """For how long there has been nothing to do; 0 while there is."""
         with self._changed:
             if self._ready or self._running:
-                self._last_busy = time.monotonic()
-            return time.monotonic() - self._last_busy
+                self._last_busy = clock.monotonic()
+            return clock.monotonic() - self._last_busy
 
     def wake(self) -> None:
         """End a wait for a batch."""
         with self._changed:
             self._changed.notify_all()
 
-    def _tell_if_drained(self) -> None:
+    def _report_if_drained(self) -> None:
         if self._draining and not self._running:
             left = self._ready or self._outcomes or self._given
             self._drained(self._server_knows and not left)
@@ -246,10 +261,10 @@ class TaskBuffer:
         return self._slots + ahead
 
     def _give_back(self, keep: int) -> None:
-        """Return the claims behind the first `keep` to the server, which may have others wait."""
+        """Return the claims after the first `keep` to the server: others may wait for them."""
         surplus = [self._ready.pop() for _ in range(len(self._ready) - keep)]
         if surplus and not self._outcomes:
-            self._oldest = time.monotonic()
+            self._oldest = clock.monotonic()
         self._outcomes += [Outcome(c.task_id, c.lease, Ending.GIVEN_BACK) for c in surplus[::-1]]
 
     def _cancel_ready(self) -> None:
@@ -263,7 +278,7 @@ class TaskBuffer:
                 self._outcomes.append(Outcome(claim.task_id, claim.lease, Ending.CANCELLED))
         self._ready = kept
         if first and self._outcomes:
-            self._oldest = time.monotonic()
+            self._oldest = clock.monotonic()
 
     def _is_due(self, want: int, now: float) -> bool:
         if self._outcomes:

@@ -2,9 +2,8 @@
 
 import hashlib
 import re
-import signal
 
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
 
 _LINES = 3
 _MAX_LINE = 300
@@ -27,10 +26,10 @@ _CHANGES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
-def signature(ending: int, code: int, err: bytes) -> str:
+def signature(ending: Ending, code: int, err: bytes) -> str:
     """What tasks that failed alike share: how they ended, and below it the last lines that they
     printed, without what differs from one to the other: numbers, paths, addresses, times."""
-    return "\n".join([_ending(ending, code), *normalised(err)])
+    return "\n".join([ending.describe(code), *normalised(err)])
 
 
 def digest(text: str) -> str:
@@ -51,23 +50,3 @@ def normalised(err: bytes) -> list[str]:
         if len(kept) == _LINES:
             break
     return kept[::-1]
-
-
-def _ending(ending: int, code: int) -> str:
-    match ending:
-        case Ending.EXITED:
-            return f"exit status {code}"
-        case Ending.SIGNALED:
-            return f"signal {code} ({_signal_name(code)})"
-        case Ending.UNSTARTABLE:
-            return "could not be started"
-        case Ending.LOST:
-            return "its client died or was cut off"
-    return Ending(ending).name.lower()
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"

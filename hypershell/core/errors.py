@@ -11,7 +11,7 @@ HyperShellError
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
 └── ConnectionLost           6  SubmitLost ClientsEnded
 
-Only `cli/main.py` turns an error into text and an exit status.
+Only `cli/explain.py` turns an error into text and an exit status.
 """
 
 from typing import Any
@@ -49,6 +49,14 @@ class UsageError(HyperShellError):
         elif not verb:
             self.hint = "see `hyper-shell --help`"
         super().__init__(what=what, verb=verb)
+
+
+class InputIsOutput(HyperShellError):
+    """A run would write over the file that it reads."""
+
+    exit_code = 2
+    says = "{path} is the file that is read"
+    hint = "give {option} another path"
 
 
 class StartError(HyperShellError):

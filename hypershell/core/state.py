@@ -1,6 +1,8 @@
-"""The states of a task and the moves between them: one value, one table."""
+"""The states of a task, the moves between them, and what people may change."""
 
+from collections.abc import Set
 from enum import Enum
+from typing import NamedTuple
 
 
 class TaskState(Enum):
@@ -32,7 +34,7 @@ MOVES: dict[TaskState, frozenset[TaskState]] = {
     TaskState.SUCCEEDED: frozenset(),
     TaskState.FAILED: frozenset({TaskState.WAITING}),
     TaskState.CANCELLED: frozenset({TaskState.WAITING}),
-    TaskState.INTERRUPTED: frozenset({TaskState.WAITING}),
+    TaskState.INTERRUPTED: frozenset({TaskState.WAITING, TaskState.CANCELLED}),
 }
 
 FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED})
@@ -42,3 +44,28 @@ FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED})
 def may_move(before: TaskState, after: TaskState) -> bool:
     """Whether a task may go from one state to the other in one step."""
     return after in MOVES[before]
+
+
+class ChangeRule(NamedTuple):
+    """What a request does to a task, by its state; in any other state the request is refused.
+
+    A task in one of the states `at_once` is changed right away: to `becomes`, or it is gone if that
+    is None. One in `once_ended` is with a client; it changes when the client has ended it.
+    """
+
+    becomes: TaskState | None
+    at_once: Set[TaskState]
+    once_ended: Set[TaskState] = frozenset()
+
+
+CANCEL = ChangeRule(
+    TaskState.CANCELLED,
+    at_once=frozenset({TaskState.WAITING, TaskState.INTERRUPTED}),
+    once_ended=frozenset({TaskState.SENT}),
+)
+RETRY = ChangeRule(
+    TaskState.WAITING,
+    at_once=frozenset({TaskState.FAILED, TaskState.CANCELLED, TaskState.INTERRUPTED}),
+)
+DELETE = ChangeRule(None, at_once=FINAL | {TaskState.INTERRUPTED})
+"""What people may ask for. The store in memory, the offline path and the SQL all read these."""

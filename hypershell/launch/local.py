@@ -1,46 +1,18 @@
-"""How clients are started. Here: on this machine, as processes of our own.
-
-A launcher for other machines is one more class with these methods.
-"""
+"""Clients on this machine, as processes of our own."""
 
 import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
 
-from hypershell.client.supervisor import PARENT_VARIABLE
-from hypershell.runtime.signals import leave_signals_alone
-
-
-class Launcher(Protocol):
-    """Starts the clients of a run and ends them."""
-
-    def prepare(self, arguments: list[str], key: str) -> None:
-        """What the clients will be given: arguments of `hyper-shell client`, and the key."""
-
-    def start(self) -> None:
-        """Start the clients; returns at once."""
-
-    def watch(self, ended: Callable[[int], None]) -> None:
-        """Have `ended` called, from another thread, when the last client has ended, with the worst
-        of their exit statuses.
-        """
-
-    def wait(self, seconds: float) -> None:
-        """Wait until all have ended; those that have not by then are stopped.
-
-        Where nobody came to watch them there is no server that they could have joined: they are
-        stopped at once.
-        """
+from hypershell.core import environment
+from hypershell.runtime import clock, threads
 
 
 class LocalLauncher:
-    """Clients on this machine."""
+    """Starts a number of clients on this machine; see `Launcher` for the methods."""
 
     def __init__(self, number: int, tasks_print_to_stderr: bool) -> None:
         self._number = number
@@ -51,13 +23,13 @@ class LocalLauncher:
         self._watched = False
 
     def prepare(self, arguments: list[str], key: str) -> None:
-        """See Launcher."""
+        """See `Launcher`."""
         self._command = [*_this_program(), "client", *arguments]
         parent = str(os.getpid())
-        self._environment = os.environ | {"HYPERSHELL_AUTH": key, PARENT_VARIABLE: parent}
+        self._environment = os.environ | {environment.AUTH: key, environment.PARENT: parent}
 
     def start(self) -> None:
-        """See Launcher."""
+        """See `Launcher`."""
         for _ in range(self._number):
             # A session of its own: what a terminal sends reaches it through the server alone.
             client = subprocess.Popen(
@@ -70,23 +42,22 @@ class LocalLauncher:
             self._clients.append(client)
 
     def watch(self, ended: Callable[[int], None]) -> None:
-        """See Launcher."""
+        """See `Launcher`."""
         self._watched = True
 
         def wait_for_all() -> None:
-            leave_signals_alone()
             ended(max(abs(client.wait()) for client in self._clients))
 
-        threading.Thread(target=wait_for_all, daemon=True, name="launcher").start()
+        threads.start_thread("launcher", wait_for_all)
 
     def wait(self, seconds: float) -> None:
-        """See Launcher."""
+        """See `Launcher`."""
         if not self._watched:
             self._kill()
-        deadline = time.monotonic() + seconds
+        deadline = clock.monotonic() + seconds
         for client in self._clients:
             try:
-                client.wait(max(0.0, deadline - time.monotonic()))
+                client.wait(max(0.0, deadline - clock.monotonic()))
             except subprocess.TimeoutExpired:
                 client.terminate()
         for client in self._clients:

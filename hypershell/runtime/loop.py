@@ -1,10 +1,9 @@
 """A thread that runs passes until it is stopped, and never dies silently."""
 
 import logging
-import threading
 from collections.abc import Callable
 
-from hypershell.runtime.signals import leave_signals_alone
+from hypershell.runtime import threads
 
 log = logging.getLogger(__name__)
 
@@ -12,8 +11,8 @@ log = logging.getLogger(__name__)
 class Loop:
     """A named thread that calls `one_pass` again and again.
 
-    A pass returns False when there is nothing left to do, ever. It may block; whoever stops the
-    loop wakes it by `wake`. An error in a pass ends the loop and is handed to `failed`.
+    A pass returns False when there is nothing left to do, ever. It may block;
+    `stop` calls `wake`, which must end that. An error in a pass ends the loop and goes to `failed`.
     """
 
     def __init__(
@@ -27,12 +26,12 @@ class Loop:
         self._one_pass = one_pass
         self._failed = failed
         self._wake = wake
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._stopping = threads.event()
+        self._thread: threads.Thread | None = None
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._thread = threads.start_thread(self._name, self._run)
 
     def stop(self) -> None:
         """Run no further pass; returns at once."""
@@ -41,12 +40,12 @@ class Loop:
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; whether it came."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        leave_signals_alone()
         try:
             while not self._stopping.is_set() and self._one_pass():
                 pass

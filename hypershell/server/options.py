@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from hypershell.core.errors import StartError
-from hypershell.core.task import Policy
+from hypershell.core.retry import Policy
 from hypershell.store.tasks.tally import Counts
 
 

@@ -20,6 +20,7 @@ from hypershell.access.errors import (
     shown,
 )
 from hypershell.access.private_files import OTHERS, make_private_directory
+from hypershell.core.environment import SERVER_DIR
 from hypershell.core.errors import NoServer
 from hypershell.runtime.mounts import lock_reaches_all
 from hypershell.serverdir.held import LockedDirectory
@@ -46,7 +47,7 @@ def server_directory(option: str | None, environ: Mapping[str, str]) -> "ServerD
 
     It need not be there. NoHome where the default is wanted and HOME says nothing.
     """
-    named = environ.get("HYPERSHELL_SERVER_DIR", "") if option is None else option
+    named = environ.get(SERVER_DIR, "") if option is None else option
     if option is None and not named:
         named = os.path.join(_home(environ), ".hyper-shell")
     if not named:

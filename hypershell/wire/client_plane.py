@@ -1,15 +1,13 @@
 """The client plane as people and scripts see it: submitting, asking, changing, stopping."""
 
-from multiprocessing.managers import RemoteError
 from typing import Any
 
 from hypershell.access.keys import CLIENT
-from hypershell.core.errors import ServerUnable
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.submission import SubmitOptions
 from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 
-CONTROL = "control"
+CLIENT_SERVICE = "client service"
 """The identity of the object that a client plane exposes."""
 
 _ASKING = {"info", "count", "rows", "task", "output", "failures", "wait"}
@@ -25,15 +23,16 @@ MAX_WAIT = 60.0
 CHANGE_SECONDS = 300.0
 """How long a question or change that goes through all tasks may take."""
 
-NO_DATABASE = "this server keeps no database (--no-db)"
-"""What a server says that cannot answer for that reason."""
-
 
 class ControlProxy(PlaneProxy):
-    """A server's client plane. ValueError where the server refuses what it is asked."""
+    """A server's client plane.
+
+    Every call raises CallRefused, with its kind, where the server does not do what it is asked, and
+    ValueError where the answer is not one to this question.
+    """
 
     def __init__(self, host: str, port: int, secret: bytes) -> None:
-        super().__init__(CLIENT, CONTROL, host, port, secret)
+        super().__init__(CLIENT, CLIENT_SERVICE, host, port, secret)
 
     def submit(self, lines: list[bytes], submit_options: SubmitOptions | None = None) -> list[int]:
         """Add lines as tasks and return their ids; none of them if there is no room just now."""
@@ -125,15 +124,6 @@ class ControlProxy(PlaneProxy):
             connection.recv()
         except (EOFError, OSError):
             self.hang_up()
-
-    def _call(self, verb: str, *args: Any, seconds: float = CALL_SECONDS) -> Any:
-        try:
-            return super()._call(verb, *args, seconds=seconds)
-        except RemoteError as error:  # what the server cannot do, in its words
-            name, _, reason = str(error.args[0]).partition(": ")
-            if name.startswith("Database"):
-                raise ServerUnable(reason=reason) from error
-            raise ValueError(reason) from error
 
     def _change(self, verb: str, selection: Selection) -> Changed:
         match self._call(verb, selection.pack(), seconds=CHANGE_SECONDS):

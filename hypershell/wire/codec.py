@@ -1,21 +1,21 @@
 """Values to bytes and back: a closed set of types, so that no peer can name code to run.
 
 None, bool, int (64 bits), float, str (undecodable bytes as surrogates), bytes, list, dict with
-str keys; by tag, the manager's Token and a short list of exceptions. Nothing else, either way.
+str keys; by tag, the manager's Token and CallRefused. Nothing else, either way.
 """
 
 from collections.abc import Callable
-from multiprocessing.managers import RemoteError, Token
+from multiprocessing.managers import Token
 from typing import Any
 
 import msgpack
 
-_TOKEN = 1
-_EXCEPTION = 2
+from hypershell.wire.refusal import CallRefused, ErrorKind
 
-_EXCEPTIONS: dict[str, type[Exception]] = {
-    kind.__name__: kind for kind in (AttributeError, KeyError, TypeError, ValueError)
-}
+_TOKEN = 1
+_REFUSAL = 2
+
+_KINDS = {kind.value: kind for kind in ErrorKind}
 
 
 class WireError(Exception):
@@ -51,24 +51,20 @@ def _unpack(data: bytes, ext_hook: Callable[[int, bytes], Any]) -> Any:
 def _encode_tagged(value: Any) -> msgpack.ExtType:
     if isinstance(value, Token):
         return msgpack.ExtType(_TOKEN, encode([value.typeid, value.address, value.id]))
-    if isinstance(value, Exception):
-        return msgpack.ExtType(
-            _EXCEPTION, encode([type(value).__name__, [str(part) for part in value.args]])
-        )
+    if isinstance(value, CallRefused):
+        return msgpack.ExtType(_REFUSAL, encode([value.kind.value, str(value)]))
     raise TypeError(f"{type(value).__name__} is not in the closed set of types")
 
 
 def _decode_tagged(tag: int, data: bytes) -> Any:
-    if tag not in (_TOKEN, _EXCEPTION):
+    if tag not in (_TOKEN, _REFUSAL):
         raise WireError(f"unknown tag {tag}")
     # Tags do not nest: each level would take a large piece of a small stack.
     match tag, _unpack(data, _refuse_tag):
         case 1, [str(typeid), address, str(ident)]:
             return Token(typeid, tuple(address) if isinstance(address, list) else address, ident)
-        case 2, [str(name), list(parts)] if all(isinstance(part, str) for part in parts):
-            if name in _EXCEPTIONS:
-                return _EXCEPTIONS[name](*parts)
-            return RemoteError(f"{name}: {', '.join(parts)}")
+        case 2, [str(kind), str(text)] if kind in _KINDS:
+            return CallRefused(_KINDS[kind], text)
     raise WireError(f"not what tag {tag} stands for")
 
 

@@ -9,6 +9,7 @@ import multiprocessing.managers as managers
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import answer_challenge, deliver_challenge
 from typing import Any
@@ -27,6 +28,7 @@ from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
 from hypershell.wire.plane_server import Listener, PlaneServer, set_options
 from hypershell.wire.preamble import NotOurs, Silent, WrongPlane, WrongVersion, announce
+from hypershell.wire.refusal import ErrorKind, kind_of_argument
 from hypershell.wire.tls import challenge_key, client_context
 
 CONNECT_SECONDS = 5.0
@@ -50,20 +52,23 @@ class Plane(managers.BaseManager):
         plane: str,
         secret: bytes,
         objects: dict[str, tuple[object, frozenset[str]]],
+        kind_of: Callable[[Exception], ErrorKind] = kind_of_argument,
     ) -> None:
         super().__init__(sock, secret, serializer_of(plane))  # type: ignore[arg-type]
         self._plane = plane
         self._secret = secret
         self._objects = objects
+        self._kind_of = kind_of
 
     def get_server(self) -> PlaneServer:
-        """The door of this plane, not started yet."""
+        """The server of this plane, not started yet."""
         return PlaneServer(  # BaseManager names `Server` literally, hence this override
             self._address,  # type: ignore[attr-defined]
             self._plane,
             self._secret,
             self._objects,
             self._serializer,  # type: ignore[attr-defined]
+            self._kind_of,
         )
 
 

@@ -11,13 +11,13 @@ import logging
 import socket
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import answer_challenge, deliver_challenge
 from multiprocessing.managers import Server
 from typing import Any
 
 from hypershell.access.keys import WORKER
-from hypershell.core.errors import HyperShellError
 from hypershell.runtime.signals import leave_signals_alone
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import (
@@ -27,6 +27,7 @@ from hypershell.wire.connection import (
     DeadlinePassed,
 )
 from hypershell.wire.preamble import receive
+from hypershell.wire.refusal import CallRefused, ErrorKind, kind_of_argument
 from hypershell.wire.tls import challenge_key, server_context
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ def set_options(sock: socket.socket) -> None:
 class PlaneServer(Server):
     """Serves one plane on one socket, a thread a connection.
 
-    `objects` maps an identity to an object and the names of the verbs that peers may call.
+    `objects` maps an identity to an object and the names of the verbs that peers may call;
+    `kind_of` says as what an error of a verb travels.
     """
 
     def __init__(
@@ -89,12 +91,14 @@ class PlaneServer(Server):
         secret: bytes,
         objects: dict[str, tuple[object, frozenset[str]]],
         serializer: str,
+        kind_of: Callable[[Exception], ErrorKind] = kind_of_argument,
     ) -> None:
         key = challenge_key(secret)
         super().__init__({}, sock, key, serializer)  # type: ignore[arg-type]
         self.listener: Listener  # what the serializer stands for, made by `Server`
         self._challenge_key = key
         self._objects = objects
+        self._kind_of = kind_of
         self.stop_event = threading.Event()
         self._plane = plane
         self._context = server_context(secret)
@@ -106,7 +110,7 @@ class PlaneServer(Server):
 
     def start(self) -> None:
         """Accept peers from now on, in a thread."""
-        threading.Thread(target=self.accepter, name=f"{self._plane} door", daemon=True).start()
+        threading.Thread(target=self.accepter, name=f"{self._plane} plane", daemon=True).start()
 
     def stop(self, patience_seconds: float) -> None:
         """Accept no more, let calls under way be answered for so long, then hang up."""
@@ -219,17 +223,21 @@ class PlaneServer(Server):
             case [str(ident), str(verb), list(args), dict(kwds)]:
                 thing, verbs = self._objects.get(ident, (None, frozenset()))
             case _:
-                return "#ERROR", ValueError("not a request")
+                return "#ERROR", CallRefused(ErrorKind.BAD_REQUEST, "not a request")
         if thing is None or verb not in verbs:
-            return "#ERROR", AttributeError(f"no such verb: {verb[:80]}")
+            text = f"no such verb: {verb[:80]}"
+            return "#ERROR", CallRefused(ErrorKind.NO_SUCH_VERB, text)
         try:
             return "#RETURN", getattr(thing, verb)(*args, **kwds)
-        except (ValueError, TypeError, HyperShellError) as error:
-            log.debug("refused a call of %s: %s", verb, error)
-            return "#ERROR", error
-        except Exception:
-            log.exception("a call of %s failed", verb)
-            return "#ERROR", ValueError("the server failed at this call; its log says why")
+        except Exception as error:
+            kind = self._kind_of(error)
+            if kind is ErrorKind.FAILED:
+                log.exception("a call of %s failed", verb)
+                text = "the server failed at this call; its log says why"
+            else:
+                log.debug("refused a call of %s: %s", verb, error)
+                text = str(error)
+            return "#ERROR", CallRefused(kind, text)
 
     def _forget(self, connection: Connection) -> None:
         with self._lock:
@@ -242,4 +250,5 @@ def _send(conn: Connection, reply: tuple[str, Any]) -> None:
     try:
         conn.send(reply)
     except WireError as error:  # nothing of it has left
-        conn.send(("#ERROR", ValueError(f"the answer cannot be sent: {error}")))
+        text = f"the answer cannot be sent: {error}"
+        conn.send(("#ERROR", CallRefused(ErrorKind.FAILED, text)))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from hypershell.core.task import MAX_CAPTURED, Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import MAX_CAPTURED, Outcome
+from hypershell.core.task import Claim
 
-_ENDINGS = {e.value: e for e in Ending if e not in (Ending.LOST, Ending.ORPHANED)}
-"""Those that a client may tell; the server alone knows of the others."""
+_ENDINGS = {int(ending): ending for ending in Ending if ending.reported}
 
 # What every database can keep, and all who read it can show. No honest client tells more: the call
 # of one that does fails, and ends it.

@@ -1,7 +1,7 @@
 """The worker plane as a client sees it: join, exchange, beat, leave."""
 
 from hypershell.access.keys import WORKER
-from hypershell.core.task import Outcome
+from hypershell.core.outcome import Outcome
 from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 from hypershell.wire.worker_messages import (
     Answer,
@@ -12,7 +12,7 @@ from hypershell.wire.worker_messages import (
     unpack_welcome,
 )
 
-FARM = "farm"
+WORKER_SERVICE = "worker service"
 """The identity of the object that a worker plane exposes."""
 
 VERBS = frozenset({"join", "exchange", "beat", "leave"})
@@ -22,7 +22,7 @@ class WorkerProxy(PlaneProxy):
     """A server's worker plane."""
 
     def __init__(self, host: str, port: int, secret: bytes) -> None:
-        super().__init__(WORKER, FARM, host, port, secret)
+        super().__init__(WORKER, WORKER_SERVICE, host, port, secret)
 
     def join(self, hello: Hello) -> Welcome:
         """Join, or come back after a broken connection."""

@@ -14,7 +14,7 @@ from hypershell.cli.verb_table import VERBS
 from tools import pages
 
 ROOT = Path(__file__).parents[2]
-CLI = [ROOT / "hypershell" / room for room in ("cli", "app")]
+CLI = ROOT / "hypershell" / "cli"
 
 TEXTS = ["", *VERBS]
 """All usage texts, "" being the program's own."""
@@ -130,8 +130,7 @@ def strings_in_code() -> set[str]:
     """Every string constant of the command line's own modules."""
     return {
         node.value
-        for room in CLI
-        for path in room.rglob("*.py")
+        for path in CLI.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

@@ -12,7 +12,7 @@ from random import Random
 
 from sqlalchemy import select
 
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
 from hypershell.store.sql.engine import Database, open_database, sqlite_url
 from hypershell.store.sql.errors import DatabaseMissing
 from hypershell.store.sql.maintenance import complaints

@@ -5,11 +5,15 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from hypershell.core.task import Claim, Ending, Outcome, Policy, Task, new_task
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
+from hypershell.core.task import Claim, Task, new_task
+from hypershell.server.events import EventBus
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.planes.worker_service import WorkerService
-from hypershell.server.reports.reports import Reports
+from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import ClientRegistry
@@ -26,6 +30,7 @@ from hypershell.wire.worker_messages import (
 )
 from tests.helpers.waiting import until
 
+E = TypeVar("E")
 T = TypeVar("T")
 
 
@@ -74,30 +79,29 @@ class ServerParts:
         lease: float = 30.0,
         sink: LineSink | None = None,
     ) -> None:
-        self.low: list[None] = []
-        self.settled: list[None] = []
+        self.bus = EventBus()
         self.lock = threading.RLock()
-        self.store = TaskStore(policy)
-        self.registry = ClientRegistry(self.lock, lease, 5.0)
-        self.scheduled = ScheduledQueue(self.lock, bundlesize, lambda: self.low.append(None))
+        sink = sink or LineSink(os.open(os.devnull, os.O_WRONLY), "nowhere")
+        self.store = TaskStore(policy, owes=sink.is_wanted)
+        self.registry = ClientRegistry(self.lock, lease, 5.0, self.bus)
+        self.scheduled = ScheduledQueue(self.lock, bundlesize, self.bus)
         self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
         self.finished = FinishedQueue()
-        sink = sink or LineSink(os.open(os.devnull, os.O_WRONLY), "nowhere")
-        self.reports = Reports(sink, None, self.store)
-        self.failures = self.reports.failures
-        self.farm = WorkerService(self.registry, self.scheduled, self.finished)
+        self.failures = Failures(sink, self.store.printed)
+        self.failures.subscribe(self.bus)
+        self.worker_service = WorkerService(self.registry, self.scheduled, self.finished)
         self.receiver = Receiver(
-            self.finished,
-            self.store,
-            self.registry,
-            self.scheduler,
-            self.scheduled,
-            self.reports,
-            lambda: self.settled.append(None),
+            self.finished, self.store, self.registry, self.scheduler, self.scheduled, self.bus
         )
         self._number = 0
         self.add(*lines)
         self.scheduler.dispatch()
+
+    def heard(self, kind: type[E]) -> list[E]:
+        """The list to which each event of this type is added from now on."""
+        events: list[E] = []
+        self.bus.subscribe(events.append, kind)
+        return events
 
     def add(self, *lines: bytes) -> None:
         """Put lines into the store, numbered on."""
@@ -113,7 +117,7 @@ class ServerParts:
 
     def greet(self, hello: Hello) -> Welcome:
         """Join, or come back, as the wire does it."""
-        return unpack_welcome(_travel(self.farm.join(_travel(pack_hello(hello)))))
+        return unpack_welcome(_travel(self.worker_service.join(_travel(pack_hello(hello)))))
 
     def exchange(
         self,
@@ -124,7 +128,7 @@ class ServerParts:
     ) -> Answer:
         """One call of a client; it blocks while outcomes wait for the receiver's pass."""
         arguments = _travel([client.client_id, client.session, list(outcomes), want, wait])
-        return unpack_answer(_travel(self.farm.exchange(*arguments)))
+        return unpack_answer(_travel(self.worker_service.exchange(*arguments)))
 
     def give(self, client: Welcome, *outcomes: Outcome, want: int = -1) -> Answer:
         """The same with outcomes, which the receiver records meanwhile."""
@@ -141,8 +145,7 @@ class ServerParts:
 
     def parked(self) -> int:
         """How many calls are parked."""
-        with self.lock:
-            return len(self.scheduled._parked)
+        return self.scheduled.parked()
 
     def receive(self) -> bool:
         """A pass of the receiver."""

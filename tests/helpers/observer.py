@@ -4,7 +4,9 @@ import threading
 from collections.abc import Callable
 
 from hypershell.access.keys import WORKER, plane_secret
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.wire.worker_messages import Hello, Phase
 from hypershell.wire.worker_plane import WorkerProxy
 

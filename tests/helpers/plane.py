@@ -1,18 +1,20 @@
-"""The worker plane of a server behind a real door, without a store: the test is the store."""
+"""The worker plane of a server on a real socket, without a store: the test is the store."""
 
 import socket
 import threading
 from collections.abc import Callable, Iterable
 
 from hypershell.access.keys import WORKER, plane_secret
-from hypershell.core.task import Outcome, Task
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Task
+from hypershell.server.events import ClientJoined, EventBus
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry, Pairs
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Phase
-from hypershell.wire.worker_plane import FARM, VERBS
+from hypershell.wire.worker_plane import VERBS, WORKER_SERVICE
 from tests.helpers.waiting import until
 
 PROMPT = 15.0
@@ -29,21 +31,23 @@ class WorkerPlane:
         grace: float = 1.0,
         adopt: Callable[[str, Pairs], Pairs | None] = lambda client_id, held: None,
     ) -> None:
-        lock = threading.RLock()
-        self.joined: list[Client] = []
-        self.registry = ClientRegistry(lock, lease, grace, adopt, self.joined.append)
-        self.scheduled = ScheduledQueue(lock, 1, lambda: None)
+        bus, lock = EventBus(), threading.RLock()
+        self.joined: list[ClientJoined] = []
+        bus.subscribe(self.joined.append, ClientJoined)
+        self.registry = ClientRegistry(lock, lease, grace, bus, adopt)
+        self.scheduled = ScheduledQueue(lock, 1, bus)
         self.finished = FinishedQueue()
         self.outcomes: list[Outcome] = []
         self.batches = 0
         self.records = threading.Event()
         self.records.set()
-        farm = WorkerService(self.registry, self.scheduled, self.finished)
+        service = WorkerService(self.registry, self.scheduled, self.finished)
         sock = socket.create_server(("127.0.0.1", port))
         self.port = sock.getsockname()[1]
         secret = plane_secret(key, WORKER)
-        self._door = Plane(sock, WORKER, secret, {FARM: (farm, VERBS)}).get_server()
-        self._door.start()
+        objects = {WORKER_SERVICE: (service, VERBS)}
+        self._plane_server = Plane(sock, WORKER, secret, objects).get_server()
+        self._plane_server.start()
         threading.Thread(target=self._record, daemon=True).start()
 
     def offer(self, *commands: str, first_id: int = 1, captured: bool = False) -> None:
@@ -69,11 +73,11 @@ class WorkerPlane:
 
     def end(self) -> None:
         """Tell all clients that all is done."""
-        self.scheduled.tell(Phase.OVER)
+        self.scheduled.set_phase(Phase.OVER)
 
     def die(self) -> None:
         """Hang up at once, as a server that is killed; its port is free."""
-        self._door.stop(0.0)
+        self._plane_server.stop(0.0)
         self.finished.close()
         self.records.set()
         self.scheduled.wake_all()
@@ -90,4 +94,4 @@ class WorkerPlane:
         given = list(outcomes)
         self.batches += 1
         self.outcomes += given
-        self.registry.settle(client, given)
+        self.registry.release(client, given)

@@ -5,12 +5,16 @@ import threading
 from collections.abc import Sequence
 from types import TracebackType
 
-from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
+from hypershell.core.run_mode import RunMode
+from hypershell.core.task import Task, new_task
 from hypershell.store.sql.engine import POSTGRESQL, initialize_database, open_database
-from hypershell.store.sql.runs import FILE, begin_run
+from hypershell.store.sql.runs import begin_run
 from hypershell.store.sql.session import RunSession
 from hypershell.store.tasks.journal import Progress
-from hypershell.store.tasks.task_store import TaskStore
+from hypershell.store.tasks.task_store import Final, TaskStore
 from hypershell.store.tasks.window import MAX_TASKS
 
 CLIENT = "0123abcd"
@@ -22,17 +26,21 @@ class StoredRun:
     def __init__(
         self,
         url: str,
-        how: str = FILE,
+        mode: RunMode = RunMode.FILE,
         policy: Policy = Policy(),  # noqa: B008 - it is frozen
         most_tasks: int = MAX_TASKS,
         path: bytes = b"-",
+        owes: bool = False,
+        on_final: Final = lambda final: None,
     ) -> None:
         if url.startswith(POSTGRESQL):
             initialize_database(url)
         database = open_database(url)
-        begun = begin_run(database, how, secrets.token_hex(4), path, 30.0)
-        self.kept = RunSession(database, begun, how)
-        self.store = TaskStore(policy, self.kept.journal, begun.start, most_tasks)
+        begun = begin_run(database, mode, secrets.token_hex(4), path, 30.0)
+        self.kept = RunSession(database, begun, mode)
+        self.store = TaskStore(
+            policy, self.kept.journal, begun.start, most_tasks, owes=owes, on_final=on_final
+        )
         self._number = begun.lines_read
         self._writer = threading.Thread(target=self._write, daemon=True)
         self._writer.start()
@@ -89,8 +97,7 @@ def ended(task: Task, code: int = 0, err: bytes = b"") -> Outcome:
 
 def run_tasks(url: str, *lines: bytes, codes: Sequence[int] = ()) -> None:
     """A whole run in which the first tasks exit with these statuses, and the others with 0."""
-    with StoredRun(url) as run:
-        run.store.owes = True
+    with StoredRun(url, owes=True) as run:
         run.add(*lines)
         tasks = run.store.lease(len(lines))
         padded = [*codes, *[0] * (len(tasks) - len(codes))]

@@ -7,7 +7,8 @@ from typing import Any
 import psutil
 import pytest
 
-from hypershell.core.task import MAX_CAPTURED, STDERR_TAIL, Ending
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import MAX_CAPTURED, STDERR_TAIL
 from tests.helpers.plane import PROMPT, WorkerPlane
 from tests.helpers.waiting import stays, until
 
@@ -65,8 +66,8 @@ def test_a_task_goes_on_under_a_server_that_was_started_again(farm, plane):
 
     assert outcome.ok
     assert ["begin", "end", "more"] == farm.read("ran")
-    assert [(before.joined[0].id, [(1, 1)])] == asked
-    assert [before.joined[0].id] == [c.id for c in after.joined] == [client.id]
+    assert [(before.joined[0].client_id, [(1, 1)])] == asked
+    assert [before.joined[0].client_id] == [c.client_id for c in after.joined] == [client.id]
 
 
 def test_an_outcome_that_was_never_accepted_is_given_to_the_next_server(farm, plane):
@@ -75,7 +76,7 @@ def test_an_outcome_that_was_never_accepted_is_given_to_the_next_server(farm, pl
     before.records.clear()
     before.offer("true")
     farm.start_client(port=before.port)
-    until(lambda: before.finished._batches or before.client().giving, PROMPT, "it is given")
+    until(lambda: before.finished.size() or before.client().giving, PROMPT, "it is given")
     before.finished.close()
     before.die()
 
@@ -108,7 +109,7 @@ def test_a_client_that_the_next_server_does_not_know_joins_it_anew(farm, plane):
     after.offer("true", first_id=2)
 
     assert after.wait_for(2)[0].ok
-    assert client.id != before.joined[0].id
+    assert client.id != before.joined[0].client_id
 
 
 def test_a_drained_client_runs_tasks_of_the_next_server(farm, plane):
@@ -117,8 +118,9 @@ def test_a_drained_client_runs_tasks_of_the_next_server(farm, plane):
     before.offer(f"echo begin >> ran; {WAITS}")
     farm.start_client(port=before.port)
     farm.wait_for_lines("ran", 1)
-    before.scheduled.tell(before.scheduled.phase.DRAINING)
-    until(lambda: before.client().told is before.scheduled.phase, PROMPT, "the client is told")
+    before.scheduled.set_phase(before.scheduled.phase.DRAINING)
+    known = before.scheduled.phase
+    until(lambda: before.client().known_phase is known, PROMPT, "the client knows it")
     before.die()
 
     after = plane(port=before.port, adopt=lambda client_id, held: held)

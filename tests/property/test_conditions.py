@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
+from hypershell.core.ending import Ending
 from hypershell.core.query.condition import (
     And,
     Comparison,
@@ -22,7 +23,6 @@ from hypershell.core.query.condition import (
 from hypershell.core.query.fields import FIELDS, OPERATORS, Kind
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
-from hypershell.core.task import Ending
 from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
 from hypershell.store.sql.filters import matching
 from hypershell.store.sql.queries import NAMES, Queries

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from hypershell.wire.codec import decode, encode
 from hypershell.wire.worker_messages import (
     Answer,

@@ -6,8 +6,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
 from hypershell.core.state import FINAL, MOVES, TaskState
-from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
+from hypershell.core.task import Task, new_task
 from hypershell.store.tasks.task_store import TaskStore
 
 

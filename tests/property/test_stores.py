@@ -22,13 +22,16 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
+from hypershell.core.retry import Policy
+from hypershell.core.run_mode import RunMode
 from hypershell.core.state import FINAL, TaskState
-from hypershell.core.task import Ending, Outcome, Policy, Task
+from hypershell.core.task import Task
 from hypershell.store.sql.engine import sqlite_url
 from hypershell.store.sql.maintenance import complaints
 from hypershell.store.sql.rows import task_of
-from hypershell.store.sql.runs import FOREVER, RESTART
 from hypershell.store.sql.schema import STATES, TASKS
 from hypershell.store.tasks.journal import Recorded
 from hypershell.store.tasks.tally import Tally
@@ -37,8 +40,8 @@ from tests.helpers.stored import CLIENT, StoredRun
 
 WINDOW = 3
 OVER_AGAIN = {
-    RESTART: {TaskState.FAILED, TaskState.INTERRUPTED},
-    FOREVER: {TaskState.INTERRUPTED},
+    RunMode.RESTART: {TaskState.FAILED, TaskState.INTERRUPTED},
+    RunMode.FOREVER: {TaskState.INTERRUPTED},
 }
 """What waits again, as though it had never been tried, at each way to begin."""
 
@@ -65,8 +68,10 @@ class Stores(RuleBasedStateMachine):
     def begin(self, policy: Policy) -> None:
         """Both are empty."""
         self.policy = policy
-        self.memory = TaskStore(policy)
-        self.run = StoredRun(self.url, policy=policy, most_tasks=WINDOW)
+        self.told: list[tuple[int, TaskState]] = []
+        self.told_memory: list[tuple[int, TaskState]] = []
+        self.memory = TaskStore(policy, on_final=self.told_memory.extend)
+        self.run = StoredRun(self.url, policy=policy, most_tasks=WINDOW, on_final=self.told.extend)
         self.tasks: dict[int, Task] = {}
         self.states: dict[int, TaskState] = {}
         self.tried: dict[int, int] = {}
@@ -74,14 +79,6 @@ class Stores(RuleBasedStateMachine):
         self.cancelling: set[int] = set()
         self.ids: set[int] = set()
         self.old: list[Outcome] = []
-        self.listen()
-
-    def listen(self) -> None:
-        """Hear what either says is final."""
-        self.told: list[tuple[int, TaskState]] = []
-        self.told_memory: list[tuple[int, TaskState]] = []
-        self.run.store.listener = self.told.extend
-        self.memory.listener = self.told_memory.extend
 
     # What servers do.
 
@@ -190,16 +187,18 @@ class Stores(RuleBasedStateMachine):
 
     # What befalls them.
 
-    @rule(how=st.sampled_from([FOREVER, RESTART]), dies=st.booleans())
-    def restart(self, how: str, dies: bool) -> None:
+    @rule(mode=st.sampled_from([RunMode.FOREVER, RunMode.RESTART]), dies=st.booleans())
+    def restart(self, mode: RunMode, dies: bool) -> None:
         """The server dies or ends, and another goes on."""
         if dies:
             self.run.die()
         else:
             self.run.close()
-        self.run = StoredRun(self.url, how, self.policy, WINDOW)
+        self.told.clear()
+        self.told_memory.clear()
+        self.run = StoredRun(self.url, mode, self.policy, WINDOW, on_final=self.told.extend)
         for task_id, state in self.states.items():
-            if state in OVER_AGAIN[how]:
+            if state in OVER_AGAIN[mode]:
                 self.wait(self.rewound(task_id))
         sent = [self.tasks[i] for i, s in sorted(self.states.items()) if s is TaskState.SENT]
         waiting = [self.tasks[i] for i, s in self.states.items() if s is TaskState.WAITING]
@@ -208,10 +207,9 @@ class Stores(RuleBasedStateMachine):
         for task in sent:
             tally.add(task.group, TaskState.SENT)
         start = RecoveredState(max(self.ids, default=0), tally, sent, set(self.cancelling))
-        self.memory = TaskStore(self.policy, start=start)
+        self.memory = TaskStore(self.policy, start=start, on_final=self.told_memory.extend)
         self.memory.add(waiting)
         self.old.clear()
-        self.listen()
 
     @rule(which=some, client=st.sampled_from([CLIENT, "76543210"]), late=st.integers(0, 1))
     def adopt(self, which: list[int], client: str, late: int) -> None:

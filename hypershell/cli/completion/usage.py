@@ -100,7 +100,7 @@ class Usage:
 
 def usage_of(verb: str) -> str:
     """The USAGE text of a verb; "" is the program's own."""
-    module = import_module(VERBS[verb][0] if verb else "hypershell.cli.main")
+    module = import_module(VERBS[verb].module if verb else "hypershell.cli.main")
     text = module.USAGE
     assert isinstance(text, str)
     return text

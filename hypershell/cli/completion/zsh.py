@@ -49,7 +49,7 @@ def zsh() -> str:
         functions="\n\n".join(_zsh_verb(verb, parts[verb]) for verb in VERBS),
         options=" ".join(_zsh_option(option) for option in parts[""].options),
         verbs="\n".join(
-            f"                {quote(f'{verb}:{summary}')}" for verb, (_, summary) in VERBS.items()
+            f"                {quote(f'{verb.name}:{verb.summary}')}" for verb in VERBS.values()
         ),
     )
 

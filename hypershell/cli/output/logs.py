@@ -4,9 +4,19 @@ import json
 import logging
 import sys
 import time
+from dataclasses import dataclass
 
-from hypershell.cli.options import Parsed
 from hypershell.core.errors import FileUnwritable
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Who speaks, where to, in which form and from which level on. No path: standard error."""
+
+    verb: str
+    path: str | None = None
+    is_json: bool = False
+    level: int = logging.INFO
 
 
 class HumanFormatter(logging.Formatter):
@@ -55,10 +65,9 @@ class _QuietHandler(logging.StreamHandler):  # type: ignore[type-arg]
         """There is nowhere left to complain."""
 
 
-def set_up(parsed: Parsed) -> None:
-    """Configure logging for this process by the options of `OPTIONS`; FileUnwritable."""
-    path = parsed.text("--log-file")
-    form = parsed.choice("--log-format", ("human", "json"), "human")
+def set_up(options: LogOptions) -> None:
+    """Configure logging for this process; FileUnwritable."""
+    path = options.path
     try:
         stream = sys.stderr
         if path is not None:
@@ -67,14 +76,8 @@ def set_up(parsed: Parsed) -> None:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise FileUnwritable(path=path, reason=reason, option="--log-file") from error
     handler = _QuietHandler(stream)
-    handler.setFormatter((JsonFormatter if form == "json" else HumanFormatter)(parsed.verb))
+    handler.setFormatter((JsonFormatter if options.is_json else HumanFormatter)(options.verb))
     logger = logging.getLogger("hypershell")
     logger.handlers = [handler]
     logger.propagate = False
-    logger.setLevel(_level(parsed))
-
-
-def _level(parsed: Parsed) -> int:
-    if parsed.flag("--quiet"):
-        return logging.WARNING
-    return logging.DEBUG if parsed.flag("--verbose") else logging.INFO
+    logger.setLevel(options.level)

@@ -36,6 +36,11 @@ def plain(value: Any) -> Any:
     return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
+def write_json(value: Any) -> None:
+    """A value as JSON, for people to read as well."""
+    write(json.dumps(plain(value), indent=2) + "\n")
+
+
 def write_rows(form: str, fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
     """Pages of rows in one of the FORMATS, each as it comes."""
     match form:

@@ -1,12 +1,8 @@
 """What `hyper-shell info` and `hyper-shell failures` show."""
 
-import json
 from typing import Any
 
-from hypershell.app.task_api import open_task_api
-from hypershell.cli.options import Parsed
-from hypershell.cli.output.rows import cell, plain, warn, write
-from hypershell.cli.selection_options import ids_from, selection_from
+from hypershell.cli.output.rows import cell
 from hypershell.core.units import counted
 
 _LINES = 10
@@ -41,30 +37,20 @@ _ATTEMPT = (
 )
 
 
-def info(parsed: Parsed) -> int:
-    """One task; the exit status."""
-    words = [parsed.text("ID") or ""]
-    ids = ids_from(parsed, words)
-    if len(ids) != 1:
-        raise parsed.error("info tells of one task", "`hyper-shell list` shows several")
-    task = open_task_api(parsed).task(ids[0])
-    if task is None:
-        warn(f"there is no task {ids[0]}")
-        return 1
-    if parsed.flag("--json"):
-        write(json.dumps(plain(task), indent=2) + "\n")
-        return 0
-    write(_facts(task, _TASK, ""))
+def task_text(task: dict[str, Any]) -> str:
+    """One task, its attempts, and what a failed attempt last printed."""
+    parts = [_facts(task, _TASK, "")]
     if task["attempts"] and (first := task["attempts"][0]["number"]) > 1:
-        write(f"\nattempts before {first} are not shown\n")
+        parts.append(f"\nattempts before {first} are not shown\n")
     for attempt in task["attempts"]:
-        write(f"\nattempt {attempt['number']} ({attempt['ending']})\n")
-        write(_facts(attempt, _ATTEMPT, "  "))
-        write(_tail("  standard error", attempt["stderr"]))
+        parts.append(f"\nattempt {attempt['number']} ({attempt['ending']})\n")
+        parts.append(_facts(attempt, _ATTEMPT, "  "))
+        parts.append(_tail("  standard error", attempt["stderr"]))
     if task["output"] is not None:
         out, err = task["output"]
-        write(f"\nprinted {len(out)} bytes to standard output, {len(err)} to standard error\n")
-    return 0
+        printed = f"{len(out)} bytes to standard output, {len(err)} to standard error"
+        parts.append(f"\nprinted {printed}\n")
+    return "".join(parts)
 
 
 def _facts(facts: dict[str, Any], names: tuple[str, ...], margin: str) -> str:
@@ -84,21 +70,17 @@ def _tail(what: str, text: bytes) -> str:
     return f"{what}:\n{shown}" if lines else ""
 
 
-def failures(parsed: Parsed) -> int:
-    """Causes; the exit status."""
-    found = open_task_api(parsed).failures(selection_from(parsed))
-    if parsed.flag("--json"):
-        write(json.dumps(plain(found), indent=2) + "\n")
-        return 0
-    if not found:
-        write("no failed tasks\n")
-    for n, each in enumerate(found):
-        head, _, printed = each["text"].partition("\n")
-        number = counted(each["count"], "task")
-        write(("\n" if n else "") + f"cause {each['cause']}: {head}, {number}\n")
-        write("".join(f"    {line}\n" for line in printed.splitlines()))
-        if each["hosts"]:
-            write(f"  hosts    {', '.join(each['hosts'])}\n")
-        write(f"  example  task {each['example']}: {cell('line', each['line'])}\n")
-        write(_tail("  which printed last", each["stderr"]))
-    return 0
+def failures_text(causes: list[dict[str, Any]]) -> str:
+    """Causes of failure: how many tasks each has, where, and an example."""
+    return "\n".join(map(_cause, causes)) or "no failed tasks\n"
+
+
+def _cause(cause: dict[str, Any]) -> str:
+    head, _, printed = cause["text"].partition("\n")
+    parts = [f"cause {cause['cause']}: {head}, {counted(cause['count'], 'task')}\n"]
+    parts += [f"    {line}\n" for line in printed.splitlines()]
+    if cause["hosts"]:
+        parts.append(f"  hosts    {', '.join(cause['hosts'])}\n")
+    parts.append(f"  example  task {cause['example']}: {cell('line', cause['line'])}\n")
+    parts.append(_tail("  which printed last", cause["stderr"]))
+    return "".join(parts)

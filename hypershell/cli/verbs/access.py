@@ -1,6 +1,14 @@
 """`hyper-shell access`: shows what an access file opens, or seals it anew."""
 
-from hypershell.cli.options import parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
+
+if TYPE_CHECKING:
+    from hypershell.app.access_files import ResealOptions
+    from hypershell.app.locate import Passphrases
 
 USAGE = """\
 Usage:
@@ -26,11 +34,70 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """Show or reseal; the exit status."""
-    parsed = parse(USAGE, "access", arguments)
-    if parsed is None:
-        return 0
-    from hypershell.cli.verbs.sealing import reseal, show
+@dataclass(frozen=True, slots=True)
+class AccessInfoOptions:
+    """Which access file to show, and whether as JSON."""
 
-    return show(parsed) if parsed.flag("info") else reseal(parsed)
+    path: Path
+    passphrases: "Passphrases"
+    json: bool
+
+
+def options_from(parsed: Parsed) -> "AccessInfoOptions | ResealOptions":
+    """Which file to show or to reseal."""
+    from hypershell.app.access_files import ResealOptions
+    from hypershell.app.locate import Passphrases
+    from hypershell.cli.common_options import passphrases_from
+    from hypershell.cli.prompts import new_passphrase_prompt
+
+    path = Path(parsed.text("FILE") or "")
+    given = parsed.text("--passphrase-file")
+    if parsed.flag("info"):
+        return AccessInfoOptions(path, Passphrases(given), parsed.flag("--json"))
+    return ResealOptions(
+        path=path,
+        out=Path(parsed.text("OUT") or ""),
+        old=passphrases_from(parsed, "--old-passphrase-file"),
+        new=Passphrases(given, new_passphrase_prompt()),
+    )
+
+
+def run(options: "AccessInfoOptions | ResealOptions") -> int:
+    """Show or reseal; the exit status."""
+    if isinstance(options, AccessInfoOptions):
+        _show(options)
+    else:
+        from hypershell.app.access_files import reseal
+
+        reseal(options)
+    return 0
+
+
+def _show(options: AccessInfoOptions) -> None:
+    """Show what a file says of itself, and whether a seal of ours vouches for it."""
+    from hypershell.access.access_file import inspect
+
+    seen = inspect(options.path, options.passphrases.ring())
+    facts: dict[str, object] = {
+        "file": str(options.path),
+        "verified": seen.verified,
+        "part": seen.part,
+        "format": seen.format,
+        "made by": f"hyper-shell {seen.program}",
+        "server uid": seen.server_uid,
+        "sealed by": seen.recipe.by,
+    }
+    if seen.recipe.key_id:
+        facts["seal key"] = seen.recipe.key_id
+    for plane, (host, port) in seen.addresses.items():
+        facts[f"{plane} plane"] = f"{host} port {port}"
+    if options.json:
+        import json
+
+        named = {name.replace(" ", "_"): value for name, value in facts.items()}
+        print(json.dumps(named, indent=2))
+        return
+    from tabulate import tabulate
+
+    facts["verified"] = "yes" if seen.verified else "unverified: it cannot be opened here"
+    print(tabulate(facts.items()))

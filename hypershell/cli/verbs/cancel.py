@@ -1,8 +1,13 @@
 """`hyper-shell cancel`: ends tasks that are not final."""
 
-from hypershell.cli.options import parse
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS, SELECTION_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.cli.changing import ChangeOptions
 
 USAGE = f"""\
 Usage:
@@ -29,13 +34,15 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
+def options_from(parsed: Parsed) -> "ChangeOptions":
+    """Which tasks to cancel; UsageError."""
+    from hypershell.cli.changing import change_options_from
+
+    return change_options_from(parsed)
+
+
+def run(options: "ChangeOptions") -> int:
     """Cancel tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
+    from hypershell.cli.changing import change
 
-    parsed = parse(USAGE, "cancel", join_tags(arguments))
-    if parsed is None:
-        return 0
-    from hypershell.cli.verbs.changing import cancel
-
-    return cancel(parsed)
+    return change(options, lambda api: api.cancel, "cancelled", "they are final")

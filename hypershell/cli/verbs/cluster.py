@@ -1,7 +1,12 @@
 """`hyper-shell cluster`: a server and its clients on this machine, in one command."""
 
-from hypershell.cli.options import parse
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.texts import ADDRESS_OPTIONS, LOG_OPTIONS, RUN_OPTIONS, TASK_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.cluster import ClusterOptions
 
 USAGE = f"""\
 Usage:
@@ -32,11 +37,56 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """Run a cluster; the exit status."""
-    parsed = parse(USAGE, "cluster", arguments)
-    if parsed is None:
-        return 0
-    from hypershell.app.cluster import run_cluster
+def options_from(parsed: Parsed) -> "ClusterOptions":
+    """The server, its clients and what they run; UsageError, ShellUnusable."""
+    from hypershell.app.cluster import ClusterOptions
+    from hypershell.cli.server_options import (
+        database_options_from,
+        input_options_from,
+        key_from,
+        mode_from,
+        port_from,
+        server_options_from,
+    )
 
-    return run_cluster(parsed)
+    mode = mode_from(parsed)
+    return ClusterOptions(
+        run=server_options_from(parsed, mode),
+        inputs=input_options_from(parsed, mode),
+        database=database_options_from(parsed, mode),
+        clients=parsed.whole("--clients", default=1, lowest=1, highest=1000),
+        client_arguments=_client_arguments(parsed),
+        server_dir=parsed.text("--server-dir"),
+        bind_host=parsed.text("--bind") or "localhost",
+        port=port_from(parsed, "--port", "--worker-port") or 0,
+        key=key_from(parsed),
+        is_verbose=parsed.flag("--verbose"),
+    )
+
+
+def _client_arguments(parsed: Parsed) -> tuple[str, ...]:
+    """The words that give each client its options."""
+    from hypershell.cli.verbs.client import slots_from
+    from hypershell.client.tasks.spawn import check_shell
+
+    shell = parsed.text("--shell") or ""
+    check_shell(shell)
+    arguments = ["-N", str(slots_from(parsed)), "--shell", shell]
+    for name in ("--output", "--errors", "--log-file", "--log-format"):
+        if (value := parsed.text(name)) is not None:
+            arguments += [name, value]
+    return (*arguments, "--verbose" if parsed.flag("--verbose") else "--quiet")
+
+
+def run(options: "ClusterOptions") -> int:
+    """Run a cluster; the exit status."""
+    import logging
+
+    from hypershell.app.cluster import run_cluster
+    from hypershell.cli.prompts import say_that_lines_are_read
+
+    if not options.is_verbose:
+        logging.getLogger("hypershell.server").setLevel(logging.WARNING)
+    if options.inputs.reads_stdin:
+        say_that_lines_are_read()
+    return run_cluster(options)

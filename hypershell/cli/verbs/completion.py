@@ -1,6 +1,6 @@
 """`hyper-shell completion`: prints the script that teaches a shell to complete the command line."""
 
-from hypershell.cli.options import parse
+from hypershell.cli.options import Parsed
 
 USAGE = """\
 Usage:
@@ -23,13 +23,17 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """Print the script for the shell that `arguments` names."""
-    options = parse(USAGE, "completion", arguments)
-    if options is None:
-        return 0
+def options_from(parsed: Parsed) -> str:
+    """The name of the shell."""
     from hypershell.cli.completion import SCRIPTS
 
-    (shell,) = (name for name in SCRIPTS if options.flag(name))
+    (shell,) = (name for name in SCRIPTS if parsed.flag(name))
+    return shell
+
+
+def run(shell: str) -> int:
+    """Print the script for a shell; the exit status."""
+    from hypershell.cli.completion import SCRIPTS
+
     print(SCRIPTS[shell](), end="")
     return 0

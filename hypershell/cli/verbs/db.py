@@ -1,7 +1,13 @@
 """`hyper-shell db`: looks after a task database."""
 
-from hypershell.cli.options import parse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.texts import DATABASE_PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.maintenance import DatabasePlace
 
 USAGE = f"""\
 Usage:
@@ -34,15 +40,59 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """Check, vacuum or export; the exit status."""
-    parsed = parse(USAGE, "db", arguments)
-    if parsed is None:
-        return 0
-    from hypershell.cli.verbs import tending
+@dataclass(frozen=True, slots=True)
+class DbOptions:
+    """What to do with which task database; `form` and `path` are of an export."""
 
-    if parsed.flag("check"):
-        return tending.check(parsed)
-    if parsed.flag("vacuum"):
-        return tending.vacuum(parsed)
-    return tending.export(parsed)
+    action: str
+    place: "DatabasePlace"
+    form: str = ""
+    path: str | None = None
+
+
+def options_from(parsed: Parsed) -> DbOptions:
+    """What to do with which database; UsageError."""
+    from hypershell.cli.common_options import database_place_from
+
+    place = database_place_from(parsed)
+    for action in ("check", "vacuum"):
+        if parsed.flag(action):
+            return DbOptions(action, place)
+    from hypershell.store.sql.export import FORMS
+
+    path = parsed.text("FILE")
+    form = parsed.choice("--format", tuple(FORMS), "json")
+    return DbOptions("export", place, form, None if path == "-" else path)
+
+
+def run(options: DbOptions) -> int:
+    """Check, vacuum or export; the exit status."""
+    import sys
+
+    from hypershell.app import maintenance
+
+    match options.action:
+        case "check":
+            _check(options.place)
+        case "vacuum":
+            room, name = maintenance.vacuum(options.place)
+            print(f"{name}: {_mib(room.before)} before, {_mib(room.after)} now")
+        case _:
+            maintenance.export(options.place, options.form, options.path, sys.stdout.buffer)
+    return 0
+
+
+def _check(place: "DatabasePlace") -> None:
+    from hypershell.app.maintenance import check
+    from hypershell.core.units import counted
+
+    found, name = check(place, lambda complaint: print(complaint, flush=True))
+    states = ", ".join(f"{number} {state}" for state, number in found.states.items())
+    print(
+        f"{name} is whole: {counted(found.tasks, 'task')} ({states or 'none'}),"
+        f" {counted(found.attempts, 'attempt')}, {counted(found.runs, 'run')}"
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"

@@ -1,8 +1,13 @@
 """`hyper-shell delete`: forgets tasks that are not under way."""
 
-from hypershell.cli.options import parse
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS, SELECTION_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.cli.changing import ChangeOptions
 
 USAGE = f"""\
 Usage:
@@ -27,13 +32,15 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
+def options_from(parsed: Parsed) -> "ChangeOptions":
+    """Which tasks to delete; UsageError."""
+    from hypershell.cli.changing import change_options_from
+
+    return change_options_from(parsed)
+
+
+def run(options: "ChangeOptions") -> int:
     """Delete tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
+    from hypershell.cli.changing import change
 
-    parsed = parse(USAGE, "delete", join_tags(arguments))
-    if parsed is None:
-        return 0
-    from hypershell.cli.verbs.changing import delete
-
-    return delete(parsed)
+    return change(options, lambda api: api.delete, "deleted", "they wait or run")

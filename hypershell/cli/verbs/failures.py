@@ -1,8 +1,15 @@
 """`hyper-shell failures`: why tasks failed, those that failed alike together."""
 
-from hypershell.cli.options import parse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.task_api import TaskSource
+    from hypershell.core.query.selection import Selection
 
 USAGE = f"""\
 Usage:
@@ -31,13 +38,32 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
+@dataclass(frozen=True, slots=True)
+class FailuresOptions:
+    """Of which tasks to show the causes of failure, and whether as JSON."""
+
+    source: "TaskSource"
+    selection: "Selection"
+    json: bool
+
+
+def options_from(parsed: Parsed) -> FailuresOptions:
+    """Whose causes to show; UsageError."""
+    from hypershell.cli.common_options import source_from
+    from hypershell.cli.selection_options import selection_from
+
+    return FailuresOptions(source_from(parsed), selection_from(parsed), parsed.flag("--json"))
+
+
+def run(options: FailuresOptions) -> int:
     """Show causes; the exit status."""
-    from hypershell.cli.selection_options import join_tags
+    from hypershell.app.task_api import open_task_api
+    from hypershell.cli.output.rows import write, write_json
+    from hypershell.cli.output.task_view import failures_text
 
-    parsed = parse(USAGE, "failures", join_tags(arguments))
-    if parsed is None:
-        return 0
-    from hypershell.cli.output.task_view import failures
-
-    return failures(parsed)
+    causes = open_task_api(options.source).failures(options.selection)
+    if options.json:
+        write_json(causes)
+    else:
+        write(failures_text(causes))
+    return 0

@@ -1,8 +1,14 @@
 """`hyper-shell info`: one task, with its attempts."""
 
-from hypershell.cli.options import parse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.task_api import TaskSource
 
 USAGE = f"""\
 Usage:
@@ -26,11 +32,38 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """Show a task; the exit status."""
-    parsed = parse(USAGE, "info", arguments)
-    if parsed is None:
-        return 0
-    from hypershell.cli.output.task_view import info
+@dataclass(frozen=True, slots=True)
+class InfoOptions:
+    """Which task to show, and whether as JSON."""
 
-    return info(parsed)
+    source: "TaskSource"
+    task_id: int
+    json: bool
+
+
+def options_from(parsed: Parsed) -> InfoOptions:
+    """Which task to show; UsageError."""
+    from hypershell.cli.common_options import source_from
+    from hypershell.cli.selection_options import ids_from
+
+    ids = ids_from(parsed, [parsed.text("ID") or ""])
+    if len(ids) != 1:
+        raise parsed.error("info tells of one task", "`hyper-shell list` shows several")
+    return InfoOptions(source_from(parsed), ids[0], parsed.flag("--json"))
+
+
+def run(options: InfoOptions) -> int:
+    """Show a task; 1 if there is none."""
+    from hypershell.app.task_api import open_task_api
+    from hypershell.cli.output.rows import warn, write, write_json
+    from hypershell.cli.output.task_view import task_text
+
+    task = open_task_api(options.source).task(options.task_id)
+    if task is None:
+        warn(f"there is no task {options.task_id}")
+        return 1
+    if options.json:
+        write_json(task)
+    else:
+        write(task_text(task))
+    return 0

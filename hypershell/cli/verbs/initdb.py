@@ -1,7 +1,12 @@
 """`hyper-shell initdb`: makes the tables of a task database."""
 
-from hypershell.cli.options import parse
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.texts import DATABASE_PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.maintenance import DatabasePlace
 
 USAGE = f"""\
 Usage:
@@ -21,11 +26,18 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """Make the tables; the exit status."""
-    parsed = parse(USAGE, "initdb", arguments)
-    if parsed is None:
-        return 0
-    from hypershell.cli.verbs.tending import initialize
+def options_from(parsed: Parsed) -> "DatabasePlace":
+    """Which task database gets tables."""
+    from hypershell.cli.common_options import database_place_from
 
-    return initialize(parsed)
+    return database_place_from(parsed)
+
+
+def run(options: "DatabasePlace") -> int:
+    """Make the tables, and say so; the exit status."""
+    from hypershell.app.maintenance import initialize
+
+    made, name = initialize(options)
+    what = "made the tables of hyper-shell in" if made else "the tables of hyper-shell are in"
+    print(f"{what} {name}")
+    return 0

@@ -1,8 +1,16 @@
 """`hyper-shell list`: tasks in rows, counted or watched."""
 
-from hypershell.cli.options import parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import CONDITION_TEXT, DATABASE_OPTIONS, SELECTION_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.task_api import TaskApi, TaskSource
+    from hypershell.core.query.selection import Selection
 
 USAGE = f"""\
 Usage:
@@ -34,13 +42,99 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """List tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
+_SHOWN = ("id", "state", "exit_status", "attempt", "duration", "host", "line")
+_PAGE = 1000
+_WATCH_SECONDS = 1.0
+_CLEAR = "\x1b[2J\x1b[H"
 
-    parsed = parse(USAGE, "list", join_tags(arguments))
-    if parsed is None:
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """Which tasks to list and how: `limit` None is all of them, the first by id are shown."""
+
+    source: "TaskSource"
+    selection: "Selection"
+    fields: tuple[str, ...]
+    form: str
+    limit: int | None
+    counts: bool
+    watches: bool
+
+
+def options_from(parsed: Parsed) -> ListOptions:
+    """What to list; UsageError."""
+    from hypershell.cli.common_options import source_from
+    from hypershell.cli.output.rows import FORMATS
+    from hypershell.cli.selection_options import selection_from
+
+    return ListOptions(
+        source=source_from(parsed),
+        selection=selection_from(parsed),
+        fields=_fields(parsed),
+        form=parsed.choice("--format", FORMATS, "table"),
+        limit=parsed.whole("--limit", default=0, lowest=1) or None,
+        counts=parsed.flag("--count"),
+        watches=parsed.flag("--watch"),
+    )
+
+
+def _fields(parsed: Parsed) -> tuple[str, ...]:
+    """The fields that were named, with commas or blanks between them; UsageError."""
+    from hypershell.core.query.fields import FIELDS
+    from hypershell.core.query.selection import checked_tag
+
+    names = [name for word in parsed.words("FIELD") for name in word.split(",") if name]
+    for name in names:
+        if name.startswith("tag."):
+            try:
+                checked_tag(name[4:], "")
+            except ValueError as error:
+                raise parsed.error(str(error)) from error
+        elif name != "tags" and (name not in FIELDS or name == "tag"):
+            known = ", ".join(field for field in FIELDS if field != "tag")
+            raise parsed.error(f"there is no field {name}", f"there are {known}, tag.KEY and tags")
+    return tuple(names) or _SHOWN
+
+
+def run(options: ListOptions) -> int:
+    """List tasks, once or again every second until Ctrl-C; the exit status."""
+    from hypershell.app.task_api import open_task_api
+    from hypershell.cli.output.rows import write
+    from hypershell.runtime import clock
+
+    if not options.watches:
+        _show(open_task_api(options.source), options)
         return 0
-    from hypershell.cli.verbs.listing import show
+    try:
+        while True:
+            api = open_task_api(options.source)
+            write(_CLEAR)
+            _show(api, options)
+            clock.sleep(_WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return 0
 
-    return show(parsed)
+
+def _show(api: "TaskApi", options: ListOptions) -> None:
+    from hypershell.cli.output.rows import write, write_rows
+
+    limit = options.limit
+    if options.counts:
+        number = api.count(options.selection)
+        write(f"{number if limit is None else min(number, limit)}\n")
+        return
+    write_rows(options.form, options.fields, _pages(api, options))
+
+
+def _pages(api: "TaskApi", options: ListOptions) -> Iterator[list[list[Any]]]:
+    """All rows, a page at a time, up to the limit."""
+    fields = list(options.fields)
+    after, left = 0, options.limit
+    while left is None or left > 0:
+        size = _PAGE if left is None else min(_PAGE, left)
+        rows, after = api.rows(options.selection, fields, after, size)
+        if rows:
+            yield rows
+        if not after:
+            return
+        left = None if left is None else left - len(rows)

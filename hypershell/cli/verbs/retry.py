@@ -1,8 +1,13 @@
 """`hyper-shell retry`: lets tasks that did not succeed wait again."""
 
-from hypershell.cli.options import parse
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS, SELECTION_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.cli.changing import ChangeOptions
 
 USAGE = f"""\
 Usage:
@@ -29,13 +34,15 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """Retry tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
+def options_from(parsed: Parsed) -> "ChangeOptions":
+    """Which tasks to retry; UsageError."""
+    from hypershell.cli.changing import change_options_from
 
-    parsed = parse(USAGE, "retry", join_tags(arguments))
-    if parsed is None:
-        return 0
-    from hypershell.cli.verbs.changing import retry
+    return change_options_from(parsed)
 
-    return retry(parsed)
+
+def run(options: "ChangeOptions") -> int:
+    """Let tasks wait again; the exit status."""
+    from hypershell.cli.changing import change
+
+    return change(options, lambda api: api.retry, "to be tried again", "they have not failed")

@@ -1,8 +1,13 @@
 """`hyper-shell run`: submits one command, waits for it, and ends as it did."""
 
-from hypershell.cli.options import parse
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import TERMS_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.run_command import RunOptions
 
 USAGE = f"""\
 Usage:
@@ -26,13 +31,28 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """Run a command on the farm; the exit status."""
-    from hypershell.cli.selection_options import join_tags
+def options_from(parsed: Parsed) -> "RunOptions":
+    """Which command to run, and where; UsageError."""
+    from hypershell.app.run_command import RunOptions
+    from hypershell.cli.common_options import location_from
+    from hypershell.cli.selection_options import line_from, submit_options_from
 
-    parsed = parse(USAGE, "run", join_tags(arguments))
-    if parsed is None:
-        return 0
-    from hypershell.cli.verbs.running import run_one
+    submit_options = submit_options_from(parsed, captured=True)
+    return RunOptions(location_from(parsed), submit_options, line_from(parsed))
 
-    return run_one(parsed)
+
+def run(options: "RunOptions") -> int:
+    """Run a command on the farm, and pass on what it printed; its exit status."""
+    import sys
+
+    from hypershell.app.run_command import run_command
+    from hypershell.cli.output.rows import cell, warn, write
+
+    result = run_command(options)
+    write(result.stdout)
+    sys.stderr.flush()
+    sys.stderr.buffer.write(result.stderr)
+    sys.stderr.buffer.flush()
+    if result.note:
+        warn(cell("note", result.note))
+    return result.exit_status

@@ -1,7 +1,16 @@
 """`hyper-shell server`: hands out the lines of a file as tasks, and is found, asked and stopped."""
 
-from hypershell.cli.options import Parsed, parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.texts import ADDRESS_OPTIONS, LOG_OPTIONS, PLACE_OPTIONS, TASK_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.access_files import GenerateOptions
+    from hypershell.app.locate import ServerLocation
+    from hypershell.app.serve import ServeOptions
 
 USAGE = f"""\
 Usage:
@@ -63,6 +72,10 @@ _LOGGING = {"--verbose", "--quiet", "--log-file", "--log-format"}
 _PORTS = {"--port", "--worker-port", "--client-port"}
 _HOSTS = {"--host", "--client-host", "--worker-host"}
 _REACH = _EVERYWHERE | _LOGGING
+_WAIT_SECONDS = 60.0
+
+_DECIDED_BY_FILE = {"--port", "--worker-port", "--client-port", "--auth", "--host"}
+"""What an access file that was prepared says, and no option may."""
 
 FITTING: dict[str, set[str]] = {
     "stop": _REACH | {"--drain"},
@@ -79,20 +92,50 @@ _NOT_FOR_START = {"--drain", "--json", "--timeout", "--client-file", "--worker-f
 )
 
 
-def run(arguments: list[str]) -> int:
-    """Run a server, or ask something of one; the exit status."""
-    parsed = parse(USAGE, "server", arguments)
-    if parsed is None:
-        return 0
+@dataclass(frozen=True, slots=True)
+class StopOptions:
+    """Which server to stop, and whether what runs is finished first."""
+
+    location: "ServerLocation"
+    drain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InfoOptions:
+    """Which server to show, and whether as JSON."""
+
+    location: "ServerLocation"
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """Which server to wait for, and how long."""
+
+    location: "ServerLocation"
+    seconds: float
+
+
+def options_from(
+    parsed: Parsed,
+) -> "ServeOptions | StopOptions | InfoOptions | WaitOptions | GenerateOptions":
+    """What the word after `server` takes; UsageError."""
     word = next((word for word in FITTING if parsed.flag(word)), "start")
     _refuse_foreign(parsed, word)
-    if word == "start":
-        from hypershell.app.serve import serve
+    from hypershell.cli.common_options import location_from
 
-        return serve(parsed)
-    from hypershell.cli.verbs.server_questions import ASK
-
-    return ASK[word](parsed)
+    match word:
+        case "stop":
+            return StopOptions(location_from(parsed), parsed.flag("--drain"))
+        case "info":
+            return InfoOptions(location_from(parsed), parsed.flag("--json"))
+        case "wait":
+            seconds = parsed.seconds("--timeout", default=_WAIT_SECONDS)
+            return WaitOptions(location_from(parsed), seconds)
+        case "generate-access":
+            return _generate_options(parsed)
+        case _:
+            return _serve_options(parsed)
 
 
 def _refuse_foreign(parsed: Parsed, word: str) -> None:
@@ -105,3 +148,105 @@ def _refuse_foreign(parsed: Parsed, word: str) -> None:
     if word == "start" and parsed.text("FILE") in (*FITTING, "start"):
         name = parsed.text("FILE")
         raise parsed.error(f"{name} is a word of this verb, not a FILE", f"write it as ./{name}")
+
+
+def _serve_options(parsed: Parsed) -> "ServeOptions":
+    from hypershell.app.planes import PlaneOptions
+    from hypershell.app.serve import ServeOptions
+    from hypershell.cli.common_options import passphrases_from
+    from hypershell.cli.server_options import (
+        database_options_from,
+        input_options_from,
+        key_from,
+        mode_from,
+        port_from,
+        server_options_from,
+    )
+
+    access_file = parsed.text("--access-file")
+    if access_file is not None and (given := parsed.given() & _DECIDED_BY_FILE):
+        raise parsed.error(f"{min(given)} and --access-file exclude each other")
+    mode = mode_from(parsed)
+    return ServeOptions(
+        run=server_options_from(parsed, mode),
+        inputs=input_options_from(parsed, mode),
+        database=database_options_from(parsed, mode),
+        planes=PlaneOptions(
+            host=parsed.text("--host"),
+            bind_host=parsed.text("--bind"),
+            worker_port=port_from(parsed, "--port", "--worker-port"),
+            client_port=port_from(parsed, "--client-port"),
+            key=key_from(parsed),
+        ),
+        server_dir=parsed.text("--server-dir"),
+        access_file=access_file,
+        passphrases=passphrases_from(parsed),
+        take_over=parsed.flag("--take-over"),
+    )
+
+
+def _generate_options(parsed: Parsed) -> "GenerateOptions":
+    from hypershell.access.keys import CLIENT, WORKER
+    from hypershell.app.access_files import GenerateOptions
+    from hypershell.app.locate import Passphrases
+    from hypershell.cli.server_options import port_from
+
+    worker_port = port_from(parsed, "--port", "--worker-port", lowest=1)
+    client_port = port_from(parsed, "--client-port", lowest=1)
+    if worker_port is None or client_port is None:
+        raise parsed.error("generate-access needs both --worker-port and --client-port")
+    if worker_port == client_port:
+        raise parsed.error(f"both ports are {worker_port}")
+    addresses, parts = {}, {}
+    for plane, port in ((CLIENT, client_port), (WORKER, worker_port)):
+        given = (parsed.text(f"--{plane}-host"), parsed.text("--host"), "localhost")
+        addresses[plane] = (next(host for host in given if host is not None), port)
+        if (part := parsed.text(f"--{plane}-file")) is not None:
+            parts[plane] = Path(part)
+    passphrases = Passphrases(parsed.text("--passphrase-file"))
+    return GenerateOptions(Path(parsed.text("FILE") or ""), addresses, parts, passphrases)
+
+
+def run(
+    options: "ServeOptions | StopOptions | InfoOptions | WaitOptions | GenerateOptions",
+) -> int:
+    """Run a server, ask something of one, or make an access file; the exit status."""
+    match options:
+        case StopOptions(location, drain):
+            from hypershell.app.server_control import stop_server
+
+            stop_server(location, drain)
+            return 0
+        case InfoOptions():
+            return _show(options)
+        case WaitOptions(location, seconds):
+            from hypershell.app.server_control import wait_for_server
+
+            wait_for_server(location, seconds)
+            return 0
+    from hypershell.app.access_files import GenerateOptions, generate_access
+
+    if isinstance(options, GenerateOptions):
+        generate_access(options)
+        return 0
+    from hypershell.app.serve import serve
+    from hypershell.cli.prompts import say_that_lines_are_read
+
+    if options.inputs.reads_stdin:
+        say_that_lines_are_read()
+    return serve(options)
+
+
+def _show(options: InfoOptions) -> int:
+    from hypershell.app.server_control import server_facts
+
+    facts = server_facts(options.location)
+    if options.json:
+        import json
+
+        print(json.dumps(facts, indent=2))
+    else:
+        from hypershell.cli.output.server_view import server_text
+
+        print(server_text(facts), end="")
+    return 0

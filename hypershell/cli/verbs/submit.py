@@ -1,8 +1,14 @@
 """`hyper-shell submit`: gives a server, or the next one, more tasks."""
 
-from hypershell.cli.options import parse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS, TERMS_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.submit import Submission
 
 USAGE = f"""\
 Usage:
@@ -35,13 +41,48 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
-    """Submit tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
+@dataclass(frozen=True, slots=True)
+class SubmitVerbOptions:
+    """Lines to submit, and whether their ids are printed as JSON."""
 
-    parsed = parse(USAGE, "submit", join_tags(arguments))
-    if parsed is None:
-        return 0
+    submission: "Submission"
+    json: bool
+
+
+def options_from(parsed: Parsed) -> SubmitVerbOptions:
+    """What to submit; UsageError."""
+    from hypershell.app.submit import Submission
+    from hypershell.cli.common_options import source_from
+    from hypershell.cli.selection_options import line_from, submit_options_from
+
+    path = parsed.text("--file")
+    submission = Submission(
+        source=source_from(parsed),
+        submit_options=submit_options_from(parsed),
+        path=path,
+        line=line_from(parsed) if path is None else b"",
+    )
+    return SubmitVerbOptions(submission, parsed.flag("--json"))
+
+
+def run(options: SubmitVerbOptions) -> int:
+    """Submit tasks and print their ids; the exit status."""
     from hypershell.app.submit import submit
 
-    return submit(parsed)
+    ids: list[int] = []
+    try:
+        for accepted in submit(options.submission):
+            ids += accepted
+    finally:
+        # Also when it broke off: these are at the server.
+        _print_ids(ids, options.json)
+    return 0
+
+
+def _print_ids(ids: list[int], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        print(json.dumps(ids))
+    elif ids:
+        print("\n".join(map(str, ids)))

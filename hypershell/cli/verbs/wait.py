@@ -1,8 +1,13 @@
 """`hyper-shell wait`: returns when tasks are final."""
 
-from hypershell.cli.options import parse
+from typing import TYPE_CHECKING
+
+from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS, SELECTION_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
+
+if TYPE_CHECKING:
+    from hypershell.app.wait import WaitOptions
 
 USAGE = f"""\
 Usage:
@@ -34,13 +39,33 @@ Examples:
 """
 
 
-def run(arguments: list[str]) -> int:
+def options_from(parsed: Parsed) -> "WaitOptions":
+    """Which tasks to wait for, and how long; UsageError."""
+    from hypershell.app.wait import WaitOptions
+    from hypershell.cli.common_options import source_from
+    from hypershell.cli.selection_options import selection_from
+
+    which = selection_from(parsed, parsed.words("ID"))
+    if which.is_everything() != parsed.flag("--all"):
+        what = "--all stands alone" if parsed.flag("--all") else "nothing says which tasks"
+        raise parsed.error(what, "give ids, --tag, --where ... or --all")
+    timeout = parsed.text("--timeout")
+    seconds = None if timeout is None else parsed.seconds("--timeout", default=0)
+    return WaitOptions(source_from(parsed), which, seconds)
+
+
+def run(options: "WaitOptions") -> int:
     """Wait for tasks; the exit status."""
-    from hypershell.cli.selection_options import join_tags
-
-    parsed = parse(USAGE, "wait", join_tags(arguments))
-    if parsed is None:
-        return 0
     from hypershell.app.wait import wait
+    from hypershell.cli.output.rows import warn
+    from hypershell.core.units import counted
 
-    return wait(parsed)
+    verdict = wait(options)
+    if verdict.unknown:
+        warn(f"there are no such tasks: {verdict.unknown} of the ids")
+    if verdict.unfinished:
+        why = "nothing of this run" if verdict.has_server else "no server"
+        warn(f"{counted(verdict.unfinished, 'task')} unfinished, and {why} makes them final")
+    if verdict.bad:
+        warn(f"{counted(verdict.bad, 'task')} failed or cancelled")
+    return 0 if verdict.is_good else 1

@@ -2,7 +2,7 @@
 
 import os
 
-from hypershell.core.task import MAX_CAPTURED
+from hypershell.core.outcome import MAX_CAPTURED
 
 _CHUNK = 64 * 1024
 _MAX_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)

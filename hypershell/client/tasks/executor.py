@@ -1,26 +1,25 @@
-"""Runs tasks: takes claims from the desk, leaves outcomes there. One thread for all slots."""
+"""Runs tasks: takes claims from the task buffer, leaves outcomes there. One thread for all slots.
+
+What is to be done is decided here and in `stopper`; it is done by the `Processes`, the `Watch` and
+the `Output` that it is given.
+"""
 
 import logging
 import os
-import signal
-import time
 from collections import deque
-from collections.abc import Iterable
 
 from hypershell.client.task_buffer import TaskBuffer
+from hypershell.client.tasks.orders import Cancel, Orders, Resume, Stop
 from hypershell.client.tasks.output import Output
-from hypershell.client.tasks.spawn import (
-    SHORT_OF,
-    Child,
-    Spawner,
-    kill_strays,
-    reap,
-    signal_group,
-)
+from hypershell.client.tasks.processes import Processes
+from hypershell.client.tasks.spawn import SHORT_OF, Child
 from hypershell.client.tasks.stopper import TaskStopper
 from hypershell.client.tasks.watch import Watch
+from hypershell.core.ending import Ending
 from hypershell.core.errors import TasksUnstartable
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
+from hypershell.runtime import clock
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +29,24 @@ _MAX_STARTED_AT_ONCE = 64
 
 
 class Executor:
-    """Fills the slots, reaps what ends, and stops what must be stopped."""
+    """Fills the slots, reaps what ends, and stops what must be stopped.
+
+    All of it belongs to one thread; others tell it what they want by `orders`.
+    """
 
     def __init__(
-        self, slots: int, spawner: Spawner, output: Output, watch: Watch, grace_seconds: float
+        self,
+        slots: int,
+        buffer: TaskBuffer,
+        orders: Orders,
+        processes: Processes,
+        output: Output,
+        watch: Watch,
+        grace_seconds: float,
     ) -> None:
-        self._spawner = spawner
+        self._buffer = buffer
+        self._orders = orders
+        self._processes = processes
         self._output = output
         self._watch = watch
         self._grace_seconds = grace_seconds
@@ -43,8 +54,6 @@ class Executor:
         self._children: dict[Child, None] = {}
         self._stopper = TaskStopper()
         self._short_since: float | None = None
-        self._orders: deque[float | None] = deque()  # seconds of grace to stop in, None to resume
-        self._cancels: deque[list[tuple[int, int]]] = deque()
         self._stopping = False
         self._resume_asked = False
         self._gone: list[Outcome] = []  # of tasks that were ended
@@ -52,56 +61,38 @@ class Executor:
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
 
-    def attach(self, buffer: TaskBuffer) -> None:
-        """Where claims come from and outcomes go."""
-        self._buffer = buffer
-
-    def wake(self) -> None:
-        """There may be something to do."""
-        self._watch.wake()
-
-    def stop_tasks(self, grace_seconds: float | None = None) -> None:
-        """Stop all that runs: TERM to each process group, KILL after the grace. Returns at once."""
-        self._orders.append(self._grace_seconds if grace_seconds is None else grace_seconds)
-        self._watch.wake()
-
-    def cancel_tasks(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Stop those that run under these (task id, lease), and no others. Returns at once."""
-        self._cancels.append(list(pairs))
-        self._watch.wake()
-
-    def resume(self) -> None:
-        """Run tasks again, as soon as all that are being stopped are gone. Returns at once."""
-        self._orders.append(None)
-        self._watch.wake()
-
-    def stopping(self) -> bool:
-        """Whether tasks are being stopped, or are to be."""
-        return self._stopping or any(o is not None for o in list(self._orders))
+    def running(self) -> list[Child]:
+        """What was started and is not reaped."""
+        return list(self._children)
 
     def one_pass(self) -> bool:
         """Start what can be started, wait until something happens, and deal with it."""
-        self._take_orders()
+        if self._orders.pending or self._resume_asked:
+            self._obey_orders()
         if not self._stopping:
             self._fill_slots()
         self._collect_ended(*self._watch.wait(self._patience()))
         if self._stopper:
-            self._end_victims()
+            self._end_stopped()
         return True
 
-    def _take_orders(self) -> None:
+    def _obey_orders(self) -> None:
         """Orders come from other threads; what they change is changed here alone."""
-        obeys = bool(self._cancels or self._orders)
-        while self._cancels:
-            self._cancel(self._cancels.popleft())
-        while self._orders:
-            grace_seconds = self._orders.popleft()
-            self._resume_asked = grace_seconds is None
-            if grace_seconds is not None:
-                self._stop(grace_seconds)
+        pending = self._orders.pending
+        obeyed = False
+        while pending:
+            obeyed = True
+            match pending.popleft():
+                case Cancel(pairs):
+                    self._cancel(pairs)
+                case Stop(grace_seconds):
+                    self._resume_asked = False
+                    self._stop(grace_seconds)
+                case Resume():
+                    self._resume_asked = True
         if self._resume_asked and not self._children:
-            self._resume_asked = self._stopping = False
-        if obeys:
+            self._resume_asked = self._stopping = self._orders.stop_obeyed = False
+        if obeyed:
             self._watch.wake()  # to obey is to look, by which another wake may have been lost
 
     def _collect_ended(self, ended: list[Child], readable: list[int]) -> None:
@@ -112,7 +103,7 @@ class Executor:
         for child in ended:
             self._watch.remove(child)
             if child in self._stopper:
-                self._stopper.ended[child] = None
+                self._stopper.leader_ended(child)
             else:
                 outcomes.append(self._collect(child))
         if outcomes:
@@ -129,7 +120,7 @@ class Executor:
     def _patience(self) -> float | None:
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
-        return self._stopper.patience()
+        return self._stopper.patience(clock.monotonic()) if self._stopper else None
 
     def _fill_slots(self) -> None:
         started = 0
@@ -158,12 +149,12 @@ class Executor:
         if claim.captured:
             child = self._spawn_captured(claim, slot)
         else:
-            child = self._spawner.spawn(claim, slot, *self._output.ends(slot))
+            child = self._processes.spawn(claim, slot, *self._output.ends(slot))
         try:
             self._watch.add(child)
         except OSError:
-            signal_group(child, signal.SIGKILL)  # what cannot be watched must not run
-            reap(child)
+            self._processes.kill(child)  # what cannot be watched must not run
+            self._processes.reap(child)
             raise
         return child
 
@@ -172,7 +163,7 @@ class Executor:
         try:
             self._watch.add_pipe(out.read_end)
             self._watch.add_pipe(err.read_end)
-            return self._spawner.spawn(claim, slot, out.write_end, err.write_end)
+            return self._processes.spawn(claim, slot, out.write_end, err.write_end)
         except OSError:
             self._output.finish(slot)
             raise
@@ -182,7 +173,7 @@ class Executor:
 
     def _wait_for_room(self, error: OSError) -> None:
         """The machine is short of what a task needs; TasksUnstartable when it stays so."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if self._short_since is None:
             self._short_since = now
             log.warning("cannot start a task now: %s", (error.strerror or "").lower())
@@ -193,7 +184,7 @@ class Executor:
     def _collect(self, child: Child) -> Outcome:
         """The outcome of a child that has ended and is not watched any more."""
         out, err = self._output.finish(child.slot)
-        outcome = reap(child)
+        outcome = self._processes.reap(child)
         self._children.pop(child, None)
         self._free.append(child.slot)
         if (out or err) and (child.claim.captured or not outcome.ok):
@@ -203,40 +194,59 @@ class Executor:
     # Stopping.
 
     def _stop(self, grace_seconds: float) -> None:
+        self._orders.stop_obeyed = True  # from here on no output waits for a slow reader
         if not self._stopping:
-            self._collect_ended(*self._watch.wait(0))  # what has ended by itself is no victim
+            self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         self._stopping = True
-        kill_at = time.monotonic() + grace_seconds
+        kill_at = clock.monotonic() + grace_seconds
         for child in self._children:
-            self._stopper.add(child, Ending.INTERRUPTED, kill_at)
+            self._end(child, Ending.INTERRUPTED, kill_at)
 
-    def _cancel(self, pairs: list[tuple[int, int]]) -> None:
-        self._collect_ended(*self._watch.wait(0))  # what has ended by itself is no victim
+    def _cancel(self, pairs: tuple[tuple[int, int], ...]) -> None:
+        self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         children = {(child.claim.task_id, child.claim.lease): child for child in self._children}
-        kill_at = time.monotonic() + self._grace_seconds
+        kill_at = clock.monotonic() + self._grace_seconds
         for pair in pairs:
             if pair in children:
-                self._stopper.add(children[pair], Ending.CANCELLED, kill_at)
+                self._end(children[pair], Ending.CANCELLED, kill_at)
         # It may have been put back meanwhile, for want of what it takes to start it.
         self._buffer.cancel(pair for pair in pairs if pair not in children)
 
-    def _end_victims(self) -> None:
-        """Collect tasks that are wholly gone."""
-        gone = self._stopper.look(self._spawner.client_id)
+    def _end(self, child: Child, ending: Ending, kill_at: float) -> None:
+        if self._stopper.add(child, ending, kill_at):
+            self._processes.terminate(child)
+
+    def _end_stopped(self) -> None:
+        """Kill those whose time is over, and collect those that are wholly gone."""
+        gone = self._look_for_gone(clock.monotonic())
         if gone:
             self._forward(self._watch.wait(0)[1])  # their last words
-        for child, ending in gone:
+        for child, ending in self._stopper.take(gone):
             self._gone.append(self._collect(child)._replace(ending=ending))
         if self._gone and not (self._stopping and self._children):
-            self._tell_gone()
+            self._return_gone()
 
-    def _tell_gone(self) -> None:
-        """Whoever is told that these ended may start them again: first end what left its group."""
-        deadline = time.monotonic() + _STRAYS_SECONDS
-        while (
-            self._stopping and kill_strays(self._spawner.client_id) and time.monotonic() < deadline
-        ):
-            time.sleep(0.01)
+    def _look_for_gone(self, now: float) -> list[Child]:
+        stopper, processes = self._stopper, self._processes
+        late = stopper.late(now)
+        for child in late:
+            processes.kill(child)
+        alive = processes.live_groups() if stopper.waits_for_groups(late) else set()
+        gone = stopper.gone(late, alive)
+        alone = stopper.stopped_alone(gone)
+        if not alone or not processes.kill_strays({c.claim.task_id for c in alone}):
+            return gone
+        waiting = set(stopper.wait_for_strays(alone, now))
+        return [child for child in gone if child not in waiting]
+
+    def _return_gone(self) -> None:
+        """Others may start these again as soon as they are known to have ended.
+
+        So what left their process groups is ended first.
+        """
+        deadline = clock.monotonic() + _STRAYS_SECONDS
+        while self._stopping and self._processes.kill_strays() and clock.monotonic() < deadline:
+            clock.sleep(0.01)
         self._buffer.put_outcomes(self._gone)
         self._gone = []
 
@@ -254,6 +264,6 @@ def _unstartable(claim: Claim, error: OSError, slot: int) -> Outcome:
         claim.lease,
         Ending.UNSTARTABLE,
         reason=(error.strerror or str(error)).lower(),
-        started_at=time.time(),
+        started_at=clock.wall(),
         slot=slot,
     )

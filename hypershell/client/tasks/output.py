@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import IO
 
 from hypershell.client.tasks.capture import Capture
-from hypershell.core.task import STDERR_TAIL
+from hypershell.core.outcome import STDERR_TAIL
 
 MAX_IN_MEMORY = 1024 * 1024
 """Bytes of an unfinished line that are held in memory."""
@@ -100,7 +100,7 @@ class Stream:
             self._release(b"\n")
 
     def take_tail(self) -> bytes:
-        """The last that was printed, to be told once."""
+        """The last that was printed, returned once."""
         tail, self._tail = self._tail, b""
         return tail
 

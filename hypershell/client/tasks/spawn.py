@@ -9,13 +9,15 @@ import os
 import resource
 import signal
 import sys
-import time
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from hypershell.client.tasks.direct_exec import plain_words
+from hypershell.core.ending import Ending
+from hypershell.core.environment import SECRETS
 from hypershell.core.errors import ShellUnusable
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
+from hypershell.runtime import clock
 
 DEFAULT_SHELL = "/bin/sh"
 
@@ -30,7 +32,7 @@ _DEFAULTED = tuple(
     {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU, signal.SIGCHLD}
 )
 
-_SECRETS = frozenset({b"HYPERSHELL_AUTH", b"HYPERSHELL_PASSPHRASE"})
+_SECRETS = frozenset(map(os.fsencode, SECRETS))
 
 _FALL_BACK = frozenset(
     {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP, errno.E2BIG}
@@ -78,7 +80,7 @@ class Spawner:
     def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
         """Start a task with these descriptors as its output; OSError if it cannot be."""
         files = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
-        started_at, started = time.time(), time.monotonic()
+        started_at, started = clock.wall(), clock.monotonic()
         pid = self._start(claim, self._variables(claim, slot), files)
         return Child(claim, pid, slot, started, started_at)
 
@@ -161,7 +163,7 @@ def _spawn(
 def reap(child: Child) -> Outcome:
     """Collect a child that has ended: its outcome, as the shell or the kernel tells it."""
     _, status, used = os.wait4(child.pid, 0)
-    seconds = time.monotonic() - child.started
+    seconds = clock.monotonic() - child.started
     claim = child.claim
     signaled = os.WIFSIGNALED(status)
     peak_kib = used.ru_maxrss if sys.platform != "darwin" else used.ru_maxrss // 1024
@@ -200,46 +202,8 @@ def signal_group(child: Child, number: int) -> None:
         pass  # all of it has ended, or runs as somebody else now
 
 
-def live_groups() -> set[int]:
-    """The process groups of this machine in which something is alive, zombies not counted."""
-    groups = set()
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        if fields[0] not in b"ZX":
-            groups.add(int(fields[2]))
-    return groups
-
-
-def kill_strays(client_id: str, task_ids: Collection[int] | None = None) -> int:
-    """Kill all processes that carry this client's mark in their environment, whoever's children.
-
-    Only those of these tasks, if some are named. Returns how many there were.
-    """
-    found = 0
-    mark = b"TASK_CLIENT_ID=" + client_id.encode()
-    marks = None if task_ids is None else {b"TASK_ID=%d" % task_id for task_id in task_ids}
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                variables = file.read().split(b"\0")
-            if mark in variables and (marks is None or not marks.isdisjoint(variables)):
-                os.kill(int(name), signal.SIGKILL)
-                found += 1
-        except OSError:
-            continue  # gone, or not ours to look at
-    return found
-
-
 def _task_environment(host: str) -> dict[bytes, bytes]:
-    """What all tasks share. The keys of the farm are not for them."""
+    """What all tasks share. The key and the passphrase are not for them."""
     environment = {n: value for n, value in os.environb.items() if n not in _SECRETS}
     # A shell would set PWD; a command that is started without one finds it as well.
     if not _names_this_directory(environment.get(b"PWD", b"")):

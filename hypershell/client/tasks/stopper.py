@@ -1,12 +1,14 @@
-"""Tasks that are being ended: TERM to each process group, KILL after a grace, then what left it."""
+"""Tasks that are being ended: TERM to each process group, KILL after a grace, then what left it.
+
+It decides, and neither signals nor looks: the executor does what it says, and tells it what it saw.
+"""
 
 import math
-import signal
-import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from hypershell.client.tasks.spawn import Child, kill_strays, live_groups, signal_group
-from hypershell.core.task import Ending
+from hypershell.client.tasks.spawn import Child
+from hypershell.core.ending import Ending
 
 _LOOK_AGAIN_SECONDS = 0.05
 _STRAYS_SECONDS = 0.5
@@ -20,64 +22,74 @@ class _Stopping:
 
 
 class TaskStopper:
-    """The tasks that are being ended, and whose leaders have ended: these are not reaped yet.
+    """The tasks that are being ended; of some the leader has ended, and is not reaped yet.
 
     A leader is not reaped while others of its group live: its number is what the group is
-    signaled by.
+    signaled by. Times are monotonic seconds.
     """
 
     def __init__(self) -> None:
-        self.ended: dict[Child, None] = {}
-        self._stopper: dict[Child, _Stopping] = {}
+        self._stopping: dict[Child, _Stopping] = {}
+        self._ended: dict[Child, None] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._stopper)
+        return bool(self._stopping)
 
     def __contains__(self, child: Child) -> bool:
-        return child in self._stopper
+        return child in self._stopping
 
-    def add(self, child: Child, ending: Ending, kill_at: float) -> None:
-        """End this task; one that is being ended already has no longer than this for it."""
-        if (victim := self._stopper.get(child)) is not None:
-            victim.kill_at = min(victim.kill_at, kill_at)
-            return
-        self._stopper[child] = _Stopping(ending, kill_at)
-        signal_group(child, signal.SIGTERM)
-        # A task that was stopped by a signal must run to see that it is to end.
-        signal_group(child, signal.SIGCONT)
+    def add(self, child: Child, ending: Ending, kill_at: float) -> bool:
+        """End this task; one that is being ended already has no longer than this for it.
 
-    def patience(self) -> float | None:
+        Whether it is new here, and must be terminated.
+        """
+        if (stopping := self._stopping.get(child)) is not None:
+            stopping.kill_at = min(stopping.kill_at, kill_at)
+            return False
+        self._stopping[child] = _Stopping(ending, kill_at)
+        return True
+
+    def leader_ended(self, child: Child) -> None:
+        """The leader of a task that is being ended has ended; it is not reaped."""
+        self._ended[child] = None
+
+    def patience(self, now: float) -> float | None:
         """Seconds until a look is due though nothing happens."""
-        if not self._stopper:
+        if not self._stopping:
             return None
-        if self.ended:
+        if self._ended:
             return _LOOK_AGAIN_SECONDS
-        soonest = min(victim.kill_at for victim in self._stopper.values())
-        return max(_LOOK_AGAIN_SECONDS, soonest - time.monotonic())
+        soonest = min(stopping.kill_at for stopping in self._stopping.values())
+        return max(_LOOK_AGAIN_SECONDS, soonest - now)
 
-    def look(self, client_id: str) -> list[tuple[Child, Ending]]:
-        """Kill those whose time is over; take out and return those that are wholly gone."""
-        now = time.monotonic()
-        late = {child for child, victim in self._stopper.items() if now >= victim.kill_at}
-        for child in late:
-            signal_group(child, signal.SIGKILL)
-        waiting = any(child not in late for child in self.ended)
-        alive = live_groups() if waiting else set()
-        gone = [child for child in self.ended if child in late or child.pid not in alive]
-        gone = self._without_strays(gone, client_id, now)
-        for child in gone:
-            del self.ended[child]
-        return [(child, self._stopper.pop(child).ending) for child in gone]
+    def late(self, now: float) -> set[Child]:
+        """Those whose time is over: they are to be killed."""
+        return {child for child, stopping in self._stopping.items() if now >= stopping.kill_at}
 
-    def _without_strays(self, gone: list[Child], client_id: str, now: float) -> list[Child]:
-        """Those of them that left nothing outside their groups, or nothing that can be ended.
+    def waits_for_groups(self, late: Collection[Child]) -> bool:
+        """Whether it has to be known which groups are alive."""
+        return any(child not in late for child in self._ended)
+
+    def gone(self, late: Collection[Child], alive: Collection[int]) -> list[Child]:
+        """Those of which nothing is left in their groups; the late ones were killed."""
+        return [child for child in self._ended if child in late or child.pid not in alive]
+
+    def stopped_alone(self, gone: Collection[Child]) -> list[Child]:
+        """Those of them that may have left something outside their groups, to be looked for.
 
         What a task that is stopped with all others left is looked for once, for all of them.
         """
-        cancelled = {c for c in gone if self._stopper[c].ending is Ending.CANCELLED}
-        if not cancelled or not kill_strays(client_id, {c.claim.task_id for c in cancelled}):
-            return gone
-        for child in cancelled:
-            victim = self._stopper[child]
-            victim.strays_until = min(victim.strays_until, now + _STRAYS_SECONDS)
-        return [c for c in gone if c not in cancelled or now >= self._stopper[c].strays_until]
+        return [c for c in gone if self._stopping[c].ending is not Ending.INTERRUPTED]
+
+    def wait_for_strays(self, alone: Collection[Child], now: float) -> list[Child]:
+        """Something was left, and killed. Those of them for which it is looked for once more."""
+        for child in alone:
+            stopping = self._stopping[child]
+            stopping.strays_until = min(stopping.strays_until, now + _STRAYS_SECONDS)
+        return [child for child in alone if now < self._stopping[child].strays_until]
+
+    def take(self, gone: Collection[Child]) -> list[tuple[Child, Ending]]:
+        """Take these out, which are wholly gone: how each of them ended."""
+        for child in gone:
+            del self._ended[child]
+        return [(child, self._stopping.pop(child).ending) for child in gone]

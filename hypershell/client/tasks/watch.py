@@ -32,9 +32,10 @@ class Watch(Protocol):
         """Watch it no longer; before it is closed."""
 
     def wait(self, timeout: float | None) -> tuple[list[Child], list[int]]:
-        """Children that ended and pipes with something to read; a child is told again and again.
+        """Children that ended and pipes with something to read.
 
-        All that a child had written when it ended is in a pipe that is told with it.
+        A child is reported by each wait until it is removed. All that it had written when it ended
+        is in a pipe that is reported with it.
         """
 
     def wake(self) -> None:
@@ -45,7 +46,7 @@ class Watch(Protocol):
 
 
 class _Waker:
-    """A pipe that wakes whoever polls it."""
+    """A pipe that wakes the thread that polls it."""
 
     def __init__(self) -> None:
         self.read_end, self._write_end = os.pipe()

@@ -7,17 +7,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hypershell.core.bundle import Bundler
-from hypershell.core.errors import StartError
 from hypershell.core.task import Task, is_task, new_task
+from hypershell.server.events import EventBus, InputEnded, TasksAdded
 from hypershell.server.input.lines import LineReader
 from hypershell.store.tasks.journal import Progress
 from hypershell.store.tasks.task_store import TaskStore
 
 log = logging.getLogger(__name__)
-
-MAX_WAITING = 10_000
-MAX_WAITING_BYTES = 32 * 2**20
-"""What may wait in memory before the reader is held back."""
 
 _EVERYTHING = 2**62
 
@@ -26,31 +22,33 @@ class Digest(Protocol):
     """As hashlib makes them."""
 
     def update(self, data: bytes, /) -> None:
-        """Go on with these."""
+        """Feed these bytes."""
 
     def digest(self) -> bytes:
-        """Of all so far."""
+        """The digest of everything fed so far."""
 
 
 class Intake:
-    """Moves lines from the input to the store, no faster than they are run."""
+    """Moves lines from the input to the store, no faster than they are run.
+
+    `has_capacity` waits that many seconds at most until more may wait. Publishes TasksAdded, and
+    InputEnded as its last event.
+    """
 
     def __init__(
         self,
         reader: LineReader,
         bundler: Bundler[Task],
         store: TaskStore,
-        has_room: Callable[[float], bool],
-        added: Callable[[], None],
-        ended: Callable[[StartError | None], None],
+        bus: EventBus,
+        has_capacity: Callable[[float], bool],
         digest: Digest | None = None,
     ) -> None:
         self._reader = reader
         self._bundler = bundler
         self._store = store
-        self._has_room = has_room
-        self._added = added
-        self._ended = ended
+        self._bus = bus
+        self._has_capacity = has_capacity
         self._digest = digest
         self._last_line = reader.lines_read  # by an earlier run, where this one resumes it
         self._passed: deque[tuple[int, bytes]] = deque()  # lines of which the digest is to come
@@ -58,7 +56,7 @@ class Intake:
     def one_pass(self) -> bool:
         """Read what is there and store the bundles that are full or old enough."""
         due = self._bundler.due(time.monotonic())
-        if not self._has_room(1.0 if due is None else min(due, 1.0)):
+        if not self._has_capacity(1.0 if due is None else min(due, 1.0)):
             if due is not None and due <= 1.0:
                 self._store_bundles(self._bundler.flush())
             return True
@@ -67,7 +65,7 @@ class Intake:
             bundles += self._bundler.flush()
         self._store_bundles(bundles)
         if self._reader.ended:
-            self._ended(self._reader.error)
+            self._bus.publish(InputEnded, self._reader.error)
             return False
         return True
 
@@ -95,12 +93,12 @@ class Intake:
         if tasks or (over and self._digest is not None):
             progress = self._progress(_EVERYTHING if over else tasks[-1].number)
             self._store.add(tasks, progress=progress)
-            self._added()
+            self._bus.publish(TasksAdded, len(tasks))
         elif self._bundler.due(0.0) is None:
-            self._progress(_EVERYTHING)  # all that was read are no tasks: it need not be kept
+            self._progress(_EVERYTHING)  # none of what was read is a task: it need not be kept
 
     def _progress(self, last_number: int) -> Progress | None:
-        """How far the input is stored: up to that line, or whatever was read."""
+        """How far the input is stored: up to that line, or all that was read."""
         if self._digest is None:
             return None
         lines = []

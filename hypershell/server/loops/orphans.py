@@ -1,17 +1,14 @@
-"""Tasks that clients of a server that died may still hold: they have a lease to come back in."""
+"""Tasks that clients of a server that died may still hold: they have a lease to reconnect."""
 
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from hypershell.core.units import counted
+from hypershell.server.events import ClientLeft
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import Client, Pairs
 from hypershell.store.tasks.task_store import TaskStore
-
-if TYPE_CHECKING:
-    from hypershell.store.sql.session import RunSession
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +16,8 @@ log = logging.getLogger(__name__)
 class Orphans:
     """Waits for as long as a client of that server may hold a task; it gives to the finished queue.
 
-    What no client has come back with by then, or when all of them are back, waits again.
-    `cancel` is told of tasks that came back and that somebody cancelled.
+    A task that no client has come back with by then, or when all of them are back, waits again.
+    `cancel` takes the tasks that came back and that somebody cancelled.
     """
 
     def __init__(
@@ -28,12 +25,11 @@ class Orphans:
         store: TaskStore,
         finished: FinishedQueue,
         lease_seconds: float,
-        run_session: "RunSession | None" = None,
+        cancel: Callable[[Pairs], object],
     ) -> None:
-        self._run_session = run_session
-        self.cancel: Callable[[Pairs], object] = lambda pairs: None
         self._store = store
         self._finished = finished
+        self._cancel = cancel
         self._lease_seconds = lease_seconds
         self._changed = threading.Condition()
         self._stopped = False
@@ -60,22 +56,20 @@ class Orphans:
         return False
 
     def adopt(self, client: str, held: Pairs) -> Pairs | None:
-        """What a client that another server knew may go on with; None if it is to join anew."""
+        """What a client that another server knew goes on with; None if it joins as a new one."""
         adopted = self._store.adopt(client, held)
         self._look()
         if adopted and (unwanted := self._store.to_cancel()):
-            self.cancel(unwanted)
+            self._cancel(unwanted)
         return adopted
 
-    def left(self, client: str) -> None:
+    def note_left(self, event: ClientLeft) -> None:
         """A client left, perhaps one that only a server before this knew."""
-        self._store.seen(client)
+        self._store.seen(event.client_id)
         self._look()
-        if self._run_session is not None:
-            self._run_session.note_left(client)
 
     def _look(self) -> None:
-        """A client is back, or gone; when all are, there is nobody to wait for."""
+        """A client is back, or gone; when all of them are, the wait is over."""
         with self._changed:
             self._changed.notify()
 

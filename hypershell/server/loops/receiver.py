@@ -1,10 +1,8 @@
-"""Takes from the finished queue and records in the store; hands failed lines on."""
-
-from collections.abc import Callable
+"""Takes from the finished queue and records in the store."""
 
 from hypershell.core.state import TaskState
+from hypershell.server.events import EventBus, OutcomesRecorded
 from hypershell.server.loops.scheduler import Scheduler
-from hypershell.server.reports.reports import Reports
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
@@ -13,7 +11,10 @@ from hypershell.wire.worker_messages import Phase
 
 
 class Receiver:
-    """Makes outcomes final. A batch is acknowledged after it is recorded, never before."""
+    """Makes outcomes final. A batch is acknowledged after it is recorded, never before.
+
+    Publishes OutcomesRecorded when the batches of a pass are acknowledged.
+    """
 
     def __init__(
         self,
@@ -22,16 +23,14 @@ class Receiver:
         registry: ClientRegistry,
         scheduler: Scheduler,
         scheduled: ScheduledQueue,
-        reports: Reports,
-        settled: Callable[[], None],
+        bus: EventBus,
     ) -> None:
         self._finished = finished
         self._store = store
         self._registry = registry
         self._scheduler = scheduler
         self._scheduled = scheduled
-        self._reports = reports
-        self._settled = settled
+        self._bus = bus
 
     def one_pass(self) -> bool:
         """Record all batches that are here, waiting for the first."""
@@ -41,15 +40,14 @@ class Receiver:
         stopping = self._scheduled.phase >= Phase.STOPPING
         given = [(batch.client.id, batch.outcomes) for batch in batches]
         recorded = self._store.record(given, stopping)
-        self._reports.put(recorded)
         for batch in batches:
-            self._registry.settle(batch.client, batch.outcomes)
+            self._registry.release(batch.client, batch.outcomes)
         if any(r.state is TaskState.WAITING for r in recorded):
             self._scheduler.dispatch_urgent()
         if self._scheduled.room() and self._store.backlog()[0]:
-            self._scheduler.poke()  # what came back, or a group whose turn it is now
+            self._scheduler.poke()  # for what came back, or a group that may go now
         for batch in batches:
             batch.recorded = True
             batch.done.set()
-        self._settled()
+        self._bus.publish(OutcomesRecorded, recorded)
         return True

@@ -18,8 +18,8 @@ class Scheduler:
         self._one_at_a_time = threading.Lock()
         self._closed = False
 
-    def poke(self) -> None:
-        """There may be something to do."""
+    def poke(self, _: object = None) -> None:
+        """There may be something to do: whatever the event, it is looked for."""
         self._poked.set()
 
     def one_pass(self) -> bool:
@@ -45,7 +45,7 @@ class Scheduler:
                 self._scheduled.offer(self._bundles(tasks))
 
     def dispatch_urgent(self) -> None:
-        """Move what must not wait before all that is scheduled.
+        """Move tasks that must not wait before all that is scheduled.
 
         The receiver calls this, so that an eager retry is out before its client asks again.
         """

@@ -9,12 +9,14 @@ from hypershell.core.query.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions, checked_lines
 from hypershell.core.units import counted
+from hypershell.server.events import EventBus, StopAsked, TasksAdded, TasksChanged
 from hypershell.server.planes.completion import CompletionWaiters
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
-from hypershell.store.tasks.journal import NoDatabase
+from hypershell.store.tasks.errors import NoDatabase, StoreClosed
 from hypershell.store.tasks.task_store import TaskStore
-from hypershell.wire.client_plane import MAX_WAIT, NO_DATABASE, SUBMIT_SECONDS
+from hypershell.wire.client_plane import MAX_WAIT, SUBMIT_SECONDS
+from hypershell.wire.worker_messages import Phase
 
 if TYPE_CHECKING:
     from hypershell.store.sql.queries import Queries
@@ -28,9 +30,10 @@ _WATCHED = 10_000
 class ClientService:
     """The object behind the client plane. Its public methods are the verbs, and no others.
 
-    `facts` is what the server is known by; `stop` is called with whether to drain, `settled` when
-    tasks became final by what was called here, `poke` when some may go now. Without a database
-    `queries` is None. All arguments come from peers: each verb checks them and raises ValueError.
+    `facts` is what the server is known by; `has_capacity` waits that many seconds at most until
+    there is capacity for a submission. Without a database `queries` is None. All arguments come
+    from peers: each verb checks them and raises ValueError. It publishes TasksAdded, TasksChanged
+    and StopAsked, each after the change is durable.
     """
 
     def __init__(
@@ -39,36 +42,33 @@ class ClientService:
         registry: ClientRegistry,
         scheduled: ScheduledQueue,
         facts: dict[str, Any],
-        has_room: Callable[[float], bool],
-        poke: Callable[[], None],
-        stop: Callable[[bool], None],
-        settled: Callable[[], None] = lambda: None,
+        bus: EventBus,
+        has_capacity: Callable[[float], bool],
+        completion: CompletionWaiters,
         queries: "Queries | None" = None,
-        completion: CompletionWaiters | None = None,
     ) -> None:
         self._store = store
         self._registry = registry
         self._scheduled = scheduled
         self._facts = facts
-        self._has_room = has_room
-        self._poke = poke
-        self._stop = stop
-        self._settled = settled
+        self._bus = bus
+        self._has_capacity = has_capacity
+        self._completion = completion
         self._queries = queries
-        self._completion = completion or CompletionWaiters()
-        store.listener = self._completion.told
 
     def submit(self, lines: Any, submit_options: Any = None) -> list[int]:
-        """Add lines as tasks, all or none; none if there is no room for a while."""
+        """Add lines as tasks, all or none; none if there is no capacity for them for a while."""
         how = SubmitOptions() if submit_options is None else SubmitOptions.unpack(submit_options)
         checked = checked_lines(lines)
         if how.captured:
-            self._asked()  # what they print is kept in the database
-        if not self._has_room(SUBMIT_SECONDS):
+            self._asked()  # what they print is stored in the database
+        if self._scheduled.phase is not Phase.RUNNING:
+            raise StoreClosed("the server is ending")
+        if not self._has_capacity(SUBMIT_SECONDS):
             return []
         tasks = how.tasks(checked, self._store.new_id)
         self._store.add(tasks, how.tags)
-        self._poke()
+        self._bus.publish(TasksAdded, len(tasks))
         return [task.id for task in tasks]
 
     # What is asked.
@@ -116,7 +116,7 @@ class ClientService:
     def wait(self, selection: Any, seconds: Any) -> dict[str, Any]:
         """Wait until all of a selection is final, or all of the run if it is everything.
 
-        Returns after so many seconds at the latest, and when no more of it is going to be:
+        Returns after `seconds` at the latest, and when no more of it can become final:
         the numbers of tasks that are `unfinished` and `bad`, and whether it is `over`.
         """
         which = Selection.unpack(selection)
@@ -130,7 +130,7 @@ class ClientService:
             if is_over or remaining <= 0:
                 return {**self._ended(which), "over": is_over}
             if self._completion.is_closed():
-                raise ValueError("the server is ending")
+                raise StoreClosed("the server is ending")
             self._completion.wait(lambda: self._unfinished(which), self._is_idle, remaining)
 
     def _unfinished(self, which: Selection) -> list[int]:
@@ -140,7 +140,7 @@ class ClientService:
         if self._queries is not None:
             return self._queries.unfinished(which, _WATCHED)
         if which != Selection(ids=which.ids):
-            raise _no_database()
+            raise NoDatabase
         return self._store.unfinished_among(which.ids)
 
     def _is_idle(self) -> bool:
@@ -169,26 +169,22 @@ class ClientService:
             untaken = self._scheduled.cancel(self._store.to_cancel())
             self._store.take_back(untaken)
             changed = changed._replace(running=max(0, changed.running - len(untaken)))
-        self._poke()  # the next group, if these were what was left of one
-        self._settled()
-        return self._told("cancelled", changed)
+        return self._note("cancelled", changed)
 
     def retry(self, selection: Any) -> list[int]:
         """Let failed, cancelled and interrupted tasks wait again."""
         which = _some(selection)
         changed = self._store.retry(which)
         self._completion.forget(which.ids)
-        self._poke()
-        return self._told("to be tried again", changed)
+        return self._note("to be tried again", changed)
 
     def delete(self, selection: Any) -> list[int]:
         """Forget tasks that are not under way."""
-        changed = self._store.delete(_some(selection))
-        self._poke()  # the next group, if it was one of these that stopped it
-        self._settled()
-        return self._told("deleted", changed)
+        return self._note("deleted", self._store.delete(_some(selection)))
 
-    def _told(self, what: str, changed: Changed) -> list[int]:
+    def _note(self, what: str, changed: Changed) -> list[int]:
+        # The next group may go, if these were what was left of one or what stopped it.
+        self._bus.publish(TasksChanged, changed.changed)
         log.info("%s %s by request", counted(changed.changed, "task"), what)
         return list(changed)
 
@@ -197,16 +193,12 @@ class ClientService:
         if not isinstance(drain, bool):
             raise ValueError("not a stop")
         log.info("told to stop%s", " when what runs has finished" if drain else "")
-        self._stop(drain)
+        self._bus.publish(StopAsked, drain)
 
     def _asked(self) -> "Queries":
         if self._queries is None:
-            raise _no_database()
+            raise NoDatabase
         return self._queries
-
-
-def _no_database() -> NoDatabase:
-    return NoDatabase(NO_DATABASE)
 
 
 def _some(selection: Any) -> Selection:

@@ -1,13 +1,14 @@
-"""Tells who waits for tasks when they are final. The store tells it what became final."""
+"""Lets calls wait for tasks to become final; it subscribes to TasksFinal."""
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 
 from hypershell.core.state import TaskState
+from hypershell.server.events import TasksFinal
 
 _MAX_REMEMBERED = 100_000
-"""Tasks that did not succeed whose states are kept, for who asks afterwards."""
+"""Tasks that did not succeed whose states are remembered, for those who ask afterwards."""
 
 
 class CompletionWaiters:
@@ -19,14 +20,14 @@ class CompletionWaiters:
         self._bad: dict[int, TaskState] = {}
         self._closed = False
 
-    def told(self, final: Sequence[tuple[int, TaskState]]) -> None:
-        """These tasks became final, and that is durable."""
+    def note_final(self, event: TasksFinal) -> None:
+        """These tasks became final."""
         with self._lock:
-            for task_id, state in final:
+            for task_id, state in event.tasks:
                 if state is not TaskState.SUCCEEDED:
                     self._remember(task_id, state)
             for watch in self._watches:
-                watch.note(task_id for task_id, _ in final)
+                watch.note(task_id for task_id, _ in event.tasks)
 
     def bad(self, task_ids: Iterable[int]) -> int:
         """How many of these ended otherwise than well, as far as that is remembered."""
@@ -42,7 +43,7 @@ class CompletionWaiters:
     def wait(
         self, find: Callable[[], Collection[int]], is_over: Callable[[], bool], seconds: float
     ) -> None:
-        """Return when the tasks that `find` names are final, after so many seconds at the latest.
+        """Return when the tasks that `find` names are final, after `seconds` at the latest.
 
         Also when `is_over`, which is looked at whenever something became final: then nothing
         more is going to be. `find` is asked once, when no news can be missed any more.
@@ -68,7 +69,7 @@ class CompletionWaiters:
             return self._closed
 
     def close(self) -> None:
-        """Nothing more becomes final: let go who waits."""
+        """Nothing more becomes final: let all waiting calls go."""
         with self._lock:
             self._closed = True
             for watch in self._watches:

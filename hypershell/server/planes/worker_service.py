@@ -5,9 +5,11 @@ from the scheduled queue, in one round trip.
 import logging
 from typing import Any
 
-from hypershell.core.task import Claim, Ending, Outcome, command_of
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim, command_of
 from hypershell.core.units import counted
-from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.finished_queue import Batch, FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.wire.worker_messages import (
@@ -26,7 +28,7 @@ MAX_WAIT = 3600.0
 """Seconds for which a call may ask to be parked."""
 
 _LEAVE_SECONDS = 5.0
-"""How long a client that leaves waits for what it held to be others' own."""
+"""How long a client that leaves waits until its tasks are rescheduled."""
 
 
 class WorkerService:
@@ -93,21 +95,17 @@ class WorkerService:
         return pack_answer(Answer(True, self._scheduled.phase, claims, cancelled))
 
     def _record(self, client: Client, given: list[Outcome]) -> bool:
-        """Whether what a client gives has been recorded, waiting for it for a part of its turn."""
+        """Whether what a client gives has been recorded, waiting for it for half of its call."""
         if not given:
             return True
-        if client.giving is not None:
+        batch = Batch(client, given)
+        batch.outcomes, earlier = self._registry.begin_giving(client, given, batch.done)
+        while earlier is not None:
             # It gives again what is still to be recorded: no second batch, while the first waits.
-            if not client.giving.wait(self._patience):
+            if not earlier.wait(self._patience):
                 return False
-            client.giving = None
-        own = self._registry.own(client, given)
-        if not own:
-            return True
-        batch = self._finished.give(client, own, self._patience)
-        if batch is not None and not batch.done.is_set():
-            client.giving = batch.done
-        return batch is not None and batch.recorded
+            batch.outcomes, earlier = self._registry.begin_giving(client, given, batch.done)
+        return not batch.outcomes or self._finished.give(batch, self._patience)
 
     def beat(self, client_id: Any, session: Any, load: Any, memory: Any) -> None:
         """How busy a client's machine is, for `info` to show."""
@@ -142,4 +140,4 @@ class WorkerService:
             f"; to go to others: {counted(len(held), 'task')}" if held else "",
         )
         if held:
-            self._finished.give(client, held, min(self._patience, _LEAVE_SECONDS))
+            self._finished.give(Batch(client, held), min(self._patience, _LEAVE_SECONDS))

@@ -6,6 +6,8 @@ A loop of its own, as whoever reads standard output may be slow: the receiver ne
 import logging
 from collections.abc import Callable, Sequence
 
+from hypershell.core.state import TaskState
+from hypershell.server.events import EventBus, OutcomesRecorded
 from hypershell.server.reports.sink import LineSink, nothing_stays
 from hypershell.server.reports.spool import Spool
 from hypershell.store.tasks.journal import Recorded
@@ -15,30 +17,27 @@ log = logging.getLogger(__name__)
 _MAX_NUMBERS = 10_000
 
 Printed = Callable[[Sequence[int], bytes, int], Callable[[], None]]
-"""Told the ids of tasks whose lines are written, the path of a file of ours and its length.
+"""Takes the ids of tasks whose lines are written, the path of a file of ours and its length.
 
 What it returns waits until that is durable.
 """
 
 
-def not_kept(task_ids: Sequence[int], path: bytes, length: int) -> Callable[[], None]:
+def not_stored(task_ids: Sequence[int], path: bytes, length: int) -> Callable[[], None]:
     """Without a database, nobody needs to know what was printed."""
     return lambda: None
 
 
 class Failures(Spool):
-    """Moves the lines of failed tasks to a sink, as they come."""
+    """Moves the lines of failed tasks to a sink, as they come. Subscribes to OutcomesRecorded."""
 
-    def __init__(self, sink: LineSink, printed: Printed = not_kept) -> None:
+    loop_name = "failures"
+
+    def __init__(self, sink: LineSink, printed: Printed = not_stored) -> None:
         super().__init__(sink, "failed line", durable=True)
         self._printed = printed
-        self._all_kept: Callable[[], None] = lambda: None
+        self._all_stored: Callable[[], None] = lambda: None
         self._unkept: list[int] = []
-
-    @property
-    def keeps(self) -> bool:
-        """Whether lines are asked for at all."""
-        return self._sink.keeps
 
     def begin(
         self,
@@ -47,8 +46,16 @@ class Failures(Spool):
     ) -> None:
         """The run begins; `owed` are the id and line of tasks that an earlier one did not print."""
         self._sink.begin(stays)
-        if self._sink.keeps:
-            self.keep((task_id, line + b"\n") for task_id, line in owed)
+        if self._sink.is_wanted:
+            self.add((task_id, line + b"\n") for task_id, line in owed)
+
+    def subscribe(self, bus: EventBus) -> None:
+        """See Report."""
+        bus.subscribe(self.note_outcomes, OutcomesRecorded)
+
+    def note_outcomes(self, event: OutcomesRecorded) -> None:
+        """Add the lines of the tasks that are FAILED now; returns at once."""
+        self.put([each for each in event.recorded if each.state is TaskState.FAILED])
 
     def put(self, failed: list[Recorded]) -> None:
         """Add the lines of tasks that are finally failed; returns at once."""
@@ -60,11 +67,11 @@ class Failures(Spool):
                 recorded.attempt,
                 recorded.outcome.cause,
             )
-        if not self._sink.keeps:
+        if not self._sink.is_wanted:
             room = _MAX_NUMBERS - len(self._unkept)
             self._unkept += [recorded.task.number for recorded in failed[:room]]
         elif failed:
-            self.keep((recorded.task.id, recorded.task.line + b"\n") for recorded in failed)
+            self.add((recorded.task.id, recorded.task.line + b"\n") for recorded in failed)
 
     def unkept_numbers(self) -> tuple[int, ...]:
         """Line numbers of failed tasks, the first of them, where their lines go nowhere."""
@@ -72,10 +79,10 @@ class Failures(Spool):
 
     def written(self, task_ids: Sequence[int], length: int) -> None:
         """Nothing more is owed for these."""
-        self._all_kept = self._printed(task_ids, self._sink.path, length)
+        self._all_stored = self._printed(task_ids, self._sink.path, length)
 
     def finish(self) -> int:
         """As any spool; and wait until it is noted what was printed."""
         missing = super().finish()
-        self._all_kept()
+        self._all_stored()
         return missing

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.state import FINAL
-from hypershell.core.task import Ending
+from hypershell.server.events import ClientJoined, EventBus, OutcomesRecorded
 from hypershell.server.reports.sink import LineSink, open_file
 from hypershell.server.reports.spool import Spool
 from hypershell.store.tasks.journal import Recorded
@@ -18,7 +18,12 @@ _OPTION = "--joblog"
 
 
 class Joblog(Spool):
-    """Moves a line for each task that is final to a sink, in the order in which they are that."""
+    """Moves a line for each final task to a sink, in the order in which they became final.
+
+    Subscribes to OutcomesRecorded, and to ClientJoined for the names of hosts.
+    """
+
+    loop_name = "joblog"
 
     def __init__(self, sink: LineSink) -> None:
         super().__init__(sink, "line", durable=False)
@@ -30,16 +35,25 @@ class Joblog(Spool):
             self._sink.begin(_whole_lines)
         else:
             self._sink.begin()
-        if not self._sink.settle():
-            self.keep([(0, JOBLOG_HEADER)])
+        if not self._sink.sync():
+            self.add([(0, JOBLOG_HEADER)])
 
-    def note_client(self, client: str, host: str) -> None:
-        """Attempts of this client are on that host."""
-        self._hosts[client] = host
+    def subscribe(self, bus: EventBus) -> None:
+        """See Report."""
+        bus.subscribe(self.note_client, ClientJoined)
+        bus.subscribe(self.note_outcomes, OutcomesRecorded)
+
+    def note_client(self, event: ClientJoined) -> None:
+        """Attempts of this client ran on its host."""
+        self._hosts[event.client_id] = event.host
+
+    def note_outcomes(self, event: OutcomesRecorded) -> None:
+        """Add the lines of what is recorded; returns at once."""
+        self.put(event.recorded)
 
     def put(self, recorded: Sequence[Recorded]) -> None:
         """Add a line for each of these that is final and was tried; returns at once."""
-        self.keep(
+        self.add(
             (
                 task.id,
                 joblog_line(
@@ -53,7 +67,7 @@ class Joblog(Spool):
                 ),
             )
             for task, state, outcome, client, _ in recorded
-            if state in FINAL and outcome.ending is not Ending.GIVEN_BACK
+            if state in FINAL and outcome.ending.tried
         )
 
 

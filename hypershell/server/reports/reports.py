@@ -1,89 +1,53 @@
-"""Where a run writes what became of its tasks: failed lines, and the job log.
+"""The reports of a run: what writes down, as it happens, what became of its tasks.
 
-Each has a loop of its own, as whoever reads may be slow: the receiver never waits for them.
+A report subscribes to the events that it writes about, and has a loop of its own, as a reader may
+be slow: a subscriber puts lines into its spool and returns at once.
 """
 
-import queue
-import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from hypershell.core.state import TaskState
-from hypershell.runtime.loop import Loop
-from hypershell.runtime.signals import leave_signals_alone
-from hypershell.server.reports.failures import Failures
-from hypershell.server.reports.joblog import Joblog
-from hypershell.server.reports.sink import LineSink
-from hypershell.server.state.registry import Client
-from hypershell.store.tasks.journal import Recorded
-from hypershell.store.tasks.task_store import TaskStore
+from hypershell.server.events import EventBus
 
-if TYPE_CHECKING:
-    from hypershell.store.sql.session import RunSession
+
+class Report(Protocol):
+    """One of them; `Spool` has all of it but `subscribe`."""
+
+    loop_name: str
+
+    def subscribe(self, bus: EventBus) -> None:
+        """Hear of what is to be written."""
+
+    def one_pass(self) -> bool:
+        """Write what is here, waiting for it; False when closed and all is written."""
+
+    def close(self, patient: bool) -> None:
+        """Write what is here and end; if not `patient`, without waiting for a slow reader."""
+
+    def finish(self) -> int:
+        """After the last pass: how many lines could not be written, having said so."""
 
 
 class Reports:
-    """The failed lines of a run, and its job log if there is one."""
+    """All reports of a run, in the order in which they hear of events."""
 
-    def __init__(self, sink: LineSink, joblog: Joblog | None, store: TaskStore) -> None:
-        self.failures = Failures(sink, store.printed)
-        self._joblog = joblog
-        store.owes = self.failures.keeps
+    def __init__(self, reports: Sequence[Report]) -> None:
+        self._reports = reports
 
-    def begin(self, run_session: "RunSession | None", goes_on: bool) -> None:
-        """The run begins; one that goes on appends to what is there."""
-        if run_session is None:
-            self.failures.begin()
-        else:
-            self.failures.begin(run_session.begin_sink, run_session.owed())
-        if self._joblog is not None:
-            self._joblog.begin(append=goes_on)
-
-    def note_client(self, client: Client) -> None:
-        """What this client gives ran on its host."""
-        if self._joblog is not None:
-            self._joblog.note_client(client.id, client.host)
-
-    def put(self, recorded: Sequence[Recorded]) -> None:
-        """Outcomes are recorded; returns at once."""
-        self.failures.put([r for r in recorded if r.state is TaskState.FAILED])
-        if self._joblog is not None:
-            self._joblog.put(recorded)
+    def subscribe(self, bus: EventBus) -> None:
+        """Let each subscribe to what it writes about."""
+        for report in self._reports:
+            report.subscribe(bus)
 
     def passes(self) -> dict[str, Callable[[], bool]]:
         """The pass of each loop, by its name."""
-        passes = {"failures": self.failures.one_pass}
-        if self._joblog is not None:
-            passes["joblog"] = self._joblog.one_pass
-        return passes
+        return {report.loop_name: report.one_pass for report in self._reports}
 
-    def close(self, loops: dict[str, Loop], inbox: "queue.SimpleQueue[tuple[str, object]]") -> None:
-        """Nothing more comes: wait until all lines are out.
-
-        Their reader may be slow: a signal in the inbox ends the patience.
-        """
-        finished = threading.Event()
-        self._close(patient=True)
-
-        def watch() -> None:
-            leave_signals_alone()
-            for name in self.passes():
-                loops[name].join()
-            finished.set()
-            inbox.put(("written", None))
-
-        threading.Thread(target=watch, name="last lines", daemon=True).start()
-        while not finished.is_set():
-            what, _ = inbox.get()
-            if what == "signal":
-                self._close(patient=False)
+    def close(self, patient: bool) -> None:
+        """Nothing more comes: each loop ends when its lines are out; see Report."""
+        for report in self._reports:
+            report.close(patient)
 
     def finish(self) -> int:
-        """After all that: how many lines could not be written."""
-        missing = self.failures.finish()
-        return missing if self._joblog is None else missing + self._joblog.finish()
-
-    def _close(self, patient: bool) -> None:
-        self.failures.close(patient)
-        if self._joblog is not None:
-            self._joblog.close(patient)
+        """After the last pass: how many lines could not be written."""
+        return sum(report.finish() for report in self._reports)

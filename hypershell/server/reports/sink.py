@@ -25,13 +25,13 @@ class LineSink:
     def __init__(self, descriptor: int | None, name: str, ours: bool = False) -> None:
         self._descriptor = descriptor
         self.name = name
-        self.keeps = descriptor is not None
+        self.is_wanted = descriptor is not None
         # A file of our own can be cut back to whole lines; one that standard output was
         # redirected to may hold what others wrote.
         self._ours = ours and descriptor is not None and _is_regular(descriptor)
 
     def begin(self, stays: Callable[[bytes, int, int, int], int] = nothing_stays) -> None:
-        """The run begins: of what an earlier one left in a file of ours, so many bytes stay.
+        """The run begins: a file of ours is cut to the bytes that stay of an earlier run.
 
         `stays` is asked how many, with the path, device, inode and size of the file.
         """
@@ -46,7 +46,7 @@ class LineSink:
         """The absolute path of a file of ours; b"" for anything else."""
         return os.fsencode(os.path.abspath(self.name)) if self._ours else b""
 
-    def settle(self) -> int:
+    def sync(self) -> int:
         """Bring what was written to the disk, and return how long a file of ours is now."""
         if not self._ours or self._descriptor is None:
             return 0

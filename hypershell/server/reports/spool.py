@@ -21,10 +21,12 @@ _RETRY_SECONDS = 1.0
 class Spool:
     """A loop of its own writes what others put in: they never wait for it.
 
-    `durable` has it tell of lines only once they are on the disk. One that is not has nobody held
-    back by what is `pending`, and drops what comes while it is full. `noun` is what a line is
-    called.
+    A `durable` one counts lines as written only once they are on the disk. One that is not holds
+    nobody back by what is `pending`, and drops what comes while it is full. `noun` is what a line
+    is called; `loop_name` is the name of its loop.
     """
+
+    loop_name: str
 
     def __init__(self, sink: LineSink, noun: str, durable: bool) -> None:
         self._sink = sink
@@ -80,7 +82,7 @@ class Spool:
             log.error("%s could not be written to %s", what, self._sink.name)
         return missing
 
-    def keep(self, lines: Iterable[tuple[int, bytes]]) -> None:
+    def add(self, lines: Iterable[tuple[int, bytes]]) -> None:
         """Add lines, each with its newline and the id of its task; returns at once."""
         added = list(lines)
         if not added:
@@ -95,7 +97,7 @@ class Spool:
             self._changed.notify()
 
     def written(self, task_ids: Sequence[int], length: int) -> None:
-        """The lines of these tasks are out, and a file of ours has so many bytes."""
+        """The lines of these tasks are out, and a file of ours is `length` bytes long."""
 
     def _write(self) -> None:
         """Write the lines that are here; those that could not be stay."""
@@ -104,7 +106,7 @@ class Spool:
         data = b"".join([line for _, line in lines])[self._torn :]
         try:
             written = self._sink.write(data, self._patient)
-            length = self._sink.settle() if self._durable else 0
+            length = self._sink.sync() if self._durable else 0
             self._retrying = written < len(data)
         except OSError as error:
             self._retrying = True
@@ -120,7 +122,7 @@ class Spool:
             self._drop_excess()
 
     def _forget(self, written: int) -> int:
-        """So many bytes of what is here are written: how many whole lines that were."""
+        """Forget the lines that these bytes were; how many."""
         done = 0
         with self._changed:
             while self._lines and written >= len(self._lines[0][1]):

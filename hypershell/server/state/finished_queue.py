@@ -1,13 +1,13 @@
 """The finished queue: outcomes on their way from clients to the store.
 
-Whoever gives outcomes for a client waits until they are recorded: its answer is the promise that
-they will not be lost. While one batch is recorded the next one gathers.
+A call that gives outcomes for a client waits until they are recorded: its answer is the promise
+that they will not be lost. While one batch is recorded the next one gathers.
 """
 
 import threading
 from dataclasses import dataclass, field
 
-from hypershell.core.task import Outcome
+from hypershell.core.outcome import Outcome
 from hypershell.server.state.registry import Client
 
 
@@ -29,21 +29,23 @@ class FinishedQueue:
         self._batches: list[Batch] = []
         self._closed = False
 
-    def give(
-        self, client: Client, outcomes: list[Outcome], seconds: float | None = None
-    ) -> Batch | None:
-        """Add outcomes and wait until they are recorded, so many seconds at most.
+    def give(self, batch: Batch, seconds: float | None = None) -> bool:
+        """Add a batch and wait at most `seconds` until it is recorded; whether it was.
 
-        Returns the batch, whose `recorded` tells; None if the server ends and takes none.
+        A server that ends takes none: the batch is done at once, and not recorded.
         """
-        batch = Batch(client, outcomes)
         with self._changed:
             if self._closed:
-                return None
+                batch.done.set()
+                return False
             self._batches.append(batch)
             self._changed.notify()
         batch.done.wait(seconds)
-        return batch
+        return batch.recorded
+
+    def size(self) -> int:
+        """How many batches wait to be recorded."""
+        return len(self._batches)
 
     def put(self, client: Client, outcomes: list[Outcome]) -> None:
         """Add outcomes that the server itself found, and do not wait."""
@@ -64,7 +66,7 @@ class FinishedQueue:
         return self._closed
 
     def close(self) -> None:
-        """Take no more; whoever waits is let go."""
+        """Take no more, and let all calls go that wait."""
         with self._changed:
             self._closed = True
             for batch in self._batches:

@@ -7,15 +7,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.lease import call_seconds
-from hypershell.core.task import Ending, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.server.events import ClientJoined, ClientLeft, EventBus
+from hypershell.server.state.matching import Capacity
 from hypershell.wire.worker_messages import FIRST_SESSION, Hello, Phase, Welcome
 
 Pairs = list[tuple[int, int]]
 """Tasks under a lease: (task id, lease) each."""
 
 GONE = 0
-"""The session of a client that is not on the roster."""
+"""The session of a client that is not registered."""
 
 _CLIENT_ID = re.compile("[0-9a-f]{8}")
 
@@ -24,9 +27,9 @@ _CLIENT_ID = re.compile("[0-9a-f]{8}")
 class Client:
     """One client. `claims` are the tasks that it holds: id and lease.
 
-    `cancelled` are those of its claims that it is not to go on with, `untold` those of these that
-    no answer of its present session has named. `calls` are under way; `giving` is set once the
-    outcomes are recorded that it gave and was told are not.
+    `cancelled` are those of its claims that it must stop, `unannounced` those of these that no
+    answer of its present session has named. `calls` are under way. While outcomes that it gave wait
+    to be recorded, `giving` is not set.
     """
 
     id: str
@@ -38,28 +41,27 @@ class Client:
     calls: int = 0
     giving: threading.Event | None = None
     want: int = 0
-    told: Phase = Phase.RUNNING
+    known_phase: Phase = Phase.RUNNING
     claims: dict[int, int] = field(default_factory=dict)
     cancelled: set[tuple[int, int]] = field(default_factory=set)
-    untold: set[tuple[int, int]] = field(default_factory=set)
+    unannounced: set[tuple[int, int]] = field(default_factory=set)
     done: int = 0
     failed: int = 0
     load: float | None = None
     memory_percent: float | None = None
 
     @property
-    def room(self) -> int:
-        """How many claims more it wishes to hold."""
-        return self.want - len(self.claims)
+    def capacity(self) -> Capacity:
+        """What it wishes to hold besides its claims."""
+        return Capacity(self.want - len(self.claims))
 
 
 class ClientRegistry:
-    """The clients that have joined and not left. Shares its lock with the scheduled queue.
+    """The clients that have joined and not left. Publishes ClientJoined and ClientLeft.
 
-    `adopt` is asked about a client that the roster does not know and that says to hold tasks: it
-    returns those of them that are its claims from now on, None if the client is to join anew.
-    `joined` is called for each new client before it is welcomed, `left` with the id of one that
-    left, known or not. They are called without the lock.
+    The lock is shared with the scheduled queue; nothing is published or asked while it is held.
+    `adopt` is asked about an unknown client that says it holds tasks: it returns those of them that
+    are its claims from now on, or None if the client joins as a new one.
     """
 
     def __init__(
@@ -67,22 +69,20 @@ class ClientRegistry:
         lock: threading.RLock,
         lease_seconds: float,
         grace_seconds: float,
+        bus: EventBus,
         adopt: Callable[[str, Pairs], Pairs | None] = lambda client_id, held: None,
-        joined: Callable[[Client], None] = lambda client: None,
-        left: Callable[[str], None] = lambda client_id: None,
     ) -> None:
         self._lock = lock
         self._lease_seconds = lease_seconds
         self._grace_seconds = grace_seconds
         self.call_seconds = call_seconds(lease_seconds, grace_seconds)
+        self._bus = bus
         self._adopt = adopt
-        self._joined = joined
-        self._left = left
         self._clients: dict[str, Client] = {}
         self._changed = threading.Condition(lock)
 
     def join(self, hello: Hello) -> Welcome:
-        """Take a client in, or back: one that lived through a broken connection, or the server.
+        """Take a client in, or back: one whose connection broke, or whose server was restarted.
 
         What it holds and no longer may is in `drop`; `missing` has what it should hold as well.
         """
@@ -94,19 +94,21 @@ class ClientRegistry:
             else:
                 client.session += 1
                 client.heard = time.monotonic()
-                client.told = Phase.RUNNING
-                client.untold = client.cancelled.copy()
+                client.known_phase = Phase.RUNNING
+                client.unannounced = client.cancelled.copy()
             drop = tuple(pair for pair in hello.held if client.claims.get(pair[0]) != pair[1])
             welcome = Welcome(
                 client.id, client.session, self._lease_seconds, self._grace_seconds, drop
             )
         if is_new:
-            self._joined(client)
-            self.answered(client)
+            try:
+                self._bus.publish(ClientJoined, client.id, client.host, client.pid, client.slots)
+            finally:
+                self.answered(client)
         return welcome
 
     def _adopted(self, hello: Hello) -> Pairs | None:
-        """What an unknown client that comes back may go on with; None if it joins anew."""
+        """The claims of an unknown client that comes back; None if it joins as a new one."""
         with self._lock:
             if hello.client_id in self._clients:
                 return None
@@ -155,22 +157,33 @@ class ClientRegistry:
             if now - client.heard > self._lease_seconds / 2:
                 client.heard = now  # it waited for us: no silence of its own
 
-    def own(self, client: Client, outcomes: list[Outcome]) -> list[Outcome]:
-        """Those of the outcomes that belong to claims of this client."""
-        with self._lock:
-            claims = client.claims
-            return [o for o in outcomes if claims.get(o.task_id) == o.lease]
+    def begin_giving(
+        self, client: Client, outcomes: list[Outcome], recorded: threading.Event
+    ) -> tuple[list[Outcome], threading.Event | None]:
+        """Those of the outcomes that belong to claims of this client.
 
-    def settle(self, client: Client, outcomes: list[Outcome]) -> None:
-        """The client holds these no longer."""
+        If there are any, `recorded` is what the client waits for from now on. While an earlier
+        batch of it waits, that one's event is returned instead, and no outcome: two calls of a
+        client at the same time must not give the same outcomes twice.
+        """
+        with self._lock:
+            if client.giving is not None and not client.giving.is_set():
+                return [], client.giving
+            claims = client.claims
+            own = [o for o in outcomes if claims.get(o.task_id) == o.lease]
+            client.giving = recorded if own else None
+            return own, None
+
+    def release(self, client: Client, outcomes: list[Outcome]) -> None:
+        """The client does not hold these any more."""
         with self._lock:
             for outcome in outcomes:
                 if client.claims.get(outcome.task_id) == outcome.lease:
                     del client.claims[outcome.task_id]
                     if client.cancelled:
                         client.cancelled.discard((outcome.task_id, outcome.lease))
-                        client.untold.discard((outcome.task_id, outcome.lease))
-                    if outcome.ending < Ending.INTERRUPTED:
+                        client.unannounced.discard((outcome.task_id, outcome.lease))
+                    if outcome.ending.counts_as is CountsAs.FAILURE:  # it ended by itself
                         client.done += 1
                         client.failed += not outcome.ok
 
@@ -188,11 +201,11 @@ class ClientRegistry:
                 client.claims.clear()
                 self._changed.notify_all()
         if _CLIENT_ID.fullmatch(client_id):
-            self._left(client_id)
+            self._bus.publish(ClientLeft, client_id)
         return None if client is None else (client, held)
 
     def wait_for_silent(self, timeout: float) -> list[Client]:
-        """Clients not heard for a lease, waiting until there is one, or for so many seconds.
+        """Clients not heard for a lease, waiting at most `timeout` seconds until there is one.
 
         No client is silent while a call of it is under way.
         """

@@ -1,15 +1,29 @@
 """The scheduled queue: bundles under lease that no client has taken yet.
 
-The scheduler offers, clients take. A client that finds nothing may park: the one that waited
-longest gets what comes next, and no other is woken for it.
+The invariant: a task that is leased is in a bundle here, or among the claims of one client, or on
+its way from the store; it goes from the first to the second in one step under the lock. `_size` and
+`_bytes` count what is in the bundles. Which bundles a client gets is decided by `matching` alone;
+here is who waits for them, and who is woken.
+
+The scheduler's loop offers, each client's call takes, in the thread of its connection. A call that
+finds nothing parks: it sleeps on a condition of its own, and is in `_parked` in the order in which
+it came. Whoever brings bundles wakes as many hungry calls as there are bundles, the one parked
+longest first, and takes them out of `_parked` at once, so that the next bundle is for another; they
+count in `_coming` until they run. A call that was woken and leaves something behind wakes the next,
+before it sleeps again or returns: else a bundle could lie here while a hungry call sleeps.
+
+The lock is the registry's as well, as claims change with the bundles. Nothing is taken inside it,
+and no event is published under it: `RoomFreed` and `PhaseChanged` follow when it is free.
 """
 
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from hypershell.core.task import Task
+from hypershell.server.events import EventBus, PhaseChanged, RoomFreed, TasksLeased
+from hypershell.server.state.matching import Bundle, match
 from hypershell.server.state.registry import GONE, Client
 from hypershell.wire.worker_messages import Phase
 
@@ -17,26 +31,26 @@ CAPACITY = 1000
 """Tasks under lease ahead of demand; or a few bundles, where they are large."""
 
 MAX_BYTES = 16 * 2**20
-"""Of lines that are here, or in one answer, but for the last of them: far below a frame's limit."""
+"""Of lines that are here, or in one answer, not counting the last: far below a frame's limit."""
 
 _SEEK_SECONDS = 3600.0
-"""How long a cancelled task may be on its way to the client that is to be told of it."""
+"""How long a cancelled task may be on its way to the client that must learn of it."""
 
 
 class ScheduledQueue:
-    """Bundles in the order in which they go out. `ran_low` is called when it is half empty."""
+    """Bundles in the order in which they go out. Publishes TasksLeased, RoomFreed, PhaseChanged."""
 
-    def __init__(self, lock: threading.RLock, bundlesize: int, ran_low: Callable[[], None]) -> None:
+    def __init__(self, lock: threading.RLock, bundlesize: int, bus: EventBus) -> None:
         self._lock = lock
-        self._ran_low = ran_low
+        self._bus = bus
         self._capacity = max(CAPACITY, 2 * bundlesize)
-        self._bundles: deque[list[Task]] = deque()
+        self._bundles: deque[Bundle] = deque()
         self._size = 0
         self._bytes = 0
         self._parked: OrderedDict[threading.Condition, Client] = OrderedDict()
         self._sought: dict[tuple[int, int], float] = {}  # cancelled, and held we do not know where
         self._coming = 0  # calls that were woken for a bundle and do not run yet
-        self._told = threading.Condition(lock)
+        self._notified = threading.Condition(lock)
         self.phase = Phase.RUNNING
 
     def room(self) -> int:
@@ -48,8 +62,13 @@ class ScheduledQueue:
         """How many tasks are here."""
         return self._size
 
-    def offer(self, bundles: list[list[Task]], first: bool = False) -> None:
-        """Add bundles behind, or before, those that are here."""
+    def parked(self) -> int:
+        """How many calls wait for tasks."""
+        with self._lock:
+            return len(self._parked)
+
+    def offer(self, bundles: list[Bundle], first: bool = False) -> None:
+        """Add bundles after, or with `first` before, those that are here."""
         with self._lock:
             if first:
                 self._bundles.extendleft(reversed(bundles))
@@ -63,8 +82,9 @@ class ScheduledQueue:
         """Return tasks for a client; they are its claims from now on.
 
         `want` is how many it wishes to hold in all, -1 for as before. With nothing for it, it is
-        parked until there is, until the phase of the run is not what it was told, or until the
-        time is over. A call of a session that is not the client's any more takes nothing.
+        parked until there is, until the phase is another than the one it knows, or until
+        `wait_seconds` are over. A call of a session that is not the client's any more takes
+        nothing.
         """
         deadline = time.monotonic() + wait_seconds
         with self._lock:
@@ -74,25 +94,27 @@ class ScheduledQueue:
                     client.want, want = want, -1
                 tasks = self._pop(client)
                 remaining = deadline - time.monotonic()
-                # At the end no call is parked, also where another call has told the client of it.
-                is_news = client.told is not self.phase or self.phase is Phase.OVER
+                # At the end no call is parked, even where the client knows it from another call.
+                is_news = client.known_phase is not self.phase or self.phase is Phase.OVER
                 is_news = is_news or self._has_cancelled(client)
                 if tasks or is_news or remaining <= 0:
-                    self._note_told(client)
+                    self._note_phase(client)
                     break
                 self._park(client, remaining)
             # Whoever was woken and did not take all there is wakes the next.
             self._wake_hungry(len(self._bundles) - self._coming)
             low = self.room() > 0
-        if tasks and low:
-            self._ran_low()
+        if tasks:
+            self._bus.publish(TasksLeased, client.id, tasks)
+            if low:
+                self._bus.publish(RoomFreed)
         return tasks
 
     def cancel(self, pairs: Iterable[tuple[int, int]]) -> list[Task]:
         """These (task id, lease) are cancelled: remove and return those that no client has taken.
 
-        Whoever holds one of the others is told with its next answer, at once where a call of it is
-        parked, and again after it came back from a broken connection, while it holds it.
+        The client that holds one of the others learns it from its next answer, at once where a call
+        of it is parked, and again after it came back from a broken connection, while it holds it.
         """
         now = time.monotonic()
         wanted = set(pairs)
@@ -109,39 +131,42 @@ class ScheduledQueue:
                     parked.notify()
             low = self.room() > 0
         if untaken and low:
-            self._ran_low()
+            self._bus.publish(RoomFreed)
         return untaken
 
     def cancelled(self, client: Client, session: int) -> tuple[tuple[int, int], ...]:
         """What an answer to this session is to name as cancelled: each once."""
-        if not (client.untold or self._sought):
+        if not (client.unannounced or self._sought):
             return ()
         with self._lock:
             if client.session != session or not self._has_cancelled(client):
                 return ()
-            told = tuple(pair for pair in client.untold if client.claims.get(pair[0]) == pair[1])
-            client.untold.clear()
-            return told
+            pairs = client.unannounced
+            announced = tuple(pair for pair in pairs if client.claims.get(pair[0]) == pair[1])
+            pairs.clear()
+            return announced
 
-    def tell(self, phase: Phase) -> None:
-        """The run is in this phase now: wake all who are parked."""
+    def set_phase(self, phase: Phase) -> None:
+        """The run is in this phase now: wake all calls that are parked."""
         with self._lock:
             self.phase = phase
             self.wake_all()
+        self._bus.publish(PhaseChanged, phase)
 
-    def wait_until_told(self, clients: list[Client], timeout: float) -> bool:
-        """Wait until all these clients know the phase, so many seconds at most; whether they do."""
+    def wait_until_known(self, clients: list[Client], timeout: float) -> bool:
+        """Whether all these clients know the phase, waiting at most `timeout` seconds for it."""
         with self._lock:
-            return self._told.wait_for(
-                lambda: all(c.told is self.phase or c.session == GONE for c in clients), timeout
+            return self._notified.wait_for(
+                lambda: all(c.known_phase is self.phase or c.session == GONE for c in clients),
+                timeout,
             )
 
     def wake_all(self) -> None:
-        """Let all who are parked look again."""
+        """Let all parked calls look again."""
         with self._lock:
             for parked in self._parked:
                 parked.notify()
-            self._told.notify_all()
+            self._notified.notify_all()
 
     def drain(self) -> list[Task]:
         """Remove and return all that is here."""
@@ -152,33 +177,32 @@ class ScheduledQueue:
         return tasks
 
     def _remove(self, pairs: set[tuple[int, int]]) -> None:
-        run_session = (
-            [t for t in bundle if (t.id, t.lease) not in pairs] for bundle in self._bundles
-        )
-        self._bundles = deque(filter(None, run_session))
+        others = ([t for t in bundle if (t.id, t.lease) not in pairs] for bundle in self._bundles)
+        self._bundles = deque(filter(None, others))
         self._size = sum(map(len, self._bundles))
         self._bytes = sum(len(task.line) for bundle in self._bundles for task in bundle)
 
     def _has_cancelled(self, client: Client) -> bool:
-        """Whether a client is to be told of claims that are cancelled."""
+        """Whether a client has claims that are cancelled, and does not know it."""
         if self._sought:
             found = {pair for pair in self._sought if client.claims.get(pair[0]) == pair[1]}
             for pair in found:
                 del self._sought[pair]
-            client.untold |= found - client.cancelled
+            client.unannounced |= found - client.cancelled
             client.cancelled |= found
-        return bool(client.untold)
+        return bool(client.unannounced)
 
-    def _note_told(self, client: Client) -> None:
-        if client.told is not self.phase:
-            client.told = self.phase
-            self._told.notify_all()
+    def _note_phase(self, client: Client) -> None:
+        if client.known_phase is not self.phase:
+            client.known_phase = self.phase
+            self._notified.notify_all()
 
     def _wake_hungry(self, most: int) -> None:
-        """Wake those who have been parked longest for want of tasks, so many at most."""
-        if most <= 0 or not self._parked:
+        """Wake those of at most `most` clients that have been parked longest for want of tasks."""
+        if most <= 0 or not self._parked or not self._bundles:
             return
-        hungry = [parked for parked, client in self._parked.items() if client.room > 0]
+        first = self._bundles[0][0]
+        hungry = [parked for parked, client in self._parked.items() if client.capacity.fits(first)]
         for parked in hungry[:most]:
             del self._parked[parked]  # it is on its way: the next bundle is for another
             self._coming += 1
@@ -196,19 +220,14 @@ class ScheduledQueue:
                 self._coming -= 1  # it was woken for a bundle, and is here
 
     def _pop(self, client: Client) -> list[Task]:
-        tasks: list[Task] = []
-        taken_bytes = 0
         if self.phase is not Phase.RUNNING:
-            return tasks
-        while self._bundles and client.room > 0 and taken_bytes < MAX_BYTES:
-            bundle = self._bundles.popleft()
-            for position, task in enumerate(bundle):
-                if taken_bytes >= MAX_BYTES:  # the rest of a bundle that is too large to send
-                    self._bundles.appendleft(bundle[position:])
-                    break
-                tasks.append(task)
-                taken_bytes += len(task.line)
-                client.claims[task.id] = task.lease
+            return []
+        tasks, size, seen, left = match(self._bundles, client.capacity, MAX_BYTES)
+        for _ in range(seen):
+            self._bundles.popleft()
+        self._bundles.extendleft(reversed(left))
+        for task in tasks:
+            client.claims[task.id] = task.lease
         self._size -= len(tasks)
-        self._bytes -= taken_bytes
+        self._bytes -= size
         return tasks

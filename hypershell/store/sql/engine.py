@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from hypershell.core.environment import DATABASE
 from hypershell.runtime.mounts import is_local
 from hypershell.store.sql.errors import (
     DatabaseBusy,
@@ -51,7 +52,7 @@ def database_url(option: str | None, environ: Mapping[str, str], directory: Path
 
     A name without a scheme is the path of a SQLite file.
     """
-    named = environ.get("HYPERSHELL_DATABASE", "") if option is None else option
+    named = environ.get(DATABASE, "") if option is None else option
     if not named:
         return sqlite_url(directory / DATABASE_FILE)
     return named if "://" in named else sqlite_url(Path(named).absolute())

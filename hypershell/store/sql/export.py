@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
+from hypershell.core.ending import Code, Ending
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.state import FINAL
-from hypershell.core.task import Ending
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, OUTPUTS, RUNS, STATES, TASKS
 
@@ -164,14 +164,14 @@ def _attempt(row: Row[Any]) -> dict[str, Any]:
         "pid": row.pid,
         "started_at": row.started_at,
         "seconds": row.seconds,
-        "ending": ending.name.lower(),
+        "ending": ending.word,
         "user_seconds": row.user_seconds,
         "system_seconds": row.system_seconds,
         "peak_kib": row.peak_kib,
     }
-    if ending is Ending.EXITED:
+    if ending.code_is is Code.EXIT_STATUS:
         facts["exit_status"] = row.code
-    elif ending is Ending.SIGNALED:
+    elif ending.code_is is Code.SIGNAL:
         facts["signal"] = row.code
     if row.reason:
         facts["reason"] = row.reason

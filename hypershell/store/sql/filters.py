@@ -28,10 +28,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from hypershell.core.ending import Code, endings_with
 from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, Value, parse
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
-from hypershell.core.task import Ending
 from hypershell.store.sql.schema import (
     ATTEMPTS,
     CLIENTS,
@@ -206,8 +206,8 @@ _OF_TASK: dict[str, tuple[ColumnElement[Any], Any]] = {
 
 _STARTED = _A.started_at > 0
 _OF_ATTEMPT: dict[str, tuple[ColumnElement[Any], Any, ColumnElement[bool]]] = {
-    "exit_status": (_A.code, BigInteger(), _A.ending == int(Ending.EXITED)),
-    "signal": (_A.code, BigInteger(), _A.ending == int(Ending.SIGNALED)),
+    "exit_status": (_A.code, BigInteger(), _A.ending.in_(endings_with(Code.EXIT_STATUS))),
+    "signal": (_A.code, BigInteger(), _A.ending.in_(endings_with(Code.SIGNAL))),
     "duration": (_A.seconds, Double(), _STARTED),
     "host": (CLIENTS.c.host, Text(), true()),
     "client": (_A.client, Text(), _A.client.is_not(None)),

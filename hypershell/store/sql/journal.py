@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, select, tuple_, update
 
 from hypershell.core.cause import digest, signature
+from hypershell.core.ending import Ending
 from hypershell.core.query.selection import Selection
-from hypershell.core.state import FINAL, TaskState
-from hypershell.core.task import Ending, Task
+from hypershell.core.state import CANCEL, FINAL, TaskState
+from hypershell.core.task import Task
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import matching
 from hypershell.store.sql.rows import rewind, task_of
@@ -31,6 +32,7 @@ from hypershell.store.sql.schema import (
     STATES,
     TAGS,
     TASKS,
+    is_in,
 )
 from hypershell.store.sql.statements import (
     attempt_rows,
@@ -50,6 +52,7 @@ _SETTLE = """\
 UPDATE tasks SET state = ?, turn = ?, attempt = ?, failures = ?, losses = ?, owed = ?, cause = ?,
 cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
 _SUCCEED = "state = 2, cancelling = FALSE, outcome_attempt = ?"
+_CANCEL = f"state = {STATE_NUMBERS[TaskState.CANCELLED]}, cancelling = FALSE"
 _OUTPUT = """\
 INSERT INTO outputs (task, out, err) VALUES (?, ?, ?)
 ON CONFLICT (task) DO UPDATE SET out = excluded.out, err = excluded.err"""
@@ -138,11 +141,12 @@ class SqlJournal:
 
     def cancelling(self, task_ids: Sequence[int]) -> Commit:
         """Note it, should the server die before they are CANCELLED."""
-        return self._set("cancelling = TRUE", task_ids, only="state = 1")
+        return self._set("cancelling = TRUE", task_ids, only=is_in(CANCEL.once_ended))
 
     def cancelled(self, task_ids: Sequence[int]) -> Commit:
         """They are CANCELLED."""
-        return self._set("state = 4, cancelling = FALSE", task_ids, only="state IN (0, 1, 5)")
+        # Also those that were handed out and that no client had taken.
+        return self._set(_CANCEL, task_ids, only=is_in(CANCEL.at_once | CANCEL.once_ended))
 
     def revived(self, task_ids: Sequence[int]) -> Commit:
         """They wait, in the scope of this run."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from hypershell.core.ending import Ending
 from hypershell.store.sql.engine import SQLITE, Database
 from hypershell.store.sql.schema import STATE_NUMBERS
 
@@ -15,13 +16,15 @@ _MAX_SHOWN = 100
 
 _T = "SELECT t.id FROM tasks t WHERE"
 _A = "SELECT a.task FROM attempts a WHERE"
+_ENDINGS = ", ".join(str(int(ending)) for ending in Ending)
 _LAST = "a.task = t.id AND a.number = t.outcome_attempt"
 
 _RULES: dict[str, str] = {
     "is in a state that there is not": f"{_T} t.state NOT BETWEEN 0 AND 5",
     "is with a client and was never handed out": f"{_T} t.state = 1 AND t.lease < 1",
     "succeeded without having run": f"""{_T} t.state = 2 AND NOT EXISTS (
-        SELECT 1 FROM attempts a WHERE {_LAST} AND a.ending = 0 AND a.code = 0)""",
+        SELECT 1 FROM attempts a
+        WHERE {_LAST} AND a.ending = {int(Ending.EXITED)} AND a.code = 0)""",
     "failed without an attempt": f"""{_T} t.state = 3 AND NOT EXISTS (
         SELECT 1 FROM attempts a WHERE {_LAST})""",
     "has a last attempt that is not there": f"""{_T} t.outcome_attempt IS NOT NULL
@@ -38,7 +41,7 @@ _RULES: dict[str, str] = {
         SELECT 1 FROM tasks t WHERE t.id = a.task)""",
     "has an attempt of a number that was not its turn": f"""{_A} EXISTS (
         SELECT 1 FROM tasks t WHERE t.id = a.task AND a.number NOT BETWEEN 1 AND t.attempt)""",
-    "has an attempt that ended in a way that there is not": f"{_A} a.ending NOT BETWEEN 0 AND 7",
+    "has an attempt that ended in a way that there is not": f"{_A} a.ending NOT IN ({_ENDINGS})",
     "has output, and is not there": """SELECT o.task FROM outputs o WHERE NOT EXISTS (
         SELECT 1 FROM tasks t WHERE t.id = o.task)""",
     "has tags, and is not there": """SELECT g.task FROM tags g WHERE NOT EXISTS (

@@ -5,12 +5,12 @@ What is submitted or is to be tried again waits for the next server that runs wh
 
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from sqlalchemy import Connection, select, update
 
 from hypershell.core.query.selection import Changed, Selection
-from hypershell.core.state import TaskState
+from hypershell.core.state import CANCEL, DELETE, RETRY, TaskState
 from hypershell.core.submission import SubmitOptions, checked_lines
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import matching
@@ -47,8 +47,7 @@ class Offline:
         """Cancel what is not final. What clients may still run is ended when they come back."""
         with self._database.writing() as connection:
             found = _found(connection, selection)
-            now = [i for s in (TaskState.WAITING, TaskState.INTERRUPTED) for i in found.get(s, [])]
-            running = found.get(TaskState.SENT, [])
+            now, running = _in(found, CANCEL.at_once), _in(found, CANCEL.once_ended)
             cancelled = STATE_NUMBERS[TaskState.CANCELLED]
             for ids in pieces(now):
                 connection.execute(update(TASKS).where(_T.id.in_(ids)).values(state=cancelled))
@@ -58,20 +57,18 @@ class Offline:
 
     def retry(self, selection: Selection) -> Changed:
         """What FAILED, was CANCELLED or INTERRUPTED waits again."""
-        again = (TaskState.FAILED, TaskState.CANCELLED, TaskState.INTERRUPTED)
         with self._database.writing() as connection:
             found = _found(connection, selection)
-            chosen = [task_id for state in again for task_id in found.get(state, [])]
+            chosen = _in(found, RETRY.at_once)
             for ids in pieces(chosen):
                 rewind(connection, _T.id.in_(ids), _NO_RUN)
         return _changed(found, len(chosen))
 
     def delete(self, selection: Selection) -> Changed:
         """Delete tasks but those that wait or that clients may still run."""
-        held = (TaskState.WAITING, TaskState.SENT)
         with self._database.writing() as connection:
             found = _found(connection, selection)
-            chosen = [i for state, ids in found.items() if state not in held for i in ids]
+            chosen = _in(found, DELETE.at_once)
             for ids in pieces(chosen):
                 delete_tasks(connection, ids)
         return _changed(found, len(chosen))
@@ -84,6 +81,11 @@ def _found(connection: Connection, selection: Selection) -> dict[TaskState, list
     for task_id, state in connection.execute(query):
         found.setdefault(STATES[state], []).append(task_id)
     return found
+
+
+def _in(found: dict[TaskState, list[int]], states: Set[TaskState]) -> list[int]:
+    """The ids of those in one of these states."""
+    return [task_id for state, ids in found.items() if state in states for task_id in ids]
 
 
 def _changed(found: dict[TaskState, list[int]], changed: int, running: int = 0) -> Changed:

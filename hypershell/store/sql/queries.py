@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
+from hypershell.core.ending import Code, Ending
 from hypershell.core.query.fields import FIELDS
 from hypershell.core.query.selection import UNFINISHED, Selection
 from hypershell.core.state import TaskState
-from hypershell.core.task import Ending
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import Clause, matching
 from hypershell.store.sql.schema import (
@@ -234,10 +234,10 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
 
 def _tried(tried: dict[str, Any]) -> dict[str, Any]:
     """What an attempt tells, by the names of FIELDS."""
-    ending, code = tried.pop("ending"), tried.pop("code")
-    tried["exit_status"] = code if ending == Ending.EXITED else None
-    tried["signal"] = code if ending == Ending.SIGNALED else None
-    tried["ending"] = Ending(ending).name.lower()
+    ending, code = Ending(tried.pop("ending")), tried.pop("code")
+    tried["exit_status"] = code if ending.code_is is Code.EXIT_STATUS else None
+    tried["signal"] = code if ending.code_is is Code.SIGNAL else None
+    tried["ending"] = ending.word
     tried["pid"] = tried["pid"] or None
     if tried["started"] > 0:
         tried["ended"] = tried["started"] + tried["duration"]

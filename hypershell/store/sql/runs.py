@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
+from hypershell.core.run_mode import RunMode
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
 from hypershell.store.sql.engine import Database
@@ -27,11 +28,6 @@ from hypershell.store.sql.schema import (
 )
 from hypershell.store.tasks.recovery import RecoveredState
 from hypershell.store.tasks.tally import Tally
-
-FILE = "file"
-FOREVER = "forever"
-RESTART = "restart"
-RESUME = "resume"
 
 _SENT = STATE_NUMBERS[TaskState.SENT]
 _INTERRUPTED = STATE_NUMBERS[TaskState.INTERRUPTED]
@@ -55,18 +51,19 @@ class Begun:
     unread: tuple[bytes, int] | None = None
 
 
-def begin_run(database: Database, how: str, uid: str, path: bytes, lease_seconds: float) -> Begun:
+def begin_run(
+    database: Database, mode: RunMode, uid: str, path: bytes, lease_seconds: float
+) -> Begun:
     """Begin a run, in one transaction. `path` is of its input: absolute, b"-", or b"" for none.
 
-    FILE sees to its own tasks alone, RESUME to those of the last run of the same path; RESTART to
-    all that have not succeeded and were not cancelled, FOREVER to all that are unfinished.
+    The mode says which tasks of earlier runs become tasks of this one.
     `lease_seconds` of what it returns is how long a client of any earlier server may hold a task.
     NothingToResume; DatabaseUnusable.
     """
     with database.writing() as connection:
-        before = _last_run(connection, path if how == RESUME else None)
+        before = _last_run(connection, path if mode is RunMode.RESUME else None)
         lines_read, digest = 0, b""
-        if how == RESUME:
+        if mode is RunMode.RESUME:
             if before is None:
                 raise NothingToResume(path=os.fsdecode(path), where=database.where)
             run, lines_read, digest = before.id, before.lines_read, before.digest
@@ -74,15 +71,18 @@ def begin_run(database: Database, how: str, uid: str, path: bytes, lease_seconds
             values = _values(uid, lease)
             connection.execute(update(RUNS).where(RUNS.c.id == run).values(ended_at=None, **values))
         else:
-            found = 0.0 if how == FILE else _lease_of_sent(connection)
+            found = 0.0 if mode is RunMode.FILE else _lease_of_sent(connection)
             lease = max(lease_seconds, found)
             run = _new_run(connection, uid, path, lease)
         unread = None
-        if how == RESTART and before is not None and before.path and not before.input_ended:
+        skips_input = mode is RunMode.RESTART and before is not None
+        if skips_input and before.path and not before.input_ended:
             unread = (before.path, before.lines_read)
-        _take_over(connection, how, run)
-        start = RecoveredState(last_id(connection)) if how == FILE else _look(connection, run)
-        leftovers = _count_leftovers(connection, run) if how in (FILE, RESUME) else 0
+        _take_over(connection, mode, run)
+        start = (
+            RecoveredState(last_id(connection)) if mode is RunMode.FILE else _look(connection, run)
+        )
+        leftovers = _count_leftovers(connection, run) if mode.reads_input else 0
     return Begun(run, start, lease, lines_read, digest, leftovers, unread)
 
 
@@ -168,20 +168,20 @@ def _new_run(connection: Connection, uid: str, path: bytes, lease_seconds: float
     return run
 
 
-def _take_over(connection: Connection, how: str, run: int) -> None:
+def _take_over(connection: Connection, mode: RunMode, run: int) -> None:
     """Bring into the scope of a run what it is to see to."""
     t = TASKS.c
     interrupted = and_(IS_UNSETTLED, t.state == _INTERRUPTED)
-    match how:
-        case "resume":
+    match mode:
+        case RunMode.RESUME:
             rewind(connection, and_(interrupted, t.scope == run), run)
-        case "restart":
+        case RunMode.RESTART:
             rewind(connection, and_(IS_UNSETTLED, t.state.in_((_INTERRUPTED, _FAILED))), run)
-        case "forever":
+        case RunMode.FOREVER:
             rewind(connection, interrupted, run)
         case _:
             return
-    if how != RESUME:
+    if mode is not RunMode.RESUME:
         for part in (IS_WAITING, and_(IS_UNSETTLED, t.state == _SENT)):
             connection.execute(update(TASKS).where(part, t.scope != run).values(scope=run))
 

@@ -4,6 +4,7 @@ A task's state is one column; its numbers are those of `STATE_NUMBERS` and never
 keys throughout: a random key costs more with every row that is there.
 """
 
+from collections.abc import Set
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +35,13 @@ STATE_NUMBERS: dict[TaskState, int] = {
     TaskState.CANCELLED: 4,
     TaskState.INTERRUPTED: 5,
 }
+
+
+def is_in(states: Set[TaskState]) -> str:
+    """SQL that holds for tasks in one of these states."""
+    numbers = sorted(STATE_NUMBERS[state] for state in states)
+    return f"state IN ({', '.join(map(str, numbers))})"
+
 
 STATES: dict[int, TaskState] = {number: state for state, number in STATE_NUMBERS.items()}
 

@@ -8,11 +8,12 @@ from typing import Protocol
 from sqlalchemy import Connection, update
 
 from hypershell.core.errors import StartError
+from hypershell.core.run_mode import RunMode
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import InputChanged
 from hypershell.store.sql.journal import SqlJournal
 from hypershell.store.sql.queries import Queries
-from hypershell.store.sql.runs import FILE, RESUME, Begun, owed_lines, set_sink, sink_length
+from hypershell.store.sql.runs import Begun, owed_lines, set_sink, sink_length
 from hypershell.store.sql.schema import RUNS
 from hypershell.store.sql.writer import Writer
 
@@ -30,14 +31,14 @@ class Lines(Protocol):
 class RunSession:
     """The database of a run that has begun. `writer` is to be run as a loop."""
 
-    def __init__(self, database: Database, begun: Begun, how: str) -> None:
+    def __init__(self, database: Database, begun: Begun, mode: RunMode) -> None:
         self.database = database
         self.queries = Queries(database)
         self.begun = begun
         self.writer = Writer(database)
         self.journal = SqlJournal(self.writer, database, begun.id)
         self.digest = hashlib.sha256()  # of the input, as far as it is stored
-        self._how = how
+        self._mode = mode
 
     def pass_over(self, reader: Lines) -> None:
         """Bring the reader of a run's input to where the run is; InputChanged, StartError."""
@@ -49,7 +50,7 @@ class RunSession:
     def begin_sink(self, path: bytes, device: int, inode: int, size: int) -> int:
         """How many bytes of a file of failed lines are to stay; the rest was never promised."""
         length = 0
-        if self._how != FILE:
+        if self._mode is not RunMode.FILE:
             known = sink_length(self.database, path, device, inode)
             length = size if known is None else min(known, size)
         set_sink(self.database, path, device, inode, length)
@@ -57,9 +58,9 @@ class RunSession:
 
     def owed(self) -> Sequence[tuple[int, bytes]]:
         """Id and line of tasks that failed and whose lines were not printed before a death."""
-        if self._how == FILE:
+        if self._mode is RunMode.FILE:
             return []
-        return owed_lines(self.database, self.begun.id if self._how == RESUME else None)
+        return owed_lines(self.database, self.begun.id if self._mode is RunMode.RESUME else None)
 
     def note_client(self, client: str, host: str, pid: int, slots: int) -> None:
         """A client joined. It holds nothing before this is durable."""

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from hypershell.core.task import STDERR_TAIL, Ending, Task, tags_of
+from hypershell.core.outcome import STDERR_TAIL
+from hypershell.core.task import Task, tags_of
 from hypershell.store.tasks.journal import Recorded
 
 Values = tuple[Any, ...]
@@ -140,7 +141,7 @@ def run_many(connection: Connection, statement: str, rows: Sequence[Values]) -> 
 
 def was_tried(recorded: Recorded) -> bool:
     """Whether something may have been started: a task that was given back was not."""
-    return recorded.outcome.ending is not Ending.GIVEN_BACK
+    return recorded.outcome.ending.tried
 
 
 def pieces(ids: Sequence[int]) -> list[Sequence[int]]:

@@ -1,24 +1,37 @@
 """The one writer of a task database: group commit by natural batching.
 
-Whoever has something to write puts it in and may wait until it is durable. All that is there goes
-into one transaction; while that is committed the next gathers. It alone knows what a failed write
-means: one that may pass is tried again until it does.
+A thread that has something to write puts it in and may wait until it is durable. All that is there
+goes into one transaction; while that is committed the next gathers. It alone knows what a failed
+write means: one that may pass is tried again until it does.
+
+The invariant: changes become durable in the order in which they were put, each whole, and every
+commit is finished exactly once, after its change is durable or when it never will be. `put` is
+called by the threads that change the store, often under the store's lock, and never blocks;
+`PendingCommit.wait` blocks, and must not be called under that lock. `one_pass` belongs to the
+writer's loop, which alone has the connection. From `limit_patience` on one more thread watches for
+a database that does not even answer.
+
+The lock "database writer" guards what was put and what is under way, and is never held while the
+database is written; it is the innermost, and nothing is called inside it but `finish`, which takes
+none. The order that matters: a batch is taken as `_under_way` in the same step in which it leaves
+`_work`, so that a failure finds every commit in one of the two; and `_gave_up` is set before
+commits are failed, so that none can be put in afterwards and wait for ever.
 """
 
 import logging
 import math
 import re
 import sqlite3
-import threading
-import time
 from collections.abc import Callable
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from hypershell.runtime.signals import leave_signals_alone
+from hypershell.runtime import clock, threads
+from hypershell.runtime.backoff import Backoff
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
+from hypershell.store.tasks.errors import StoreClosed
 
 log = logging.getLogger(__name__)
 
@@ -42,22 +55,23 @@ class PendingCommit:
     __slots__ = ("_done", "error")
 
     def __init__(self) -> None:
-        self._done = threading.Lock()
-        self._done.acquire()
+        self._done = threads.Latch()
         self.error: Exception | None = None
 
     def wait(self) -> None:
         """Wait until it is durable; DatabaseUnusable if it never will be."""
-        with self._done:
-            pass
+        self._done.wait()
         if self.error is not None:
             raise self.error
 
     def finish(self, error: Exception | None = None) -> None:
-        """Let all go who wait; what is finished already stays as it is."""
-        if self._done.locked():
+        """Let all go who wait; what is finished already stays as it is.
+
+        Only the writer calls it, holding its lock.
+        """
+        if not self._done.is_open:
             self.error = error
-            self._done.release()
+            self._done.open()
 
 
 class Writer:
@@ -65,7 +79,7 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._changed = threading.Condition()
+        self._changed = threads.condition("database writer")
         self._work: list[tuple[Work, PendingCommit]] = []
         self._under_way: list[tuple[Work, PendingCommit]] = []
         self._closed = False
@@ -74,14 +88,14 @@ class Writer:
         self._patience = math.inf
         self._patience_from = 0.0
         self._begin = 0.0  # of the write that is under way
-        self.stalled = threading.Event()
+        self.stalled = threads.event()
 
     def put(self, work: Work) -> PendingCommit:
         """Hand in a change; changes are made in this order."""
         commit = PendingCommit()
         with self._changed:
             if self._gave_up is not None or self._closed:
-                commit.finish(self._gave_up or ValueError("the database is closed"))
+                commit.finish(self._gave_up or StoreClosed("the database is closed"))
                 return commit
             self._work.append((work, commit))
             self._changed.notify_all()
@@ -92,7 +106,7 @@ class Writer:
         with self._changed:
             self._changed.wait_for(lambda: self._work or self._closed)
             batch, self._work = self._work, []
-            self._under_way, self._begin = batch, time.monotonic()
+            self._under_way, self._begin = batch, clock.monotonic()
         if not batch:
             self._disconnect()
             return False
@@ -114,19 +128,18 @@ class Writer:
             self._changed.notify_all()
 
     def limit_patience(self, seconds: float) -> None:
-        """From now on, do not try for longer than so; whoever waits learns of it then."""
+        """From now on, try for this long at most; those who wait learn of it then."""
         with self._changed:
             self._patience = seconds
-            self._patience_from = time.monotonic()
-        threading.Thread(target=self._end_silence, name="patience", daemon=True).start()
+            self._patience_from = clock.monotonic()
+        threads.start_thread("patience", self._end_silence)
 
     def _end_silence(self) -> None:
         """Let those go who wait for a database that does not even say that it cannot be written."""
-        leave_signals_alone()
         with self._changed:
             while self._under_way or not (self._closed or self._gave_up):
                 since = max(self._begin, self._patience_from)
-                remaining = since + self._patience + _SILENT_SECONDS - time.monotonic()
+                remaining = since + self._patience + _SILENT_SECONDS - clock.monotonic()
                 if self._under_way and remaining <= 0:
                     break
                 self._changed.wait(max(remaining, 0.1))
@@ -135,22 +148,21 @@ class Writer:
         self._fail(DatabaseStalled(where=self._database.where, reason="it does not answer"))
 
     def _write_until_done(self, batch: list[tuple[Work, PendingCommit]]) -> None:
-        pause, begin = _FIRST_PAUSE, self._begin
+        backoff, begin = Backoff(_FIRST_PAUSE, _MAX_PAUSE), self._begin
         while True:
             try:
                 self._write(batch)
             except (DBAPIError, sqlite3.Error, DatabaseTaken) as error:
                 self._disconnect()
                 if not _may_pass(error) or (
-                    isinstance(error, DatabaseTaken) and time.monotonic() - begin > _RETAKE_SECONDS
+                    isinstance(error, DatabaseTaken) and clock.monotonic() - begin > _RETAKE_SECONDS
                 ):
                     raise self._explain(error) from error
                 self._say_stalled(error)
-                if time.monotonic() > max(begin, self._patience_from) + self._patience:
+                if clock.monotonic() > max(begin, self._patience_from) + self._patience:
                     reason = str(self._explain(error).facts.get("reason", error))
                     raise DatabaseStalled(where=self._database.where, reason=reason) from error
-                time.sleep(pause)  # nothing tells when there is room again
-                pause = min(2 * pause, _MAX_PAUSE)
+                clock.sleep(backoff.pause())  # nothing tells when there is room again
                 continue
             if self.stalled.is_set():
                 self.stalled.clear()

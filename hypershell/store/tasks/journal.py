@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
-from hypershell.core.task import Outcome, Task
+from hypershell.core.task import Task
+from hypershell.store.tasks.errors import NoDatabase
 from hypershell.store.tasks.queue import Key
 
 
@@ -44,10 +46,6 @@ class Commit(Protocol):
 
     def wait(self) -> None:
         """Return when it is durable; StartError if it never will be."""
-
-
-class NoDatabase(ValueError):
-    """This store keeps no task beyond its end, and cannot answer."""
 
 
 class Journal(Protocol):
@@ -154,7 +152,7 @@ class NoJournal:
 
     def find(self, selection: Selection) -> list[Found]:
         """NoDatabase."""
-        raise NoDatabase("this server keeps no database (--no-db)")
+        raise NoDatabase
 
     def first_waiting(
         self, after: Key | None, limit: int, most_bytes: int

@@ -5,16 +5,26 @@ its journal does not hold. Of the tasks that wait, a window is in memory: all of
 first, as many as there is room for.
 """
 
-import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Changed, Selection
-from hypershell.core.state import FINAL, TaskState
-from hypershell.core.task import Ending, Outcome, Policy, Task, leased, settle
-from hypershell.store.tasks.journal import Found, Journal, NoDatabase, NoJournal, Progress, Recorded
+from hypershell.core.retry import Policy, decide
+from hypershell.core.state import CANCEL, DELETE, FINAL, RETRY, ChangeRule, TaskState
+from hypershell.core.task import Task, leased
+from hypershell.store.tasks.errors import NoDatabase, StoreClosed
+from hypershell.store.tasks.ids import Ids
+from hypershell.store.tasks.journal import (
+    Found,
+    Journal,
+    NoJournal,
+    Progress,
+    Recorded,
+)
 from hypershell.store.tasks.queue import Key
 from hypershell.store.tasks.recovery import Pair, RecoveredState, Recovery
 from hypershell.store.tasks.tally import Counts
@@ -23,13 +33,16 @@ from hypershell.store.tasks.window import MAX_TASKS, QueueWindow
 _NO_TAGS: Mapping[str, str] = {}
 _EVERYTHING = 2**62
 
-
-class StoreClosed(ValueError):
-    """The run is over: it takes no more tasks."""
+Final = Callable[[Sequence[tuple[int, TaskState]]], None]
+"""Takes the ids and states of tasks that became final, once that is durable."""
 
 
 class TaskStore:
-    """Safe to use from several threads. `listener` is told what became final, once durable."""
+    """Safe to use from several threads.
+
+    `on_final` is called without the lock, in the thread whose call made tasks final. `owes` says
+    that the lines of those that FAILED are to be printed: the journal knows which are not yet.
+    """
 
     def __init__(
         self,
@@ -37,13 +50,15 @@ class TaskStore:
         journal: Journal | None = None,
         start: RecoveredState | None = None,
         most_tasks: int = MAX_TASKS,
+        owes: bool = False,
+        on_final: Final = lambda final: None,
     ) -> None:
         start = start or RecoveredState()
         self._policy = policy
         self._journal: Journal = journal or NoJournal()
         self._lock = threading.Lock()
-        self._ids = itertools.count(start.last_id + 1)
-        self._last_id = start.last_id
+        self._ids = Ids(start.last_id)
+        self.new_id = self._ids.new
         self._tally = start.tally
         self._sent = {task.id: task for task in start.sent}
         self._recovery = Recovery(self._sent, start.clients, self._is_out)
@@ -55,17 +70,13 @@ class TaskStore:
         self._waiting = QueueWindow(self._journal, self._lock, not start.waiting, most_tasks)
         self._changing = threading.Lock()
         self._moved: dict[int, TaskState] | None = None  # while somebody looks for tasks to change
-        self.owes = False
-        self.listener: Callable[[Sequence[tuple[int, TaskState]]], None] = lambda final: None
-
-    def new_id(self) -> int:
-        """The id of the next task."""
-        self._last_id = next(self._ids)
-        return self._last_id
+        self._owes = owes
+        self._on_final = on_final
 
     def input_is_open(self, is_open: bool) -> None:
         """Whether lines may still come of which some belong to an earlier group than others."""
-        self._input_open = is_open
+        with self._lock:  # a lease that is being decided is decided by what was true before
+            self._input_open = is_open
 
     def add(
         self,
@@ -81,7 +92,7 @@ class TaskStore:
         with self._lock:
             if self._closed:
                 raise StoreClosed("the run is over")
-            self._last_id = max([self._last_id, *(task.id for task in added)])
+            self._ids.note(task.id for task in added)
             for group, number in Counter(task.group for task in added).items():
                 self._tally.add(group, TaskState.WAITING, number)
             for task in added:
@@ -141,32 +152,31 @@ class TaskStore:
                     if task is None or task.lease != outcome.lease:
                         continue
                     del self._sent[task.id]
-                    recorded.append(self._settle(task, outcome, client, stopping))
+                    recorded.append(self._decide(task, outcome, client, stopping))
                     self._note_moved(task.id, recorded[-1].state)
             if not recorded:
                 return recorded
             moves = Counter((r.task.group, r.state) for r in recorded)
             for (group, state), number in moves.items():
                 self._tally.move(group, TaskState.SENT, state, number)
-            commit = self._journal.recorded(recorded, self.owes)
+            commit = self._journal.recorded(recorded, self._owes)
         commit.wait()
-        self.listener([(r.task.id, r.state) for r in recorded if r.state in FINAL])
+        self._on_final([(r.task.id, r.state) for r in recorded if r.state in FINAL])
         return recorded
 
-    def _settle(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
+    def _decide(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
         """Where a task goes that was SENT until now; what is final is not kept."""
         self._recovery.discard(task.id)
-        after, state = settle(task, outcome, self._policy, stopping)
+        after, state = decide(task, outcome, self._policy, stopping)
         if state is TaskState.SUCCEEDED and not self._cancelling:
             return Recorded(after, state, outcome, client, task.attempt)
         if task.id in self._cancelling:
             self._cancelling.discard(task.id)
             state = state if state is TaskState.SUCCEEDED else TaskState.CANCELLED
         if state is TaskState.WAITING:
-            given_back = outcome.ending is Ending.GIVEN_BACK
-            self._retried += outcome.ending not in (Ending.GIVEN_BACK, Ending.INTERRUPTED)
-            first = given_back or self._policy.eager
-            after = after._replace(sequence=0 if first else 2 * self._last_id + 1)
+            self._retried += outcome.ending.granted
+            first = self._policy.eager or not outcome.ending.tried
+            after = after._replace(sequence=0 if first else 2 * self._ids.last + 1)
             self._waiting.take_in(after)
         elif state is TaskState.INTERRUPTED:
             self._interrupted[task.id] = after
@@ -197,7 +207,7 @@ class TaskStore:
         for commit in commits:
             commit.wait()
         if cancelled:
-            self.listener([(task.id, TaskState.CANCELLED) for task in cancelled])
+            self._on_final([(task.id, TaskState.CANCELLED) for task in cancelled])
 
     # Clients of a server that died.
 
@@ -254,7 +264,7 @@ class TaskStore:
                 commits.append(self._journal.cancelling(running))
         for commit in commits:
             commit.wait()
-        self.listener([(task_id, TaskState.CANCELLED) for task_id in now])
+        self._on_final([(task_id, TaskState.CANCELLED) for task_id in now])
         changed = len(now) + len(running)
         return Changed(changed, len(running), len(found) - changed)
 
@@ -262,7 +272,7 @@ class TaskStore:
         """Take a task that no client holds out of what is to be done; whether it could be."""
         inside = self._waiting.remove(task.id) is not None
         before = TaskState.WAITING if inside else (self._moved or {}).get(task.id, task.state)
-        if before not in (TaskState.WAITING, TaskState.INTERRUPTED):
+        if before not in CANCEL.at_once:
             return False
         self._interrupted.pop(task.id, None)
         if task.is_ours:
@@ -272,11 +282,10 @@ class TaskStore:
 
     def retry(self, selection: Selection) -> Changed:
         """What FAILED, was CANCELLED or INTERRUPTED waits again, in this run."""
-        again = (TaskState.FAILED, TaskState.CANCELLED, TaskState.INTERRUPTED)
         with self._found(selection) as found, self._lock:
             if self._closed:
                 raise StoreClosed("the run is over")
-            chosen = [task for task in found if task.state in again and not self._has_moved(task)]
+            chosen = self._unmoved(found, RETRY)
             for task in chosen:
                 interrupted = self._interrupted.get(task.id)
                 self._forget(task)
@@ -290,9 +299,8 @@ class TaskStore:
 
     def delete(self, selection: Selection) -> Changed:
         """Forget tasks that are final, or INTERRUPTED."""
-        held = (TaskState.WAITING, TaskState.SENT)
         with self._found(selection) as found, self._lock:
-            chosen = [t for t in found if t.state not in held and not self._has_moved(t)]
+            chosen = self._unmoved(found, DELETE)
             for task in chosen:
                 self._forget(task)
             commit = self._journal.deleted([task.id for task in chosen])
@@ -319,6 +327,10 @@ class TaskStore:
         if self._moved is not None:
             self._moved[task_id] = state
 
+    def _unmoved(self, found: list[Found], rule: ChangeRule) -> list[Found]:
+        """Those that the rule changes at once, and that are still as they were found."""
+        return [t for t in found if t.state in rule.at_once and not self._has_moved(t)]
+
     def _has_moved(self, task: Found) -> bool:
         return task.id in self._sent or (self._moved is not None and task.id in self._moved)
 
@@ -326,7 +338,7 @@ class TaskStore:
         if self._journal.keeps:
             return self._journal.find(selection)
         if not selection.ids or selection != Selection(ids=selection.ids):
-            raise NoDatabase("this server keeps no database (--no-db)")
+            raise NoDatabase
         with self._lock:
             return [Found(i, *self._known(i)) for i in selection.ids]
 

@@ -3,29 +3,20 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hypershell.access.endpoints import Access, generate
-from hypershell.access.keys import CLIENT, PLANES, WORKER
-from hypershell.app.planes import PlannedPlane, facts_of, plan
-from hypershell.cli.options import Parsed, parse
-from hypershell.cli.texts import DEFAULT_PORT
-from hypershell.cli.verbs.server import USAGE
-from hypershell.core.errors import AddressInUse, KeyTooShort, UsageError
+from hypershell.access.keys import CLIENT, DEFAULT_WORKER_PORT, PLANES, WORKER
+from hypershell.app.planes import PlaneOptions, PlannedPlane, facts_of, plan
+from hypershell.core.errors import AddressInUse, KeyTooShort
 from hypershell.serverdir.holder import this_host
 
 
-def options(*words: str) -> Parsed:
-    """The options of a server with these words."""
-    parsed = parse(USAGE, "server", list(words))
-    assert parsed is not None
-    return parsed
-
-
-def planned(*words: str, known: Access | None = None) -> dict[str, PlannedPlane]:
-    """Both planes of a server with these options, after a predecessor that died."""
-    return plan(options(*words), known, None).plans
+def planned(**options: Any) -> dict[str, PlannedPlane]:
+    """Both planes of a server with these options."""
+    return plan(PlaneOptions(**options)).plans
 
 
 @pytest.fixture
@@ -46,7 +37,7 @@ def test_by_default_only_this_machine_is_let_in() -> None:
     plans = planned()
 
     assert {"localhost"} == {it.bind_host for it in plans.values()}
-    assert (DEFAULT_PORT, 0) == (plans[WORKER].port, plans[CLIENT].port)
+    assert (DEFAULT_WORKER_PORT, 0) == (plans[WORKER].port, plans[CLIENT].port)
     assert plans[WORKER].others_do
     assert plans[CLIENT].others_do
     assert plans[WORKER].key != plans[CLIENT].key
@@ -54,17 +45,14 @@ def test_by_default_only_this_machine_is_let_in() -> None:
 
 def test_a_port_that_was_asked_for_is_not_replaced(taken: int) -> None:
     """AddressInUse, for either plane."""
-    for option in ("--port", "--worker-port", "--client-port"):
-        with (
-            pytest.raises(AddressInUse),
-            plan(options(option, str(taken)), None, None).bind(),
-        ):
+    for options in (PlaneOptions(worker_port=taken), PlaneOptions(client_port=taken)):
+        with pytest.raises(AddressInUse), plan(options).bind():
             pass
 
 
 def test_a_default_port_moves_only_for_clients_that_read_a_file() -> None:
     """Clients that were given a key look at the default port."""
-    with_key = plan(options(), None, None, "a-key-that-was-given").plans
+    with_key = planned(key="a-key-that-was-given")
 
     assert not with_key[WORKER].others_do
     assert with_key[CLIENT].others_do
@@ -75,7 +63,7 @@ def test_a_default_port_moves_only_for_clients_that_read_a_file() -> None:
 @pytest.mark.parametrize("host", ["node1.invalid", "192.0.2.1", "2001:db8::1", "localhost.invalid"])
 def test_a_host_that_others_know_opens_all_addresses(host: str) -> None:
     """Whether it resolves here or not; and the name is what the file says."""
-    plans = planned("--host", host)
+    plans = planned(host=host)
 
     assert {"*"} == {it.bind_host for it in plans.values()}
     assert {host} == {it.host for it in plans.values()}
@@ -84,26 +72,26 @@ def test_a_host_that_others_know_opens_all_addresses(host: str) -> None:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.0.9", "::1"])
 def test_a_host_that_is_loopback_opens_nothing_more(host: str) -> None:
     """No other machine gets in by a name for this one."""
-    plans = planned("--host", host)
+    plans = planned(host=host)
 
     assert {"*"}.isdisjoint(it.bind_host for it in plans.values())
 
 
 def test_the_machines_own_name_opens_all_addresses() -> None:
     """Though many a machine lists its own name under 127.0.1.1."""
-    assert "*" == planned("--host", this_host())[WORKER].bind_host
+    assert "*" == planned(host=this_host())[WORKER].bind_host
 
 
 def test_bind_says_where_to_listen_whatever_the_name() -> None:
     """-H limits what --host would open."""
-    plans = planned("--host", "node1.invalid", "-H", "127.0.0.1")
+    plans = planned(host="node1.invalid", bind_host="127.0.0.1")
 
     assert {"127.0.0.1"} == {it.bind_host for it in plans.values()}
 
 
 def test_a_file_settles_all(file: Access) -> None:
     """Its keys and ports, and per plane what its host means."""
-    plans = plan(options(), file, file).plans
+    plans = plan(PlaneOptions(), prepared=file).plans
 
     for plane in PLANES:
         endpoint = file.endpoints[plane]
@@ -113,19 +101,9 @@ def test_a_file_settles_all(file: Access) -> None:
     assert ("*", "127.0.0.1") == (plans[WORKER].bind_host, plans[CLIENT].bind_host)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("-p", "1111"), ("--worker-port", "5"), ("--client-port", "0"), ("-k", "x"), ("--host", "h")],
-)
-def test_options_beside_a_file_are_refused(file: Access, words: tuple[str, ...]) -> None:
-    """Even one that says the same."""
-    with pytest.raises(UsageError, match="--access-file exclude each other"):
-        plan(options(*words), file, file)
-
-
 def test_a_key_of_the_environment_does_not_change_a_file(file: Access) -> None:
     """The file's key is what clients have."""
-    plans = plan(options(), file, file, "a-key-of-the-environment").plans
+    plans = plan(PlaneOptions(key="a-key-of-the-environment"), prepared=file).plans
 
     assert file.worker is not None
     assert file.worker.key == plans[WORKER].key
@@ -133,7 +111,7 @@ def test_a_key_of_the_environment_does_not_change_a_file(file: Access) -> None:
 
 def test_what_a_dead_server_had_is_gone_on_with(file: Access) -> None:
     """Keys, hosts and ports; another port will do, as the directory says where."""
-    plans = planned(known=file)
+    plans = plan(PlaneOptions(), predecessor=file).plans
 
     assert [1111, 2222] == [plans[plane].port for plane in (WORKER, CLIENT)]
     assert all(plans[plane].key == file.endpoints[plane].key for plane in PLANES)
@@ -142,8 +120,8 @@ def test_what_a_dead_server_had_is_gone_on_with(file: Access) -> None:
 
 def test_options_come_before_what_a_dead_server_had(file: Access) -> None:
     """Port, key and host, each by itself."""
-    parsed = options("-p", "3333", "--host", "new.invalid")
-    plans = plan(parsed, file, None, "a-key-that-was-given").plans
+    options = PlaneOptions(host="new.invalid", worker_port=3333, key="a-key-that-was-given")
+    plans = plan(options, predecessor=file).plans
 
     assert (3333, 2222) == (plans[WORKER].port, plans[CLIENT].port)
     assert "a-key-that-was-given" == plans[WORKER].key
@@ -153,7 +131,7 @@ def test_options_come_before_what_a_dead_server_had(file: Access) -> None:
 
 def test_what_is_bound_is_what_the_file_says() -> None:
     """The ports that were really taken, and a name for each address."""
-    with plan(options("-p", "0"), None, None).bind() as planes:
+    with plan(PlaneOptions(worker_port=0)).bind() as planes:
         access = planes.access("abcd2345")
         ports = {planes.worker.getsockname()[1], planes.client.getsockname()[1]}
 
@@ -163,7 +141,7 @@ def test_what_is_bound_is_what_the_file_says() -> None:
 
 def test_all_addresses_are_called_by_the_machines_name() -> None:
     """Where nobody gave a name, others are told this one."""
-    with plan(options("-p", "0", "-H", "0.0.0.0"), None, None).bind() as planes:
+    with plan(PlaneOptions(worker_port=0, bind_host="0.0.0.0")).bind() as planes:
         access = planes.access("abcd2345")
 
     assert {this_host()} == {endpoint.host for endpoint in access.endpoints.values()}
@@ -173,9 +151,9 @@ def test_planes_are_closed_when_the_second_cannot_be_bound(taken: int) -> None:
     """The first one's port is free again."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free = probe.getsockname()[1]
-    parsed = options("-p", str(free), "--client-port", str(taken))
+    options = PlaneOptions(worker_port=free, client_port=taken)
 
-    with pytest.raises(AddressInUse), plan(parsed, None, None).bind():
+    with pytest.raises(AddressInUse), plan(options).bind():
         pass
 
     socket.create_server(("127.0.0.1", free)).close()

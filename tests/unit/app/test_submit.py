@@ -2,9 +2,10 @@
 
 import pytest
 
-from hypershell.app.submit import _Submission
-from hypershell.core.errors import ServerUnable, SubmitLost
+from hypershell.app.submit import BatchSender
+from hypershell.core.errors import SubmitLost
 from hypershell.core.submission import SubmitOptions
+from hypershell.wire.refusal import CallRefused, ErrorKind
 
 
 class Stalled:
@@ -16,14 +17,16 @@ class Stalled:
     def submit(self, lines, submit_options):
         self.batches += 1
         if self.batches > 1:
-            raise ServerUnable(reason="the disk is full")
+            raise CallRefused(ErrorKind.DATABASE_UNUSABLE, "the disk is full")
         return [1, 2]
 
 
 def test_how_much_was_accepted_is_said():
     """Whoever submits all of it again would have the first ones twice."""
-    submission = _Submission(Stalled(), SubmitOptions())
-    submission.add([b"a", b"b"])
+    sender = BatchSender(Stalled(), SubmitOptions())
+    accepted = list(sender.send([b"a", b"b"]))
 
     with pytest.raises(SubmitLost, match=r"after 2 tasks: .*the disk is full"):
-        submission.add([b"c"])
+        list(sender.send([b"c"]))
+
+    assert [[1, 2]] == accepted

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from hypershell.cli.options import Parsed
-from hypershell.cli.output.logs import HumanFormatter, JsonFormatter, set_up
+from hypershell.cli.output.logs import HumanFormatter, JsonFormatter, LogOptions, set_up
 from hypershell.core.errors import FileUnwritable
 
 
@@ -22,10 +21,8 @@ def set_up_for(monkeypatch):
     logger = logging.getLogger("hypershell")
     before = logger.handlers, logger.propagate, logger.level
 
-    def configure(**values: object) -> logging.Logger:
-        names = {"--log-file": None, "--log-format": "human", "--quiet": False, "--verbose": False}
-        names |= {f"--{name.replace('_', '-')}": value for name, value in values.items()}
-        set_up(Parsed("client", names, {}))
+    def configure(path: str | None = None, level: int = logging.INFO) -> logging.Logger:
+        set_up(LogOptions("client", path=path, level=level))
         return logger
 
     yield configure
@@ -58,21 +55,12 @@ def test_a_line_for_programs_is_json():
     assert fields["time"].endswith("Z")
 
 
-@pytest.mark.parametrize(
-    ("options", "level"),
-    [({}, logging.INFO), ({"quiet": True}, logging.WARNING), ({"verbose": True}, logging.DEBUG)],
-)
-def test_how_much_is_said_is_as_asked(set_up_for, options, level):
-    """Nothing but warnings, or every detail."""
-    assert level == set_up_for(**options).level
-
-
 def test_a_log_file_is_appended_to(set_up_for, tmp_path):
     """An earlier run's words stay."""
     path = tmp_path / "log"
     path.write_text("before\n")
 
-    set_up_for(log_file=str(path)).warning("now")
+    set_up_for(path=str(path)).warning("now")
 
     assert path.read_text().startswith("before\n")
     assert path.read_text().endswith("now\n")
@@ -81,21 +69,21 @@ def test_a_log_file_is_appended_to(set_up_for, tmp_path):
 def test_a_log_file_that_cannot_be_written_is_told(set_up_for):
     """At the start."""
     with pytest.raises(FileUnwritable, match="/no/such/folder/log"):
-        set_up_for(log_file="/no/such/folder/log")
+        set_up_for(path="/no/such/folder/log")
 
 
 def test_a_name_of_no_encoding_can_be_said(set_up_for, tmp_path):
     """A path may be any bytes; the line is not lost for it."""
     path = tmp_path / "log"
 
-    set_up_for(log_file=str(path)).warning("cannot read %s", "tasks\udcff")
+    set_up_for(path=str(path)).warning("cannot read %s", "tasks\udcff")
 
     assert "cannot read tasks" in path.read_text()
 
 
 def test_a_full_disk_makes_no_noise(set_up_for, capsys):
     """There is nowhere left to complain."""
-    logger = set_up_for(log_file="/dev/full")
+    logger = set_up_for(path="/dev/full")
 
     logger.warning("lost")
 
@@ -105,8 +93,8 @@ def test_a_full_disk_makes_no_noise(set_up_for, capsys):
 
 def test_no_traceback_is_shown_unless_every_detail_was_asked_for(set_up_for, tmp_path):
     """People get a line."""
-    for name, options in (("short", {}), ("long", {"verbose": True})):
-        logger = set_up_for(log_file=str(tmp_path / name), **options)
+    for name, level in (("short", logging.INFO), ("long", logging.DEBUG)):
+        logger = set_up_for(path=str(tmp_path / name), level=level)
         try:
             raise ValueError("x")
         except ValueError:

@@ -11,18 +11,36 @@ import pytest
 
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.executor import Executor
+from hypershell.client.tasks.orders import Orders
 from hypershell.client.tasks.output import Output
+from hypershell.client.tasks.processes import SystemProcesses
 from hypershell.client.tasks.spawn import DEFAULT_SHELL, Child, Spawner, reap
 from hypershell.client.tasks.watch import SignalWatch, Watch, best_watch
-from hypershell.core.task import Claim, Outcome
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from tests.helpers.waiting import until
 
 PROMPT = 10.0
 """Seconds within which what needs no time has happened, on a machine that is busy."""
 
 
+class RecordingBuffer(TaskBuffer):
+    """A buffer that also notes what the executor left there."""
+
+    def __init__(
+        self, slots: int, wake: Callable[[], None], drained: Callable[[bool], None]
+    ) -> None:
+        super().__init__(slots, wake, drained)
+        self.ended: list[Outcome] = []
+
+    def put_outcomes(self, outcomes: list[Outcome]) -> None:
+        """See TaskBuffer."""
+        super().put_outcomes(outcomes)
+        self.ended += outcomes
+
+
 class Bench:
-    """A desk, an executor and an output, whose passes the test makes itself."""
+    """A buffer, an executor and an output, whose passes the test makes itself."""
 
     def __init__(self, folder: Path, watch: Watch, slots: int = 2, grace: float = 5.0) -> None:
         self.out_path, self.err_path = folder / "out", folder / "err"
@@ -30,16 +48,18 @@ class Bench:
         self._ends = [os.open(path, flags) for path in (self.out_path, self.err_path)]
         self.watch = watch
         self.drained: list[bool] = []
-        self.buffer = TaskBuffer(slots, watch.wake, self.drained.append)
-        self.output = Output(*self._ends, slots, lambda: self.executor.stopping())
+        self.buffer = RecordingBuffer(slots, watch.wake, self.drained.append)
+        self.orders = Orders(watch.wake)
+        self.output = Output(*self._ends, slots, self.orders.stopping)
+        self.processes = SystemProcesses(Spawner(DEFAULT_SHELL, "c1", "node1"))
         self.executor = Executor(
-            slots, Spawner(DEFAULT_SHELL, "c1", "node1"), self.output, watch, grace
+            slots, self.buffer, self.orders, self.processes, self.output, watch, grace
         )
-        self.executor.attach(self.buffer)
+        self._grace = grace
         self._task_id = 0
 
     def claim(self, *commands: bytes) -> None:
-        """Put commands on the desk."""
+        """Put commands into the buffer."""
         claims = []
         for command in commands:
             self._task_id += 1
@@ -52,10 +72,14 @@ class Bench:
         return self.passes_until_ended(len(commands), seconds)
 
     def passes_until_ended(self, number: int, seconds: float = PROMPT) -> list[Outcome]:
-        """Make passes until so many tasks have ended; their outcomes, by task."""
-        self.passes_until(lambda: len(self.buffer._outcomes) >= number, seconds)
-        outcomes, self.buffer._outcomes = self.buffer._outcomes, []
+        """Make passes until this number of tasks has ended; their outcomes, by task."""
+        self.passes_until(lambda: len(self.buffer.ended) >= number, seconds)
+        outcomes, self.buffer.ended = self.buffer.ended, []
         return sorted(outcomes)
+
+    def stop(self, grace: float | None = None) -> None:
+        """Stop all that runs, as the client does."""
+        self.orders.stop(self._grace if grace is None else grace)
 
     def passes_until(self, condition: Callable[[], object], seconds: float = PROMPT) -> None:
         """Make passes until something is so; a pass that would wait too long is woken."""
@@ -86,7 +110,7 @@ class Bench:
 
     def close(self) -> None:
         """End what runs and close all descriptors."""
-        for child in list(self.executor._children):
+        for child in self.executor.running():
             os.killpg(child.pid, signal.SIGKILL)
             reap(child)
         self.output.close()
@@ -97,7 +121,7 @@ class Bench:
 
 @pytest.fixture
 def signal_watch() -> Iterator[SignalWatch]:
-    """The watch for systems without pidfds, told of children as a client's main thread does it."""
+    """The watch for systems without pidfds, woken for children as a client does it."""
     watch = SignalWatch()
     before = signal.signal(signal.SIGCHLD, lambda *_: watch.wake())
     yield watch

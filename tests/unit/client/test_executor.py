@@ -8,7 +8,8 @@ import pytest
 
 from hypershell.client.tasks.spawn import Child
 from hypershell.client.tasks.watch import PidfdWatch, SignalWatch, best_watch
-from hypershell.core.task import Claim, Ending
+from hypershell.core.ending import Ending
+from hypershell.core.task import Claim
 from tests.helpers.waiting import until
 from tests.unit.client.conftest import PROMPT, state_of
 
@@ -18,7 +19,12 @@ def codes(outcomes):
     return [(o.ending, o.code) for o in outcomes]
 
 
-def test_every_end_is_told_alike_on_either_watch(make_bench, watch):
+def descriptors() -> int:
+    """How many this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_every_end_is_reported_alike_on_either_watch(make_bench, watch):
     """A status, a signal, a command that is not there, one that cannot be executed."""
     bench = make_bench(watch)
 
@@ -53,14 +59,14 @@ def test_all_that_a_task_printed_is_there_when_it_has_ended(make_bench, watch):
 
 
 def test_no_more_tasks_run_than_there_are_slots(bench):
-    """The others wait on the desk."""
+    """The others wait in the buffer."""
     bench.claim(*[b"sleep 60"] * 5)
-    bench.executor.wake()
+    bench.watch.wake()
 
     bench.executor.one_pass()
 
-    assert 2 == len(bench.executor._children)
-    assert 3 == len(bench.buffer._ready)
+    assert 2 == len(bench.executor.running())
+    assert 5 == len(bench.buffer.held())
 
 
 def test_each_task_has_a_slot_to_itself(bench):
@@ -73,7 +79,7 @@ def test_each_task_has_a_slot_to_itself(bench):
 
 def test_an_executor_with_nothing_to_do_is_silent(bench):
     """A pass ends because it was woken, and nothing comes of it."""
-    bench.executor.wake()
+    bench.watch.wake()
 
     assert bench.executor.one_pass()
     assert bench.buffer.held() == ()
@@ -84,7 +90,7 @@ def test_tasks_are_given_a_moment_to_end_when_they_are_stopped(bench):
     bench.claim(b"trap 'echo bye; exit 0' TERM; echo here; while :; do sleep 0.01; done")
     bench.passes_until(lambda: b"here" in bench.out)
 
-    bench.executor.stop_tasks()
+    bench.stop()
     outcome = bench.passes_until_ended(1)[0]
 
     assert b"here\nbye\n" == bench.out
@@ -98,7 +104,7 @@ def test_a_task_that_does_not_heed_term_is_killed_after_the_grace(make_bench, wa
     bench.passes_until(lambda: b"here" in bench.out)
     begin = time.monotonic()
 
-    bench.executor.stop_tasks()
+    bench.stop()
     outcome = bench.passes_until_ended(1)[0]
 
     assert Ending.INTERRUPTED is outcome.ending
@@ -111,7 +117,7 @@ def test_the_children_of_a_task_end_with_it(bench):
     bench.passes_until(lambda: b"\n" in bench.out)
     child = int(bench.out)
 
-    bench.executor.stop_tasks()
+    bench.stop()
     bench.passes_until_ended(1)
 
     until(lambda: state_of(child) in ("", "Z"), PROMPT, "the child has ended")
@@ -122,13 +128,12 @@ def test_a_leader_is_not_reaped_while_its_group_lives(make_bench):
     bench = make_bench(best_watch(), grace=0.3)
     bench.claim(b"(trap '' TERM; echo here; while :; do sleep 60; done) & echo $!; wait")
     bench.passes_until(lambda: bench.out.count(b"\n") == 2)
-    leader = next(iter(bench.executor._children)).pid
+    leader = bench.executor.running()[0].pid
     stubborn = next(int(word) for word in bench.out.split() if word.isdigit())
 
-    bench.executor.stop_tasks()
-    bench.passes_until(lambda: bench.executor._stopper.ended)
+    bench.stop()
+    bench.passes_until(lambda: state_of(leader) == "Z")
 
-    assert "Z" == state_of(leader)
     assert state_of(stubborn) not in ("", "Z")
     bench.passes_until_ended(1)
     until(lambda: state_of(stubborn) in ("", "Z"), PROMPT, "the stubborn one has ended")
@@ -138,51 +143,51 @@ def test_a_task_that_is_stopped_by_a_signal_can_still_be_ended(bench):
     """It is woken to see that it is to end."""
     bench.claim(b"echo here; kill -STOP $$; sleep 60")
     bench.passes_until(lambda: b"here" in bench.out)
-    leader = next(iter(bench.executor._children)).pid
+    leader = bench.executor.running()[0].pid
     until(lambda: state_of(leader) == "T", PROMPT, "the task is stopped")
     begin = time.monotonic()
 
-    bench.executor.stop_tasks()
+    bench.stop()
     bench.passes_until_ended(1)
 
     assert time.monotonic() - begin < 4.0
 
 
-def test_what_ended_by_itself_before_the_stop_is_no_victim_of_it(bench):
+def test_what_ended_by_itself_before_the_stop_keeps_its_outcome(bench):
     """Its outcome is its own."""
     bench.claim(b"sleep 0.05; exit 3")
-    bench.executor.wake()
+    bench.watch.wake()
     bench.executor.one_pass()
-    child = next(iter(bench.executor._children))
+    child = bench.executor.running()[0]
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
-    bench.executor.stop_tasks()
+    bench.stop()
     outcomes = bench.passes_until_ended(1)
 
     assert [(Ending.EXITED, 3)] == codes(outcomes)
 
 
 def test_nothing_is_started_after_a_stop(bench):
-    """What comes to the desk stays there."""
-    bench.executor.stop_tasks()
+    """What comes to the buffer stays there."""
+    bench.stop()
     bench.claim(b"echo never")
 
     bench.executor.one_pass()
 
-    assert not bench.executor._children
+    assert not bench.executor.running()
     assert b"" == bench.out
 
 
 def test_a_task_that_cannot_be_started_is_an_outcome(bench, monkeypatch):
     """With the reason; its slot is free again, and the next one runs."""
-    real = bench.executor._spawner.spawn
+    real = bench.processes.spawn
 
     def spawn(claim, *rest: object):
         if claim.task_id == 1:
             raise PermissionError(1, "Operation not permitted")
         return real(claim, *rest)
 
-    monkeypatch.setattr(bench.executor._spawner, "spawn", spawn)
+    monkeypatch.setattr(bench.processes, "spawn", spawn)
 
     outcomes = bench.run(b"never", b"true", b"true")
 
@@ -191,8 +196,8 @@ def test_a_task_that_cannot_be_started_is_an_outcome(bench, monkeypatch):
 
 
 def test_a_machine_that_is_short_of_processes_is_waited_for(bench, monkeypatch):
-    """The task is started when there is room again, and no failure of it is told."""
-    real = bench.executor._spawner.spawn
+    """The task is started when there is room again, and it is not a failure."""
+    real = bench.processes.spawn
     refusals = [BlockingIOError(11, "Resource temporarily unavailable")] * 3
 
     def spawn(*arguments: object):
@@ -200,7 +205,7 @@ def test_a_machine_that_is_short_of_processes_is_waited_for(bench, monkeypatch):
             raise refusals.pop()
         return real(*arguments)
 
-    monkeypatch.setattr(bench.executor._spawner, "spawn", spawn)
+    monkeypatch.setattr(bench.processes, "spawn", spawn)
 
     outcomes = bench.run(b"true", b"exit 2")
 
@@ -253,8 +258,8 @@ def test_a_wake_from_anywhere_ends_a_wait(kind):
     watch.close()
 
 
-def test_an_ended_child_is_told_until_it_is_removed(watch, spawn):
-    """On either watch; it is not reaped by being told."""
+def test_an_ended_child_is_reported_until_it_is_removed(watch, spawn):
+    """On either watch; it is not reaped by that."""
     child = spawn(b"true")
     watch.add(child)
 
@@ -270,7 +275,7 @@ def test_an_ended_child_is_told_until_it_is_removed(watch, spawn):
     watch.close()
 
 
-def test_a_child_that_ended_before_it_was_watched_is_told(watch, spawn):
+def test_a_child_that_ended_before_it_was_watched_is_reported(watch, spawn):
     """No signal comes for it any more."""
     child = spawn(b"true")
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -305,25 +310,25 @@ def test_a_stale_claim_keeps_its_own_lease(bench):
 def test_tasks_run_again_after_a_stop_that_is_over(bench):
     """The client has joined another run."""
     bench.claim(b"sleep 60")
-    bench.executor.wake()
+    bench.watch.wake()
     bench.executor.one_pass()
-    bench.executor.stop_tasks()
+    bench.stop()
     bench.passes_until_ended(1)
 
-    bench.executor.resume()
+    bench.orders.resume()
 
     assert [(Ending.EXITED, 3)] == codes(bench.run(b"sleep 0.1; exit 3"))
 
 
 def test_a_stop_may_be_taken_back_at_any_moment(bench, monkeypatch):
-    """Nothing ran, so whoever asked for it did not have to wait for anything."""
+    """Nothing ran, so there was nothing to wait for."""
     real = bench.watch.wait
 
     def wait(timeout):
-        bench.executor.resume()
+        bench.orders.resume()
         return real(timeout)
 
-    bench.executor.stop_tasks()
+    bench.stop()
     with monkeypatch.context() as patch:
         patch.setattr(bench.watch, "wait", wait)
         bench.executor.one_pass()
@@ -336,12 +341,12 @@ def test_a_cancelled_task_is_ended_and_the_others_run_on(bench):
     bench.claim(b"echo here; exec sleep 60", b"echo here; exec sleep 60", b"echo third")
     bench.passes_until(lambda: bench.out.count(b"here") == 2)
 
-    bench.executor.cancel_tasks([(1, 1)])
+    bench.orders.cancel([(1, 1)])
     bench.passes_until(lambda: b"third" in bench.out)
     outcomes = bench.passes_until_ended(2)
 
     assert [(1, Ending.CANCELLED), (3, Ending.EXITED)] == [(o.task_id, o.ending) for o in outcomes]
-    assert [2] == [child.claim.task_id for child in bench.executor._children]
+    assert [2] == [child.claim.task_id for child in bench.executor.running()]
 
 
 def test_a_cancelled_task_that_does_not_heed_term_is_killed(make_bench, watch):
@@ -351,7 +356,7 @@ def test_a_cancelled_task_that_does_not_heed_term_is_killed(make_bench, watch):
     bench.passes_until(lambda: b"\n" in bench.out)
     begin = time.monotonic()
 
-    bench.executor.cancel_tasks([(1, 1)])
+    bench.orders.cancel([(1, 1)])
     (outcome,) = bench.passes_until_ended(1)
 
     assert Ending.CANCELLED is outcome.ending
@@ -362,13 +367,13 @@ def test_a_cancelled_task_that_does_not_heed_term_is_killed(make_bench, watch):
 def test_a_task_that_ended_before_it_was_cancelled_keeps_its_outcome(bench):
     """It was not stopped."""
     bench.claim(b"true")
-    bench.executor.wake()
+    bench.watch.wake()
     bench.executor.one_pass()
-    child = next(iter(bench.executor._children), None)
+    child = next(iter(bench.executor.running()), None)
     if child is not None:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
-    bench.executor.cancel_tasks([(1, 1)])
+    bench.orders.cancel([(1, 1)])
     (outcome,) = bench.passes_until_ended(1)
 
     assert outcome.ok
@@ -376,7 +381,7 @@ def test_a_task_that_ended_before_it_was_cancelled_keeps_its_outcome(bench):
 
 def test_a_cancel_of_what_does_not_run_here_changes_nothing(bench):
     """Nor does one of another lease."""
-    bench.executor.cancel_tasks([(1, 2), (7, 1)])
+    bench.orders.cancel([(1, 2), (7, 1)])
 
     assert [(Ending.EXITED, 3)] == codes(bench.run(b"sleep 0.1; exit 3"))
 
@@ -386,8 +391,8 @@ def test_a_task_that_is_cancelled_while_all_are_stopped_is_cancelled(bench):
     bench.claim(b"trap '' TERM; echo here; sleep 60", b"echo here; exec sleep 60")
     bench.passes_until(lambda: bench.out.count(b"here") == 2)
 
-    bench.executor.cancel_tasks([(1, 1)])
-    bench.executor.stop_tasks(0.3)
+    bench.orders.cancel([(1, 1)])
+    bench.stop(0.3)
     outcomes = bench.passes_until_ended(2)
 
     assert [Ending.CANCELLED, Ending.INTERRUPTED] == [o.ending for o in outcomes]
@@ -413,29 +418,30 @@ def test_captured_tasks_leave_no_descriptors_behind(make_bench, watch):
     """However many there were."""
     bench = make_bench(watch)
     bench.run(b"true")
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     bench.buffer.put_claims([Claim(n, 1, 1, b"echo out", captured=True) for n in range(10, 60)])
 
     bench.passes_until_ended(50)
-    bench.passes_until(lambda: not bench.output._captures)
+    bench.passes_until(lambda: descriptors() <= before)
 
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before == descriptors()
 
 
 def test_a_captured_task_that_cannot_be_started_leaves_nothing_behind(bench, monkeypatch):
     """The next one in its slot prints into its own outcome."""
-    real = bench.executor._spawner.spawn
+    real = bench.processes.spawn
 
     def spawn(claim, *rest: object):
         if claim.task_id == 1:
             raise PermissionError(1, "Operation not permitted")
         return real(claim, *rest)
 
-    monkeypatch.setattr(bench.executor._spawner, "spawn", spawn)
+    monkeypatch.setattr(bench.processes, "spawn", spawn)
+    before = descriptors()
     bench.buffer.put_claims([Claim(n, 1, 1, b"echo $TASK_ID", captured=True) for n in (1, 2)])
 
     outcomes = bench.passes_until_ended(2)
-    bench.passes_until(lambda: not bench.output._captures)
+    bench.passes_until(lambda: descriptors() <= before)
 
     assert [Ending.UNSTARTABLE, Ending.EXITED] == [o.ending for o in outcomes]
     assert [b"", b"2\n"] == [o.out for o in outcomes]

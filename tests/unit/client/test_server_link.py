@@ -13,7 +13,7 @@ from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.errors import KeyRefused
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Answer, Hello, Phase
-from hypershell.wire.worker_plane import FARM, VERBS
+from hypershell.wire.worker_plane import VERBS, WORKER_SERVICE
 from tests.helpers.fakes import Call, ServerParts, commands, succeeded
 from tests.helpers.waiting import until
 
@@ -21,24 +21,26 @@ SECRET = b"s" * 32
 
 
 class Served:
-    """The rooms of a server behind a real door, and a link to it."""
+    """The rooms of a server behind a real endpoint, and a link to it."""
 
     def __init__(self) -> None:
         self.parts = ServerParts()
         self.secret = SECRET
         self.held: tuple[tuple[int, int], ...] = ()
-        self.returned: list[tuple[str, bool]] = []
+        self.returns: list[tuple[str, bool]] = []
+        self.park_seconds = 10.0
         self.welcome = None
         self.port = 0
         self.open_door()
-        self.link = ServerLink(lambda: ("127.0.0.1", self.port, self.secret), self.greet)
-        self.link.returned = self.reconnect
+        self.link = ServerLink(lambda: ("127.0.0.1", self.port, self.secret))
+        self.answers: list[Answer] = []
 
     def open_door(self) -> None:
         """Listen, on the same port if there was one."""
         sock = socket.create_server(("127.0.0.1", self.port))
         self.port = sock.getsockname()[1]
-        self.door = Plane(sock, WORKER, SECRET, {FARM: (self.parts.farm, VERBS)}).get_server()
+        objects = {WORKER_SERVICE: (self.parts.worker_service, VERBS)}
+        self.door = Plane(sock, WORKER, SECRET, objects).get_server()
         self.door.start()
 
     def greet(self) -> Hello:
@@ -48,14 +50,26 @@ class Served:
             return hello
         return Hello(hello.host, hello.pid, 1, self.welcome.client_id, self.held)
 
-    def reconnect(self, welcome, still_known: bool) -> None:
+    def returned(self, welcome, still_known: bool) -> None:
         """As a client does."""
         self.welcome = welcome
-        self.returned.append((welcome.client_id, still_known))
+        self.returns.append((welcome.client_id, still_known))
+
+    def handle(self, answer: Answer) -> None:
+        """Note it."""
+        self.answers.append(answer)
+
+    def call_seconds(self) -> float:
+        """How long the fetcher's calls are parked."""
+        return self.park_seconds
+
+    def reconnect(self) -> None:
+        """After a call that failed, as the fetcher and the returner do."""
+        self.link.reconnect(self)
 
     def join(self):
         """Join for the first time."""
-        self.welcome = self.link.join()
+        self.welcome = self.link.join(self.greet())
         return self.welcome
 
     def cut(self) -> None:
@@ -137,11 +151,11 @@ def test_one_of_two_threads_comes_back_for_both(served):
     served.cut()
     assert exchange(served.link) is None
 
-    calls = [Call(served.link.reconnect) for _ in range(2)]
+    calls = [Call(served.reconnect) for _ in range(2)]
     for call in calls:
         call.result()
 
-    assert [(welcome.client_id, True)] == served.returned
+    assert [(welcome.client_id, True)] == served.returns
     assert exchange(served.link) is not None
 
 
@@ -153,11 +167,11 @@ def test_a_connection_of_a_thread_that_did_not_call_breaks_nothing_later(served)
         exchange(served.link)
         served.cut()
         assert exchange(served.link) is None
-        served.link.reconnect()
+        served.reconnect()
 
         assert other.submit(exchange, served.link).result() is not None
 
-    assert 1 == len(served.returned)
+    assert 1 == len(served.returns)
 
 
 def test_a_server_that_has_gone_is_waited_for(served):
@@ -166,24 +180,24 @@ def test_a_server_that_has_gone_is_waited_for(served):
     exchange(served.link)
     served.door.stop(0.0)
     assert exchange(served.link) is None
-    coming = Call(served.link.reconnect)
+    coming = Call(served.reconnect)
     assert not coming.is_over(0.1)
 
     served.open_door()
     coming.result()
 
-    assert [(welcome.client_id, True)] == served.returned
+    assert [(welcome.client_id, True)] == served.returns
 
 
-def test_a_server_that_does_not_know_the_client_is_joined_anew(served):
+def test_a_server_that_does_not_know_the_client_is_joined_again(served):
     """By which the client learns that what it holds is not its own any more."""
     welcome = served.join()
-    served.parts.farm.leave(welcome.client_id, "it was given up", False)
+    served.parts.worker_service.leave(welcome.client_id, "it was given up", False)
     assert exchange(served.link) is None
 
-    served.link.reconnect()
+    served.reconnect()
 
-    ((client_id, still_known),) = served.returned
+    ((client_id, still_known),) = served.returns
     assert client_id != welcome.client_id
     assert not still_known
 
@@ -197,7 +211,7 @@ def test_a_server_that_moved_is_found_where_it_is(served):
     served.open_door()
     assert exchange(served.link) is None
 
-    served.link.reconnect()
+    served.reconnect()
 
     assert served.link.port == served.port
     assert exchange(served.link) is not None
@@ -212,7 +226,7 @@ def test_a_server_with_another_key_ends_the_hope(served):
     served.secret = b"t" * 32
 
     with pytest.raises(KeyRefused):
-        served.link.reconnect()
+        served.reconnect()
 
 
 def test_to_close_ends_a_parked_call(served):
@@ -227,16 +241,16 @@ def test_to_close_ends_a_parked_call(served):
     with pytest.raises(LinkClosed):
         exchange(served.link)
     with pytest.raises(LinkClosed):
-        served.link.reconnect()
+        served.reconnect()
 
 
 def test_to_close_ends_a_wait_for_the_server(served):
-    """Whoever tries to come back is let go."""
+    """A thread that tries to come back is let go."""
     served.join()
     exchange(served.link)
     served.door.stop(0.0)
     assert exchange(served.link) is None
-    coming = Call(served.link.reconnect)
+    coming = Call(served.reconnect)
     assert not coming.is_over(0.05)
 
     served.link.close()
@@ -248,7 +262,7 @@ def test_to_close_ends_a_wait_for_the_server(served):
 def test_nothing_is_called_after_the_end(served):
     """The server hangs up once all know that all is done."""
     served.join()
-    served.parts.scheduled.tell(Phase.OVER)
+    served.parts.scheduled.set_phase(Phase.OVER)
 
     (answer,) = exchange(served.link)
 
@@ -257,7 +271,7 @@ def test_nothing_is_called_after_the_end(served):
         exchange(served.link)
 
 
-def test_to_leave_is_told_once_there_is_something_to_leave(served):
+def test_the_server_hears_a_leave_once_there_is_something_to_leave(served):
     """And is harmless before."""
     served.link.leave("early", dead=False)
     served.join()
@@ -295,18 +309,17 @@ def test_a_beat_over_a_broken_connection_breaks_the_calls(served):
 
 
 def test_a_server_that_is_not_there_cannot_be_joined(served):
-    """It may be in a moment: that is told apart from what waiting does not mend."""
+    """It may be in a moment: that is distinguished from what waiting does not mend."""
     served.door.stop(0.0)
 
     with pytest.raises(BROKEN):
-        served.link.join()
+        served.link.join(served.greet())
 
 
 def test_a_fetcher_parks_and_hands_on_what_comes(served):
     """A pass is one call."""
     served.join()
-    answers: list[Answer] = []
-    fetcher = Fetcher(served.link, answers.append, lambda: 10.0)
+    fetcher = Fetcher(served.link, served)
     (client,) = served.parts.registry.clients()
     client.want = 1
     passing = Call(fetcher.one_pass)
@@ -316,18 +329,19 @@ def test_a_fetcher_parks_and_hands_on_what_comes(served):
     served.parts.scheduler.dispatch()
 
     assert passing.result()
-    assert [[b"a"]] == [commands(answer) for answer in answers]
+    assert [[b"a"]] == [commands(answer) for answer in served.answers]
 
 
 def test_a_fetcher_comes_back_in_the_same_pass(served):
     """And ends when the link is closed."""
     served.join()
     exchange(served.link)
-    fetcher = Fetcher(served.link, lambda answer: None, lambda: 0.0)
+    served.park_seconds = 0.0
+    fetcher = Fetcher(served.link, served)
     served.cut()
 
     assert fetcher.one_pass()
-    assert 1 == len(served.returned)
+    assert 1 == len(served.returns)
     served.link.close()
     assert not fetcher.one_pass()
 
@@ -339,9 +353,9 @@ def test_a_returner_gives_what_has_ended_until_it_is_accepted(served):
     parts.add(b"a")
     parts.scheduler.dispatch()
     buffer = TaskBuffer(1, lambda: None, lambda all_given: None)
-    served.link.returned = lambda *_: served.reconnect(*_)
-    returner = Returner(served.link, buffer, lambda answer: buffer.put_claims(answer.claims))
+    returner = Returner(served.link, served, buffer)
     returner.one_pass()
+    buffer.put_claims(served.answers[-1].claims)
     claim = buffer.start_next()
     buffer.put_outcomes([succeeded(claim)])
     served.held = buffer.held()
@@ -356,4 +370,4 @@ def test_a_returner_gives_what_has_ended_until_it_is_accepted(served):
     assert ((claim.task_id, claim.lease),) == held
     assert () == buffer.held()
     assert 1 == parts.store.counts().succeeded
-    assert [(welcome.client_id, True)] == served.returned
+    assert [(welcome.client_id, True)] == served.returns

@@ -5,7 +5,6 @@ import resource
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +13,11 @@ from hypershell.client.tasks.spawn import (
     MAX_ARGUMENT,
     Spawner,
     check_shell,
-    live_groups,
     reap,
 )
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ShellUnusable
-from hypershell.core.task import Claim, Ending
+from hypershell.core.task import Claim
 
 
 @pytest.fixture
@@ -204,7 +203,7 @@ def test_no_signal_is_ignored_or_blocked_by_our_doing(run, command):
     assert not [number for number in ours if int(fields[b"SigIgn"], 16) >> (number - 1) & 1]
 
 
-def test_a_signal_that_the_client_was_told_to_ignore_stays_ignored(run):
+def test_a_signal_that_the_client_ignored_when_it_started_stays_ignored(run):
     """So that `nohup` holds for all that is below it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -249,14 +248,14 @@ def test_an_outcome_says_how_long_and_how_much(run):
     assert outcome.started_at > 1e9
 
 
-def test_a_peak_below_that_of_the_client_is_not_told(run):
+def test_a_peak_below_that_of_the_client_is_not_reported(run):
     """It would be the client's own size, which a child begins with."""
     outcome, _ = run(b"true")
 
     assert 0 == outcome.peak_kib
 
 
-def test_a_large_task_has_its_peak_told(run):
+def test_a_large_task_has_its_peak_reported(run):
     """Where it is the task's own: beyond what this process ever took."""
     kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + 100_000
     script = f"{sys.executable} -c \"x = b'x' * {2 * kib * 1024}\""  # the system may take some back
@@ -283,7 +282,7 @@ def test_a_working_directory_that_has_gone_stops_no_task(monkeypatch, tmp_path, 
 
 
 def test_pwd_is_this_directory(monkeypatch, tmp_path):
-    """Whatever the client was told: a shell would have set it."""
+    """Whatever the client was given: a shell would have set it."""
     monkeypatch.setenv("PWD", "/nowhere")
     path = tmp_path / "out"
     monkeypatch.chdir(tmp_path)
@@ -322,23 +321,3 @@ def test_a_shell_that_cannot_be_one_is_refused_beforehand(path, reason):
     """Before any task fails by it."""
     with pytest.raises(ShellUnusable, match=reason):
         check_shell(path)
-
-
-def test_a_zombie_is_not_alive(spawn):
-    """A group of which only an unreaped leader is left can be let go."""
-    child = spawn(b"true")
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-
-    groups = live_groups()
-
-    assert child.pid not in groups
-    assert os.getpgid(0) in groups
-
-
-def test_the_processes_of_a_group_are_alive(spawn):
-    """As long as one of them is."""
-    child = spawn(b"sleep 60 & exit 0")
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-
-    assert child.pid in live_groups()
-    assert Path("/proc").is_dir()

@@ -1,4 +1,4 @@
-"""The desk: when something is due, and what a client holds."""
+"""The task buffer: when something is due, and what a client holds."""
 
 import time
 
@@ -6,7 +6,9 @@ import pytest
 
 from hypershell.client.prefetch import HORIZON_SECONDS, STALLED_SECONDS, Prefetch
 from hypershell.client.task_buffer import EXCESS_SECONDS, OLDEST_SECONDS, TaskBuffer
-from hypershell.core.task import Claim, Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
 from tests.helpers.fakes import Call
 
 
@@ -18,13 +20,13 @@ def woken():
 
 @pytest.fixture
 def drained():
-    """What was told when nothing ran any more."""
+    """What was reported when nothing ran any more."""
     return []
 
 
 @pytest.fixture
 def buffer(woken, drained):
-    """An empty desk of two slots, which has asked for claims already."""
+    """An empty buffer of two slots, which has asked for claims already."""
     buffer = TaskBuffer(2, lambda: woken.append(None), drained.append)
     buffer.next_batch(0)
     buffer.accepted(0.001)
@@ -48,7 +50,7 @@ def start(buffer: TaskBuffer, *numbers: int) -> None:
         assert number == buffer.start_next().task_id
 
 
-def test_a_new_desk_asks_for_as_many_as_there_are_slots(woken, drained):
+def test_a_new_buffer_asks_for_as_many_as_there_are_slots(woken, drained):
     """At once: nothing is known of the tasks yet."""
     buffer = TaskBuffer(2, lambda: woken.append(None), drained.append)
 
@@ -194,7 +196,7 @@ def test_a_claim_of_another_lease_is_not_dropped(buffer):
     assert ((1, 2),) == buffer.held()
 
 
-def test_a_drained_desk_gives_back_what_is_ready(buffer):
+def test_a_drained_buffer_gives_back_what_is_ready(buffer):
     """In order, and asks for nothing."""
     start(buffer, 1)
     buffer.put_claims(claims(2, 3))
@@ -209,7 +211,7 @@ def test_a_drained_desk_gives_back_what_is_ready(buffer):
     assert buffer.start_next() is None
 
 
-def test_claims_that_come_late_to_a_drained_desk_go_back(buffer):
+def test_claims_that_come_late_to_a_drained_buffer_go_back(buffer):
     """They were under way."""
     buffer.drain()
 
@@ -218,7 +220,7 @@ def test_claims_that_come_late_to_a_drained_desk_go_back(buffer):
     assert [Ending.GIVEN_BACK] == [o.ending for o in buffer.next_batch(0)[0]]
 
 
-def test_drained_is_told_when_all_is_given(buffer, drained):
+def test_drained_is_reported_when_all_is_given(buffer, drained):
     """First that nothing runs, then that nothing is left."""
     start(buffer, 1)
     buffer.drain()
@@ -232,7 +234,7 @@ def test_drained_is_told_when_all_is_given(buffer, drained):
     assert [False, True] == drained
 
 
-def test_an_empty_desk_is_drained_when_the_server_knows(buffer, drained):
+def test_an_empty_buffer_is_drained_when_the_server_knows(buffer, drained):
     """Until then a claim may be on its way."""
     buffer.drain()
     assert [False] == drained
@@ -255,7 +257,7 @@ def test_a_batch_that_was_on_its_way_does_not_tell_the_server(buffer, drained):
     assert ([], 0) == buffer.next_batch(0)
 
 
-def test_a_claim_that_could_not_be_started_goes_back_from_a_drained_desk(buffer):
+def test_a_claim_that_could_not_be_started_goes_back_from_a_drained_buffer(buffer):
     """Nobody would try it again."""
     buffer.put_claims(claims(1))
     claim = buffer.start_next()
@@ -266,7 +268,7 @@ def test_a_claim_that_could_not_be_started_goes_back_from_a_drained_desk(buffer)
     assert [Ending.GIVEN_BACK] == [o.ending for o in buffer.next_batch(0)[0]]
 
 
-def test_a_desk_that_holds_too_much_gives_some_back(buffer):
+def test_a_buffer_that_holds_too_much_gives_some_back(buffer):
     """Tasks turned out to be long, and another client may have nothing to do."""
     start(buffer, 1, 2, 3)
     buffer.put_claims(claims(*range(10, 20)))
@@ -284,7 +286,7 @@ def test_a_desk_that_holds_too_much_gives_some_back(buffer):
     assert EXCESS_SECONDS < 5.0
 
 
-def test_a_desk_that_begins_anew_holds_nothing(buffer):
+def test_a_buffer_that_starts_over_holds_nothing(buffer):
     """All that is here was of another run: what is ready, what runs, what has ended."""
     start(buffer, 1, 2)
     buffer.put_claims(claims(3))
@@ -296,7 +298,7 @@ def test_a_desk_that_begins_anew_holds_nothing(buffer):
     assert () == buffer.held()
 
 
-def test_a_desk_that_begins_anew_asks_anew(buffer):
+def test_a_buffer_that_starts_over_asks_again(buffer):
     """The server that it joined has heard nothing yet."""
     buffer.start_over(draining=False)
 
@@ -314,7 +316,7 @@ def test_a_wait_until_nothing_runs_ends_with_the_last_task(buffer):
     assert waiting.result()
 
 
-def test_a_desk_with_work_is_not_idle(buffer):
+def test_a_buffer_with_work_is_not_idle(buffer):
     """Nor one that has just ended some."""
     start(buffer, 1)
     assert buffer.idle_seconds() < 0.1
@@ -403,7 +405,7 @@ def test_a_cancel_of_what_has_ended_changes_nothing(buffer):
     assert ended(1) == buffer.next_batch(1.0)[0]
 
 
-def test_what_must_be_dropped_and_runs_is_told(buffer):
+def test_what_must_be_dropped_and_runs_is_returned(buffer):
     """The rest is forgotten: nothing is said of it."""
     start(buffer, 1)
     buffer.put_claims(claims(2, 3))
@@ -412,8 +414,8 @@ def test_what_must_be_dropped_and_runs_is_told(buffer):
     assert ((3, 1), (1, 1)) == buffer.held()
 
 
-def test_a_desk_asks_a_server_that_was_started_again_for_more(buffer):
-    """It has heard no number yet; a desk that was drained by the one before takes claims again."""
+def test_a_buffer_asks_a_server_that_was_started_again_for_more(buffer):
+    """It has heard no number yet; one that was drained by the server before takes claims again."""
     start(buffer, 1, 2)
     buffer.drain()
     assert ([], 0) == buffer.next_batch(0)

@@ -3,7 +3,7 @@
 import pytest
 
 from hypershell.core.cause import digest, normalised, signature
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
 
 ALIKE = {
     "numbers": (b"bad value 17 in row 3.5e-7", b"bad value 4 in row 12"),

@@ -2,19 +2,11 @@
 
 import pytest
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy, decide
 from hypershell.core.state import FINAL, MOVES, TaskState, may_move
-from hypershell.core.task import (
-    Ending,
-    Outcome,
-    Policy,
-    Task,
-    command_of,
-    is_task,
-    leased,
-    new_task,
-    settle,
-    tags_of,
-)
+from hypershell.core.task import Task, command_of, is_task, leased, new_task, tags_of
 
 
 def settled(
@@ -22,7 +14,7 @@ def settled(
 ) -> tuple[Task, TaskState]:
     """What becomes of a task that was handed out once."""
     before = leased(Task(7, b"make", 3, **task))
-    return settle(before, Outcome(7, before.lease, ending, code), policy or Policy(), stopping)
+    return decide(before, Outcome(7, before.lease, ending, code), policy or Policy(), stopping)
 
 
 @pytest.mark.parametrize("line", [b"", b"  \t ", b"# a comment", b"  #", b"\r", b"#!/bin/sh"])

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
+from hypershell.server.events import ClientJoined, EventBus
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.wire.worker_messages import Hello
 from tests.helpers.fakes import Call
@@ -18,11 +19,11 @@ class Adopting:
 
     def __init__(self, claims: list[tuple[int, int]] | None) -> None:
         self.asked: list[tuple[str, list[tuple[int, int]]]] = []
-        self.joined: list[Client] = []
+        self.joined: list[ClientJoined] = []
         self._claims = claims
-        self.registry = ClientRegistry(
-            threading.RLock(), 30.0, 5.0, self._adopt, self.joined.append
-        )
+        bus = EventBus()
+        bus.subscribe(self.joined.append, ClientJoined)
+        self.registry = ClientRegistry(threading.RLock(), 30.0, 5.0, bus, self._adopt)
 
     def _adopt(self, client_id, held):
         self.asked.append((client_id, held))
@@ -39,7 +40,7 @@ def test_an_adopted_client_keeps_its_name_and_its_claims():
     assert [("0a1b2c3d", [(1, 1), (2, 5), (3, 1)])] == adopting.asked
     (client,) = adopting.registry.clients()
     assert {1: 1, 2: 5} == client.claims
-    assert [client] == adopting.joined
+    assert [ClientJoined(client.id, "node1", 7, 2)] == adopting.joined
 
 
 def test_a_client_with_nothing_to_go_on_with_may_be_adopted():
@@ -60,7 +61,7 @@ def test_a_client_that_is_not_adopted_joins_anew():
     assert "0a1b2c3d" != welcome.client_id
     assert OLD.held == welcome.drop
     assert 0 == adopting.registry.claimed()
-    assert [welcome.client_id] == [client.id for client in adopting.joined]
+    assert [welcome.client_id] == [event.client_id for event in adopting.joined]
 
 
 @pytest.mark.parametrize("name", ["", "0A1B2C3D", "0a1b2c3", "0a1b2c3d4", "0a1b2c3d\n", "../../ab"])
@@ -86,7 +87,7 @@ def test_a_client_that_is_known_is_adopted_by_nobody():
 
 def test_a_call_under_way_is_no_silence():
     """However long the server takes over it; the lease counts on from its end."""
-    registry = ClientRegistry(threading.RLock(), 0.2, 0.05)
+    registry = ClientRegistry(threading.RLock(), 0.2, 0.05, EventBus())
     welcome = registry.join(Hello("node1", 1, 1))
     client = registry.hear(welcome.client_id, 1)
 
@@ -101,7 +102,7 @@ def test_a_call_under_way_is_no_silence():
 
 def test_the_wait_for_silence_does_not_spin_while_calls_are_under_way():
     """It looks now and then."""
-    registry = ClientRegistry(threading.RLock(), 10.0, 1.0)
+    registry = ClientRegistry(threading.RLock(), 10.0, 1.0, EventBus())
     welcome = registry.join(Hello("node1", 1, 1))
     registry.hear(welcome.client_id, 1).heard -= 100.0
     begin = time.monotonic()
@@ -117,13 +118,13 @@ def test_what_was_cancelled_is_forgotten_with_its_claim():
     adopting.registry.join(OLD)
     (client,) = adopting.registry.clients()
     client.cancelled.add((1, 1))
-    client.untold.add((1, 1))
+    client.unannounced.add((1, 1))
 
     _, outcomes = adopting.registry.leave(client.id, Ending.LOST)
     client.claims[1] = 1
-    adopting.registry.settle(client, outcomes)
+    adopting.registry.release(client, outcomes)
 
-    assert (set(), set()) == (client.cancelled, client.untold)
+    assert (set(), set()) == (client.cancelled, client.unannounced)
 
 
 def _wait_for_silence(registry: ClientRegistry) -> list[Client]:

@@ -1,6 +1,7 @@
 """Cancelled tasks: who is told, once, and what is taken back before anybody has it."""
 
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
+from hypershell.server.events import RoomFreed
 from hypershell.wire.worker_messages import Hello, Welcome
 from tests.helpers.fakes import Call, ServerParts, commands, ended, succeeded
 from tests.helpers.waiting import until
@@ -26,11 +27,11 @@ def test_what_nobody_has_taken_is_taken_back():
 def test_room_that_a_cancel_makes_is_told():
     """Others wait for it."""
     parts = ServerParts(*[b"a"] * 1500)
-    parts.low.clear()
+    freed = parts.heard(RoomFreed)
 
     parts.scheduled.cancel((number, 1) for number in range(1, 1001))
 
-    assert parts.low
+    assert [RoomFreed()] == freed
     assert 1000 == parts.scheduled.room()
 
 
@@ -46,7 +47,7 @@ def test_a_parked_client_is_told_at_once():
 
     assert ((1, 1),) == told.result().cancelled
     assert not silent.is_over(0.1)
-    parts.scheduled.tell(parts.scheduled.phase.OVER)
+    parts.scheduled.set_phase(parts.scheduled.phase.OVER)
     assert () == silent.result().cancelled
 
 
@@ -143,14 +144,14 @@ def test_outcomes_that_are_given_again_are_recorded_once():
     (claim,) = parts.exchange(client, want=1).claims
 
     answers = [parts.exchange(client, [succeeded(claim)]) for _ in range(3)]
-    waiting = len(parts.finished._batches)
+    waiting = parts.finished.size()
     last = Call(parts.exchange, client, [succeeded(claim)])
     parts.receive()
 
     assert [(True, False)] * 3 == [(a.known, a.accepted) for a in answers]
     assert 1 == waiting
     assert last.result().accepted
-    assert [] == parts.finished._batches
+    assert 0 == parts.finished.size()
     assert 1 == parts.store.counts().succeeded
 
 
@@ -163,4 +164,4 @@ def test_a_client_that_comes_back_waits_for_no_record():
     again = Call(back, parts, client, (1, 1)).result()
 
     assert client.client_id == again.client_id
-    until(lambda: parts.finished._batches, 5.0, "what never arrived is given back")
+    until(parts.finished.size, 5.0, "what never arrived is given back")

@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
+from hypershell.core.retry import Policy
 from hypershell.core.submission import SubmitOptions
-from hypershell.core.task import MAX_LINE, Ending, Outcome, Policy, new_task
+from hypershell.core.task import MAX_LINE, new_task
+from hypershell.server.events import EventBus, StopAsked, TasksAdded, TasksChanged, TasksFinal
 from hypershell.server.planes.client_service import ClientService
+from hypershell.server.planes.completion import CompletionWaiters
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
@@ -17,33 +22,26 @@ from hypershell.wire.worker_messages import Hello
 
 
 class Parts:
-    """A control with a real store and roster; what it tells others is noted."""
+    """A service with a real store and registry, and the events that it publishes."""
 
     def __init__(self) -> None:
-        self.has_room = True
-        self.stops: list[bool] = []
-        self.pokes = 0
-        self.settled = 0
-        self.store = TaskStore(Policy())
-        lock = threading.RLock()
-        self.registry = ClientRegistry(lock, 30.0, 5.0)
-        self.scheduled = ScheduledQueue(lock, 1, lambda: None)
+        self.has_capacity = True
+        self.events: list[object] = []
+        bus, lock, completion = EventBus(), threading.RLock(), CompletionWaiters()
+        bus.subscribe(self.events.append, TasksAdded, TasksChanged, StopAsked)
+        bus.subscribe(completion.note_final, TasksFinal)
+        self.store = TaskStore(Policy(), on_final=lambda final: bus.publish(TasksFinal, final))
+        self.registry = ClientRegistry(lock, 30.0, 5.0, bus)
+        self.scheduled = ScheduledQueue(lock, 1, bus)
         self.control = ClientService(
             self.store,
             self.registry,
             self.scheduled,
             {"server_uid": "abc", "pid": 1},
-            lambda seconds: self.has_room,
-            self._note_poke,
-            self.stops.append,
-            self._note_settled,
+            bus,
+            lambda seconds: self.has_capacity,
+            completion,
         )
-
-    def _note_poke(self) -> None:
-        self.pokes += 1
-
-    def _note_settled(self) -> None:
-        self.settled += 1
 
 
 @pytest.fixture
@@ -60,12 +58,12 @@ def test_only_the_verbs_are_public() -> None:
 
 
 def test_submitted_lines_become_tasks_with_ids_in_order(parts: Parts) -> None:
-    """The ids are returned, the store has the tasks, and the scheduler is told."""
+    """The ids are returned, the store has the tasks, and others hear of it."""
     ids = parts.control.submit([b"one", b"two"])
 
     assert [1, 2] == ids
     assert [b"one", b"two"] == [task.line for task in parts.store.lease(10)]
-    assert 1 == parts.pokes
+    assert [TasksAdded(2)] == parts.events
 
 
 def test_nothing_submitted_is_nothing_done(parts: Parts) -> None:
@@ -76,9 +74,9 @@ def test_nothing_submitted_is_nothing_done(parts: Parts) -> None:
 
 def test_without_room_nothing_is_taken(parts: Parts) -> None:
     """No ids are used up either."""
-    parts.has_room = False
+    parts.has_capacity = False
     refused = parts.control.submit([b"one"])
-    parts.has_room = True
+    parts.has_capacity = True
 
     assert [] == refused
     assert [1] == parts.control.submit([b"one"])
@@ -109,7 +107,7 @@ def test_what_is_no_list_of_lines_is_refused_as_a_whole(parts: Parts, lines: Any
         parts.control.submit(lines)
 
     assert 0 == parts.store.unfinished()
-    assert 0 == parts.pokes
+    assert [] == parts.events
 
 
 def test_info_has_facts_counts_and_clients(parts: Parts) -> None:
@@ -152,7 +150,7 @@ def test_a_stop_is_passed_on(parts: Parts) -> None:
     parts.control.stop(True)
     parts.control.stop(False)
 
-    assert [True, False] == parts.stops
+    assert [StopAsked(True), StopAsked(False)] == parts.events
 
 
 @pytest.mark.parametrize("drain", [None, 1, "yes", b"", [True]])
@@ -161,7 +159,7 @@ def test_a_stop_that_is_neither_yes_nor_no_is_refused(parts: Parts, drain: Any) 
     with pytest.raises(ValueError, match="not a stop"):
         parts.control.stop(drain)
 
-    assert [] == parts.stops
+    assert [] == parts.events
 
 
 def test_a_submission_has_terms(parts: Parts) -> None:
@@ -184,7 +182,7 @@ def test_what_waits_and_what_no_client_has_taken_is_cancelled_at_once(parts: Par
 
     assert [3, 1, 0] == told
     assert (2, 1) == (parts.store.counts().cancelled, parts.store.counts().sent)
-    assert 1 == parts.settled
+    assert TasksChanged(3) == parts.events[-1]
 
 
 @pytest.mark.parametrize("verb", ["cancel", "retry", "delete"])
@@ -194,7 +192,7 @@ def test_a_change_may_let_others_go(parts: Parts, verb: str) -> None:
 
     getattr(parts.control, verb)(Selection(ids=(1,)).pack())
 
-    assert 1 == parts.pokes
+    assert [TasksChanged] == [type(event) for event in parts.events]
 
 
 def test_a_change_of_everything_is_refused(parts: Parts) -> None:

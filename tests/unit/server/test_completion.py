@@ -3,7 +3,13 @@
 import threading
 
 from hypershell.core.state import TaskState
+from hypershell.server.events import TasksFinal
 from hypershell.server.planes.completion import CompletionWaiters
+
+
+def tell(completion: CompletionWaiters, *final: tuple[int, TaskState]) -> None:
+    """These tasks become final."""
+    completion.note_final(TasksFinal(final))
 
 
 class Waiter:
@@ -40,9 +46,9 @@ def test_a_wait_ends_with_the_last_of_its_tasks() -> None:
     completion = CompletionWaiters()
     waiter = Waiter(completion, [1, 2])
 
-    completion.told([(1, TaskState.SUCCEEDED), (3, TaskState.SUCCEEDED)])
+    tell(completion, (1, TaskState.SUCCEEDED), (3, TaskState.SUCCEEDED))
     waited = waiter.waits
-    completion.told([(2, TaskState.FAILED)])
+    tell(completion, (2, TaskState.FAILED))
 
     assert waited
     assert waiter.ends()
@@ -53,7 +59,7 @@ def test_a_task_that_ends_while_it_is_looked_for_is_not_missed() -> None:
     completion = CompletionWaiters()
 
     def find() -> list[int]:
-        completion.told([(1, TaskState.SUCCEEDED)])
+        tell(completion, (1, TaskState.SUCCEEDED))
         return [1]
 
     completion.wait(find, lambda: False, 60.0)  # returns
@@ -70,7 +76,7 @@ def test_a_wait_ends_when_nothing_more_can_become_final() -> None:
     waiter = Waiter(completion, [1])
     waiter.is_over = True
 
-    completion.told([(9, TaskState.FAILED)])
+    tell(completion, (9, TaskState.FAILED))
 
     assert waiter.ends()
 
@@ -95,7 +101,7 @@ def test_a_wait_ends_in_time_and_with_its_server() -> None:
 def test_what_ended_badly_is_remembered() -> None:
     """Until it is tried again."""
     completion = CompletionWaiters()
-    completion.told([(1, TaskState.FAILED), (2, TaskState.SUCCEEDED), (3, TaskState.CANCELLED)])
+    tell(completion, (1, TaskState.FAILED), (2, TaskState.SUCCEEDED), (3, TaskState.CANCELLED))
 
     before = completion.bad([1, 2, 3, 4])
     completion.forget([1])

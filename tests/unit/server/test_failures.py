@@ -9,9 +9,11 @@ import time
 
 import pytest
 
+from hypershell.core.ending import Ending
 from hypershell.core.errors import FileUnwritable
+from hypershell.core.outcome import Outcome
 from hypershell.core.state import TaskState
-from hypershell.core.task import Ending, Outcome, new_task
+from hypershell.core.task import new_task
 from hypershell.server.reports import spool as spool_module
 from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.sink import LineSink, open_sink

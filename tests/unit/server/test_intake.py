@@ -8,7 +8,8 @@ import pytest
 
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import InputDamaged
-from hypershell.core.task import Policy
+from hypershell.core.retry import Policy
+from hypershell.server.events import EventBus, InputEnded, TasksAdded
 from hypershell.server.input.intake import Intake
 from hypershell.server.input.lines import LineReader
 from hypershell.store.tasks.task_store import TaskStore
@@ -22,25 +23,27 @@ class Input:
         self.read_end, self.write_end = os.pipe()
         self.store = TaskStore(Policy())
         self.reader = LineReader(self.read_end, "-")
-        self.room = True
+        self.capacity = True
         self.asked: list[float] = []
-        self.added: list[None] = []
-        self.ended: list[object] = []
+        self.added: list[TasksAdded] = []
+        self.ended: list[InputEnded] = []
+        bus = EventBus()
+        bus.subscribe(self.added.append, TasksAdded)
+        bus.subscribe(self.ended.append, InputEnded)
         self.intake = Intake(
             self.reader,
             Bundler(bundlesize, bundlewait),
             self.store,
-            self._has_room,
-            lambda: self.added.append(None),
-            self.ended.append,
+            bus,
+            self._has_capacity,
             self.digest,
         )
 
-    def _has_room(self, timeout: float) -> bool:
+    def _has_capacity(self, timeout: float) -> bool:
         self.asked.append(timeout)
-        if not self.room:
+        if not self.capacity:
             time.sleep(timeout)
-        return self.room
+        return self.capacity
 
     def write(self, data: bytes) -> None:
         """What comes next."""
@@ -75,7 +78,7 @@ def test_lines_become_tasks_with_their_numbers(make_input):
     assert made.intake.one_pass()
 
     assert [(1, b"a"), (4, b"b")] == made.lines()
-    assert [None] == made.added
+    assert [TasksAdded(2)] == made.added
 
 
 def test_a_bundle_that_is_not_full_is_waited_for(make_input):
@@ -117,7 +120,7 @@ def test_a_bundle_that_is_old_enough_goes_though_there_is_no_room(make_input):
     made = make_input(3, 0.05)
     made.write(b"a\n")
     made.intake.one_pass()
-    made.room = False
+    made.capacity = False
 
     made.intake.one_pass()
 
@@ -127,10 +130,10 @@ def test_a_bundle_that_is_old_enough_goes_though_there_is_no_room(make_input):
 def test_nothing_is_read_while_there_is_no_room(make_input):
     """An endless input does not fill the memory."""
     made = make_input(1, 0.01)
-    made.room = False
+    made.capacity = False
     made.asked.clear()
     made.write(b"a\n")
-    made.intake._has_room = lambda timeout: False
+    made.intake._has_capacity = lambda timeout: False
 
     assert made.intake.one_pass()
 
@@ -149,7 +152,7 @@ def test_the_end_of_the_input_stores_the_rest(make_input):
         pass
 
     assert [(1, b"a"), (2, b"b")] == made.lines()
-    assert [None] == made.ended
+    assert [InputEnded(None)] == made.ended
 
 
 def test_a_damaged_line_ends_the_input_and_is_told(make_input):
@@ -160,7 +163,7 @@ def test_a_damaged_line_ends_the_input_and_is_told(make_input):
     assert not made.intake.one_pass()
 
     assert [(1, b"a")] == made.lines()
-    assert isinstance(made.ended[0], InputDamaged)
+    assert isinstance(made.ended[0].error, InputDamaged)
 
 
 def test_lines_that_are_no_tasks_are_not_kept(make_input) -> None:

@@ -6,10 +6,13 @@ import subprocess
 
 import pytest
 
+from hypershell.core.ending import Ending
 from hypershell.core.errors import FileUnwritable
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
+from hypershell.core.outcome import Outcome
 from hypershell.core.state import TaskState
-from hypershell.core.task import Ending, Outcome, new_task
+from hypershell.core.task import new_task
+from hypershell.server.events import ClientJoined
 from hypershell.server.reports import spool as spool_module
 from hypershell.server.reports.joblog import Joblog, open_joblog
 from hypershell.server.reports.sink import LineSink
@@ -25,7 +28,7 @@ def attempt(number: int, ending: Ending = Ending.EXITED, code: int = 0) -> Recor
 def write_and_close(joblog: Joblog, *recorded: Recorded, append: bool = False) -> int:
     """All that a run does with a job log; how many lines were not written."""
     joblog.begin(append)
-    joblog.note_client("c1", "node1")
+    joblog.note_client(ClientJoined("c1", "node1", 1, 1))
     joblog.put(recorded)
     joblog.close(patient=True)
     while joblog.one_pass():

@@ -5,9 +5,11 @@ import threading
 
 import pytest
 
-from hypershell.core.task import Ending, Policy
+from hypershell.core.ending import Ending
+from hypershell.core.retry import Policy
+from hypershell.server.events import EventBus, OutcomesRecorded
 from hypershell.server.reports.sink import LineSink
-from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.finished_queue import Batch, FinishedQueue
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.wire.worker_messages import Hello, Phase
 from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
@@ -28,7 +30,7 @@ def test_all_batches_that_are_there_are_recorded_at_once(monkeypatch):
         Call(parts.exchange, client, [succeeded(claim)])
         for client, claim in zip(clients, claims, strict=True)
     ]
-    until(lambda: len(parts.finished._batches) == 2, 5.0, "both have given")
+    until(lambda: parts.finished.size() == 2, 5.0, "both have given")
 
     parts.receive()
 
@@ -64,15 +66,16 @@ def test_the_receiver_ends_when_the_queue_is_closed():
     assert not passing.result()
 
 
-def test_the_server_is_told_that_something_was_settled():
+def test_others_hear_of_what_was_recorded():
     """The run may be over."""
     parts = ServerParts(b"a")
     client = parts.join()
     (claim,) = parts.exchange(client, want=1).claims
+    heard = parts.heard(OutcomesRecorded)
 
     parts.give(client, succeeded(claim))
 
-    assert [None] == parts.settled
+    assert [[1]] == [[each.task.id for each in event.recorded] for event in heard]
 
 
 def test_only_what_is_finally_failed_is_written(tmp_path):
@@ -100,7 +103,7 @@ def test_a_stopped_task_is_interrupted_with_the_run(phase, state):
     parts = ServerParts(b"a")
     client = parts.join()
     (claim,) = parts.exchange(client, want=1).claims
-    parts.scheduled.tell(phase)
+    parts.scheduled.set_phase(phase)
     parts.exchange(client)
 
     parts.give(client, ended(claim, Ending.INTERRUPTED), want=0)
@@ -116,7 +119,7 @@ def test_a_task_that_its_last_client_lost_is_failed():
         client = parts.join()
         parts.scheduler.dispatch()
         assert [b"a"] == commands(parts.exchange(client, want=1))
-        leaving = Call(parts.farm.leave, client.client_id, "it was killed", True)
+        leaving = Call(parts.worker_service.leave, client.client_id, "it was killed", True)
         parts.receive()
         leaving.result()
 
@@ -126,16 +129,16 @@ def test_a_task_that_its_last_client_lost_is_failed():
 def test_a_closed_queue_lets_all_go_who_wait():
     """None of them with a promise."""
     queue = FinishedQueue()
-    registry = ClientRegistry(threading.RLock(), 30.0, 5.0)
+    registry = ClientRegistry(threading.RLock(), 30.0, 5.0, EventBus())
     registry.join(Hello("node1", 1, 1))
     (client,) = registry.clients()
-    waiting = [Call(queue.give, client, []) for _ in range(3)]
-    until(lambda: len(queue._batches) == 3, 5.0, "all have given")
+    waiting = [Call(queue.give, Batch(client, [])) for _ in range(3)]
+    until(lambda: queue.size() == 3, 5.0, "all have given")
 
     queue.close()
 
-    assert [False] * 3 == [call.result().recorded for call in waiting]
-    assert queue.give(client, []) is None
+    assert [False] * 3 == [call.result() for call in waiting]
+    assert not queue.give(Batch(client, []))
 
 
 def test_an_outcome_that_the_server_found_itself_waits_for_nobody():

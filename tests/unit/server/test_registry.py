@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
+from hypershell.server.events import EventBus
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.wire.worker_messages import Hello
 from tests.helpers.fakes import Call, ServerParts
@@ -14,7 +15,7 @@ from tests.helpers.fakes import Call, ServerParts
 @pytest.fixture
 def registry() -> ClientRegistry:
     """A roster with a short lease."""
-    return ClientRegistry(threading.RLock(), 0.2, 0.05)
+    return ClientRegistry(threading.RLock(), 0.2, 0.05, EventBus())
 
 
 def test_a_client_that_is_heard_is_not_silent(registry):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hypershell.core.task import Policy
+from hypershell.core.retry import Policy
+from hypershell.server.events import RoomFreed
 from hypershell.server.state import scheduled_queue as scheduled_module
 from hypershell.server.state.scheduled_queue import CAPACITY
 from hypershell.wire.worker_messages import Phase
@@ -181,7 +182,7 @@ def test_all_parked_calls_are_told_that_the_run_ends(phase):
     parts = ServerParts()
     calls = [parts.park(parts.join()) for _ in range(3)]
 
-    parts.scheduled.tell(phase)
+    parts.scheduled.set_phase(phase)
 
     assert [(phase, [])] * 3 == [(c.result().phase, c.result().claims) for c in calls]
 
@@ -190,7 +191,7 @@ def test_nothing_goes_out_once_the_run_ends():
     """What waits is left for another run."""
     parts = ServerParts(b"a")
     client = parts.join()
-    parts.scheduled.tell(Phase.DRAINING)
+    parts.scheduled.set_phase(Phase.DRAINING)
 
     assert [] == parts.exchange(client, want=1).claims
 
@@ -199,7 +200,7 @@ def test_a_client_that_was_told_can_be_parked_again():
     """It may have tasks to finish; it is not answered in a circle."""
     parts = ServerParts()
     client = parts.join()
-    parts.scheduled.tell(Phase.DRAINING)
+    parts.scheduled.set_phase(Phase.DRAINING)
     parts.exchange(client)
 
     call = parts.park(client)
@@ -207,27 +208,28 @@ def test_a_client_that_was_told_can_be_parked_again():
     assert not call.is_over()
 
 
-def test_the_end_waits_until_all_clients_were_told():
-    """For so long as it is given."""
+def test_the_end_waits_until_all_clients_know_of_it():
+    """For as long as it is given."""
     parts = ServerParts()
-    told, untold = parts.join(), parts.join()
-    parts.scheduled.tell(Phase.OVER)
-    parts.exchange(told)
+    first, second = parts.join(), parts.join()
+    parts.scheduled.set_phase(Phase.OVER)
+    parts.exchange(first)
 
-    assert not parts.scheduled.wait_until_told(parts.registry.clients(), 0.01)
-    parts.exchange(untold)
-    assert parts.scheduled.wait_until_told(parts.registry.clients(), 0.0)
+    assert not parts.scheduled.wait_until_known(parts.registry.clients(), 0.01)
+    parts.exchange(second)
+    assert parts.scheduled.wait_until_known(parts.registry.clients(), 0.0)
 
 
 def test_a_queue_that_is_half_empty_asks_for_more():
     """And not before that."""
     parts = ServerParts(*[b"x"] * CAPACITY)
     client = parts.join()
+    freed = parts.heard(RoomFreed)
 
     parts.exchange(client, want=CAPACITY // 2 - 1)
-    assert [] == parts.low
+    assert [] == freed
     parts.exchange(client, want=CAPACITY // 2)
-    assert [None] == parts.low
+    assert [RoomFreed()] == freed
 
 
 def test_the_queue_leases_no_more_than_it_holds():
@@ -353,7 +355,7 @@ def test_no_call_stays_parked_at_the_end_of_a_run():
     parked = parts.park(client)
 
     with parts.lock:
-        parts.scheduled.tell(Phase.OVER)
+        parts.scheduled.set_phase(Phase.OVER)
         parts.exchange(client, want=0)
 
     assert [] == commands(parked.result())

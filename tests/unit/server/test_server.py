@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from hypershell.access.keys import CLIENT, WORKER
+from hypershell.core.ending import Ending
 from hypershell.core.errors import ClientsEnded, InputDamaged
-from hypershell.core.task import Ending, Outcome, Policy
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
 from hypershell.server import server as server_module
 from hypershell.server.input.lines import LineReader
 from hypershell.server.options import ServerOptions
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.server import Server
 from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.refusal import CallRefused, ErrorKind
 from hypershell.wire.worker_messages import Answer, Hello, Phase
 from hypershell.wire.worker_plane import WorkerProxy
 from tests.helpers.fakes import Call, commands, ended, failed, succeeded
@@ -75,7 +78,7 @@ class Run:
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Start a server; None for lines keeps its input open."""
-    monkeypatch.setattr(server_module, "_TELL_SECONDS", 0.2)
+    monkeypatch.setattr(server_module, "_NOTIFY_SECONDS", 0.2)
     runs: list[Run] = []
 
     def start(lines: bytes | None, **options: Any) -> Run:
@@ -228,7 +231,7 @@ def test_a_loop_that_fails_ends_the_run(run, monkeypatch, caplog):
     result = made.ended.result(15.0)
     assert "the store is broken" == str(result.failure)
     assert "the receiver failed" in caplog.text
-    with pytest.raises((OSError, EOFError, ValueError)):
+    with pytest.raises((OSError, EOFError, CallRefused)):
         giving.result()
 
 
@@ -267,9 +270,10 @@ def test_what_is_no_line_is_not_submitted(run, lines):
     made = run(None)
     control = made.control()
 
-    with pytest.raises(ValueError, match="line"):
+    with pytest.raises(CallRefused, match="line") as refused:
         control._call("submit", lines)
 
+    assert ErrorKind.BAD_REQUEST is refused.value.kind
     assert 0 == sum(control.info()["tasks"].values())
     control.hang_up()
 
@@ -308,7 +312,7 @@ def test_no_verb_of_one_plane_is_on_the_other(run):
     player = made.join()
 
     for verb in ("submit", "info", "stop", "shutdown", "create"):
-        with pytest.raises(AttributeError):
+        with pytest.raises(CallRefused, match="no such verb"):
             player.proxy._call(verb)
 
     assert not made.ended.is_over()

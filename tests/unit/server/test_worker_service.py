@@ -4,7 +4,10 @@ import logging
 
 import pytest
 
-from hypershell.core.task import Claim, Ending, Outcome, Policy
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
+from hypershell.core.task import Claim
 from hypershell.wire.worker_messages import Hello, Phase, Welcome
 from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
 from tests.helpers.waiting import until
@@ -110,7 +113,7 @@ def test_the_tasks_of_a_client_that_leaves_go_to_others():
     parts.exchange(one, want=2)
     waiting = parts.park(other, want=2)
 
-    leaving = Call(parts.farm.leave, one.client_id, "it was killed", True)
+    leaving = Call(parts.worker_service.leave, one.client_id, "it was killed", True)
     parts.receive()
     leaving.result()
     parts.scheduler.dispatch()
@@ -126,7 +129,7 @@ def test_what_a_client_never_started_is_no_further_attempt_when_it_leaves():
     client, other = parts.join(), parts.join()
     parts.exchange(client, want=1)
 
-    leaving = Call(parts.farm.leave, client.client_id, "it was idle", False)
+    leaving = Call(parts.worker_service.leave, client.client_id, "it was idle", False)
     parts.receive()
     leaving.result()
 
@@ -139,7 +142,7 @@ def test_a_client_that_left_takes_nothing_with_it():
     parts = ServerParts()
     one, other = parts.join(), parts.join()
     gone = parts.park(one)
-    parts.farm.leave(one.client_id, "it was killed", True)
+    parts.worker_service.leave(one.client_id, "it was killed", True)
 
     parts.add(b"a")
     parts.scheduler.dispatch()
@@ -152,9 +155,9 @@ def test_to_leave_twice_is_harmless():
     """The client and its supervisor may both say it."""
     parts = ServerParts()
     client = parts.join()
-    parts.farm.leave(client.client_id, "done", False)
+    parts.worker_service.leave(client.client_id, "done", False)
 
-    parts.farm.leave(client.client_id, "done", False)
+    parts.worker_service.leave(client.client_id, "done", False)
 
     assert [] == parts.registry.clients()
 
@@ -257,7 +260,7 @@ def test_a_call_that_gave_outcomes_before_the_connection_broke_takes_nothing():
     client = parts.join()
     (claim,) = parts.exchange(client, want=1).claims
     old = Call(parts.exchange, client, [succeeded(claim)], 1)
-    until(lambda: parts.finished._batches, 5.0, "the outcomes are given")
+    until(parts.finished.size, 5.0, "the outcomes are given")
     again = parts.greet(held_by(client, claim))
 
     parts.receive()
@@ -271,7 +274,7 @@ def test_a_client_that_comes_back_is_told_the_phase_anew():
     """What it was told before may not have arrived."""
     parts = ServerParts()
     client = parts.join()
-    parts.scheduled.tell(Phase.DRAINING)
+    parts.scheduled.set_phase(Phase.DRAINING)
     parts.exchange(client)
 
     again = parts.greet(held_by(client))
@@ -293,21 +296,21 @@ def test_a_client_that_comes_back_is_told_the_phase_anew():
 def test_an_exchange_of_other_things_is_refused(arguments):
     """Whatever a peer sends."""
     with pytest.raises(ValueError, match="not an"):
-        ServerParts().farm.exchange(*arguments)
+        ServerParts().worker_service.exchange(*arguments)
 
 
 @pytest.mark.parametrize("greeting", [None, [], "x", ["h", 1, 0, "", []], ["h", 1, 1, "", [[1]]]])
 def test_a_greeting_of_other_things_is_refused(greeting):
     """Whatever a peer sends."""
     with pytest.raises(ValueError, match="not a"):
-        ServerParts().farm.join(greeting)
+        ServerParts().worker_service.join(greeting)
 
 
 @pytest.mark.parametrize("arguments", [(1, "x", True), ("c", None, True), ("c", "x", 1)])
 def test_a_leave_of_other_things_is_refused(arguments):
     """Whatever a peer sends."""
     with pytest.raises(ValueError, match="not a leave"):
-        ServerParts().farm.leave(*arguments)
+        ServerParts().worker_service.leave(*arguments)
 
 
 @pytest.mark.parametrize("host", ["node1\nclient 7 joined", "node1\x1b[31m", "node\udcff"])
@@ -323,7 +326,7 @@ def test_a_peer_cannot_forge_a_log_line_by_its_last_words(caplog):
     parts = ServerParts()
     client = parts.join()
 
-    parts.farm.leave(client.client_id, "done\nclient 7 joined\x1b[31m", False)
+    parts.worker_service.leave(client.client_id, "done\nclient 7 joined\x1b[31m", False)
 
     said = caplog.records[-1].getMessage()
     assert "done?client 7 joined?[31m" in said
@@ -335,7 +338,7 @@ def test_an_outcome_is_not_accepted_when_the_server_ends():
     client = parts.join()
     (claim,) = parts.exchange(client, want=1).claims
     call = Call(parts.exchange, client, [succeeded(claim)])
-    until(lambda: parts.finished._batches, 5.0, "the outcome is given")
+    until(parts.finished.size, 5.0, "the outcome is given")
 
     parts.finished.close()
 

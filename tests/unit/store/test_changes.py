@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hypershell.core.query.selection import Changed, Selection
-from hypershell.core.task import Policy
+from hypershell.core.retry import Policy
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.errors import DatabaseOvertaken
 from hypershell.store.sql.offline import Offline

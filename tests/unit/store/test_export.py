@@ -7,9 +7,12 @@ import json
 
 import pytest
 
+from hypershell.core.ending import Ending
 from hypershell.core.joblog import JOBLOG_HEADER
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
-from hypershell.core.task import Ending, Outcome, Policy, new_task
+from hypershell.core.retry import Policy
+from hypershell.core.task import new_task
 from hypershell.store.sql import export as export_module
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.export import export

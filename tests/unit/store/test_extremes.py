@@ -5,7 +5,7 @@ import pytest
 from hypershell.cli.output.rows import cell
 from hypershell.core.query.fields import FIELDS
 from hypershell.core.query.selection import Selection
-from hypershell.core.task import Policy
+from hypershell.core.retry import Policy
 from hypershell.store.sql import queries as queries_module
 from hypershell.store.sql.engine import sqlite_url
 from hypershell.wire.worker_messages import unpack_outcome

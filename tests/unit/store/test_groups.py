@@ -1,6 +1,9 @@
 """Groups and priorities: who goes first, who waits for whom, and what holds nobody back."""
 
-from hypershell.core.task import Ending, Outcome, Policy, Task, new_task
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.retry import Policy
+from hypershell.core.task import Task, new_task
 from hypershell.store.tasks.task_store import TaskStore
 
 

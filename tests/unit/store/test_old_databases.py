@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.core.task import Ending
+from hypershell.core.ending import Ending
+from hypershell.core.run_mode import RunMode
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.export import export
 from hypershell.store.sql.maintenance import census, complaints
-from hypershell.store.sql.runs import RESTART, owed_lines
+from hypershell.store.sql.runs import owed_lines
 from hypershell.store.sql.schema import VERSION
 from tests.helpers.stored import CLIENT, StoredRun, ended
 
@@ -49,7 +50,7 @@ def test_an_old_database_can_be_read_as_it_stands(url):
 
 def test_a_run_goes_on_in_an_old_database(url):
     """With what has failed, what waits, and what clients of a server that died may hold."""
-    with StoredRun(url, RESTART) as run:
+    with StoredRun(url, RunMode.RESTART) as run:
         owed = owed_lines(run.kept.database, None)
         orphans = run.store.orphans()
         to_cancel = run.store.to_cancel()

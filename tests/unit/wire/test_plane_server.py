@@ -19,14 +19,16 @@ from hypershell.access.keys import WORKER
 from hypershell.wire import plane_server as door_module
 from hypershell.wire.connection import Connection
 from hypershell.wire.plane import dial
+from hypershell.wire.preamble import PROTOCOL
 from hypershell.wire.proxy import PlaneProxy
+from hypershell.wire.refusal import CallRefused, ErrorKind
 from hypershell.wire.tls import _context, client_context
 from tests.helpers.fakes import Call
 from tests.helpers.waiting import until
 from tests.unit.wire.conftest import OTHER_SECRET, SECRET, read_to_end
 from tests.unit.wire.test_codec import Bomb
 
-GREETING = b"hyper-shell 1 worker worker\n"
+GREETING = b"hyper-shell %d worker worker\n" % PROTOCOL
 
 
 def call(peer: Connection, verb: str, *arguments: object, ident: object = "thing") -> object:
@@ -55,8 +57,9 @@ FORBIDDEN = [
 def test_no_other_verb_can_be_called(peer, thing, ident):
     """Not those of the manager, nor what is not listed, nor on what does not exist."""
     for verb in FORBIDDEN:
-        with pytest.raises((AttributeError, ValueError)):
+        with pytest.raises(CallRefused) as refused:
             call(peer, verb, ident=ident)
+        assert refused.value.kind in (ErrorKind.NO_SUCH_VERB, ErrorKind.BAD_REQUEST)
 
     assert [] == thing.called
     assert 5 == call(peer, "say", 5)
@@ -75,28 +78,33 @@ def test_what_is_no_request_is_answered_with_an_error(peer, thing):
         peer.send(nonsense)
         answers.append(peer.recv())
 
-    assert [("#ERROR", ValueError)] * len(NO_REQUESTS) == [(a[0], type(a[1])) for a in answers]
+    assert [("#ERROR", CallRefused)] * len(NO_REQUESTS) == [(a[0], type(a[1])) for a in answers]
     assert [] == thing.called
 
 
 @pytest.mark.parametrize("arguments", [(1, 2, 3), ([],) * 9])
 def test_arguments_that_do_not_fit_are_answered_with_an_error(peer, arguments):
     """The verb was not begun."""
-    with pytest.raises(TypeError):
+    with pytest.raises(CallRefused) as refused:
         call(peer, "say", *arguments)
+
+    assert ErrorKind.BAD_REQUEST is refused.value.kind
 
 
 def test_what_a_verb_refuses_is_told(peer):
     """With its reason."""
-    with pytest.raises(ValueError, match="not a greeting"):
+    with pytest.raises(CallRefused, match="not a greeting") as refused:
         call(peer, "refuse", "not a greeting")
+
+    assert ErrorKind.BAD_REQUEST is refused.value.kind
 
 
 def test_what_goes_wrong_inside_is_not_told(peer, caplog):
     """It is in the server's own log; the connection goes on."""
-    with pytest.raises(ValueError, match="its log says why"):
+    with pytest.raises(CallRefused, match="its log says why") as refused:
         call(peer, "fail")
 
+    assert ErrorKind.FAILED is refused.value.kind
     assert "alice" in caplog.text
     assert 5 == call(peer, "say", 5)
 
@@ -132,9 +140,9 @@ def test_no_pickle_is_made_or_read_by_a_whole_conversation(address, monkeypatch)
     proxy = PlaneProxy(WORKER, "thing", *address, SECRET)
 
     assert [b"\xff", {"a": None}] == proxy._call("say", [b"\xff", {"a": None}])
-    with pytest.raises(ValueError, match="no"):
+    with pytest.raises(CallRefused, match="no"):
         proxy._call("refuse", "no")
-    with pytest.raises(AttributeError):
+    with pytest.raises(CallRefused, match="no such verb"):
         proxy._call("secret")
     proxy.hang_up()
 
@@ -158,9 +166,9 @@ def test_who_speaks_otherwise_is_sent_away(stranger, said):
     ("said", "answer"),
     [
         (GREETING, b"hyper-shell ok\n"),
-        (b"hyper-shell 2 worker worker\n", b"hyper-shell version 1\n"),
-        (b"hyper-shell 1 client client\n", b"hyper-shell plane worker\n"),
-        (b"hyper-shell 1 worker client\n", b"hyper-shell plane worker\n"),
+        (b"hyper-shell 1 worker worker\n", b"hyper-shell version 2\n"),
+        (b"hyper-shell 2 client client\n", b"hyper-shell plane worker\n"),
+        (b"hyper-shell 2 worker client\n", b"hyper-shell plane worker\n"),
     ],
 )
 def test_a_greeting_is_answered_in_clear(stranger, said, answer):
@@ -258,7 +266,7 @@ def test_a_peer_that_drips_meets_the_deadline(monkeypatch, stranger, greeted):
     if greeted:
         sock.sendall(GREETING)
         sock.recv(100)
-    drip = b"\x16\x03\x01\x01\x00" + b"\x01" * 500 if greeted else b"hyper-shell 1 worker" * 50
+    drip = b"\x16\x03\x01\x01\x00" + b"\x01" * 500 if greeted else b"hyper-shell 2 worker" * 50
     begin = time.monotonic()
 
     with contextlib.suppress(OSError):
@@ -437,7 +445,7 @@ def test_an_answer_that_cannot_be_sent_is_an_error(peer, thing, monkeypatch, ans
     monkeypatch.setattr(thing, "say", lambda: answer)
 
     for _ in range(2):
-        with pytest.raises(ValueError, match="cannot be sent"):
+        with pytest.raises(CallRefused, match="cannot be sent"):
             call(peer, "say")
 
 

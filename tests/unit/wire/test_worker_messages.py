@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from hypershell.core.task import Ending, Outcome
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.wire.codec import decode, encode
 from hypershell.wire.worker_messages import (
     Hello,

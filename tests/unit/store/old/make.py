@@ -11,8 +11,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
-from hypershell.core.task import Ending, Outcome, Policy
+from hypershell.core.retry import Policy
 from hypershell.store.sql.engine import sqlite_url
 from tests.helpers.stored import StoredRun, ended
 
@@ -20,8 +22,7 @@ from tests.helpers.stored import StoredRun, ended
 def make(path: Path) -> None:
     """Two runs: one that came to its end, and one whose server died."""
     url = sqlite_url(path)
-    with StoredRun(url, policy=Policy(max_retries=1), path=b"/data/first") as run:
-        run.store.owes = True
+    with StoredRun(url, policy=Policy(max_retries=1), path=b"/data/first", owes=True) as run:
         run.add(b"echo one", b"echo two # HYPERSHELL: kind:a", b"false \xff", b"sleep 9", b"exit 4")
         one, two, three, four, five = run.store.lease(5)
         run.finish(ended(one), ended(two), ended(three, 1, b"no such file: /tmp/17\n"))

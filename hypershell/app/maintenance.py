@@ -1,0 +1,111 @@
+"""Looks after a task database: makes its tables, checks, shrinks and exports it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from hypershell.core.errors import FileUnwritable
+from hypershell.serverdir.directory import ServerDirectory, server_directory
+from hypershell.store.sql.engine import (
+    SQLITE,
+    Database,
+    database_url,
+    initialize_database,
+    open_database,
+)
+from hypershell.store.sql.errors import DatabaseDamaged
+from hypershell.store.sql.export import export as exported
+from hypershell.store.sql.maintenance import Census, Room, census, complaints
+from hypershell.store.sql.maintenance import vacuum as vacuumed
+
+
+@dataclass(frozen=True, slots=True)
+class DatabasePlace:
+    """A task database: its URL, or None for that of the environment or the server directory."""
+
+    server_dir: str | None = None
+    url: str | None = None
+
+    def directory(self) -> ServerDirectory:
+        """The server directory."""
+        return server_directory(self.server_dir, os.environ)
+
+    def full_url(self) -> str:
+        """The URL of the database."""
+        return database_url(self.url, os.environ, self.directory().path)
+
+    def open(self) -> Database:
+        """The database, to be read only."""
+        return open_database(self.full_url(), read_only=True)
+
+
+def initialize(place: DatabasePlace) -> tuple[bool, str]:
+    """Make the tables where they are missing; whether they were, and what the database is called.
+
+    A SQLite file is made under the lock of the directory.
+    """
+    url = place.full_url()
+    if url.startswith(SQLITE):
+        with place.directory().hold("initdb"):
+            made = initialize_database(url)
+    else:
+        made = initialize_database(url)
+    database = place.open()
+    database.close()
+    return made, database.where
+
+
+def check(place: DatabasePlace, complain: Callable[[str], None]) -> tuple[Census, str]:
+    """What a database has in it, and what it is called; DatabaseDamaged if it is not whole.
+
+    `complain` is called with each fault as it is found.
+    """
+    database = place.open()
+    found = []
+    try:
+        for complaint in complaints(database):
+            complain(complaint)
+            found.append(complaint)
+        if found:
+            raise DatabaseDamaged(where=database.where, reason=_counted(found))
+        return census(database), database.where
+    finally:
+        database.close()
+
+
+def vacuum(place: DatabasePlace) -> tuple[Room, str]:
+    """Shrink the database, under the lock of the directory; its sizes, and what it is called."""
+    with place.directory().hold("db vacuum"):
+        database = open_database(place.full_url(), create=False)
+        try:
+            return vacuumed(database), database.where
+        finally:
+            database.close()
+
+
+def export(place: DatabasePlace, form: str, path: str | None, stdout: BinaryIO) -> None:
+    """Write all tasks to the file at `path`, or to `stdout` if it is None; FileUnwritable."""
+    database = place.open()
+    try:
+        if path is None:
+            _write(stdout, database, form)
+            return
+        try:
+            with open(path, "wb") as file:
+                _write(file, database, form)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise FileUnwritable(path=path, reason=reason, option="db export") from error
+    finally:
+        database.close()
+
+
+def _write(file: BinaryIO, database: Database, form: str) -> None:
+    for piece in exported(database, form):
+        file.write(piece)
+    file.flush()
+
+
+def _counted(found: list[str]) -> str:
+    return f"{found[0]}; and {len(found) - 1} more" if len(found) > 1 else found[0]

@@ -1,0 +1,112 @@
+"""From the options that `server` and `cluster` share to the values of a run."""
+
+import os
+
+from hypershell.app.database import DatabaseOptions
+from hypershell.app.server_inputs import InputOptions
+from hypershell.cli.options import Parsed
+from hypershell.core import environment
+from hypershell.core.retry import Policy
+from hypershell.core.run_mode import RunMode
+from hypershell.server.input.lines import STDIN
+from hypershell.server.options import ServerOptions
+
+
+def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
+    """What a run is to do; UsageError."""
+    lease = parsed.seconds("--lease", default=30, lowest=1)
+    grace = parsed.seconds("--grace", default=5)
+    if grace > lease / 2:
+        raise parsed.error(f"--grace {grace:g} is more than half of --lease {lease:g}")
+    return ServerOptions(
+        bundlesize=parsed.whole("--bundlesize", default=1, lowest=1),
+        bundlewait=_bundlewait(parsed),
+        policy=Policy(
+            parsed.whole("--max-retries", default=0, lowest=0),
+            parsed.whole("--max-lost", default=3, lowest=1),
+            parsed.flag("--eager"),
+        ),
+        lease=lease,
+        grace=grace,
+        endless=mode is RunMode.FOREVER,
+        resumes=mode is RunMode.RESUME,
+        joblog=parsed.text("--joblog"),
+    )
+
+
+def _bundlewait(parsed: Parsed) -> float:
+    # docopt fills in the default of -w, which must not contradict a -t that was given.
+    if parsed.text("-t") is not None and parsed.text("--bundlewait") == "5":
+        return parsed.seconds("-t", default=5)
+    return parsed.seconds("--bundlewait", "-t", default=5)
+
+
+def input_options_from(parsed: Parsed, mode: RunMode) -> InputOptions:
+    """What a run reads, and where its failed lines go; UsageError."""
+    joblog, failures = parsed.text("--joblog"), parsed.text("--failures")
+    if parsed.flag("--print") and failures is not None:
+        raise parsed.error("--print and -f exclude each other")
+    if None not in (joblog, failures) and os.path.realpath(joblog or "") == os.path.realpath(
+        failures or ""
+    ):
+        raise parsed.error(f"--joblog and -f both name {failures}", "give each a path of its own")
+    return InputOptions(
+        path=(parsed.text("FILE") or STDIN) if mode.reads_input else None,
+        failures=failures,
+        prints_failures=parsed.flag("--print"),
+        joblog=joblog,
+    )
+
+
+def mode_from(parsed: Parsed) -> RunMode:
+    """Which tasks the run takes on; UsageError for options that contradict each other."""
+    forever = parsed.verb == "server" and parsed.flag("--forever")
+    if forever:
+        for name in ("FILE", "--restart", "--resume"):
+            if parsed.is_given(name):
+                raise parsed.error(f"--forever and {name} exclude each other")
+    if parsed.flag("--restart") and parsed.flag("--resume"):
+        raise parsed.error("--restart and --resume exclude each other")
+    if parsed.flag("--restart") and parsed.text("FILE") is not None:
+        hint = "--resume goes on with a FILE; --restart with what is in the task database"
+        raise parsed.error("--restart and FILE exclude each other", hint)
+    if parsed.flag("--resume") and parsed.text("FILE") in (None, STDIN):
+        raise parsed.error("--resume needs the FILE to go on with")
+    if parsed.flag("--restart"):
+        return RunMode.RESTART
+    if parsed.flag("--resume"):
+        return RunMode.RESUME
+    # `server start` alone waits for what is submitted. A cluster's clients are its own: it ends.
+    starts = parsed.verb == "server" and parsed.flag("start") and parsed.text("FILE") is None
+    return RunMode.FOREVER if forever or starts else RunMode.FILE
+
+
+def database_options_from(parsed: Parsed, mode: RunMode) -> DatabaseOptions:
+    """Which task database a run has; UsageError for options that contradict each other."""
+    in_memory, url = parsed.flag("--no-db"), parsed.text("--database")
+    given = {
+        "--restart": mode is RunMode.RESTART,
+        "--resume": mode is RunMode.RESUME,
+        "--database": url is not None,
+    }
+    for name in given:
+        if in_memory and given[name]:
+            raise parsed.error(f"{name} needs a task database, and --no-db is to run without one")
+    return DatabaseOptions(url, in_memory, mode)
+
+
+def key_from(parsed: Parsed) -> str | None:
+    """The key that was given, by -k or in the environment; UsageError if it is empty."""
+    key = parsed.text("--auth")
+    if key is None:
+        key = os.environ.get(environment.AUTH)
+    if key == "":
+        raise parsed.error("the key is empty", "give -k or HYPERSHELL_AUTH a key, or leave it out")
+    return key
+
+
+def port_from(parsed: Parsed, *names: str, lowest: int = 0) -> int | None:
+    """A port, by an option or its synonyms; None if none was given."""
+    if parsed.text(*names) is None:
+        return None
+    return parsed.whole(*names, default=0, lowest=lowest, highest=65535)

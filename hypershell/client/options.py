@@ -1,0 +1,20 @@
+"""What a client is told to do."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """What a client is to do. Times are in seconds.
+
+    `wait` is for a server that is not there yet; a negative `delay_start` is a random time up to
+    that long. Without a path, output goes where that of the client goes.
+    """
+
+    slots: int = 1
+    wait: float = 60.0
+    shell: str = "/bin/sh"
+    idle_timeout: float | None = None
+    delay_start: float = 0.0
+    out_path: str | None = None
+    err_path: str | None = None

@@ -1,0 +1,131 @@
+"""What a client is to its server: who it is there, how far the run is, and what an answer changes.
+
+Called by the fetcher and the returner, each with its own answers, and by whichever of them joined
+again; the main thread reads it, and says when the client is about to go. The lock "client session"
+guards how far the run is and whether the client goes; inside it the lock of the buffer is taken,
+so that a server that comes back cannot undo the draining of a client that goes. Within one run the
+phase only ever grows, and each step is told once.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from hypershell.client.events import ClientEvent, PhaseChanged
+from hypershell.client.running_tasks import RunningTasks
+from hypershell.client.server_link import ServerLink, call_seconds_of
+from hypershell.client.supervisor_pipe import SupervisorPipe
+from hypershell.client.task_buffer import TaskBuffer
+from hypershell.core.lease import margin_seconds
+from hypershell.runtime import threads
+from hypershell.wire.worker_messages import FIRST_SESSION, Answer, Hello, Phase, Welcome
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """The client as its server knows it. It is the `Peer` of the link.
+
+    `rename` gives tasks another client id; `tell` gives the main thread an event.
+    """
+
+    def __init__(
+        self,
+        hello: Hello,
+        welcome: Welcome,
+        link: ServerLink,
+        buffer: TaskBuffer,
+        tasks: RunningTasks,
+        supervisor_pipe: SupervisorPipe,
+        rename: Callable[[str], None],
+        tell: Callable[[ClientEvent], None],
+    ) -> None:
+        self._hello = hello
+        self._link = link
+        self._buffer = buffer
+        self._tasks = tasks
+        self._supervisor_pipe = supervisor_pipe
+        self._rename = rename
+        self._tell = tell
+        self._lock = threads.lock("client session")
+        self._phase = Phase.RUNNING
+        self._leaving = False
+        self.welcome = welcome
+
+    @property
+    def phase(self) -> Phase:
+        """How far the run is, as the server last said."""
+        return self._phase
+
+    def greet(self) -> Hello:
+        """Who we are, and what we hold."""
+        return replace(self._hello, client_id=self.welcome.client_id, held=self._buffer.held())
+
+    def handle(self, answer: Answer) -> None:
+        """What the server said, in whichever call."""
+        if answer.claims:
+            self._buffer.put_claims(answer.claims)
+        if answer.cancelled:
+            self._tasks.end(self._buffer.cancel(answer.cancelled))
+        self._supervisor_pipe.heard(self._link.heard_at, self.welcome.lease_seconds)
+        if answer.phase > self._phase:
+            self._move_on(answer.phase)
+
+    def returned(self, welcome: Welcome, still_known: bool) -> None:
+        """The connection is there again; what we hold is ours only if the server knows us."""
+        if still_known:
+            log.info("the connection to the server is there again")
+            self._tasks.end(self._buffer.drop(welcome.drop))
+            if welcome.session == FIRST_SESSION:
+                # How far the last run was says nothing about this one.
+                log.info("the server was started again; what runs here goes on")
+                self._begin_run(self._buffer.go_on)
+        else:
+            self._start_over(welcome)
+        self.welcome = welcome
+        self._supervisor_pipe.joined(welcome, self._link.heard_at)
+
+    def leave(self) -> None:
+        """Ask for nothing more, whatever server comes: this client is about to go."""
+        with self._lock:
+            self._leaving = True
+            self._buffer.drain()
+
+    def call_seconds(self) -> float:
+        """How long a call may be parked."""
+        return call_seconds_of(self.welcome)
+
+    def lease_end(self) -> float:
+        """When tasks must be stopped, so that they are gone before another client has them.
+
+        In the time of `clock.boottime`, as the server last heard us.
+        """
+        lease = self.welcome.lease_seconds
+        margin = margin_seconds(lease)
+        return self._link.heard_at + lease - self.welcome.grace_seconds - margin
+
+    def _move_on(self, phase: Phase) -> None:
+        # Two answers may come at once: the earlier phase of them must not undo the later.
+        with self._lock:
+            if phase <= self._phase:
+                return
+            self._phase = phase
+        self._tell(PhaseChanged(phase))
+
+    def _start_over(self, welcome: Welcome) -> None:
+        """The server does not know us: nothing of what is here is ours any more."""
+        level, rest = logging.INFO, ""
+        if self._buffer.held():
+            level, rest = logging.WARNING, ": what runs here is stopped"
+        log.log(level, "joined anew as client %s%s", welcome.client_id, rest)
+        self._tasks.stop_and_wait(self.welcome)
+        self._rename(welcome.client_id)
+        self._begin_run(self._buffer.start_over)
+
+    def _begin_run(self, prepare: Callable[[bool], None]) -> None:
+        """The server began a run that we know nothing of; the buffer is prepared for it."""
+        with self._lock:
+            prepare(self._leaving)
+            self._phase = Phase.RUNNING
+            if not self._leaving:
+                self._tasks.resume()

@@ -1,0 +1,51 @@
+"""The retry rule: where an outcome takes a task, and how often it is tried again."""
+
+from dataclasses import dataclass
+
+from hypershell.core.ending import CountsAs
+from hypershell.core.outcome import Outcome
+from hypershell.core.state import TaskState
+from hypershell.core.task import Task, with_counts
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How often a task is tried again, and when.
+
+    `max_retries` are further attempts after a failure, for tasks that have no number of their own;
+    a task that lost `max_lost` clients is not given to another. An `eager` retry goes before new
+    tasks, any other after those already read.
+    """
+
+    max_retries: int = 0
+    max_lost: int = 3
+    eager: bool = False
+
+
+def decide(task: Task, outcome: Outcome, policy: Policy, stopping: bool) -> tuple[Task, TaskState]:
+    """The state to which this outcome moves a task that is SENT, and the task as it is then.
+
+    A task that is stopped with its client waits for another; one that is stopped with the run
+    (`stopping`) is INTERRUPTED.
+    """
+    if outcome.ok:
+        return task, TaskState.SUCCEEDED
+    ending = outcome.ending
+    if not ending.tried:
+        return task, TaskState.WAITING
+    state = ending.leads_to
+    if state is TaskState.INTERRUPTED and not stopping:
+        state = TaskState.WAITING
+    failures, losses = task.failures, task.losses
+    has_failed = False
+    if ending.counts_as is CountsAs.FAILURE:
+        failures += 1
+        own = task.max_retries
+        has_failed = failures > (policy.max_retries if own < 0 else own)
+    elif ending.counts_as is CountsAs.LOSS:
+        losses += 1
+        has_failed = losses >= policy.max_lost
+    if has_failed and state is TaskState.WAITING:
+        state = TaskState.FAILED
+    attempt = task.attempt + (state is TaskState.WAITING)
+    return with_counts(task, task.lease, attempt, failures, losses), state

@@ -1,0 +1,27 @@
+"""What a launcher promises: it starts the clients of a run, and ends them."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Launcher(Protocol):
+    """Starts the clients of a run and ends them."""
+
+    def prepare(self, arguments: list[str], key: str) -> None:
+        """Say what each client gets: arguments of `hyper-shell client`, and the key."""
+
+    def start(self) -> None:
+        """Start the clients; returns at once."""
+
+    def watch(self, ended: Callable[[int], None]) -> None:
+        """Call `ended` when the last client has ended, with the worst of their exit statuses.
+
+        It is called from another thread.
+        """
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all have ended; those that still run after `seconds` are stopped.
+
+        If `watch` was never called there is no server that they could have joined: they are
+        stopped at once.
+        """

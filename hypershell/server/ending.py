@@ -1,0 +1,171 @@
+"""When a run ends, and why: the inbox of the main thread.
+
+The invariant: whatever can end a run is an event in one inbox, in the order in which it happened,
+and the main thread alone takes from it and changes the phase. The phase only grows: RUNNING,
+DRAINING (a first SIGINT, a stop that drains), STOPPING (anything else, or a second time), OVER.
+
+Called from any thread: `look` and what is subscribed to events, which only put into the inbox and
+take no lock but those that `TaskStore.unfinished` and `ClientRegistry.claimed` take for an instant.
+Called from the main thread: `wait`, then, in the order that `Server._close` gives,
+`wait_for_reports` and `collect_failures`. `look` never decides: it says that the run may be over,
+and `wait` asks the store to close, as something may have been submitted in between.
+
+Nothing that failed is dropped. The first failure counts, as later ones follow from it, and one that
+comes while the last lines are written counts as well: only that all clients have ended is no
+failure by then, as it is the end that made them leave.
+"""
+
+import logging
+import queue
+import signal
+import threading
+import time
+from collections.abc import Iterable
+
+from hypershell.core.errors import ClientsEnded, StartError
+from hypershell.core.units import counted
+from hypershell.runtime.loop import Loop
+from hypershell.runtime.signals import leave_signals_alone
+from hypershell.server.events import InputEnded, LoopFailed, RunGivenUp, SignalCame, StopAsked
+from hypershell.server.reports.reports import Reports
+from hypershell.server.state.registry import ClientRegistry
+from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.store.tasks.task_store import TaskStore
+from hypershell.wire.worker_messages import Phase
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 2.0
+"""How much longer than their grace clients have to say that they have stopped what ran."""
+
+
+class _MaybeOver:
+    """Nothing may be left to do."""
+
+
+class _ReportsWritten:
+    """All lines are out, or given up."""
+
+
+class EndOfRun:
+    """Waits for the end of one run. Its public attributes are what `wait` found out.
+
+    `input_is_open` says whether lines may still come, be they read or submitted.
+    """
+
+    def __init__(
+        self,
+        store: TaskStore,
+        registry: ClientRegistry,
+        scheduled: ScheduledQueue,
+        grace_seconds: float,
+        input_is_open: bool,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._scheduled = scheduled
+        self._grace_seconds = grace_seconds
+        self._input_is_open = input_is_open
+        self._inbox: queue.SimpleQueue[
+            SignalCame | StopAsked | LoopFailed | RunGivenUp | _MaybeOver | _ReportsWritten
+        ] = queue.SimpleQueue()
+        self.signal = 0
+        self.stopped = False
+        self.failure: Exception | None = None
+        self.input_error: StartError | None = None
+
+    def note(self, event: SignalCame | StopAsked | LoopFailed | RunGivenUp) -> None:
+        """Something ends the run, or hastens its end."""
+        self._inbox.put(event)
+
+    def note_input(self, event: InputEnded) -> None:
+        """No more lines come."""
+        self.input_error = event.error
+        if event.error is not None:
+            log.error("%s", event.error)
+        self._input_is_open = False
+
+    def look(self, _: object = None) -> None:
+        """Something was recorded or changed: the run may be over."""
+        if self._scheduled.phase is Phase.RUNNING:
+            is_over = not self._input_is_open and not self._store.unfinished()
+        else:
+            is_over = not self._registry.claimed()
+        if is_over:
+            self._inbox.put(_MaybeOver())
+
+    def wait(self) -> None:
+        """Return when all is done, or must be."""
+        deadline: float | None = None
+        while True:
+            try:
+                remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+                event = self._inbox.get(timeout=remaining)
+            except queue.Empty:
+                log.warning("%s did not end in time", counted(self._registry.claimed(), "task"))
+                return
+            again = self.signal != 0 or self.stopped or deadline is not None
+            match event:
+                case _MaybeOver():
+                    if self._scheduled.phase is not Phase.RUNNING or (
+                        self._store.close_if_finished()
+                    ):
+                        return
+                    continue  # something was submitted at the last moment
+                case SignalCame(number):
+                    self.signal = number
+                    if number == signal.SIGINT and not again:
+                        self._drain("press Ctrl-C again to stop it")
+                        continue
+                case StopAsked(drain):
+                    self.stopped = True
+                    if drain and not again:
+                        self._drain("nothing new is started")
+                        continue
+                case LoopFailed(error=error) | RunGivenUp(error):
+                    self.failure = self.failure or error
+                    if isinstance(error, ClientsEnded):
+                        return  # there is nobody to wait for
+            if deadline is None:
+                self._stop()
+                deadline = time.monotonic() + self._grace_seconds + _STOP_SECONDS
+
+    def _drain(self, how: str) -> None:
+        if claimed := self._registry.claimed():
+            log.warning("waiting for what runs (clients hold %d); %s", claimed, how)
+        self._scheduled.set_phase(Phase.DRAINING)
+
+    def _stop(self) -> None:
+        if claimed := self._registry.claimed():
+            log.warning("stopping what runs (clients hold %d)", claimed)
+        self._scheduled.set_phase(Phase.STOPPING)
+
+    def wait_for_reports(self, reports: Reports, loops: Iterable[Loop]) -> None:
+        """Nothing more comes for the reports: wait until these, their loops, have written it.
+
+        Their reader may be slow: a signal ends the patience.
+        """
+        reports.close(patient=True)
+
+        def watch() -> None:
+            leave_signals_alone()
+            for loop in loops:
+                loop.join()
+            self._inbox.put(_ReportsWritten())
+
+        threading.Thread(target=watch, name="last lines", daemon=True).start()
+        while True:
+            match self._inbox.get():
+                case _ReportsWritten():
+                    return
+                case SignalCame():
+                    reports.close(patient=False)
+                case LoopFailed(error=error):
+                    self.failure = self.failure or error
+
+    def collect_failures(self) -> None:
+        """All loops have ended: what failed since `wait` counts as well."""
+        while not self._inbox.empty():
+            event = self._inbox.get()
+            if isinstance(event, LoopFailed):
+                self.failure = self.failure or event.error

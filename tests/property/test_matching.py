@@ -1,0 +1,112 @@
+"""Who gets what: nothing lost, nothing twice, order kept, and never beyond what a client takes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hypershell.core.task import Task
+from hypershell.server.state.matching import Capacity, Match, match
+
+
+@st.composite
+def made_bundles(draw: st.DrawFn) -> list[list[Task]]:
+    """Bundles of one task or more, each with an id of its own and a line of some length."""
+    sizes = draw(st.lists(st.integers(1, 4), max_size=8))
+    lengths = draw(st.lists(st.integers(0, 5), min_size=sum(sizes), max_size=sum(sizes)))
+    tasks = [Task(number, b"x" * length, number) for number, length in enumerate(lengths, 1)]
+    bundles = []
+    for size in sizes:
+        bundles.append(tasks[:size])
+        tasks = tasks[size:]
+    return bundles
+
+
+BUNDLES = made_bundles()
+CAPACITIES = st.integers(-2, 12).map(Capacity)
+BYTES = st.integers(1, 20)
+WITHHELD = st.frozensets(st.integers(1, 32), max_size=8)
+
+
+def stays(bundles: list[list[Task]], found: Match) -> list[list[Task]]:
+    """All bundles that stay."""
+    return found.left + bundles[found.seen :]
+
+
+def ids(bundles: list[list[Task]]) -> list[int]:
+    """The tasks in them, in order."""
+    return [task.id for bundle in bundles for task in bundle]
+
+
+@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
+def test_nothing_is_lost_and_nothing_goes_twice(bundles, capacity, most, withheld):
+    """Each task goes out or stays, and what was given in is as it was."""
+    before = [list(bundle) for bundle in bundles]
+
+    found = match(bundles, capacity, most, withheld)
+
+    assert ids(before) == sorted([*ids([found.tasks]), *ids(stays(bundles, found))])
+    assert before == bundles
+    assert found.size == sum(len(task.line) for task in found.tasks)
+
+
+@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
+def test_order_is_kept(bundles, capacity, most, withheld):
+    """Of what goes and of what stays; no bundle is merged with another, and none is empty."""
+    found = match(bundles, capacity, most, withheld)
+
+    assert ids([found.tasks]) == sorted(ids([found.tasks]))
+    assert ids(stays(bundles, found)) == sorted(ids(stays(bundles, found)))
+    whole = [set(ids([bundle])) for bundle in bundles]
+    assert all(any(set(ids([rest])) <= each for each in whole) for rest in stays(bundles, found))
+    assert all(stays(bundles, found))
+
+
+@given(BUNDLES, CAPACITIES, BYTES)
+def test_nothing_overtakes(bundles, capacity, most):
+    """Where nothing is withheld, what goes stands before all that stays."""
+    found = match(bundles, capacity, most)
+
+    assert ids(bundles) == ids([found.tasks]) + ids(stays(bundles, found))
+
+
+@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
+def test_no_more_than_the_limit_of_bytes_but_for_the_last(bundles, capacity, most, withheld):
+    """An answer has a limit, and a line that is longer than that must go out all the same."""
+    found = match(bundles, capacity, most, withheld)
+
+    assert sum(len(task.line) for task in found.tasks[:-1]) < most or not found.tasks[:-1]
+
+
+@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
+def test_no_bundle_is_begun_beyond_the_capacity(bundles, capacity, most, withheld):
+    """Without its last bundle a client has less than it can take; without capacity, nothing."""
+    found = match(bundles, capacity, most, withheld)
+
+    begun = [bundle for bundle in bundles if set(ids([bundle])) & set(ids([found.tasks]))]
+    before_last = [task for task in found.tasks if begun and task not in begun[-1]]
+    assert len(before_last) < capacity.slots or not found.tasks
+
+
+@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
+def test_what_is_withheld_stays(bundles, capacity, most, withheld):
+    """However much the client can take."""
+    found = match(bundles, capacity, most, withheld)
+
+    assert not withheld & set(ids([found.tasks]))
+
+
+@given(BUNDLES, WITHHELD)
+def test_all_goes_that_can(bundles, withheld):
+    """With capacity for all of it, and no limit that counts."""
+    found = match(bundles, Capacity(1000), 1000, withheld)
+
+    assert set(ids(bundles)) - withheld == set(ids([found.tasks]))
+
+
+@given(st.integers(-5, 5))
+def test_a_capacity_is_a_value(slots):
+    """What is left is another one."""
+    capacity, task = Capacity(slots), Task(1, b"a", 1)
+
+    left = capacity.minus(task)
+
+    assert (slots > 0, slots, slots - 1) == (capacity.fits(task), capacity.slots, left.slots)
