@@ -75,7 +75,7 @@ def page_of(verb: str) -> str:
 
 def reference_of(verb: str) -> str:
     """The page of one verb in the manual's reference."""
-    _, summary = VERBS[verb]
+    summary = VERBS[verb].summary
     return rst.page(f"{PROGRAM} {verb}", as_sentence(summary), read_usage(usage_of(verb)))
 
 
