@@ -65,7 +65,7 @@ def run(options: "WaitOptions") -> int:
 
     verdict = wait(options)
     if verdict.unknown:
-        warn(f"there are no such tasks: {verdict.unknown} of the ids")
+        warn(f"{verdict.unknown} of the ids not found")
     if verdict.unfinished:
         why = "they cannot finish in this run" if verdict.has_server else "no server is running"
         warn(f"{counted(verdict.unfinished, 'task')} unfinished, and {why} makes them final")
