@@ -9,15 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.access import Site, complaint, free_ports, generate
-from tests.helpers.farm import Farm
 
 VERBS = (["client"], ["submit"], ["server", "info"], ["server", "start"], ["access", "info"])
-
-
-@pytest.fixture
-def site(farm: Farm) -> Site:
-    """A directory in which no server was started yet."""
-    return Site(farm)
 
 
 def refuse(site: Site, name: str, *patterns: str, verbs: Iterable[list[str]] = VERBS) -> None:

@@ -17,12 +17,6 @@ from tests.helpers.farm import PROGRAM, Farm, Process
 from tests.helpers.waiting import until
 
 
-@pytest.fixture
-def site(farm: Farm) -> Site:
-    """A directory in which no server was started yet."""
-    return Site(farm)
-
-
 def race(site: Site, number: int) -> None:
     """So many servers start at once: one wins, the others say who."""
     gate = site.farm.folder / "gate"
@@ -173,17 +167,16 @@ PLACES = {
 }
 
 
-def test_a_place_that_cannot_be_used_is_named(farm: Farm) -> None:
+def test_a_place_that_cannot_be_used_is_named(site: Site) -> None:
     """One clear line, exit 3, never a traceback."""
-    Site(farm)
-    (farm.folder / "file").touch()
-    (farm.folder / "dangling").symlink_to("nowhere")
-    (farm.folder / "open").mkdir()
-    (farm.folder / "open" / "something").touch()
-    (farm.folder / "open").chmod(0o777)
+    (site.farm.folder / "file").touch()
+    (site.farm.folder / "dangling").symlink_to("nowhere")
+    (site.farm.folder / "open").mkdir()
+    (site.farm.folder / "open" / "something").touch()
+    (site.farm.folder / "open").chmod(0o777)
 
     tried = [
-        (farm.start("server", "start", "-p", 0, "--server-dir", place), code, says)
+        (site.farm.start("server", "start", "-p", 0, "--server-dir", place), code, says)
         for place, code, says in PLACES.values()
     ]
 
@@ -269,26 +262,23 @@ def test_a_read_only_file_system_is_named(site: Site) -> None:
     complaint(process, 3, "cannot use .*site as the server directory: .*read-only file system")
 
 
-def test_without_a_home_the_ways_out_are_named(farm: Farm) -> None:
+def test_without_a_home_the_ways_out_are_named(site: Site) -> None:
     """No HOME and no option: exit 3. With a directory and a seal key HOME is not needed."""
-    site = Site(farm)
-    farm.environment.pop("HOME")
+    site.farm.environment.pop("HOME")
     words = ("-p", 0, "--server-dir", site.path)
-    key = {"HYPERSHELL_SEAL_KEY": str(farm.folder / "seal.key")}
+    key = {"HYPERSHELL_SEAL_KEY": str(site.farm.folder / "seal.key")}
 
-    complaint(farm.run("server", "start"), 3, "HOME is not set", "--server-dir DIR")
-    complaint(farm.run("server", "info"), 3, "HOME is not set", "--server-dir DIR")
-    complaint(farm.run("server", "start", *words), 3, "HOME is not set", "HYPERSHELL_SEAL_KEY")
-    until_up(farm.start("server", "start", *words, env=key))
+    complaint(site.farm.run("server", "start"), 3, "HOME is not set", "--server-dir DIR")
+    complaint(site.farm.run("server", "info"), 3, "HOME is not set", "--server-dir DIR")
+    complaint(site.farm.run("server", "start", *words), 3, "HOME is not set", "HYPERSHELL_SEAL_KEY")
+    until_up(site.farm.start("server", "start", *words, env=key))
 
 
 @pytest.mark.campaign
-def test_a_home_that_is_no_directory_is_named(farm: Farm) -> None:
+def test_a_home_that_is_no_directory_is_named(site: Site) -> None:
     """HOME that leads nowhere useful: one clear line."""
-    Site(farm)
-
     for home in ("", "relative", "/proc/nowhere", "/dev/null"):
-        process = farm.run("server", "start", env={"HOME": home})
+        process = site.farm.run("server", "start", env={"HOME": home})
 
         complaint(process, 3, "HOME is not set|cannot use")
 

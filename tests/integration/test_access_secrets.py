@@ -18,14 +18,7 @@ import pytest
 
 from tests.helpers.access import Site, opened
 from tests.helpers.components import lacks
-from tests.helpers.farm import Farm
 from tests.helpers.waiting import until
-
-
-@pytest.fixture
-def site(farm: Farm) -> Site:
-    """A directory in which no server was started yet."""
-    return Site(farm)
 
 
 class Watch:
@@ -244,9 +237,8 @@ def test_a_passphrase_and_a_key_stay_out_of_tasks_and_logs(site: Site) -> None:
     site.stop()
 
 
-def test_a_key_on_the_command_line_reaches_no_task(farm: Farm) -> None:
+def test_a_key_on_the_command_line_reaches_no_task(site: Site) -> None:
     """-k is in the command line that the user wrote, and in no environment or file."""
-    site = Site(farm)
     key = "a-word-that-somebody-chose"
     site.serve("-k", key, "-p", 0)
     port = site.record()["worker_port"]
@@ -255,6 +247,6 @@ def test_a_key_on_the_command_line_reaches_no_task(farm: Farm) -> None:
 
     site.submit("env > environment; echo >> environment")
 
-    assert key not in "\n".join(farm.wait_for_lines("environment", 10))
-    files = [path for path in farm.folder.rglob("*") if path.is_file()]
+    assert key not in "\n".join(site.farm.wait_for_lines("environment", 10))
+    files = [path for path in site.farm.folder.rglob("*") if path.is_file()]
     assert [] == [path for path in files if key.encode() in path.read_bytes()]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.access import Site, complaint
-from tests.helpers.farm import PROMPT, Farm, Process
+from tests.helpers.farm import PROMPT, Process
 from tests.helpers.waiting import until
 
 LINES = [
@@ -16,12 +16,6 @@ LINES = [
     "kill -9 $$",
     "true # HYPERSHELL: site:A",
 ]
-
-
-@pytest.fixture
-def site(farm: Farm) -> Site:
-    """One server directory."""
-    return Site(farm)
 
 
 @pytest.fixture

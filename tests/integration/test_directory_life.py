@@ -13,12 +13,6 @@ from tests.helpers.farm import PROGRAM, Farm, Process
 from tests.helpers.waiting import stays, until
 
 
-@pytest.fixture
-def site(farm: Farm) -> Site:
-    """A directory in which no server was started yet."""
-    return Site(farm)
-
-
 def test_a_directory_is_all_that_a_client_and_submit_need(site: Site) -> None:
     """On one machine `server start`, `client` and `submit` find each other without -H -p -k."""
     site.serve()
