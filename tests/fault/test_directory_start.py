@@ -122,10 +122,10 @@ def test_a_dangling_link_is_no_obstacle(site: Site) -> None:
     for number, target in enumerate(("gone", "/etc/hostname", "007"), 1):
         (site.path / "current").symlink_to(target)
 
-        never = site.run("server", "info")
+        info = site.run("server", "info")
         site.serve()
 
-        assert 4 == never.wait() or number > 1, never.err
+        complaint(info, 4, "no server was ever started" if number == 1 else "ended on")
         assert f"{number:03d}" == os.readlink(site.path / "current")
         site.stop()
 
@@ -242,7 +242,7 @@ def test_a_directory_of_another_user_is_refused(site: Site) -> None:
     info = as_nobody(site, "server", "info", "--server-dir", str(site.path))
 
     complaint(start, 3, "belongs to another user")
-    complaint(info, 5, "belongs to another user|permission denied")
+    complaint(info, 5, "permission denied")
 
 
 def test_a_read_only_file_system_is_named(site: Site) -> None:
@@ -277,10 +277,12 @@ def test_without_a_home_the_ways_out_are_named(site: Site) -> None:
 @pytest.mark.campaign
 def test_a_home_that_is_no_directory_is_named(site: Site) -> None:
     """HOME that leads nowhere useful: one clear line."""
-    for home in ("", "relative", "/proc/nowhere", "/dev/null"):
+    homes = {"": "HOME is not set", "relative": "HOME is not set"}
+    homes |= {"/proc/nowhere": "cannot use", "/dev/null": "cannot use"}
+    for home, says in homes.items():
         process = site.farm.run("server", "start", env={"HOME": home})
 
-        complaint(process, 3, "HOME is not set|cannot use")
+        complaint(process, 3, says)
 
 
 def test_a_full_disk_leaves_no_half_made_run(site: Site) -> None:
@@ -299,8 +301,8 @@ def test_a_full_disk_leaves_no_half_made_run(site: Site) -> None:
 
     process = site.farm.spawn(["unshare", "--mount", "sh", "-c", script])
 
-    complaint(process, 3, "no space left|disk is full")
-    assert {"fill", "lock", "hyper-shell.db-lock"} >= set(process.out.decode().split())
+    complaint(process, 3, "cannot use the task database .*: database or disk is full")
+    assert {"fill", "lock", "hyper-shell.db-lock"} == set(process.out.decode().split())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -313,13 +315,15 @@ def test_a_signal_as_it_starts_leaves_no_link_behind(site: Site, number: int) ->
 
         server.signal(number)
 
+        # It dies of the signal as long as it does not handle signals yet.
         assert server.wait() in {128 + number, -number}
         assert not (site.path / "current").exists()
+    site.serve()
 
 
 def test_a_broken_record_of_a_dead_server_is_no_obstacle(site: Site) -> None:
     """A record or access file that a crash or a hand left unreadable: a new start says so."""
-    for name, content in (("server.json", "{"), ("access.json", "")):
+    for name, content, status in (("server.json", "{", 4), ("access.json", "", 5)):
         site.serve().kill()
         path = site.path / "current" / name
         path.chmod(0o600)
@@ -328,7 +332,7 @@ def test_a_broken_record_of_a_dead_server_is_no_obstacle(site: Site) -> None:
         info = site.run("server", "info")
         server = site.serve()
 
-        assert info.wait() in {4, 5}, info.err
+        assert status == info.wait(), info.err
         assert site.info()["pid"] == server.pid
         site.stop()
 

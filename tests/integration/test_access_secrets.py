@@ -46,9 +46,13 @@ class Watch:
         for path in folder.iterdir():
             self._look(path)
 
+    def stop(self) -> None:
+        """Look no more."""
+        self._over.set()
+
     def close(self) -> dict[Path, set[int]]:
         """End, and return all modes that were seen, by path."""
-        self._over.set()
+        self.stop()
         self._thread.join()
         os.close(self._descriptor)
         return self.seen
@@ -82,7 +86,7 @@ def watch() -> Iterator[Watch]:
     """Eyes on directories."""
     watch = Watch()
     yield watch
-    watch._over.set()
+    watch.stop()
 
 
 def test_nobody_else_can_open_anything_under_an_open_umask(site: Site, watch: Watch) -> None:
@@ -206,7 +210,7 @@ def test_no_key_is_anywhere_but_under_its_seal(site: Site) -> None:
     for command in commands:
         command.popen.kill()
         command.popen.wait()
-        command._err_path.write_text("")  # a traceback was asked for
+        command.may_print_traceback = True  # which is what --debug asks for
 
 
 def _all_of_processes() -> bytes:
