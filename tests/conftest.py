@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hypershell.runtime import threads
+from tests.helpers.access import Site
 from tests.helpers.components import lacks
 from tests.helpers.farm import Farm
 from tests.helpers.postgres import Postgres
@@ -35,6 +36,12 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
     farm = Farm(tmp_path)
     yield farm
     farm.close()
+
+
+@pytest.fixture
+def site(farm: Farm) -> Site:
+    """A server directory in which no server was started yet; the farm ends what is started."""
+    return Site(farm)
 
 
 @pytest.fixture

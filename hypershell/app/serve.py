@@ -127,12 +127,12 @@ def summary(ended: Ended) -> list[tuple[int, str]]:
         lines.append((logging.WARNING, f"unfinished: {_unfinished(ended)}"))
     if counts.blocked:
         text = (
-            f"{counted(counts.blocked, 'task')} not started, as a group before has failed; "
-            "`hyper-shell server --restart` tries that group again"
+            f"{counted(counts.blocked, 'task')} not started because an earlier group failed; "
+            "`hyper-shell server --restart` retries that group"
         )
         lines.append((logging.WARNING, text))
     if ended.failed_numbers:
-        text = f"failed: {_lines(ended.failed_numbers)}; -f PATH keeps them"
+        text = f"failed: {_lines(ended.failed_numbers)}; -f PATH saves such lines"
         lines.append((logging.WARNING, text))
     return lines
 

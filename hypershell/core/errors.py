@@ -55,7 +55,7 @@ class InputIsOutput(HyperShellError):
     """A run would write over the file that it reads."""
 
     exit_code = 2
-    says = "{path} is the file that is read"
+    says = "{path} is also the input file"
     hint = "give {option} another path"
 
 

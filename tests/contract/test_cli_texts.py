@@ -266,19 +266,8 @@ def test_a_page_that_differs_is_noticed(tmp_path):
     """Every page is missing from an empty directory."""
     stale = {path.name for path in pages.out_of_date(tmp_path)}
 
-    assert {"hyper-shell.1", *(f"hyper-shell-{verb}.1" for verb in VERBS)} == stale
-
-
-def test_a_usage_block_of_the_readme_is_filled():
-    """What stands between the two markers is replaced; all else stays, and twice is as once."""
-    readme = "before\n\n.. usage: completion\n\nstale words\n\n.. end usage\n\nafter\n"
-
-    filled = pages.with_usage(readme)
-
-    assert filled.startswith("before\n\n.. usage: completion\n\n::\n\n    Usage:\n")
-    assert filled.endswith("\n\n.. end usage\n\nafter\n")
-    assert "stale words" not in filled
-    assert filled == pages.with_usage(filled)
+    man = {"hyper-shell.1", *(f"hyper-shell-{verb}.1" for verb in VERBS)}
+    assert man | {f"{name}.rst" for name in ("hyper-shell", *VERBS)} == stale
 
 
 def test_groff_has_nothing_to_say_about_the_pages(need):

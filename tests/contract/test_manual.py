@@ -82,9 +82,8 @@ def test_a_place_that_is_not_there_is_seen():
 def test_every_lock_is_on_its_page():
     """Each module that makes a lock, or locks a file, is named with it."""
     text = (DOCS / "locks.rst").read_text("utf-8")
-    locking = re.compile(
-        r"threading\.(?:R?Lock|Condition)\(|threads\.(?:r?lock|condition)\(|fcntl\.flock\(|advisory_lock"
-    )
+    made = r"threading\.(?:R?Lock|Condition)\(|threads\.(?:r?lock|condition)\("
+    locking = re.compile(made + r"|fcntl\.flock\(|advisory_lock")
     makers = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")

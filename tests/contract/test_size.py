@@ -1,4 +1,8 @@
-"""Modules and functions stay small enough to be read in one go."""
+"""Modules and functions stay small enough to be read in one go.
+
+Size is a smell and no goal: each limit lies well above what there is, so that nobody squeezes a
+line out to stay below it. What comes near one has long had reason to be two things.
+"""
 
 import ast
 from pathlib import Path
@@ -6,13 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MAX_FILE = 400
-MAX_TEST_FILE = 800
-MAX_FUNCTION = 45
+MAX_FILE = 500
+MAX_TEST_FILE = 1000
+MAX_FUNCTION = 60
 
 SOURCES = sorted(
     path
-    for room in ("hypershell", "tests", "benchmarks", "examples")
+    for room in ("hypershell", "tests", "tools", "benchmarks", "examples")
     for path in (ROOT / room).rglob("*.py")
 )
 

@@ -1,8 +1,8 @@
 """What users ask for most comes at once: `--version` and `--help` import next to nothing."""
 
+import resource
 import subprocess
 import sys
-from time import perf_counter
 
 import pytest
 
@@ -95,12 +95,22 @@ def test_a_supervisor_imports_nothing_heavy():
 
 
 def test_version_is_printed_at_once():
-    """`--version` takes less than 80 ms, best of five, and prints the version."""
+    """`--version` costs less than 80 ms of CPU, best of five, and prints the version.
+
+    It waits for nothing, so on a machine that is free this is the time that it takes; what other
+    tests do beside it is not counted.
+    """
     seconds = []
     for _ in range(5):
-        start = perf_counter()
+        before = cpu_seconds_of_children()
         ended = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
-        seconds.append(perf_counter() - start)
+        seconds.append(cpu_seconds_of_children() - before)
 
     assert __version__ in ended.stdout
     assert min(seconds) < LIMIT_SECONDS
+
+
+def cpu_seconds_of_children() -> float:
+    """User and system time of all children that have been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

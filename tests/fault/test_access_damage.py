@@ -9,15 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.access import Site, complaint, free_ports, generate
-from tests.helpers.farm import Farm
 
 VERBS = (["client"], ["submit"], ["server", "info"], ["server", "start"], ["access", "info"])
-
-
-@pytest.fixture
-def site(farm: Farm) -> Site:
-    """A directory in which no server was started yet."""
-    return Site(farm)
 
 
 def refuse(site: Site, name: str, *patterns: str, verbs: Iterable[list[str]] = VERBS) -> None:
@@ -101,7 +94,7 @@ STRANGE: dict[str, tuple[Callable[[Path, bytes], object], str]] = {
     "a directory": (lambda path, _: path.mkdir(), "it is a directory"),
     "a FIFO": (lambda path, _: os.mkfifo(path, 0o600), "it is a pipe"),
     "a socket": (lambda path, _: _make_socket(path), "it is a socket"),
-    "a device": (lambda path, _: path.symlink_to("/dev/zero"), "it is a device|another user"),
+    "a device": (lambda path, _: path.symlink_to("/dev/zero"), "it is a device"),
     "100 MB": (lambda path, _: _make_large(path), "larger than 65536 bytes"),
     "a loop of links": (lambda path, _: path.symlink_to(path.name), "too many levels"),
 }
@@ -161,7 +154,7 @@ def test_a_current_that_leads_elsewhere_opens_no_strange_file(site: Site) -> Non
     process = site.run("server", "info")
 
     assert 0 == made.wait()
-    complaint(process, 5, "is sealed with the seal key .*there is none|; the one at")
+    complaint(process, 5, "is sealed with the seal key .*there is none at")
 
 
 @pytest.mark.campaign

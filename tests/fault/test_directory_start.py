@@ -17,12 +17,6 @@ from tests.helpers.farm import PROGRAM, Farm, Process
 from tests.helpers.waiting import until
 
 
-@pytest.fixture
-def site(farm: Farm) -> Site:
-    """A directory in which no server was started yet."""
-    return Site(farm)
-
-
 def race(site: Site, number: int) -> None:
     """So many servers start at once: one wins, the others say who."""
     gate = site.farm.folder / "gate"
@@ -128,10 +122,10 @@ def test_a_dangling_link_is_no_obstacle(site: Site) -> None:
     for number, target in enumerate(("gone", "/etc/hostname", "007"), 1):
         (site.path / "current").symlink_to(target)
 
-        never = site.run("server", "info")
+        info = site.run("server", "info")
         site.serve()
 
-        assert 4 == never.wait() or number > 1, never.err
+        complaint(info, 4, "no server was ever started" if number == 1 else "ended on")
         assert f"{number:03d}" == os.readlink(site.path / "current")
         site.stop()
 
@@ -173,17 +167,16 @@ PLACES = {
 }
 
 
-def test_a_place_that_cannot_be_used_is_named(farm: Farm) -> None:
+def test_a_place_that_cannot_be_used_is_named(site: Site) -> None:
     """One clear line, exit 3, never a traceback."""
-    Site(farm)
-    (farm.folder / "file").touch()
-    (farm.folder / "dangling").symlink_to("nowhere")
-    (farm.folder / "open").mkdir()
-    (farm.folder / "open" / "something").touch()
-    (farm.folder / "open").chmod(0o777)
+    (site.farm.folder / "file").touch()
+    (site.farm.folder / "dangling").symlink_to("nowhere")
+    (site.farm.folder / "open").mkdir()
+    (site.farm.folder / "open" / "something").touch()
+    (site.farm.folder / "open").chmod(0o777)
 
     tried = [
-        (farm.start("server", "start", "-p", 0, "--server-dir", place), code, says)
+        (site.farm.start("server", "start", "-p", 0, "--server-dir", place), code, says)
         for place, code, says in PLACES.values()
     ]
 
@@ -249,7 +242,7 @@ def test_a_directory_of_another_user_is_refused(site: Site) -> None:
     info = as_nobody(site, "server", "info", "--server-dir", str(site.path))
 
     complaint(start, 3, "belongs to another user")
-    complaint(info, 5, "belongs to another user|permission denied")
+    complaint(info, 5, "permission denied")
 
 
 def test_a_read_only_file_system_is_named(site: Site) -> None:
@@ -269,28 +262,27 @@ def test_a_read_only_file_system_is_named(site: Site) -> None:
     complaint(process, 3, "cannot use .*site as the server directory: .*read-only file system")
 
 
-def test_without_a_home_the_ways_out_are_named(farm: Farm) -> None:
+def test_without_a_home_the_ways_out_are_named(site: Site) -> None:
     """No HOME and no option: exit 3. With a directory and a seal key HOME is not needed."""
-    site = Site(farm)
-    farm.environment.pop("HOME")
+    site.farm.environment.pop("HOME")
     words = ("-p", 0, "--server-dir", site.path)
-    key = {"HYPERSHELL_SEAL_KEY": str(farm.folder / "seal.key")}
+    key = {"HYPERSHELL_SEAL_KEY": str(site.farm.folder / "seal.key")}
 
-    complaint(farm.run("server", "start"), 3, "HOME is not set", "--server-dir DIR")
-    complaint(farm.run("server", "info"), 3, "HOME is not set", "--server-dir DIR")
-    complaint(farm.run("server", "start", *words), 3, "HOME is not set", "HYPERSHELL_SEAL_KEY")
-    until_up(farm.start("server", "start", *words, env=key))
+    complaint(site.farm.run("server", "start"), 3, "HOME is not set", "--server-dir DIR")
+    complaint(site.farm.run("server", "info"), 3, "HOME is not set", "--server-dir DIR")
+    complaint(site.farm.run("server", "start", *words), 3, "HOME is not set", "HYPERSHELL_SEAL_KEY")
+    until_up(site.farm.start("server", "start", *words, env=key))
 
 
 @pytest.mark.campaign
-def test_a_home_that_is_no_directory_is_named(farm: Farm) -> None:
+def test_a_home_that_is_no_directory_is_named(site: Site) -> None:
     """HOME that leads nowhere useful: one clear line."""
-    Site(farm)
+    homes = {"": "HOME is not set", "relative": "HOME is not set"}
+    homes |= {"/proc/nowhere": "cannot use", "/dev/null": "cannot use"}
+    for home, says in homes.items():
+        process = site.farm.run("server", "start", env={"HOME": home})
 
-    for home in ("", "relative", "/proc/nowhere", "/dev/null"):
-        process = farm.run("server", "start", env={"HOME": home})
-
-        complaint(process, 3, "HOME is not set|cannot use")
+        complaint(process, 3, says)
 
 
 def test_a_full_disk_leaves_no_half_made_run(site: Site) -> None:
@@ -309,8 +301,8 @@ def test_a_full_disk_leaves_no_half_made_run(site: Site) -> None:
 
     process = site.farm.spawn(["unshare", "--mount", "sh", "-c", script])
 
-    complaint(process, 3, "no space left|disk is full")
-    assert {"fill", "lock", "hyper-shell.db-lock"} >= set(process.out.decode().split())
+    complaint(process, 3, "cannot use the task database .*: database or disk is full")
+    assert {"fill", "lock", "hyper-shell.db-lock"} == set(process.out.decode().split())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -323,13 +315,15 @@ def test_a_signal_as_it_starts_leaves_no_link_behind(site: Site, number: int) ->
 
         server.signal(number)
 
+        # It dies of the signal as long as it does not handle signals yet.
         assert server.wait() in {128 + number, -number}
         assert not (site.path / "current").exists()
+    site.serve()
 
 
 def test_a_broken_record_of_a_dead_server_is_no_obstacle(site: Site) -> None:
     """A record or access file that a crash or a hand left unreadable: a new start says so."""
-    for name, content in (("server.json", "{"), ("access.json", "")):
+    for name, content, status in (("server.json", "{", 4), ("access.json", "", 5)):
         site.serve().kill()
         path = site.path / "current" / name
         path.chmod(0o600)
@@ -338,7 +332,7 @@ def test_a_broken_record_of_a_dead_server_is_no_obstacle(site: Site) -> None:
         info = site.run("server", "info")
         server = site.serve()
 
-        assert info.wait() in {4, 5}, info.err
+        assert status == info.wait(), info.err
         assert site.info()["pid"] == server.pid
         site.stop()
 

@@ -26,7 +26,7 @@ from tests.helpers.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "hypershell"]
-PROMPT = 15.0
+PROMPT = 30.0
 """Seconds within which what needs no time has happened, on a machine that is busy."""
 
 _MARK = "FARM_UNDER_TEST"
@@ -49,6 +49,7 @@ class Process:
             settings |= {"start_new_session": True} | popen
             self.popen = subprocess.Popen(command, env=dict(environment), **settings)
         self.pid = self.popen.pid
+        self.may_print_traceback = False
 
     def __repr__(self) -> str:
         return f"{' '.join(self.command)}: status {self.popen.poll()}\n{self.err}"
@@ -270,7 +271,7 @@ class Farm:
         assert not stubborn, f"SIGTERM did not end {stubborn[0].command}\n{stubborn[0].err}"
         assert not left, f"left behind: {left}"
         for process in self.processes:
-            assert "Traceback" not in process.err, process.err
+            assert process.may_print_traceback or "Traceback" not in process.err, process.err
 
     def _stop_what_runs(self) -> list[Process]:
         """End all that was started here; what did not end by SIGTERM."""

@@ -18,12 +18,6 @@ Machine = Callable[..., Process]
 
 
 @pytest.fixture
-def site(farm: Farm) -> Site:
-    """A directory in which no server was started yet."""
-    return Site(farm)
-
-
-@pytest.fixture
 def ipv6() -> None:
     """Skips where loopback has no IPv6."""
     try:
@@ -183,11 +177,10 @@ def test_two_machines_without_a_shared_file_system(
 
 
 def test_two_machines_with_a_shared_directory(
-    farm: Farm, machines: tuple[Machine, Machine]
+    site: Site, farm: Farm, machines: tuple[Machine, Machine]
 ) -> None:
     """With --host and a directory that both see, nothing else is to be carried about."""
     here, there = machines
-    site = Site(farm)
     server = until_up(here("server", "start", "--host", "10.99.0.1", "--server-dir", site.path))
     node = there("client", "--server-dir", site.path)
 
@@ -201,11 +194,10 @@ def test_two_machines_with_a_shared_directory(
 
 
 def test_a_server_on_loopback_is_out_of_reach_from_another_machine(
-    farm: Farm, machines: tuple[Machine, Machine]
+    site: Site, machines: tuple[Machine, Machine]
 ) -> None:
     """Without --host only its own machine reaches it; another is told that it is held: exit 4."""
     here, there = machines
-    site = Site(farm)
     server = until_up(here("server", "start", "--server-dir", site.path))
 
     info = there("server", "info", "--server-dir", site.path)

@@ -18,14 +18,7 @@ import pytest
 
 from tests.helpers.access import Site, opened
 from tests.helpers.components import lacks
-from tests.helpers.farm import Farm
 from tests.helpers.waiting import until
-
-
-@pytest.fixture
-def site(farm: Farm) -> Site:
-    """A directory in which no server was started yet."""
-    return Site(farm)
 
 
 class Watch:
@@ -53,9 +46,13 @@ class Watch:
         for path in folder.iterdir():
             self._look(path)
 
+    def stop(self) -> None:
+        """Look no more."""
+        self._over.set()
+
     def close(self) -> dict[Path, set[int]]:
         """End, and return all modes that were seen, by path."""
-        self._over.set()
+        self.stop()
         self._thread.join()
         os.close(self._descriptor)
         return self.seen
@@ -89,7 +86,7 @@ def watch() -> Iterator[Watch]:
     """Eyes on directories."""
     watch = Watch()
     yield watch
-    watch._over.set()
+    watch.stop()
 
 
 def test_nobody_else_can_open_anything_under_an_open_umask(site: Site, watch: Watch) -> None:
@@ -213,7 +210,7 @@ def test_no_key_is_anywhere_but_under_its_seal(site: Site) -> None:
     for command in commands:
         command.popen.kill()
         command.popen.wait()
-        command._err_path.write_text("")  # a traceback was asked for
+        command.may_print_traceback = True  # which is what --debug asks for
 
 
 def _all_of_processes() -> bytes:
@@ -244,9 +241,8 @@ def test_a_passphrase_and_a_key_stay_out_of_tasks_and_logs(site: Site) -> None:
     site.stop()
 
 
-def test_a_key_on_the_command_line_reaches_no_task(farm: Farm) -> None:
+def test_a_key_on_the_command_line_reaches_no_task(site: Site) -> None:
     """-k is in the command line that the user wrote, and in no environment or file."""
-    site = Site(farm)
     key = "a-word-that-somebody-chose"
     site.serve("-k", key, "-p", 0)
     port = site.record()["worker_port"]
@@ -255,6 +251,6 @@ def test_a_key_on_the_command_line_reaches_no_task(farm: Farm) -> None:
 
     site.submit("env > environment; echo >> environment")
 
-    assert key not in "\n".join(farm.wait_for_lines("environment", 10))
-    files = [path for path in farm.folder.rglob("*") if path.is_file()]
+    assert key not in "\n".join(site.farm.wait_for_lines("environment", 10))
+    files = [path for path in site.farm.folder.rglob("*") if path.is_file()]
     assert [] == [path for path in files if key.encode() in path.read_bytes()]

@@ -5,43 +5,41 @@ import os
 import pytest
 
 from tests.helpers.access import Site
-from tests.helpers.farm import Farm
 
 WORDS = [("list",), ("info", "1"), ("list", "--help"), ("db", "check"), ("db", "export")]
 
 
 @pytest.fixture
-def site(farm: Farm) -> Site:
+def used(site: Site) -> Site:
     """A directory with a database of one task, and no server."""
-    site = Site(farm)
-    site.run("cluster", farm.write_lines(["true"])).wait()
+    site.run("cluster", site.farm.write_lines(["true"])).wait()
     return site
 
 
-def test_a_full_standard_output_is_a_clear_error(site: Site) -> None:
+def test_a_full_standard_output_is_a_clear_error(used: Site) -> None:
     """Each verb says so in our words and ends with 3, however late the write fails."""
     with open("/dev/full", "wb") as full:
-        ended = [site.run(*words, stdout=full) for words in WORDS]
-        version = site.farm.run("--version", stdout=full)
+        ended = [used.run(*words, stdout=full) for words in WORDS]
+        version = used.farm.run("--version", stdout=full)
 
     for process in (*ended, version):
         assert 3 == process.wait()
         assert "cannot write to standard output: no space left on device" in process.err
 
 
-def test_nobody_who_reads_is_no_error(site: Site) -> None:
+def test_nobody_who_reads_is_no_error(used: Site) -> None:
     """As with `| head -0`."""
     reader, writer = os.pipe()
     os.close(reader)
-    ended = [site.run(*words, stdout=writer) for words in WORDS]
+    ended = [used.run(*words, stdout=writer) for words in WORDS]
     os.close(writer)
 
     assert [0] * len(WORDS) == [process.wait() for process in ended]
 
 
-def test_a_full_standard_output_is_said_once(site: Site) -> None:
+def test_a_full_standard_output_is_said_once(used: Site) -> None:
     """What is still to be flushed at the end fails again, and is no news."""
     with open("/dev/full", "wb") as full:
-        ended = site.run("list", stdout=full)
+        ended = used.run("list", stdout=full)
 
     assert 1 == ended.err.count("cannot write to standard output")

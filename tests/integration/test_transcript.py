@@ -70,12 +70,13 @@ def test_failed_lines_stream_from_a_server_into_the_next(farm):
     assert [1, 0] == [second.wait(), second_client.wait()]
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_examples_of_a_page_do_what_it_shows(page, farm):
     """The console blocks of the manual, run from top to bottom, print what stands below them."""
     commands = console.commands_of(page)
 
-    outputs = console.run(commands, farm, 100)
+    outputs = console.run(commands, farm, 200)
 
     assert [] == console.differences(commands, outputs)
 

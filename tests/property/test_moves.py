@@ -27,6 +27,7 @@ class Tasks(RuleBasedStateMachine):
         self.lines: dict[int, bytes] = {}
         self.states: dict[int, TaskState] = {}
         self.sent: dict[int, Task] = {}
+        self.urgent: set[int] = set()
         self.old: list[Outcome] = []
         self.attempts: Counter[int] = Counter()
         self.retried = 0
@@ -47,13 +48,17 @@ class Tasks(RuleBasedStateMachine):
     def lease(self, limit: int, urgent: bool) -> None:
         """Some are handed out."""
         tasks = self.store.lease_urgent() if urgent else self.store.lease(limit)
-        assert urgent or len(tasks) == min(limit, self.count(TaskState.WAITING))
+        if urgent:
+            assert sorted(task.id for task in tasks) == sorted(self.urgent)
+        else:
+            assert len(tasks) == min(limit, self.count(TaskState.WAITING))
         for task in tasks:
             assert self.lines[task.id] == task.line
             assert task.id not in self.sent
             assert task.failures <= self.policy.max_retries
             assert task.losses < self.policy.max_lost
             self.sent[task.id] = task
+            self.urgent.discard(task.id)
             self.move(task.id, TaskState.WAITING, TaskState.SENT)
 
     @rule(
@@ -74,12 +79,15 @@ class Tasks(RuleBasedStateMachine):
             before = self.sent.pop(task.id)
             assert number == before.attempt
             assert before.lease == task.lease == outcome.lease
-            assert task.attempt - before.attempt in (0, 1)
+            is_another = state is TaskState.WAITING and outcome.ending is not Ending.GIVEN_BACK
+            assert task.attempt - before.attempt == is_another
             self.retried += state is TaskState.WAITING and outcome.ending not in (
                 Ending.GIVEN_BACK,
                 Ending.INTERRUPTED,
             )
             self.move(task.id, TaskState.SENT, state)
+            if state is TaskState.WAITING and (self.policy.eager or not is_another):
+                self.urgent.add(task.id)
 
     @rule(data=st.data())
     def take_back(self, data: st.DataObject) -> None:
@@ -88,6 +96,7 @@ class Tasks(RuleBasedStateMachine):
         self.store.take_back([self.sent[i] for i in chosen])
         for i in chosen:
             del self.sent[i]
+            self.urgent.add(i)
             self.move(i, TaskState.SENT, TaskState.WAITING)
 
     def move(self, task_id: int, before: TaskState | None, after: TaskState) -> None:

@@ -15,7 +15,7 @@ from hypershell.runtime import clock
 
 
 class Clock:
-    """What the buffer takes for the time."""
+    """What a buffer takes for the time."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -38,46 +38,52 @@ class Work(RuleBasedStateMachine):
         """What waits grows older."""
         self.clock.now += seconds
 
-    @initialize(slots=st.integers(1, 4))
-    def begin(self, slots: int) -> None:
-        """An empty buffer."""
+    @initialize(slots=st.integers(1, 4), number=st.integers(0, 6))
+    def begin(self, slots: int, number: int) -> None:
+        """A buffer, which has the first claims already or is empty."""
         self.slots = slots
-        self.drained: list[bool] = []
-        self.buffer = TaskBuffer(slots, lambda: None, self.was_drained)
+        self.told: list[bool] = []
+        self.buffer = TaskBuffer(slots, lambda: None, self.nothing_runs)
         self.came = 0
         self.running: dict[int, Claim] = {}
         self.batch: list[Outcome] | None = None
+        self.want = -1
+        self.server_knows = False
+        self.is_reconnected = False
         self.accepted: Counter[int] = Counter()
         self.dropped: set[int] = set()
         self.cancelled: set[int] = set()
         self.draining = False
         self.order: list[int] = []
+        self.claims_come(number)
 
-    def was_drained(self, all_accepted: bool) -> None:
-        """Reported when nothing runs, and never before it was asked for."""
+    def nothing_runs(self, all_is_accepted: bool) -> None:
+        """The buffer says that it is drained."""
         assert self.draining
         assert not self.running
-        self.drained.append(all_accepted)
+        self.told.append(all_is_accepted)
 
+    @precondition(lambda self: not self.server_knows)
     @rule(number=st.integers(0, 6))
     def claims_come(self, number: int) -> None:
-        """From the server, in either connection."""
+        """From the server, in either connection, until it knows that none are wanted."""
         claims = [Claim(self.came + n, 1, 1, b"true") for n in range(1, number + 1)]
         self.came += number
         self.buffer.put_claims(claims)
 
-    @rule()
-    def one_starts(self) -> None:
-        """If there is one; in the order in which they came."""
-        claim = self.buffer.start_next()
-        if claim is None:
-            return
-        assert not self.draining
-        assert claim.task_id not in self.cancelled
-        assert claim.task_id not in self.running
-        self.order.append(claim.task_id)
-        assert sorted(self.order) == self.order
-        self.running[claim.task_id] = claim
+    @rule(number=st.integers(1, 4))
+    def some_start(self, number: int) -> None:
+        """As many as there are; in the order in which they came."""
+        for _ in range(number):
+            claim = self.buffer.start_next()
+            if claim is None:
+                return
+            assert not self.draining
+            assert claim.task_id not in self.cancelled
+            assert claim.task_id not in self.running
+            self.order.append(claim.task_id)
+            assert sorted(self.order) == self.order
+            self.running[claim.task_id] = claim
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), seconds=st.sampled_from([0.0, 0.01, 60.0]))
@@ -85,9 +91,11 @@ class Work(RuleBasedStateMachine):
         """Several at once, perhaps."""
         ids = data.draw(st.sets(st.sampled_from(sorted(self.running)), min_size=1))
         ended = [self.running.pop(task_id) for task_id in sorted(ids)]
+        before = len(self.told)
         self.buffer.put_outcomes(
             [Outcome(c.task_id, c.lease, Ending.EXITED, seconds=seconds) for c in ended]
         )
+        self.is_told_since(before)
 
     @precondition(lambda self: self.running and self.order)
     @rule()
@@ -118,24 +126,29 @@ class Work(RuleBasedStateMachine):
             return
         outcomes, want = due
         assert want == 0 if self.draining else want >= self.slots
-        self.batch = outcomes
+        self.batch, self.want = outcomes, want
+        self.is_reconnected = False
 
     @precondition(lambda self: self.batch is not None)
     @rule(arrived=st.booleans())
     def the_batch_is_answered(self, arrived: bool) -> None:
         """Or the connection broke."""
         assert self.batch is not None
+        before = len(self.told)
         if arrived:
             self.accepted.update(outcome.task_id for outcome in self.batch)
+            self.server_knows = self.want == 0
             self.buffer.accepted(0.001)
+            self.is_told_since(before)
         else:
             self.buffer.not_accepted()
+            self.is_reconnected = True
         self.batch = None
 
-    @precondition(lambda self: self.batch is None)
+    @precondition(lambda self: self.is_reconnected)
     @rule(data=st.data())
     def the_server_has_some_dropped(self, data: st.DataObject) -> None:
-        """After a reconnection; what runs goes on."""
+        """Right after a reconnection; what runs goes on."""
         held = [pair[0] for pair in self.buffer.held() if pair[0] not in self.running]
         if held:
             gone = data.draw(st.sets(st.sampled_from(held)))
@@ -145,8 +158,14 @@ class Work(RuleBasedStateMachine):
     @rule()
     def it_is_drained(self) -> None:
         """The client is to go, or the run is over."""
+        before = len(self.told)
         self.draining = True
         self.buffer.drain()
+        self.is_told_since(before)
+
+    def is_told_since(self, before: int) -> None:
+        """Something has happened after which a buffer that is drained must say so."""
+        assert (len(self.told) > before) == (self.draining and not self.running)
 
     @invariant()
     def each_claim_is_in_one_place(self) -> None:
@@ -157,10 +176,11 @@ class Work(RuleBasedStateMachine):
         assert set(self.running) <= set(held)
 
     @invariant()
-    def a_drained_buffer_has_said_so(self) -> None:
-        """As soon as nothing runs any more."""
-        if self.draining and not self.running:
-            assert self.drained
+    def the_end_is_told_when_there_is_nothing_left(self) -> None:
+        """The server has all, and will send nothing more: nothing can begin after that."""
+        if self.told and self.told[-1]:
+            assert self.server_knows
+            assert () == self.buffer.held()
 
     def teardown(self) -> None:
         """Let all of it end, and see that it does."""
@@ -173,30 +193,28 @@ class Work(RuleBasedStateMachine):
     def end(self) -> None:
         """All that runs ends, and all that is here is accepted."""
         if self.batch is not None:
-            self.buffer.not_accepted()
-        ended = list(self.running.values())
+            self.the_batch_is_answered(arrived=False)
+        ended = [Outcome(c.task_id, c.lease, Ending.EXITED) for c in self.running.values()]
         self.running.clear()
-        self.buffer.put_outcomes([Outcome(c.task_id, c.lease, Ending.EXITED) for c in ended])
         self.draining = True
+        self.buffer.put_outcomes(ended)
         self.buffer.drain()
         for _ in range(100):
-            if self.drained and self.drained[-1]:
+            if self.told[-1]:
                 break
             self.clock.now += 1.0
-            due = self.buffer.next_batch(0.0)
-            if due is None:
-                continue
-            self.accepted.update(outcome.task_id for outcome in due[0])
-            self.buffer.accepted(0.001)
+            self.a_batch_is_given()
+            if self.batch is not None:
+                self.the_batch_is_answered(arrived=True)
+        assert self.told[-1]
         assert self.accepted + Counter(self.dropped) == Counter(range(1, self.came + 1))
-        assert self.drained[-1] is True
 
 
 TestWork = Work.TestCase
 TestWork.settings = settings(deadline=None, max_examples=40, stateful_step_count=30)
 
 
-def test_a_prefetch_stays_within_bounds():
+def test_what_is_fetched_ahead_stays_within_bounds():
     """Whatever tasks take: never negative, never more than the most."""
     for seconds in (0.0, 1e-9, 0.001, 1.0, 1e6):
         prefetch = Prefetch(1000)

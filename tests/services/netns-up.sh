@@ -27,7 +27,7 @@ ip -n "$name-a" link add eth0 type veth peer name eth0 netns "$name-b" 2>/dev/nu
     cannot "no veth pairs here"
 for side in a b; do
     [ $side = a ] && address=10.99.0.1 || address=10.99.0.2
-    ip -n "$name-$side" address add $address/24 dev eth0
+    ip -n "$name-$side" address add "$address/24" dev eth0
     ip -n "$name-$side" link set lo up
     ip -n "$name-$side" link set eth0 up
 done

@@ -65,10 +65,10 @@ def run(options: "WaitOptions") -> int:
 
     verdict = wait(options)
     if verdict.unknown:
-        warn(f"there are no such tasks: {verdict.unknown} of the ids")
+        warn(f"{verdict.unknown} of the ids not found")
     if verdict.unfinished:
         why = "they cannot finish in this run" if verdict.has_server else "no server is running"
-        warn(f"{counted(verdict.unfinished, 'task')} unfinished, and {why} makes them final")
+        warn(f"{counted(verdict.unfinished, 'task')} unfinished: {why}")
     if verdict.bad:
         warn(f"{counted(verdict.bad, 'task')} failed or cancelled")
     return 0 if verdict.is_good else 1
