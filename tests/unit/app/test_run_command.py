@@ -7,7 +7,14 @@ from hypershell.app.run_command import exit_status
 
 def task(**facts: object) -> dict[str, object]:
     """A task that is final, as the server tells of it."""
-    nothing = {"id": 7, "state": "failed", "exit_status": None, "signal": None, "reason": None}
+    nothing = {
+        "ending": "exited",
+        "reason": None,
+        "id": 7,
+        "state": "failed",
+        "exit_status": None,
+        "signal": None,
+    }
     return nothing | facts
 
 
@@ -30,8 +37,12 @@ def test_the_status_is_that_of_a_shell(facts, status):
     ("facts", "status", "note"),
     [
         ({"state": "cancelled", "exit_status": 0}, 1, "task 7 was cancelled"),
-        ({"reason": "too long"}, 126, "task 7 could not be started: too long"),
-        ({}, 1, "task 7 was lost: its clients died"),
+        (
+            {"ending": "unstartable", "reason": "too long"},
+            126,
+            "task 7: could not be started: too long",
+        ),
+        ({"ending": "lost"}, 1, "task 7: its client died or was cut off"),
     ],
 )
 def test_what_a_status_cannot_say_is_noted(facts, status, note):
