@@ -9,6 +9,18 @@ import threading
 from typing import Protocol
 
 ORDER = (
+    # A server: who changes tasks, then who hands them out, then what they share.
+    "changes",
+    "scheduler",
+    "capacity",
+    "completion",
+    "registry",
+    "task store",
+    "events",
+    "orphans",
+    "finished queue",
+    "spool",
+    "plane server",
     # A client.
     "client session",
     "server link",

@@ -70,15 +70,23 @@ def event() -> Event:
     return threading.Event()
 
 
-def start_thread(name: str, run: Callable[[], object]) -> Thread:
-    """Call `run` in a thread of its own, which receives no signals and keeps no process alive."""
+def start_thread(name: str, run: Callable[[], object], stack_bytes: int = 0) -> Thread:
+    """Call `run` in a thread of its own, which receives no signals and keeps no process alive.
+
+    Its stack is as large as usual, or has `stack_bytes`. RuntimeError if it cannot be started.
+    """
 
     def begin() -> None:
         leave_signals_alone()
         run()
 
     thread = threading.Thread(target=begin, name=name, daemon=True)
-    thread.start()
+    before = threading.stack_size(stack_bytes) if stack_bytes else None
+    try:
+        thread.start()
+    finally:
+        if before is not None:
+            threading.stack_size(before)
     return thread
 
 

@@ -16,16 +16,13 @@ failure by then, as it is the end that made them leave.
 """
 
 import logging
-import queue
 import signal
-import threading
-import time
 from collections.abc import Iterable
 
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.units import counted
+from hypershell.runtime import clock, threads
 from hypershell.runtime.loop import Loop
-from hypershell.runtime.signals import leave_signals_alone
 from hypershell.server.events import InputEnded, LoopFailed, RunGivenUp, SignalCame, StopAsked
 from hypershell.server.reports.reports import Reports
 from hypershell.server.state.registry import ClientRegistry
@@ -66,9 +63,9 @@ class EndOfRun:
         self._scheduled = scheduled
         self._grace_seconds = grace_seconds
         self._input_is_open = input_is_open
-        self._inbox: queue.SimpleQueue[
+        self._inbox: threads.Inbox[
             SignalCame | StopAsked | LoopFailed | RunGivenUp | _MaybeOver | _ReportsWritten
-        ] = queue.SimpleQueue()
+        ] = threads.Inbox()
         self.signal = 0
         self.stopped = False
         self.failure: Exception | None = None
@@ -98,10 +95,9 @@ class EndOfRun:
         """Return when all is done, or must be."""
         deadline: float | None = None
         while True:
-            try:
-                remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-                event = self._inbox.get(timeout=remaining)
-            except queue.Empty:
+            remaining = None if deadline is None else max(0.0, deadline - clock.monotonic())
+            event = self._inbox.get(timeout=remaining)
+            if event is None:
                 log.warning("%s did not end in time", counted(self._registry.claimed(), "task"))
                 return
             again = self.signal != 0 or self.stopped or deadline is not None
@@ -128,7 +124,7 @@ class EndOfRun:
                         return  # there is nobody to wait for
             if deadline is None:
                 self._stop()
-                deadline = time.monotonic() + self._grace_seconds + _STOP_SECONDS
+                deadline = clock.monotonic() + self._grace_seconds + _STOP_SECONDS
 
     def _drain(self, how: str) -> None:
         if claimed := self._registry.claimed():
@@ -148,12 +144,11 @@ class EndOfRun:
         reports.close(patient=True)
 
         def watch() -> None:
-            leave_signals_alone()
             for loop in loops:
                 loop.join()
             self._inbox.put(_ReportsWritten())
 
-        threading.Thread(target=watch, name="last lines", daemon=True).start()
+        threads.start_thread("last lines", watch)
         while True:
             match self._inbox.get():
                 case _ReportsWritten():

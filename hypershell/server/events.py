@@ -18,13 +18,13 @@ made only if its type has a subscriber, and a batch of tasks is one event. They 
 fifteen dataclasses would take as long to define as all else that the server imports of its own.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from hypershell.core.errors import StartError
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
+from hypershell.runtime import threads
 from hypershell.store.tasks.journal import Recorded
 from hypershell.wire.worker_messages import Phase
 
@@ -126,7 +126,7 @@ class EventBus:
     """Safe to use from several threads; publishing takes no lock."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threads.lock("events")
         self._subscribers: dict[object, tuple[Callable[[Any], object], ...]] = {}
 
     def subscribe(self, subscriber: Callable[[E], object], *kinds: type[E]) -> None:

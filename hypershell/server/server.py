@@ -5,8 +5,6 @@ order of `_close`. Parts hear of each other by events alone, and `_subscribe` sa
 """
 
 import logging
-import threading
-import time
 from collections.abc import Callable, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from hypershell.core.errors import StartError
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
 from hypershell.core.units import counted
+from hypershell.runtime import clock, threads
 from hypershell.runtime.limits import raise_descriptor_limit
 from hypershell.runtime.loop import Loop
 from hypershell.server.ending import EndOfRun
@@ -95,7 +94,7 @@ class Server:
         self._reader = reader
         self._run_session = run_session
         self._bus = bus = EventBus()
-        lock = threading.RLock()  # of the registry and the scheduled queue
+        lock = threads.rlock("registry")  # of the registry and the scheduled queue
         lease = options.lease if run_session is None else run_session.begun.lease_seconds
         input_is_open = reader is not None or options.endless
 
@@ -131,7 +130,7 @@ class Server:
         `started` is called once clients can join; `ended` when all is over, before the calls that
         wait for the end are let go.
         """
-        begin = time.monotonic()
+        begin = clock.monotonic()
         raise_descriptor_limit()
         self._begin_reports()
         for loop in self._loops.values():
@@ -150,7 +149,7 @@ class Server:
                 plane_server.stop(patience_seconds=_NOTIFY_SECONDS)
         return Ended(
             counts=self._store.counts(),
-            seconds=time.monotonic() - begin,
+            seconds=clock.monotonic() - begin,
             signal=self._end.signal,
             stopped=self._end.stopped,
             error=self._end.input_error,

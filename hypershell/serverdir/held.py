@@ -1,7 +1,6 @@
 """What the holder of a server directory may do in it."""
 
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ from hypershell.access.access_file import write
 from hypershell.access.endpoints import FULL, Access
 from hypershell.access.errors import DirectoryUnusable, cause, shown
 from hypershell.access.seal import Seal
+from hypershell.runtime import clock
 from hypershell.serverdir.holder import this_host
 from hypershell.serverdir.lock import DirectoryLock
 from hypershell.serverdir.run_record import (
@@ -63,7 +63,7 @@ class LockedDirectory:
         path: Path | None = None
         try:
             path = new_run_directory(self.path)
-            run = Run(path, _record(access, time.time() if started is None else started))
+            run = Run(path, _record(access, clock.wall() if started is None else started))
             write(run.access_path, access, seal)
             assert run.record is not None
             write_record(path, run.record)

@@ -11,11 +11,12 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import socket
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from pathlib import Path
+
+from hypershell.runtime import chance
 
 SERVER = "server"
 """The verb of the holder that stays; every other one is through in a moment."""
@@ -72,7 +73,7 @@ def this_process(verb: str, server_uid: str = "") -> Holder:
         boot=_first_line("/proc/sys/kernel/random/boot_id"),
         machine=_machine(),
         space=_space(),
-        token=secrets.token_hex(8),
+        token=chance.token_hex(8),
     )
 
 

@@ -9,7 +9,6 @@ import errno
 import fcntl
 import os
 import stat
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from hypershell.access.errors import (
 )
 from hypershell.access.private_files import create_private, read_private
 from hypershell.core.errors import HyperShellError
+from hypershell.runtime import clock
 from hypershell.runtime.mounts import lock_reaches_all
 from hypershell.serverdir.holder import (
     SERVER,
@@ -126,18 +126,18 @@ class DirectoryLock:
 
     def _take_kernel_lock(self, mine: Holder, wait_seconds: float) -> int:
         """A descriptor that holds the lock."""
-        began = time.monotonic()
+        began = clock.monotonic()
         while True:
             descriptor = self._try_kernel_lock()
             if descriptor is not None:
                 return descriptor
             holder = self.holder()
-            if time.monotonic() - began >= _patience(holder, mine, wait_seconds):
+            if clock.monotonic() - began >= _patience(holder, mine, wait_seconds):
                 if holder is None or holder.verb == SERVER:
                     raise self._locked(holder)
                 raise DirectoryBusy(path=shown(self.directory), holder=holder)
             # flock knows no deadline.
-            time.sleep(_PAUSE_SECONDS)
+            clock.sleep(_PAUSE_SECONDS)
 
     def _try_kernel_lock(self) -> int | None:
         """A descriptor that holds the lock; None if another has it."""

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -19,6 +18,7 @@ from hypershell.access.private_files import (
     sync_directory,
 )
 from hypershell.core.errors import HyperShellError
+from hypershell.runtime import clock
 
 ACCESS = "access.json"
 CURRENT = "current"
@@ -91,7 +91,7 @@ class Run:
         try:
             # The record comes first: a power cut in between leaves an ended run, not a dead one.
             if self.record is not None:
-                moment = time.time() if ended is None else ended
+                moment = clock.wall() if ended is None else ended
                 write_record(self.path, replace(self.record, ended=moment, reason=reason))
             if linked_name(directory / CURRENT) == self.path.name:
                 (directory / CURRENT).unlink(missing_ok=True)

@@ -9,9 +9,9 @@ import select
 import socket
 import ssl
 import struct
-import time
 from typing import Any
 
+from hypershell.runtime import clock
 from hypershell.wire.codec import WireError, decode, encode
 
 SMALL_FRAME = 512
@@ -45,7 +45,7 @@ class Connection:
 
     def set_timeout(self, seconds: float | None) -> None:
         """All that follows must be over in so many seconds; None waits without end."""
-        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._deadline = None if seconds is None else clock.monotonic() + seconds
 
     def trust(self, frame_limit: int = LARGE_FRAME) -> None:
         """The peer is authenticated: it may send frames of so many bytes."""
@@ -148,7 +148,7 @@ class Connection:
                 event = select.POLLOUT
             remaining = None
             if self._deadline is not None:
-                remaining = self._deadline - time.monotonic()
+                remaining = self._deadline - clock.monotonic()
                 if remaining <= 0:
                     raise DeadlinePassed("the peer did not answer in time")
             _wait(self._sock, event, remaining)

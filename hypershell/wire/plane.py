@@ -8,7 +8,6 @@ import functools
 import multiprocessing.managers as managers
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import answer_challenge, deliver_challenge
@@ -24,6 +23,7 @@ from hypershell.core.errors import (
     ServerUnreachable,
     VersionMismatch,
 )
+from hypershell.runtime import clock
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
 from hypershell.wire.plane_server import Listener, PlaneServer, set_options
@@ -120,12 +120,12 @@ def _connect(host: str, port: int) -> socket.socket:
         candidates = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise HostUnknown(**where) from error
-    deadline = time.monotonic() + CONNECT_SECONDS
+    deadline = clock.monotonic() + CONNECT_SECONDS
     failure: OSError = TimeoutError("timed out")
     for family, kind, protocol, _, address in candidates:
         sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(max(0.5, deadline - time.monotonic()))
+            sock.settimeout(max(0.5, deadline - clock.monotonic()))
             sock.connect(address)
             set_options(sock)
             return sock

@@ -7,9 +7,9 @@ the listed verbs of the objects that exist and nothing else.
 
 import contextlib
 import errno
+import functools
 import logging
 import socket
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from multiprocessing import AuthenticationError
@@ -18,7 +18,7 @@ from multiprocessing.managers import Server
 from typing import Any
 
 from hypershell.access.keys import WORKER
-from hypershell.runtime.signals import leave_signals_alone
+from hypershell.runtime import threads
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import (
     LARGE_FRAME,
@@ -99,18 +99,18 @@ class PlaneServer(Server):
         self._challenge_key = key
         self._objects = objects
         self._kind_of = kind_of
-        self.stop_event = threading.Event()
+        self.stop_event = threads.event()
         self._plane = plane
         self._context = server_context(secret)
-        self._lock = threading.Lock()
+        self._lock = threads.lock("plane server")
         self._strangers: OrderedDict[Connection, None] = OrderedDict()
         self._peers: set[Connection] = set()
         self._calls = 0
-        self._quiet = threading.Condition(self._lock)
+        self._quiet = threads.condition_on(self._lock)
 
     def start(self) -> None:
         """Accept peers from now on, in a thread."""
-        threading.Thread(target=self.accepter, name=f"{self._plane} plane", daemon=True).start()
+        threads.start_thread(f"{self._plane} plane", self.accepter)
 
     def stop(self, patience_seconds: float) -> None:
         """Accept no more, wait so long for calls under way, then hang up."""
@@ -124,7 +124,6 @@ class PlaneServer(Server):
 
     def accepter(self) -> None:
         """Accept until stopped, whatever happens to one connection."""
-        leave_signals_alone()
         while not self.stop_event.is_set():
             try:
                 connection = self.listener.accept()
@@ -149,14 +148,8 @@ class PlaneServer(Server):
             self._drop_oldest_stranger()
         try:
             # Connections are many and their stacks shallow.
-            before = threading.stack_size(_STACK_BYTES)
-            try:
-                thread = threading.Thread(
-                    target=self.handle_request, args=(connection,), daemon=True, name="peer"
-                )
-                thread.start()
-            finally:
-                threading.stack_size(before)
+            serve = functools.partial(self.handle_request, connection)
+            threads.start_thread("peer", serve, stack_bytes=_STACK_BYTES)
         except RuntimeError as error:
             log.warning("cannot serve a connection: %s", error)
             self._forget(connection)

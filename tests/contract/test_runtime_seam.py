@@ -23,42 +23,6 @@ KEYS = {"access/endpoints.py", "access/keyring.py", "access/keys.py", "access/pr
         "access/seal.py"}  # fmt: skip
 """Files that use `secrets` itself for ever: what protects something stays unpredictable."""
 
-TO_BE_CONVERTED = {
-    "server/ending.py",
-    "server/events.py",
-    "server/input/capacity.py",
-    "server/input/intake.py",
-    "server/loops/orphans.py",
-    "server/loops/scheduler.py",
-    "server/planes/client_service.py",
-    "server/planes/completion.py",
-    "server/reports/sink.py",
-    "server/reports/spool.py",
-    "server/server.py",
-    "server/state/finished_queue.py",
-    "server/state/registry.py",
-    "server/state/scheduled_queue.py",
-    "serverdir/held.py",
-    "serverdir/holder.py",
-    "serverdir/lock.py",
-    "serverdir/run_record.py",
-    "store/sql/engine.py",
-    "store/sql/file_lock.py",
-    "store/sql/filters.py",
-    "store/sql/journal.py",
-    "store/sql/offline.py",
-    "store/sql/patterns.py",
-    "store/sql/runs.py",
-    "store/sql/session.py",
-    "store/tasks/ids.py",
-    "store/tasks/task_store.py",
-    "store/tasks/window.py",
-    "wire/connection.py",
-    "wire/plane.py",
-    "wire/plane_server.py",
-}
-"""Files that do not go through `runtime` yet. One that does must be taken out of here."""
-
 
 def module_uses(source: str) -> Iterator[str]:
     """What a source uses of the modules above, as `module.name`, however it imports them."""
@@ -102,13 +66,8 @@ def offenders() -> dict[str, set[str]]:
 
 
 def test_what_a_simulation_replaces_comes_through_runtime():
-    """Nowhere else is the library used directly, but in the files that are listed above."""
-    assert {} == {n: uses for n, uses in offenders().items() if n not in TO_BE_CONVERTED}
-
-
-def test_a_converted_file_is_not_listed():
-    """The list shrinks with the work, and never says more than is so."""
-    assert set() == TO_BE_CONVERTED - offenders().keys()
+    """Nowhere else is the library used directly."""
+    assert {} == offenders()
 
 
 @pytest.mark.parametrize("name", sorted(KEYS))

@@ -1,7 +1,6 @@
 """How many tasks may wait in memory before those who bring more are held back."""
 
-import threading
-
+from hypershell.runtime import threads
 from hypershell.server.reports.failures import Failures
 from hypershell.store.tasks.task_store import TaskStore
 
@@ -19,7 +18,7 @@ class InputCapacity:
     def __init__(self, store: TaskStore, failures: Failures) -> None:
         self._store = store
         self._failures = failures
-        self._changed = threading.Condition()
+        self._changed = threads.condition("capacity")
 
     def wait(self, timeout: float) -> bool:
         """Whether more may come, waiting for it at most `timeout` seconds."""

@@ -1,13 +1,13 @@
 """Reads lines, makes bundles of them, and stores them. It writes to the store."""
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from hypershell.core.bundle import Bundler
 from hypershell.core.task import Task, is_task, new_task
+from hypershell.runtime import clock
 from hypershell.server.events import EventBus, InputEnded, TasksAdded
 from hypershell.server.input.lines import LineReader
 from hypershell.store.tasks.journal import Progress
@@ -55,13 +55,13 @@ class Intake:
 
     def one_pass(self) -> bool:
         """Read what is there and store the bundles that are full or old enough."""
-        due = self._bundler.due(time.monotonic())
+        due = self._bundler.due(clock.monotonic())
         if not self._has_capacity(1.0 if due is None else min(due, 1.0)):
             if due is not None and due <= 1.0:
                 self._store_bundles(self._bundler.flush())
             return True
-        bundles = self._bundler.add(self._tasks(due), time.monotonic())
-        if self._bundler.due(time.monotonic()) == 0 or self._reader.ended:
+        bundles = self._bundler.add(self._tasks(due), clock.monotonic())
+        if self._bundler.due(clock.monotonic()) == 0 or self._reader.ended:
             bundles += self._bundler.flush()
         self._store_bundles(bundles)
         if self._reader.ended:

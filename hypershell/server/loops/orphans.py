@@ -1,10 +1,10 @@
 """Tasks that clients of a server that died may still hold: they have a lease to reconnect."""
 
 import logging
-import threading
 from collections.abc import Callable
 
 from hypershell.core.units import counted
+from hypershell.runtime import threads
 from hypershell.server.events import ClientLeft
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import Client, Pairs
@@ -31,7 +31,7 @@ class Orphans:
         self._finished = finished
         self._cancel = cancel
         self._lease_seconds = lease_seconds
-        self._changed = threading.Condition()
+        self._changed = threads.condition("orphans")
         self._stopped = False
 
     def one_pass(self) -> bool:

@@ -1,8 +1,7 @@
 """Moves waiting tasks from the store to the scheduled queue."""
 
-import threading
-
 from hypershell.core.task import Task
+from hypershell.runtime import threads
 from hypershell.server.state.scheduled_queue import MAX_BYTES, ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
 
@@ -14,8 +13,8 @@ class Scheduler:
         self._store = store
         self._scheduled = scheduled
         self._bundlesize = bundlesize
-        self._poked = threading.Event()
-        self._one_at_a_time = threading.Lock()
+        self._poked = threads.event()
+        self._one_at_a_time = threads.lock("scheduler")
         self._closed = False
 
     def poke(self, _: object = None) -> None:

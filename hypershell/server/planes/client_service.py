@@ -1,7 +1,6 @@
 """The client plane of the server: what people and scripts call."""
 
 import logging
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ from hypershell.core.query.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions, checked_lines
 from hypershell.core.units import counted
+from hypershell.runtime import clock
 from hypershell.server.events import EventBus, StopAsked, TasksAdded, TasksChanged
 from hypershell.server.planes.completion import CompletionWaiters
 from hypershell.server.state.registry import Client, ClientRegistry
@@ -122,11 +122,11 @@ class ClientService:
         which = Selection.unpack(selection)
         if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_WAIT:
             raise ValueError("not a number of seconds")
-        deadline = time.monotonic() + seconds
+        deadline = clock.monotonic() + seconds
         while True:
             unfinished = self._unfinished(which)
             is_over = not unfinished or self._is_idle()
-            remaining = deadline - time.monotonic()
+            remaining = deadline - clock.monotonic()
             if is_over or remaining <= 0:
                 return {**self._ended(which), "over": is_over}
             if self._completion.is_closed():
@@ -225,7 +225,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "running": min(client.slots, len(client.claims)),
         "done": client.done,
         "failed": client.failed,
-        "last_heard": round(time.monotonic() - client.heard, 3),
+        "last_heard": round(clock.monotonic() - client.heard, 3),
         "load": client.load,
         "memory_percent": client.memory_percent,
     }

@@ -1,10 +1,9 @@
 """Lets calls wait for tasks to become final; it subscribes to TasksFinal."""
 
-import threading
-import time
 from collections.abc import Callable, Collection, Iterable
 
 from hypershell.core.state import TaskState
+from hypershell.runtime import clock, threads
 from hypershell.server.events import TasksFinal
 
 _MAX_REMEMBERED = 100_000
@@ -15,7 +14,7 @@ class CompletionWaiters:
     """Safe to use from several threads; costs next to nothing while nobody waits."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threads.lock("completion")
         self._watches: list[_Watch] = []
         self._bad: dict[int, TaskState] = {}
         self._closed = False
@@ -48,7 +47,7 @@ class CompletionWaiters:
         Also when `is_over`, which is looked at whenever something became final: then nothing
         more is going to be. `find` is asked once, when no news can be missed any more.
         """
-        deadline = time.monotonic() + seconds
+        deadline = clock.monotonic() + seconds
         watch = _Watch(is_over)
         with self._lock:
             if self._closed:
@@ -58,7 +57,7 @@ class CompletionWaiters:
             ids = set(find())
             with self._lock:
                 watch.expect(ids)
-            watch.ended.wait(max(0.0, deadline - time.monotonic()))
+            watch.ended.wait(max(0.0, deadline - clock.monotonic()))
         finally:
             with self._lock:
                 self._watches.remove(watch)
@@ -85,7 +84,7 @@ class _Watch:
     """Tasks that somebody waits for; until they are known, all that become final meanwhile."""
 
     def __init__(self, is_over: Callable[[], bool]) -> None:
-        self.ended = threading.Event()
+        self.ended = threads.event()
         self._is_over = is_over
         self._pending: set[int] | None = None
         self._meanwhile: set[int] = set()

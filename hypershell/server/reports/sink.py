@@ -4,10 +4,10 @@ import logging
 import os
 import select
 import stat
-import threading
 from collections.abc import Callable
 
 from hypershell.core.errors import FileUnwritable
+from hypershell.runtime import threads
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class LineSink:
         os.fdatasync(self._descriptor)
         return os.lseek(self._descriptor, 0, os.SEEK_CUR)
 
-    def write(self, data: bytes, keep_waiting: threading.Event) -> int:
+    def write(self, data: bytes, keep_waiting: threads.Event) -> int:
         """Write all of it and return how much was; OSError, with all whole lines counted.
 
         Waits for a slow reader as long as `keep_waiting` is set. A reader that has gone is not
@@ -82,7 +82,7 @@ class LineSink:
             raise
         return written
 
-    def _write_stream(self, data: bytes, keep_waiting: threading.Event) -> int:
+    def _write_stream(self, data: bytes, keep_waiting: threads.Event) -> int:
         assert self._descriptor is not None
         poller = select.poll()
         poller.register(self._descriptor, select.POLLOUT)

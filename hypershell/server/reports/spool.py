@@ -3,11 +3,11 @@
 import errno
 import logging
 import os
-import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 from hypershell.core.units import counted
+from hypershell.runtime import threads
 from hypershell.server.reports.sink import LineSink
 
 log = logging.getLogger(__name__)
@@ -32,13 +32,13 @@ class Spool:
         self._sink = sink
         self._noun = noun
         self._durable = durable
-        self._changed = threading.Condition()
+        self._changed = threads.condition("spool")
         self._lines: deque[tuple[int, bytes]] = deque()  # the id of its task, and the line
         self._bytes = 0
         self._torn = 0  # bytes of the first line that are written already
         self._retrying = False
         self._closing = False
-        self._patient = threading.Event()
+        self._patient = threads.event()
         self._patient.set()
         self._said = False
         self._dropped = 0

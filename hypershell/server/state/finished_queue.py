@@ -4,10 +4,10 @@ A call that gives outcomes for a client waits until they are recorded: its answe
 that they will not be lost. While one batch is recorded the next one gathers.
 """
 
-import threading
 from dataclasses import dataclass, field
 
 from hypershell.core.outcome import Outcome
+from hypershell.runtime import threads
 from hypershell.server.state.registry import Client
 
 
@@ -18,14 +18,14 @@ class Batch:
     client: Client
     outcomes: list[Outcome]
     recorded: bool = False
-    done: threading.Event = field(default_factory=threading.Event)
+    done: threads.Event = field(default_factory=lambda: threads.event())
 
 
 class FinishedQueue:
     """Batches in the order in which they came."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._changed = threads.condition("finished queue")
         self._batches: list[Batch] = []
         self._closed = False
 

@@ -1,15 +1,13 @@
 """The clients: who lives, what each holds, whose tasks come back."""
 
 import re
-import secrets
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import Outcome
+from hypershell.runtime import chance, clock, threads
 from hypershell.server.events import ClientJoined, ClientLeft, EventBus
 from hypershell.server.state.matching import Capacity
 from hypershell.wire.worker_messages import FIRST_SESSION, Hello, Phase, Welcome
@@ -39,7 +37,7 @@ class Client:
     heard: float
     session: int = FIRST_SESSION
     calls: int = 0
-    giving: threading.Event | None = None
+    giving: threads.Event | None = None
     want: int = 0
     known_phase: Phase = Phase.RUNNING
     claims: dict[int, int] = field(default_factory=dict)
@@ -66,7 +64,7 @@ class ClientRegistry:
 
     def __init__(
         self,
-        lock: threading.RLock,
+        lock: threads.RLock,
         lease_seconds: float,
         grace_seconds: float,
         bus: EventBus,
@@ -79,7 +77,7 @@ class ClientRegistry:
         self._bus = bus
         self._adopt = adopt
         self._clients: dict[str, Client] = {}
-        self._changed = threading.Condition(lock)
+        self._changed = threads.condition_on(lock)
 
     def join(self, hello: Hello) -> Welcome:
         """Take a client in, or back: one whose connection broke, or whose server was restarted.
@@ -93,7 +91,7 @@ class ClientRegistry:
                 client = self._enter(hello, claims)
             else:
                 client.session += 1
-                client.heard = time.monotonic()
+                client.heard = clock.monotonic()
                 client.known_phase = Phase.RUNNING
                 client.unannounced = client.cancelled.copy()
             drop = tuple(pair for pair in hello.held if client.claims.get(pair[0]) != pair[1])
@@ -117,8 +115,8 @@ class ClientRegistry:
         return self._adopt(hello.client_id, list(hello.held))
 
     def _enter(self, hello: Hello, claims: Pairs | None) -> Client:
-        client_id = hello.client_id if claims is not None else secrets.token_hex(4)
-        client = Client(client_id, hello.host, hello.pid, hello.slots, time.monotonic())
+        client_id = hello.client_id if claims is not None else chance.token_hex(4)
+        client = Client(client_id, hello.host, hello.pid, hello.slots, clock.monotonic())
         client.claims.update(claims or ())
         client.calls = 1  # this one
         self._clients[client.id] = client
@@ -145,7 +143,7 @@ class ClientRegistry:
             client = self._clients.get(client_id)
             if client is None or client.session != session:
                 return None
-            client.heard = time.monotonic()
+            client.heard = clock.monotonic()
             client.calls += 1
             return client
 
@@ -153,13 +151,13 @@ class ClientRegistry:
         """A call that was heard is over."""
         with self._lock:
             client.calls -= 1
-            now = time.monotonic()
+            now = clock.monotonic()
             if now - client.heard > self._lease_seconds / 2:
                 client.heard = now  # it waited for us: no silence of its own
 
     def begin_giving(
-        self, client: Client, outcomes: list[Outcome], recorded: threading.Event
-    ) -> tuple[list[Outcome], threading.Event | None]:
+        self, client: Client, outcomes: list[Outcome], recorded: threads.Event
+    ) -> tuple[list[Outcome], threads.Event | None]:
         """Those of the outcomes that belong to claims of this client.
 
         If there are any, `recorded` is what the client waits for from now on. While an earlier
@@ -210,12 +208,12 @@ class ClientRegistry:
         No client is silent while a call of it is under way.
         """
         with self._lock:
-            now = time.monotonic()
+            now = clock.monotonic()
             due = min((self._due(c, now) for c in self._clients.values()), default=now + timeout)
             pause = min(timeout, due - now)
             if pause > 0:
                 self._changed.wait(pause)
-            limit = time.monotonic() - self._lease_seconds
+            limit = clock.monotonic() - self._lease_seconds
             return [c for c in self._clients.values() if c.heard <= limit and not c.calls]
 
     def _due(self, client: Client, now: float) -> float:

@@ -16,12 +16,11 @@ The lock is the registry's as well, as claims change with the bundles. Nothing i
 and no event is published under it: `RoomFreed` and `PhaseChanged` follow when it is free.
 """
 
-import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from hypershell.core.task import Task
+from hypershell.runtime import clock, threads
 from hypershell.server.events import EventBus, PhaseChanged, RoomFreed, TasksLeased
 from hypershell.server.state.matching import Bundle, match
 from hypershell.server.state.registry import GONE, Client
@@ -40,17 +39,17 @@ _SEEK_SECONDS = 3600.0
 class ScheduledQueue:
     """Bundles in the order in which they go out. Publishes TasksLeased, RoomFreed, PhaseChanged."""
 
-    def __init__(self, lock: threading.RLock, bundlesize: int, bus: EventBus) -> None:
+    def __init__(self, lock: threads.RLock, bundlesize: int, bus: EventBus) -> None:
         self._lock = lock
         self._bus = bus
         self._capacity = max(CAPACITY, 2 * bundlesize)
         self._bundles: deque[Bundle] = deque()
         self._size = 0
         self._bytes = 0
-        self._parked: OrderedDict[threading.Condition, Client] = OrderedDict()
+        self._parked: OrderedDict[threads.Condition, Client] = OrderedDict()
         self._sought: dict[tuple[int, int], float] = {}  # cancelled, and held we do not know where
         self._coming = 0  # calls that were woken for a bundle and do not run yet
-        self._notified = threading.Condition(lock)
+        self._notified = threads.condition_on(lock)
         self.phase = Phase.RUNNING
 
     def room(self) -> int:
@@ -86,14 +85,14 @@ class ScheduledQueue:
         `wait_seconds` are over. A call of a session that is not the client's any more takes
         nothing.
         """
-        deadline = time.monotonic() + wait_seconds
+        deadline = clock.monotonic() + wait_seconds
         with self._lock:
             tasks: list[Task] = []
             while client.session == session:
                 if want >= 0:
                     client.want, want = want, -1
                 tasks = self._pop(client)
-                remaining = deadline - time.monotonic()
+                remaining = deadline - clock.monotonic()
                 # At the end no call is parked, even where the client knows it from another call.
                 is_news = client.known_phase is not self.phase or self.phase is Phase.OVER
                 is_news = is_news or self._has_cancelled(client)
@@ -116,7 +115,7 @@ class ScheduledQueue:
         The client that holds one of the others learns it from its next answer, at once where a call
         of it is parked, and again after it came back from a broken connection, while it holds it.
         """
-        now = time.monotonic()
+        now = clock.monotonic()
         wanted = set(pairs)
         with self._lock:
             untaken = [t for b in self._bundles for t in b if (t.id, t.lease) in wanted]
@@ -211,7 +210,7 @@ class ScheduledQueue:
     def _park(self, client: Client, seconds: float) -> None:
         # Who was woken and takes nothing wakes the next before it sleeps again.
         self._wake_hungry(len(self._bundles) - self._coming)
-        parked = threading.Condition(self._lock)
+        parked = threads.condition_on(self._lock)
         self._parked[parked] = client
         try:
             parked.wait(seconds)

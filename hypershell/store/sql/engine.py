@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from hypershell.core.environment import DATABASE
 from hypershell.core.query.pattern import regex_matches
+from hypershell.runtime import chance
 from hypershell.runtime.mounts import is_local
 from hypershell.store.sql.errors import (
     DatabaseBusy,
@@ -116,7 +116,7 @@ class Database:
         had it meanwhile. Raises DatabaseTaken.
         """
         if self.dialect == POSTGRESQL:
-            sign = secrets.token_hex(8)
+            sign = chance.token_hex(8)
             with self.writing() as connection:
                 connection.execute(FACTS.delete().where(FACTS.c.name == "writer"))
                 connection.execute(FACTS.insert(), {"name": "writer", "value": sign})

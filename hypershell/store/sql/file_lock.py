@@ -7,9 +7,9 @@ descriptor of that is closed.
 
 import fcntl
 import os
-import time
 from pathlib import Path
 
+from hypershell.runtime import clock
 from hypershell.store.sql.errors import DatabaseTaken, DatabaseUnusable
 
 _PATIENCE_SECONDS = 2.0
@@ -42,16 +42,16 @@ class DatabaseLock:
             self._descriptor = -1
 
     def _take(self, database: Path) -> None:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = clock.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError as error:
-                if time.monotonic() > deadline:
+                if clock.monotonic() > deadline:
                     raise DatabaseTaken(where=str(database)) from error
             except OSError as error:
                 reason = f"it cannot be locked: {(error.strerror or '').lower()}"
                 raise DatabaseUnusable(where=str(database), reason=reason) from error
             # flock knows no deadline.
-            time.sleep(_PAUSE_SECONDS)
+            clock.sleep(_PAUSE_SECONDS)

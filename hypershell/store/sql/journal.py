@@ -18,7 +18,6 @@ on a connection of its own, after an empty change has been written, as what peop
 long or fail. The drivers' own statements are used where there is one for every task.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -29,6 +28,7 @@ from hypershell.core.ending import Ending
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import CANCEL, FINAL, TaskState
 from hypershell.core.task import Task
+from hypershell.runtime import clock
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.row_filter import row_filter
 from hypershell.store.sql.rows import rewind, task_of
@@ -91,7 +91,7 @@ class SqlJournal:
         self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
     ) -> Commit:
         """Insert the tasks, and how far the input was read."""
-        rows = new_rows(tasks, tags, self._run, self._run, time.time())
+        rows = new_rows(tasks, tags, self._run, self._run, clock.wall())
 
         def work(connection: Connection) -> None:
             insert_new(connection, rows)
@@ -182,12 +182,12 @@ class SqlJournal:
 
     def joined(self, client: str, host: str, pid: int, slots: int) -> Commit:
         """A client joined; attempts name it."""
-        row = (client, host, pid, slots, time.time())
+        row = (client, host, pid, slots, clock.wall())
         return self._writer.put(lambda connection: run_many(connection, _CLIENT, [row]))
 
     def left(self, client: str | None) -> Commit:
         """A client left, or all that are there."""
-        change = update(CLIENTS).where(CLIENTS.c.left_at.is_(None)).values(left_at=time.time())
+        change = update(CLIENTS).where(CLIENTS.c.left_at.is_(None)).values(left_at=clock.wall())
         if client is not None:
             change = change.where(CLIENTS.c.id == client)
 

@@ -4,7 +4,6 @@ What is submitted or is to be tried again waits for the next server that runs wh
 """
 
 import itertools
-import time
 from collections.abc import Iterable, Set
 
 from sqlalchemy import Connection, select, update
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, select, update
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.state import CANCEL, DELETE, RETRY, TaskState
 from hypershell.core.submission import SubmitOptions, checked_lines
+from hypershell.runtime import clock
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.journal import delete_tasks
 from hypershell.store.sql.row_filter import row_filter
@@ -38,7 +38,7 @@ class Offline:
             numbers = itertools.count(last_id(connection) + 1)
             for lines in batches:
                 tasks = submit_options.tasks(checked_lines(lines), lambda: next(numbers))
-                rows = new_rows(tasks, submit_options.tags, _NO_RUN, _NO_RUN, time.time())
+                rows = new_rows(tasks, submit_options.tags, _NO_RUN, _NO_RUN, clock.wall())
                 insert_new(connection, rows)
                 ids += [task.id for task in tasks]
         return ids

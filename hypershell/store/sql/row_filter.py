@@ -8,7 +8,6 @@ condition that has no pattern; only the values to be searched travel.
 At most one page of rows is in memory, and at most one long line.
 """
 
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, null, sele
 from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, parse
 from hypershell.core.query.pattern import compiled
 from hypershell.core.query.selection import Selection
+from hypershell.runtime import clock
 from hypershell.store.sql.filters import (
     PATTERN_OPERATORS,
     Clause,
@@ -128,7 +128,7 @@ def row_filter(selection: Selection, dialect: str, now: float | None = None) -> 
     clauses = without_condition(selection)
     if not selection.where:
         return RowFilter(tuple(clauses))
-    condition = parse(selection.where, time.time() if now is None else now)
+    condition = parse(selection.where, clock.wall() if now is None else now)
     clauses += hints(condition)
     if dialect == "sqlite" or not has_pattern(condition):
         return RowFilter((*clauses, as_clause(condition)))

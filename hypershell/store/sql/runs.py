@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from hypershell.core.run_mode import RunMode
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
+from hypershell.runtime import clock
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import NothingToResume
 from hypershell.store.sql.rows import rewind, task_of
@@ -157,7 +157,7 @@ def _new_run(connection: Connection, uid: str, path: bytes, lease_seconds: float
     run = int(connection.execute(select(func.max(RUNS.c.id))).scalar() or 0) + 1
     values = {
         "id": run,
-        "started_at": time.time(),
+        "started_at": clock.wall(),
         "path": path,
         "lines_read": 0,
         "digest": b"",

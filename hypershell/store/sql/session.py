@@ -1,7 +1,6 @@
 """A run with a task database: what begins with it, and what ends with it."""
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -9,6 +8,7 @@ from sqlalchemy import Connection, update
 
 from hypershell.core.errors import StartError
 from hypershell.core.run_mode import RunMode
+from hypershell.runtime import clock
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import InputChanged
 from hypershell.store.sql.journal import SqlJournal
@@ -77,7 +77,7 @@ class RunSession:
     def end(self) -> None:
         """The run is over; write the last of it."""
         self.note_left(None)
-        change = update(RUNS).where(RUNS.c.id == self.begun.id).values(ended_at=time.time())
+        change = update(RUNS).where(RUNS.c.id == self.begun.id).values(ended_at=clock.wall())
 
         def work(connection: Connection) -> None:
             connection.execute(change)

@@ -5,7 +5,6 @@ its journal does not hold. Of the tasks that wait, a window is in memory: all of
 first, as many as there is room for.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.retry import Policy, decide
 from hypershell.core.state import CANCEL, DELETE, FINAL, RETRY, ChangeRule, TaskState
 from hypershell.core.task import Task, leased
+from hypershell.runtime import threads
 from hypershell.store.tasks.errors import NoDatabase, StoreClosed
 from hypershell.store.tasks.ids import Ids
 from hypershell.store.tasks.journal import (
@@ -56,7 +56,7 @@ class TaskStore:
         start = start or RecoveredState()
         self._policy = policy
         self._journal: Journal = journal or NoJournal()
-        self._lock = threading.Lock()
+        self._lock = threads.lock("task store")
         self._ids = Ids(start.last_id)
         self.new_id = self._ids.new
         self._tally = start.tally
@@ -68,7 +68,7 @@ class TaskStore:
         self._closed = False
         self._input_open = False
         self._waiting = QueueWindow(self._journal, self._lock, not start.waiting, most_tasks)
-        self._changing = threading.Lock()
+        self._changing = threads.lock("changes")
         self._moved: dict[int, TaskState] | None = None  # while somebody looks for tasks to change
         self._owes = owes
         self._on_final = on_final

@@ -17,10 +17,10 @@ then what was read is pushed and cut off there, then what arrived is taken in by
 memory is first any more until the next `fill`, and one that is under way must not move `_last`.
 """
 
-import threading
 from collections.abc import Container
 
 from hypershell.core.task import Task
+from hypershell.runtime import threads
 from hypershell.store.tasks.journal import Journal
 from hypershell.store.tasks.queue import Key, TaskQueue, key_of
 
@@ -33,7 +33,7 @@ class QueueWindow:
     """Called with `lock` held, but for `fill`, which takes it, and which one thread calls."""
 
     def __init__(
-        self, journal: Journal, lock: threading.Lock, complete: bool, most_tasks: int
+        self, journal: Journal, lock: threads.Lock, complete: bool, most_tasks: int
     ) -> None:
         self._journal = journal
         self._lock = lock

@@ -31,7 +31,7 @@ def test_a_wrong_value_is_refused_in_words(setting):
 @pytest.mark.parametrize("value", [-1, 10**9 + 1, True, 1.0, "1"])
 def test_a_number_is_whole_and_within_bounds(value):
     """True is not a number."""
-    with pytest.raises(ValueError, match="max_retries wants a whole number"):
+    with pytest.raises(ValueError, match="max_retries must be a whole number"):
         spec_of({"max_retries": value})
 
 

@@ -15,7 +15,7 @@ from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.export import export
 from hypershell.store.sql.maintenance import census, complaints
 from hypershell.store.sql.rows import task_of
-from hypershell.store.sql.runs import RESTART, owed_lines
+from hypershell.store.sql.runs import owed_lines
 from hypershell.store.sql.schema import TASKS, VERSION
 from tests.helpers.stored import CLIENT, StoredRun, ended
 
@@ -133,7 +133,7 @@ def test_settings_of_the_first_version_survive_in_postgresql(postgres):
             tasks = [task_of(row) for row in connection.execute(select(TASKS))]
         found.append({task.id: task.spec for task in tasks if task.spec != DEFAULT_SPEC})
         database.close()
-    with StoredRun(url, RESTART) as run:
+    with StoredRun(url, RunMode.RESTART) as run:
         leased = {task.id: task.spec for task in run.store.lease(20)}
 
     assert [SPECS, SPECS] == found
