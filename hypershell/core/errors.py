@@ -2,6 +2,7 @@
 
 HyperShellError
 ├── UsageError               2  the command line is wrong
+├── InputIsOutput            2  a run would write over the file that it reads
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable OutputUnwritable ShellUnusable
 │                               TooManySlots TooFewDescriptors TasksUnstartable TasksNotKept

@@ -160,7 +160,6 @@ class EndOfRun:
 
     def collect_failures(self) -> None:
         """All loops have ended: what failed since `wait` counts as well."""
-        while not self._inbox.empty():
-            event = self._inbox.get()
+        while (event := self._inbox.get(timeout=0)) is not None:
             if isinstance(event, LoopFailed):
                 self.failure = self.failure or event.error

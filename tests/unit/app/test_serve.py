@@ -69,7 +69,7 @@ def test_the_summary_names_what_is_left():
 
     said = "unfinished: lines 1-3; 2 that were submitted; the input was not read beyond line 9"
     assert (logging.WARNING, said) in lines
-    assert (logging.WARNING, "failed: line 9; -f PATH keeps them") in lines
+    assert (logging.WARNING, "failed: line 9; -f PATH saves such lines") in lines
 
 
 def test_the_summary_says_what_a_failed_group_kept_from_running():

@@ -41,7 +41,7 @@ def test_the_file_that_is_read_is_not_written(lines, field, option):
     link.symlink_to(lines)
     before = set(os.listdir("/proc/self/fd"))
 
-    with pytest.raises(InputIsOutput, match="is the file that is read") as refused:
+    with pytest.raises(InputIsOutput, match="is also the input file") as refused:
         open_input_and_sink(InputOptions(path=str(lines), **{field: str(link)}))
 
     assert (2, f"give {option} another path") == (refused.value.exit_code, refused.value.advice)

@@ -169,7 +169,7 @@ def test_the_first_interrupt_lets_tasks_finish(scene):
 
     assert 128 + signal.SIGINT == status
     assert [] == list(scene.orders.pending)
-    assert [("leave", "it was ended by SIGINT", False), "left"] == scene.said
+    assert [("leave", "it received SIGINT", False), "left"] == scene.said
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
@@ -214,7 +214,7 @@ def test_outcomes_that_nobody_accepts_are_waited_for_for_a_moment(scene, monkeyp
     )
 
     assert 128 + signal.SIGINT == status
-    assert [("leave", "it was ended by SIGINT", True), "left"] == scene.said
+    assert [("leave", "it received SIGINT", True), "left"] == scene.said
 
 
 def test_a_client_that_is_idle_too_long_leaves():
@@ -233,7 +233,7 @@ def test_a_lease_that_is_over_stops_all(scene):
         scene.link.heard_at -= 25.0
         scene.end(1)
 
-    with pytest.raises(ConnectionLost, match="the lease of 30 s is over"):
+    with pytest.raises(ConnectionLost, match="within the lease of 30 s"):
         scene.play(the_lease_is_over)
 
     assert [Stop(5.0)] == list(scene.orders.pending)

@@ -24,7 +24,7 @@ def test_the_key_of_a_setting_is_never_a_tag():
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_a_wrong_value_is_refused_in_words(setting):
     """They say what is expected, and what was given."""
-    with pytest.raises(ValueError, match=rf"^wants {setting.wants}, not 'x y'$"):
+    with pytest.raises(ValueError, match=rf"^must be {setting.wants}, not 'x y'$"):
         setting.value_of("x y")
 
 
