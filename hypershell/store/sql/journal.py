@@ -185,11 +185,10 @@ class SqlJournal:
         row = (client, host, pid, slots, clock.wall())
         return self._writer.put(lambda connection: run_many(connection, _CLIENT, [row]))
 
-    def left(self, client: str | None) -> Commit:
-        """A client left, or all that are there."""
-        change = update(CLIENTS).where(CLIENTS.c.left_at.is_(None)).values(left_at=clock.wall())
-        if client is not None:
-            change = change.where(CLIENTS.c.id == client)
+    def left(self, clients: Sequence[str]) -> Commit:
+        """These clients left: they hold nothing any more."""
+        present = update(CLIENTS).where(CLIENTS.c.left_at.is_(None))
+        change = present.where(CLIENTS.c.id.in_(clients)).values(left_at=clock.wall())
 
         def work(connection: Connection) -> None:
             connection.execute(change)
