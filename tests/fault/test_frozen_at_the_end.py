@@ -1,4 +1,4 @@
-"""A server that ends while a client is frozen: the next one leaves it the time to stop its tasks."""
+"""A server that ends while a client is frozen: the next one waits until its tasks have stopped."""
 
 import signal
 import time

@@ -195,6 +195,10 @@ class SqlJournal:
 
         return self._writer.put(work)
 
+    def flush(self) -> Commit:
+        """A change that changes nothing, after all others."""
+        return self._writer.put(lambda connection: None)
+
     # Questions.
 
     def find(self, selection: Selection) -> list[Found]:
@@ -202,7 +206,7 @@ class SqlJournal:
         t = TASKS.c
         which = row_filter(selection, self._database.dialect)
         query = select(t.id, t.state, t.group, t.scope).order_by(t.id)
-        self._writer.put(lambda connection: None).wait()
+        self.flush().wait()
         # Not by the writer: what people ask may take long or fail, and is none of its business.
         with self._database.reading() as connection:
             return [
