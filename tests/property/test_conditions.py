@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
 from hypershell.core.ending import Ending
+from hypershell.core.query.columns import COLUMNS
 from hypershell.core.query.condition import (
     And,
     Comparison,
@@ -25,7 +26,7 @@ from hypershell.core.query.fields import FIELDS, OPERATORS, Kind
 from hypershell.core.query.selection import UNFINISHED, Selection
 from hypershell.core.state import TaskState
 from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
-from hypershell.store.sql.queries import NAMES, Queries
+from hypershell.store.sql.queries import Queries
 from hypershell.store.sql.row_filter import row_filter
 from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, RUNS, STATE_NUMBERS, TAGS, TASKS
 from tests.helpers.postgres import Postgres
@@ -47,9 +48,11 @@ _WORDS = [
     "in",
     "and",
     "\udcff",
+    *(ending.word for ending in Ending),
 ]
 _PATTERNS = ["a", "^a$", "a|b", "[ab] ", "^$", "é", "\\(", "(?:a).?b", "\\d+", "", "x*", "(?i)^A"]
-_PATTERNS += ["(?i)É", "\\x00", "\udcff$", "\\xff", "[^a]", "(?s)^.b", "aab$"]
+_PATTERNS += ["(?i)É", "\\x00", "\udcff$", "\\xff", "[^a]", "(?s)^.b", "aab$", "^exit"]
+_NUMBERS_OF = {ending.word: int(ending) for ending in Ending}
 _NUMBERS = [-1, 0, 1, 2, 3, 9, 2**40]
 
 
@@ -198,8 +201,8 @@ def _full(task_id: int, facts: Mapping[str, Any]) -> dict[str, Any]:
     full |= {"id": task_id, "number": 0, "run": "a", "tags": {}, "added": float(task_id), **facts}
     ending = next((name for name in ("exit_status", "signal", "reason") if name in facts), None)
     if ending is not None:
-        numbers = {"exit_status": Ending.EXITED, "signal": Ending.SIGNALED}
-        full["ending"] = numbers.get(ending, Ending.UNSTARTABLE)
+        endings = {"exit_status": Ending.EXITED, "signal": Ending.SIGNALED}
+        full["ending"] = endings.get(ending, Ending.UNSTARTABLE).word
         full |= {"slot": 1, "pid": 9, "started": 3.25, "duration": 0.5, "ended": 3.75}
         full |= {"user": 0.25, "system": 0.25, "cpu": 0.5, "memory": None, **facts}
         full["client"] = f"c{facts['host']}" if "host" in facts else None
@@ -242,7 +245,7 @@ def _attempt(full: Mapping[str, Any]) -> dict[str, Any]:
         "pid": full["pid"],
         "started_at": full["started"],
         "seconds": full["duration"],
-        "ending": int(full["ending"]),
+        "ending": _NUMBERS_OF[full["ending"]],
         "code": full.get("exit_status", full.get("signal", 0)),
         "reason": full.get("reason"),
         "user_seconds": full["user"],
@@ -301,7 +304,7 @@ def test_a_database_finds_what_a_condition_says(filled: Filled, condition: Condi
 
 def test_rows_tell_what_conditions_ask_for(filled: Filled) -> None:
     """A field that is listed has the value by which the task is found."""
-    names = [name for name in NAMES if name not in ("tags", "ending")]
+    names = [name for name in COLUMNS if name != "tags"]
 
     rows, _ = Queries(filled.database).rows(Selection(), names)
 
