@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
@@ -289,17 +289,31 @@ def filled(
     database.close()
 
 
-@settings(
-    max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
-@given(condition=conditions)
-def test_a_database_finds_what_a_condition_says(filled: Filled, condition: Condition) -> None:
+def check_found(filled: Filled, examples: int) -> None:
+    """Compare what is found with what is meant, for this number of conditions."""
+
+    @settings(max_examples=examples, deadline=None)
+    @given(condition=conditions)
+    def check(condition: Condition) -> None:
+        expected = filled.expected(condition)
+
+        found = filled.found(condition)
+
+        assert expected == found, str(condition)
+
+    check()
+
+
+def test_a_database_finds_what_a_condition_says(filled: Filled) -> None:
     """Also with `not`, and where a task does not have what is asked for."""
-    expected = filled.expected(condition)
+    check_found(filled, 100)
 
-    found = filled.found(condition)
 
-    assert expected == found, str(condition)
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_a_database_finds_what_any_of_many_conditions_says(filled: Filled) -> None:
+    """The same, for as many as turn up what is rare."""
+    check_found(filled, 3000)
 
 
 def test_rows_tell_what_conditions_ask_for(filled: Filled) -> None:
@@ -312,36 +326,50 @@ def test_rows_tell_what_conditions_ask_for(filled: Filled) -> None:
         assert {name: facts.get(name) for name in names} == dict(zip(names, row, strict=True))
 
 
-@settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
-@given(condition=conditions, states=st.sampled_from([(), UNFINISHED, (TaskState.FAILED,)]))
-def test_all_questions_have_the_tasks_of_a_condition_in_mind(
-    filled: Filled, condition: Condition, states: tuple[TaskState, ...]
-) -> None:
-    """Counts, rows in pages, what is not final, and failures, whoever searches for the patterns."""
-    expected = [
-        facts
-        for facts in filled.known
-        if holds(condition, facts) and (not states or TaskState(facts["state"]) in states)
-    ]
-    which = Selection(states=states, where=str(condition))
-    queries = Queries(filled.database)
+def check_questions(filled: Filled, examples: int) -> None:
+    """Ask all questions about the tasks of this number of conditions."""
 
-    pages = [queries.rows(which, ["id"], 0, 2)]
-    while pages[-1][1]:
-        pages.append(queries.rows(which, ["id"], pages[-1][1], 2))
+    @settings(max_examples=examples, deadline=None)
+    @given(condition=conditions, states=st.sampled_from([(), UNFINISHED, (TaskState.FAILED,)]))
+    def check(condition: Condition, states: tuple[TaskState, ...]) -> None:
+        expected = [
+            facts
+            for facts in filled.known
+            if holds(condition, facts) and (not states or TaskState(facts["state"]) in states)
+        ]
+        which = Selection(states=states, where=str(condition))
+        queries = Queries(filled.database)
 
-    failed = [facts for facts in expected if facts["state"] == "failed"]
-    unfinished = [f["id"] for f in expected if TaskState(f["state"]) in UNFINISHED]
-    bad = sum(facts["state"] in ("failed", "cancelled") for facts in expected)
-    assert len(expected) == queries.count(which)
-    assert [[facts["id"]] for facts in expected] == [row for rows, _ in pages for row in rows]
-    assert unfinished == queries.unfinished(which, 100)
-    assert (len(unfinished), bad) == queries.outcome(which)
-    causes = {cause["cause"]: cause for cause in queries.failures(which)}
-    assert Counter(facts["cause"] for facts in failed) == {c: v["count"] for c, v in causes.items()}
-    for cause, found in causes.items():
-        alike = [facts for facts in failed if facts["cause"] == cause]
-        assert alike[-1]["id"] == found["example"]
-        assert sorted({f["host"] for f in alike if "host" in f}) == found["hosts"]
+        pages = [queries.rows(which, ["id"], 0, 2)]
+        while pages[-1][1]:
+            pages.append(queries.rows(which, ["id"], pages[-1][1], 2))
+
+        failed = [facts for facts in expected if facts["state"] == "failed"]
+        unfinished = [f["id"] for f in expected if TaskState(f["state"]) in UNFINISHED]
+        bad = sum(facts["state"] in ("failed", "cancelled") for facts in expected)
+        assert len(expected) == queries.count(which)
+        assert [[facts["id"]] for facts in expected] == [row for rows, _ in pages for row in rows]
+        assert unfinished == queries.unfinished(which, 100)
+        assert (len(unfinished), bad) == queries.outcome(which)
+        causes = {cause["cause"]: cause for cause in queries.failures(which)}
+        assert Counter(facts["cause"] for facts in failed) == {
+            c: v["count"] for c, v in causes.items()
+        }
+        for cause, found in causes.items():
+            alike = [facts for facts in failed if facts["cause"] == cause]
+            assert alike[-1]["id"] == found["example"]
+            assert sorted({f["host"] for f in alike if "host" in f}) == found["hosts"]
+
+    check()
+
+
+def test_all_questions_have_the_tasks_of_a_condition_in_mind(filled: Filled) -> None:
+    """Counts, rows in pages, what is not final, and failures: each finds the same tasks."""
+    check_questions(filled, 25)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_all_questions_have_the_tasks_of_many_conditions_in_mind(filled: Filled) -> None:
+    """The same, for as many as turn up what is rare."""
+    check_questions(filled, 1000)
