@@ -200,14 +200,16 @@ class ClientService:
     def _note(self, what: str, changed: Changed) -> list[int]:
         # The next group may go, if these were what was left of one or what stopped it.
         self._bus.publish(TasksChanged, changed.changed)
-        log.info("%s %s by request", counted(changed.changed, "task"), what)
+        log.info("%s %s on request", counted(changed.changed, "task"), what)
         return list(changed)
 
     def stop(self, drain: Any) -> None:
         """End the run; with `drain`, after what runs has finished."""
         if not isinstance(drain, bool):
             raise ValueError("not a stop")
-        log.info("told to stop%s", " when the running tasks have finished" if drain else "")
+        log.info(
+            "stopping%s, as requested", " when the running tasks have finished" if drain else ""
+        )
         self._bus.publish(StopAsked, drain)
 
     def _database(self) -> "Queries":
