@@ -65,7 +65,7 @@ def overview_usage() -> Usage:
     usage = read_usage(usage_of(""))
     own = {section.title for section in usage.sections}
     more = [s for s in read_usage(REFERENCE).sections if s.title not in own]
-    verbs = Section("Verbs", tuple(Entry(name, text) for name, (_, _, text) in VERBS.items()))
+    verbs = Section("Verbs", tuple(Entry(name, verb.summary) for name, verb in VERBS.items()))
     if "Verbs" not in own:
         more.insert(0, verbs)
     return Usage(usage.synopsis, (*usage.sections, *more))

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hypershell import __version__
 from hypershell.access.endpoints import Access, Endpoint, part_of
@@ -38,8 +38,7 @@ _LARGEST = 64 * 1024
 _MODE = 0o400
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(NamedTuple):
     """What an access file says of itself, without its keys.
 
     It is `verified` if a seal of ours vouched for it; if not, all of this may be invented.

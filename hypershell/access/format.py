@@ -6,8 +6,7 @@ write a given file, and nothing in it can change unnoticed, be it a blank.
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from hypershell.access.keys import PLANES
 from hypershell.access.seal import Recipe, Seal, recipe_from
@@ -30,8 +29,7 @@ class NewerFormat(Exception):
         self.program = program
 
 
-@dataclass(frozen=True, slots=True)
-class ClosedDoor:
+class ClosedDoor(NamedTuple):
     """One plane as the file has it: where, and its key, sealed."""
 
     host: str
@@ -39,8 +37,7 @@ class ClosedDoor:
     sealed: str
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """A well-formed file. Nothing in it may be followed before a seal vouches for `covered`."""
 
     program: str

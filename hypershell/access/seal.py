@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import hashes
@@ -33,8 +33,7 @@ _FINGERPRINT_BYTES = 8
 _LABEL = b"hyper-shell access file 1: "
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(NamedTuple):
     """How a seal was made: nothing secret, and enough to make it again from the root.
 
     `key_id` is the fingerprint of the seal key; `cost` is scrypt's N for a passphrase.

@@ -6,8 +6,8 @@ start up side by side.
 
 import logging
 import os
-from dataclasses import dataclass
 from socket import socket
+from typing import NamedTuple
 
 from hypershell.access.endpoints import new_server_uid
 from hypershell.access.keys import CLIENT, WORKER, new_key, plane_secret
@@ -31,8 +31,7 @@ _LEAVE_SECONDS = 1.0
 """For clients that know of the end. One that has not even joined is told so."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterOptions:
+class ClusterOptions(NamedTuple):
     """A server and its clients.
 
     `clients` of them are started, each with the words `client_arguments` after `hyper-shell

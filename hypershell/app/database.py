@@ -2,9 +2,8 @@
 
 import logging
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.core import environment
 from hypershell.core.run_mode import RunMode
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseOptions:
+class DatabaseOptions(NamedTuple):
     """The task database of a run: its `url`, or None for that of the environment or directory.
 
     With `in_memory` there is none. `mode` says which tasks of earlier runs the run takes on.

@@ -4,15 +4,14 @@ The supervisor's process stays small: what the client needs is imported in the c
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hypershell.app.locate import ServerLocation
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
 
 
-@dataclass(frozen=True, slots=True)
-class JoinOptions:
+class JoinOptions(NamedTuple):
     """A client, and the server that it joins."""
 
     client: ClientOptions

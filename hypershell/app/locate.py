@@ -7,12 +7,13 @@ it is used.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypershell.core.errors import HyperShellError, NoServer, ServerSilent, ServerUnreachable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hypershell.access.endpoints import Access, Endpoint
     from hypershell.access.keyring import Keyring
     from hypershell.serverdir.directory import ServerDirectory
@@ -29,9 +30,9 @@ class Passphrases:
     """
 
     file: str | None = None
-    ask: Callable[[Path], bytes] | None = field(default=None, compare=False)
+    ask: Callable[["Path"], bytes] | None = field(default=None, compare=False)
     _rings: list["Keyring"] = field(default_factory=list, compare=False, repr=False)
-    _typed: dict[Path, bytes] = field(default_factory=dict, compare=False, repr=False)
+    _typed: dict["Path", bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def ring(self) -> "Keyring":
         """The keys of this user, with the passphrase of the file or environment, if any.
@@ -44,7 +45,7 @@ class Passphrases:
             self._rings.append(keyring(self.file, os.environ))
         return self._rings[0]
 
-    def open(self, path: Path) -> "Access":
+    def open(self, path: "Path") -> "Access":
         """What an access file opens, after asking for its passphrase if need be.
 
         Raises AccessFileMissing, or Refused for everything else that is wrong with the file.
@@ -87,8 +88,10 @@ class ServerLocation:
 
         return server_directory(self.server_dir, os.environ)
 
-    def access_path(self) -> Path:
+    def access_path(self) -> "Path":
         """The access file to use; NoServer says why if there is none."""
+        from pathlib import Path
+
         directory = self.directory()
         return Path(self.access_file or "") if directory is None else directory.find_access()
 

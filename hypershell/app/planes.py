@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypershell import __version__
 from hypershell.access.endpoints import Access, Endpoint, generate
@@ -53,8 +53,7 @@ class PlaneOptions:
     key: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedPlane:
+class PlannedPlane(NamedTuple):
     """One plane before it is bound. `others_do`: another port will do if this one is taken."""
 
     bind_host: str
@@ -83,8 +82,7 @@ class PlannedPlane:
         return "localhost" if address == ipaddress.ip_address("127.0.0.1") else self.bind_host
 
 
-@dataclass(frozen=True, slots=True)
-class BoundPlanes:
+class BoundPlanes(NamedTuple):
     """Both planes of a server, listening."""
 
     worker: socket.socket
@@ -116,8 +114,7 @@ class BoundPlanes:
         yield CLIENT, self.client, self.plans[CLIENT]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Both planes before they are bound."""
 
     plans: dict[str, PlannedPlane]

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.access.endpoints import new_server_uid
 from hypershell.access.errors import DirectoryLocked, shown
@@ -53,8 +53,7 @@ class ServeOptions:
     take_over: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedRun:
+class OpenedRun(NamedTuple):
     """A run whose input and output are open, before it has a server."""
 
     options: ServerOptions
@@ -63,8 +62,7 @@ class OpenedRun:
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(NamedTuple):
     """What a caller adds to a run.
 
     `prepare` is called with the server before it runs, and may start threads. Where the server
@@ -73,6 +71,9 @@ class Hooks:
 
     prepare: Callable[[Server], None] = lambda server: None
     level: int = logging.INFO
+
+
+_NO_HOOKS = Hooks()
 
 
 def run_server(
@@ -213,7 +214,7 @@ def serve_found(
     planes: BoundPlanes,
     passphrases: Passphrases,
     session: "RunSession | None",
-    hooks: Hooks = Hooks(),
+    hooks: Hooks = _NO_HOOKS,
 ) -> int:
     """Run a server that others find by the directory that is held; the exit status."""
     access = planes.access(run.uid)

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hypershell.core.errors import InputIsOutput
 from hypershell.server.input.lines import STDIN, LineReader, open_input
@@ -10,8 +10,7 @@ from hypershell.server.reports.joblog import check_joblog
 from hypershell.server.reports.sink import LineSink, open_sink
 
 
-@dataclass(frozen=True, slots=True)
-class InputOptions:
+class InputOptions(NamedTuple):
     """What a run reads, and where the lines of failed tasks go.
 
     `path` is a file of lines, `-` for standard input; None is a run without an input.

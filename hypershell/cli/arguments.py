@@ -32,8 +32,7 @@ class Separated(NamedTuple):
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredOption:
+class DeclaredOption(NamedTuple):
     """One option of a usage text; `default` is None or False unless the text has one."""
 
     names: tuple[str, ...]
@@ -92,8 +91,7 @@ class UsageText:
         return _SEPARATED.sub(lambda found: found[0].replace(f" {found[2]}...", ""), self.text)
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(NamedTuple):
     """A command line in parts."""
 
     options: tuple[Given, ...]

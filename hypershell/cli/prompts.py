@@ -3,17 +3,20 @@
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hypershell.core.errors import UsageError
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def passphrase_prompt() -> Callable[[Path], bytes] | None:
+
+def passphrase_prompt() -> Callable[["Path"], bytes] | None:
     """Asks for the passphrase of an access file; None if there is no terminal."""
     return _ask_passphrase if _has_terminal() else None
 
 
-def new_passphrase_prompt() -> Callable[[Path], bytes] | None:
+def new_passphrase_prompt() -> Callable[["Path"], bytes] | None:
     """Asks twice for the passphrase of a new access file; None if there is no terminal."""
     return _ask_new_passphrase if _has_terminal() else None
 
@@ -28,7 +31,7 @@ def _has_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _ask_passphrase(path: Path) -> bytes:
+def _ask_passphrase(path: "Path") -> bytes:
     import getpass
 
     from hypershell.access.errors import shown
@@ -36,7 +39,7 @@ def _ask_passphrase(path: Path) -> bytes:
     return os.fsencode(getpass.getpass(f"Passphrase of {shown(path)}: "))
 
 
-def _ask_new_passphrase(path: Path) -> bytes:
+def _ask_new_passphrase(path: "Path") -> bytes:
     """A passphrase that was typed twice; UsageError if the two differ. Empty if none was typed."""
     import getpass
 

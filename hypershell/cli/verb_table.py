@@ -8,17 +8,18 @@ more row here, and one module with
 - `run(options)`, which does it and returns the exit status.
 """
 
-from typing import NamedTuple
-
 _MODULES = "hypershell.cli.verbs."
 
 
-class Verb(NamedTuple):
-    """One verb."""
+class Verb:
+    """One verb. A plain class, as `--version` and `--help` do without `typing`."""
 
-    name: str
-    module: str
-    summary: str
+    __slots__ = ("module", "name", "summary")
+
+    def __init__(self, name: str, module: str, summary: str) -> None:
+        self.name = name
+        self.module = module
+        self.summary = summary
 
 
 _ROWS = {

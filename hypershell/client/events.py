@@ -1,34 +1,30 @@
 """What the threads of a client tell its main thread, which alone decides when to go."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hypershell.wire.worker_messages import Phase
 
 
-@dataclass(frozen=True, slots=True)
-class SignalCame:
+class SignalCame(NamedTuple):
     """The process was sent a signal that is to end it."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseChanged:
+class PhaseChanged(NamedTuple):
     """The server says that the run has come to this phase."""
 
     phase: Phase
 
 
-@dataclass(frozen=True, slots=True)
-class BufferDrained:
+class BufferDrained(NamedTuple):
     """Nothing runs any more, and nothing will be started."""
 
     all_accepted: bool
     """Whether the server has accepted all outcomes too, and sends nothing more."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoopFailed:
+class LoopFailed(NamedTuple):
     """A thread of the client ended by an error."""
 
     name: str

@@ -1,10 +1,9 @@
 """What a client is told to do."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ClientOptions:
+class ClientOptions(NamedTuple):
     """What a client is to do. Times are in seconds.
 
     `wait` is for a server that is not there yet; a negative `delay_start` is a random time up to

@@ -1,6 +1,6 @@
 """The retry rule: where an outcome takes a task, and how often it is tried again."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hypershell.core.ending import CountsAs
 from hypershell.core.outcome import Outcome
@@ -8,8 +8,7 @@ from hypershell.core.state import TaskState
 from hypershell.core.task import Task, with_counts
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """How often a task is tried again, and when.
 
     `max_retries` are further attempts after a failure, for tasks that have no number of their own;

@@ -1,6 +1,6 @@
 """What a run of a server is to do, and how it ended."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hypershell.core.errors import StartError
 from hypershell.core.retry import Policy
@@ -8,15 +8,14 @@ from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.store.tasks.tally import Counts
 
 
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
+class ServerOptions(NamedTuple):
     """What a run is to do. Times are in seconds. One that is `endless` waits for more
     tasks; one that `resumes` goes on with an input where an earlier one was. `spec` is what
     each task is given that says nothing itself."""
 
     bundlesize: int = 1
     bundlewait: float = 5.0
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = Policy()
     spec: TaskSpec = DEFAULT_SPEC
     lease: float = 30.0
     grace: float = 5.0
@@ -25,8 +24,7 @@ class ServerOptions:
     joblog: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How a run ended: what became of the tasks, and why it ended early, if it did."""
 
     counts: Counts

@@ -73,9 +73,9 @@ def fish() -> str:
         name for usage in parts.values() for o in usage.options if o.metavar for name in o.names
     )
     lines = [_fish_option(f"__{NAME}_needs_verb", option) for option in parts[""].options]
-    for verb, (_, _, summary) in VERBS.items():
+    for name, verb in VERBS.items():
         lines.append(
-            f"complete -c {PROGRAM} -n __{NAME}_needs_verb -a {verb} -d {_fish_quote(summary)}"
+            f"complete -c {PROGRAM} -n __{NAME}_needs_verb -a {name} -d {_fish_quote(verb.summary)}"
         )
     for command, usage in parts.items():
         if command:

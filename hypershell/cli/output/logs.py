@@ -4,13 +4,12 @@ import json
 import logging
 import sys
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hypershell.core.errors import FileUnwritable
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
+class LogOptions(NamedTuple):
     """Who speaks, where to, in which form and from which level on. No path: standard error."""
 
     verb: str

@@ -1,9 +1,11 @@
 """Standard output, as one that says in our words when it cannot be written."""
 
+from __future__ import annotations
+
 import io
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in cli/main
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -30,7 +32,7 @@ class _Output(io.FileIO):
 
     _is_told = False
 
-    def write(self, data: "ReadableBuffer", /) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         """As a file does; OutputUnwritable."""
         if self._is_told:
             return memoryview(data).nbytes

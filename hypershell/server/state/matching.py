@@ -14,20 +14,13 @@ Bundle = list[Task]
 
 
 class Capacity(NamedTuple):
-    """What a client can take besides what it holds: a value; each change makes a new one.
-
-    Today one number: how many more tasks.
-    """
+    """What a client can take besides what it holds: a value; today one number, how many tasks."""
 
     slots: int
 
     def fits(self, task: Task) -> bool:
         """Whether the client can take this task."""
         return self[0] > 0
-
-    def minus(self, task: Task) -> "Capacity":
-        """What is left once it has this task; less than nothing after more than it can take."""
-        return tuple.__new__(Capacity, (self[0] - 1,))  # made for every task: half the time
 
 
 class Match(NamedTuple):
@@ -56,15 +49,18 @@ def match(
     tasks: list[Task] = []
     left: list[Bundle] = []
     seen = size = 0
+    slots = (
+        capacity.slots
+    )  # a number in the loop: a new value for each task takes as long as all else
     for bundle in bundles:
         offered = [task for task in bundle if task.id not in withheld] if withheld else bundle
         if offered:
             first = offered[0]
-            if size >= max_bytes or not capacity.fits(first):
+            if size >= max_bytes or slots <= 0:
                 break
             tasks.append(first)
             size += len(first.line)
-            capacity = capacity.minus(first)
+            slots -= 1
         seen += 1
         if len(bundle) == 1 and offered:
             continue  # most bundles are of one task
@@ -74,7 +70,7 @@ def match(
                 break
             tasks.append(task)
             size += len(task.line)
-            capacity = capacity.minus(task)
+            slots -= 1
             given.add(task.id)
         if rest := [task for task in bundle if task.id not in given]:
             left.append(rest)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hypershell.core.state import FINAL, TaskState, may_move
 
@@ -10,8 +10,7 @@ NO_GROUP = 2**31 - 1
 """Beyond all groups."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """Tasks by state, and how many further attempts were granted after a failure or a loss.
 
     Of those that wait, `blocked` do so for a group before theirs that has failed.

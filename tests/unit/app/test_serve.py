@@ -13,7 +13,7 @@ from hypershell.store.tasks.tally import Counts
 
 def ended(seconds: float = 2.0, **facts: Any) -> Ended:
     """A run that ended; counts are given by their names."""
-    names = set(Counts.__dataclass_fields__)
+    names = set(Counts._fields)
     counts = {name: facts.pop(name) for name in names & set(facts)}
     return Ended(Counts(**counts), seconds, **facts)
 
