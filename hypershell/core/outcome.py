@@ -5,10 +5,10 @@ from typing import NamedTuple
 from hypershell.core.ending import Ending
 
 STDERR_TAIL = 4096
-"""Bytes that are kept of what a failed attempt printed to standard error: the last ones."""
+"""Most bytes stored of a failed attempt's standard error: its last ones."""
 
 MAX_CAPTURED = 2**20
-"""Bytes that are kept of each output of a captured task: the first ones."""
+"""Most bytes stored of each output of a captured task: its first ones."""
 
 
 class Outcome(NamedTuple):

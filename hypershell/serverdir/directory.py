@@ -126,7 +126,7 @@ class ServerDirectory:
         raise self.why_no_server()
 
     def why_no_server(self) -> NoServer:
-        """What to say where no server answers: never started, ended, died, or out of reach."""
+        """The error when no server answers: never started, ended, died, or out of reach."""
         facts = self._commands()
         holder = self.live_holder()
         if holder is not None and holder.verb == SERVER:

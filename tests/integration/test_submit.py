@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from hypershell.access.keys import CLIENT, plane_secret
-from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.client_plane import ClientPlaneProxy
 from tests.helpers.access import Site, complaint, until_up
 from tests.helpers.farm import Farm, Pipe
 from tests.helpers.waiting import until
@@ -189,7 +189,7 @@ def test_what_is_submitted_as_the_server_ends_runs_or_is_refused(site: Site) -> 
     accepted: list[int] = []
 
     def submit_until_refused() -> None:
-        proxy = ControlProxy(door.host, door.port, plane_secret(door.key, CLIENT))
+        proxy = ClientPlaneProxy(door.host, door.port, plane_secret(door.key, CLIENT))
         try:
             # One at a time, so that the last one has a good chance to meet the end.
             while len(accepted) < 3000:

@@ -25,7 +25,7 @@ class RecoveredState:
 
 
 class Recovery:
-    """Not safe by itself: whoever has it has a lock. `is_out` tells whether a lease still holds."""
+    """Not thread-safe: its owner locks it. `is_out` tells whether a lease still holds."""
 
     def __init__(
         self, task_ids: Collection[int], clients: set[str], is_out: Callable[[Pair], bool]
