@@ -34,6 +34,10 @@ Task options:
                              default is 0.
   -r NUM, --max-retries NUM  Retry a failed task up to NUM times. The default
                              is that of the server.
+  -W DUR, --task-timeout DUR
+                             Stop a task that runs longer than DUR, such as 90,
+                             10m or 1h30m, and count it as failed. The default
+                             is that of the server.
 """
 
 CONDITION_TEXT = """\

@@ -11,6 +11,10 @@ Task options:
                              tasks that were already read.
   --max-lost NUM             Count a task as failed when NUM clients have died
                              while running it [default: 3].
+  -W DUR, --task-timeout DUR
+                             Stop a task that runs longer than DUR, such as 90,
+                             10m or 1h30m, and count it as failed. A line sets
+                             its own with `# HYPERSHELL: timeout:10m`.
   --lease SEC                Reschedule the tasks of a client that has not been
                              heard from for SEC seconds [default: 30].
   --grace SEC                Seconds between TERM and KILL when a task is
