@@ -71,7 +71,7 @@ class TaskApi(Protocol):
 class TaskSource:
     """Where the tasks are: at a server, or in a task database, if its URL is given.
 
-    `verb` is who asks, for errors and for the record of who holds the directory's lock.
+    `verb` is the command, for errors and for the owner record of the directory's lock.
     """
 
     location: ServerLocation

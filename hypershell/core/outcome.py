@@ -16,7 +16,7 @@ class Outcome(NamedTuple):
 
     `code` is the exit status (EXITED) or the signal (SIGNALED). `started_at` is wall time in
     seconds since the epoch, to show; `seconds` is measured on a monotonic clock. `peak_kib` is
-    the peak resident size of the largest process, 0 where it cannot be told from the client's.
+    the peak resident size of the largest process, 0 if it cannot be told apart from the client's.
     `err` is the end of what a failed attempt printed to standard error, at most STDERR_TAIL bytes;
     of a captured task `out` and `err` are what it printed, at most MAX_CAPTURED bytes each.
 

@@ -142,7 +142,7 @@ class ServerDirectory:
         return ServerDied(holder=who, when=shown_time(record.started), **facts)
 
     def live_holder(self) -> Holder | None:
-        """Who has the directory now; also who may have it, where that cannot be told from here."""
+        """Who has the directory now, or may have it if that cannot be checked from here."""
         lock = DirectoryLock(self.path, self._reaches)
         is_free = lock.is_free()
         holder = lock.holder()

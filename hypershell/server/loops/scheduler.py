@@ -18,7 +18,7 @@ class Scheduler:
         self._closed = False
 
     def poke(self, _: object = None) -> None:
-        """There may be something to do: whatever the event, it is looked for."""
+        """Wake the loop: after any event there may be something to do."""
         self._poked.set()
 
     def one_pass(self) -> bool:

@@ -46,7 +46,7 @@ class Recovery:
             if pair[0] in self._orphans and self._is_out(pair):
                 self._orphans.discard(pair[0])
                 known.add(pair)
-        # One that was handed out anew meanwhile is not what the client held any more.
+        # A task that was handed out again meanwhile is no longer the client's.
         return [pair for pair in pairs if pair in known and self._is_out(pair)]
 
     def seen(self, client: str) -> None:
