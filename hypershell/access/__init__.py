@@ -1,1 +1,1 @@
-"""Who may connect, and where: keys, sealed access files, the server directory."""
+"""Decides who may connect, and where: keys, sealed access files, the server directory."""

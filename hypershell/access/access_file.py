@@ -92,7 +92,7 @@ def read(path: Path, ring: Keyring) -> Access:
     """
     layout = _load(path)
     seal = ring.open(layout.recipe, path)
-    endpoints = _open_doors(layout, seal, path)
+    endpoints = _open_endpoints(layout, seal, path)
     return Access(layout.server_uid, endpoints.get(CLIENT), endpoints.get(WORKER))
 
 
@@ -104,7 +104,7 @@ def inspect(path: Path, ring: Keyring) -> Inspection:
     layout = _load(path)
     verified = True
     try:
-        _open_doors(layout, ring.open(layout.recipe, path), path)
+        _open_endpoints(layout, ring.open(layout.recipe, path), path)
     except (NoHome, SealKeyMissing, PassphraseMissing, PassphraseWrong):
         verified = False
     addresses = {
@@ -143,8 +143,8 @@ def _load(path: Path) -> Layout:
         raise AccessFileDamaged(path=shown(path), reason=str(error)) from error
 
 
-def _open_doors(layout: Layout, seal: Seal, path: Path) -> dict[str, Endpoint]:
-    """The doors of a file, once the seal has vouched for all of it."""
+def _open_endpoints(layout: Layout, seal: Seal, path: Path) -> dict[str, Endpoint]:
+    """The endpoints in a file, after its seal has been verified."""
     if not layout.is_signed_by(seal):
         # A passphrase that opens a key is the right one, and so the rest was changed.
         if layout.recipe.by == PASSPHRASE and not _opens_any(seal, layout):
@@ -155,7 +155,7 @@ def _open_doors(layout: Layout, seal: Seal, path: Path) -> dict[str, Endpoint]:
             plane: Endpoint(endpoint.host, endpoint.port, seal.open(endpoint.sealed))
             for plane, endpoint in layout.endpoints.items()
         }
-    except ValueError as error:  # only who holds the seal can have made such a file
+    except ValueError as error:  # only somebody with the seal can have made such a file
         raise AccessFileDamaged(path=shown(path), reason="its keys do not open") from error
 
 

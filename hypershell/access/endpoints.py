@@ -1,4 +1,4 @@
-"""What an access file opens: the doors of a server, one for each plane, and their keys."""
+"""The endpoints of a server that an access file holds, one for each plane, and their keys."""
 
 import secrets
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class Access:
         return part_of(self.endpoints)
 
     def only(self, plane: str) -> "Access":
-        """What a file with the part of this plane alone opens."""
+        """What a file with only the part of this plane opens."""
         return Access(
             self.server_uid,
             client=self.client if plane == CLIENT else None,
@@ -65,7 +65,7 @@ class Access:
         )
 
     def endpoint(self, plane: str, command: str, path: Path) -> Endpoint:
-        """The door that a command needs; PartMissing says which commands the file is good for."""
+        """The endpoint that a command needs; PartMissing says which commands can use the file."""
         if plane not in self.endpoints:
             raise _part_missing(self.part, plane, command, path)
         return self.endpoints[plane]

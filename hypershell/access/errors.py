@@ -235,7 +235,7 @@ class PassphraseWrong(Refused):
 
 
 class PassphraseUnusable(Refused):
-    """What was given as a passphrase cannot be one."""
+    """The given passphrase cannot be used."""
 
     says = "the passphrase from {source} cannot be used: {reason}"
     hint = "put the passphrase on the first line of a file with mode 600"

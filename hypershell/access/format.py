@@ -53,7 +53,7 @@ class Layout(NamedTuple):
 
 
 def is_host(value: object) -> TypeGuard[str]:
-    """Whether this can be a host: a name or an address, with no room for anything else."""
+    """Whether this can be a host: a name or an address and nothing else."""
     return isinstance(value, str) and _HOST.fullmatch(value) is not None
 
 

@@ -67,11 +67,11 @@ def check_private(status: os.stat_result, path: Path, what: str, limit: int) -> 
 def _read_up_to(descriptor: int, path: Path, what: str, limit: int) -> bytes:
     """All that is in the file; it may have grown since it was checked."""
     parts = []
-    room = limit + 1
-    while room and (part := os.read(descriptor, room)):
+    remaining = limit + 1
+    while remaining and (part := os.read(descriptor, remaining)):
         parts.append(part)
-        room -= len(part)
-    if not room:
+        remaining -= len(part)
+    if not remaining:
         raise _too_large(path, what, limit)
     return b"".join(parts)
 
@@ -85,7 +85,7 @@ def create_private(path: Path, data: bytes, mode: int) -> bool:
     """Put a new file at `path`, durably; False if that name is taken, which is then untouched.
 
     Of any number of racing callers, on any number of hosts, one gets True. OSError is raised
-    with nothing left behind.
+    leaving nothing on the disk.
     """
     with _temporary(path, data, mode) as (temporary, descriptor):
         try:
@@ -172,7 +172,7 @@ def _temporary_name(path: Path) -> Path:
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
-    """Whether that name leads to the file behind this descriptor."""
+    """Whether that name leads to the file that this descriptor has open."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except OSError:

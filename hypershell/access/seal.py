@@ -45,7 +45,7 @@ class Recipe(NamedTuple):
     cost: int = 0
 
     def to_fields(self) -> dict[str, Any]:
-        """As it stands in an access file."""
+        """Return the recipe as it is written to an access file."""
         if self.by == KEY_FILE:
             return {"by": self.by, "key_id": self.key_id, "salt": self.salt.hex()}
         return {"by": self.by, "salt": self.salt.hex(), "n": self.cost, **_SCRYPT}
@@ -130,7 +130,7 @@ def _salt(fields: dict[str, Any]) -> bytes:
 
 
 def _hexadecimal(fields: dict[str, Any], name: str, length: int) -> str:
-    """A field of so many bytes in lower-case hexadecimal."""
+    """A field of this many bytes in lower-case hexadecimal."""
     value = fields.get(name)
     if isinstance(value, str) and re.fullmatch(rf"[0-9a-f]{{{2 * length}}}", value):
         return value

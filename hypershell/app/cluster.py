@@ -28,7 +28,7 @@ from hypershell.serverdir.held import LockedDirectory
 log = logging.getLogger(__name__)
 
 _LEAVE_SECONDS = 1.0
-"""For clients that know of the end. One that has not even joined is told so."""
+"""Seconds that clients which know of the end have. One that has not even joined is notified."""
 
 
 class ClusterOptions(NamedTuple):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hypershell.access.endpoints import Access, Endpoint
     from hypershell.access.keyring import Keyring
     from hypershell.serverdir.directory import ServerDirectory
-    from hypershell.wire.client_plane import ControlProxy
+    from hypershell.wire.client_plane import ClientPlaneProxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +144,13 @@ class ServerLocation:
         return replace(self, passphrases=Passphrases(_rings=[replace(ring, passphrase=ask(path))]))
 
 
-def connect(location: ServerLocation, command: str) -> "ControlProxy":
+def connect(location: ServerLocation, command: str) -> "ClientPlaneProxy":
     """The client plane of the server at a location, connected; NoServer or Refused."""
     from hypershell.access.keys import CLIENT, plane_secret
-    from hypershell.wire.client_plane import ControlProxy
+    from hypershell.wire.client_plane import ClientPlaneProxy
 
     endpoint = location.endpoint(CLIENT, command)
-    proxy = ControlProxy(endpoint.host, endpoint.port, plane_secret(endpoint.key, CLIENT))
+    proxy = ClientPlaneProxy(endpoint.host, endpoint.port, plane_secret(endpoint.key, CLIENT))
     try:
         proxy.connection()
     except NoServer as error:

@@ -16,7 +16,7 @@ from hypershell.store.sql.engine import (
 )
 from hypershell.store.sql.errors import DatabaseDamaged
 from hypershell.store.sql.export import export as exported
-from hypershell.store.sql.maintenance import Census, Room, census, complaints
+from hypershell.store.sql.maintenance import Census, FileSize, census, complaints
 from hypershell.store.sql.maintenance import vacuum as vacuumed
 
 
@@ -74,7 +74,7 @@ def check(place: DatabasePlace, complain: Callable[[str], None]) -> tuple[Census
         database.close()
 
 
-def vacuum(place: DatabasePlace) -> tuple[Room, str]:
+def vacuum(place: DatabasePlace) -> tuple[FileSize, str]:
     """Shrink the database, under the lock of the directory; its sizes, and what it is called."""
     with place.directory().hold("db vacuum"):
         database = open_database(place.full_url(), create=False)

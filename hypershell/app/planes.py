@@ -104,7 +104,7 @@ class BoundPlanes(NamedTuple):
         return replace(access, worker=endpoints[WORKER], client=endpoints[CLIENT])
 
     def secrets(self) -> dict[str, tuple[socket.socket, bytes]]:
-        """What the server needs to open its doors."""
+        """The secrets of the planes, as the server needs them."""
         return {
             plane: (sock, plane_secret(planned.key, plane)) for plane, sock, planned in self._each()
         }
@@ -132,7 +132,7 @@ def plan(
     """Where to listen, and with which keys.
 
     A `prepared` access file decides: clients elsewhere have it already. Of a `predecessor` that
-    died, the server keeps whatever the options do not say.
+    died, the new server uses its values where the options give none.
     """
     known = prepared or predecessor
     key = None if prepared else options.key

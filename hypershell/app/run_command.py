@@ -51,7 +51,7 @@ def run_command(options: RunOptions) -> CommandResult:
 
 
 def _cancel(location: ServerLocation, ids: list[int]) -> str:
-    """Cancel over a connection of its own: a call is under way on the other. Says how it went."""
+    """Cancel over a new connection, since a call is under way on the other; the result in words."""
     if not ids:
         return ""
     try:

@@ -97,7 +97,7 @@ def run_server(
 def exit_status(ended: Ended) -> int:
     """0 if all tasks succeeded, 1 if not, 128+n after signal n; raises what ended the run early.
 
-    A server that was told to stop does not answer for the tasks that it left unfinished.
+    A server that was asked to stop does not answer for the tasks that it left unfinished.
     """
     if ended.failure is not None:
         raise ended.failure
@@ -113,7 +113,7 @@ def exit_status(ended: Ended) -> int:
 
 
 def summary(ended: Ended) -> list[tuple[int, str]]:
-    """What to say of a run that has ended: the levels of logging, and a line for each."""
+    """The log lines about a run that has ended, each with its level."""
     counts, seconds = ended.counts, ended.seconds
     parts = [
         f"{counted(counts.total, 'task')}: {counts.succeeded} succeeded",
@@ -166,7 +166,7 @@ def ranges(numbers: tuple[int, ...], most: int = 20) -> str:
 def serve(options: ServeOptions) -> int:
     """Run a server to its end; the exit status. StartError, Refused, or what ended it early."""
     passphrases = options.passphrases
-    passphrases.ring()  # a passphrase file that cannot be read is told first
+    passphrases.ring()  # report an unreadable passphrase file before anything else
     directory = server_directory(options.server_dir, os.environ)
     prepared = access_from_file(options.access_file, passphrases)
     reader, sink = open_input_and_sink(options.inputs)
@@ -238,7 +238,7 @@ def serve_found(
             for record in records:
                 record.end("it was stopped" if server.told_to_end() else "all tasks had finished")
         except StartError as error:
-            # How the run went is of more weight than that its end is not on the disk.
+            # How the run went matters more than that its end could not be recorded.
             log.warning("%s; the next server here will report that this one died", error)
         held.release()
 

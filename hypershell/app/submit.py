@@ -1,4 +1,4 @@
-"""Submission of lines: to a server, in batches that it has room for, or to the database."""
+"""Submission of lines: to a server, in batches that it has capacity for, or to the database."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from hypershell.core.submission import SubmitOptions
 from hypershell.core.task import is_task, new_task
 from hypershell.core.units import counted
 from hypershell.server.input.lines import LineReader, open_input
-from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.codec import WireError
 from hypershell.wire.refusal import CallRefused
 
@@ -57,7 +57,7 @@ def _batches(reader: LineReader) -> Iterator[list[bytes]]:
             yield batch[:_BATCH_LINES]
             batch = batch[_BATCH_LINES:]
         if batch and not reader.is_ready():
-            yield batch  # a slow producer: what it has said so far is not kept
+            yield batch  # a slow producer: do not hold back what it has written so far
             batch = []
     if batch:
         yield batch
@@ -81,13 +81,13 @@ def _checked(reader: LineReader) -> list[bytes]:
 class BatchSender:
     """Sends batches to a server, one after the other, and counts what was accepted."""
 
-    def __init__(self, proxy: ControlProxy, submit_options: SubmitOptions) -> None:
+    def __init__(self, proxy: ClientPlaneProxy, submit_options: SubmitOptions) -> None:
         self._proxy = proxy
         self._submit_options = submit_options
         self._accepted = 0
 
     def send(self, lines: list[bytes]) -> Iterator[list[int]]:
-        """Submit these lines, waiting for room, and yield the ids that came back; SubmitLost."""
+        """Submit these lines, waiting for capacity, and yield the ids of the tasks; SubmitLost."""
         for batch in _by_size(lines):
             ids: list[int] = []
             while not ids:

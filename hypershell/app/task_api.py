@@ -23,7 +23,7 @@ from hypershell.core.errors import (
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.serverdir.holder import SERVER
-from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.codec import WireError
 from hypershell.wire.refusal import CallRefused, ErrorKind
 
@@ -38,15 +38,15 @@ _LOCK_SECONDS = 10.0
 
 
 class TaskApi(Protocol):
-    """What can be asked. Each raises what a user can act on; see `ControlProxy`."""
+    """The requests about tasks. Each raises errors for the user; see `ClientPlaneProxy`."""
 
     def count(self, selection: Selection) -> int:
-        """How many tasks there are."""
+        """Count the tasks of a selection."""
 
     def rows(
         self, selection: Selection, fields: list[str], after: int, limit: int
     ) -> tuple[list[list[Any]], int]:
-        """Fields of tasks behind an id, and the last id, 0 if those were all."""
+        """Fields of tasks after an id, and the last id of them, 0 if there are no more."""
 
     def task(self, task_id: int) -> dict[str, Any] | None:
         """All of a task."""
@@ -71,7 +71,7 @@ class TaskApi(Protocol):
 class TaskSource:
     """Where the tasks are: at a server, or in a task database, if its URL is given.
 
-    `verb` is who asks, for errors and for the record of who holds the directory's lock.
+    `verb` is the command, for errors and for the owner record of the directory's lock.
     """
 
     location: ServerLocation
@@ -116,14 +116,14 @@ def _local_tasks_at(location: ServerLocation, verb: str) -> "LocalTasks | None":
 
 
 class RemoteTasks:
-    """A server, whose refusals and whose end are told in words for a user."""
+    """The tasks of a server; raises refusals and the end of the server as errors for a user."""
 
-    def __init__(self, proxy: ControlProxy, verb: str) -> None:
+    def __init__(self, proxy: ClientPlaneProxy, verb: str) -> None:
         self.proxy = proxy
         self._verb = verb
 
     def count(self, selection: Selection) -> int:
-        """As `ControlProxy` says, here and below."""
+        """As `ClientPlaneProxy` says, here and below."""
         return self._ask(lambda: self.proxy.count(selection))
 
     def rows(
@@ -149,7 +149,7 @@ class RemoteTasks:
         return self._ask(lambda: self.proxy.wait(selection, seconds))
 
     def submit(self, lines: list[bytes], submit_options: "SubmitOptions") -> list[int]:
-        """Submit; none if there was no room."""
+        """Submit; no ids if the server has no capacity."""
         return self._ask(lambda: self.proxy.submit(lines, submit_options))
 
     def cancel(self, selection: Selection) -> Changed:
@@ -197,14 +197,14 @@ class LocalTasks:
         self._verb = verb
 
     def count(self, selection: Selection) -> int:
-        """How many tasks there are."""
+        """Count the tasks of a selection."""
         with self._reading() as queries:
             return queries.count(selection)
 
     def rows(
         self, selection: Selection, fields: list[str], after: int, limit: int
     ) -> tuple[list[list[Any]], int]:
-        """Fields of tasks behind an id, and the last id, 0 if those were all."""
+        """Fields of tasks after an id, and the last id of them, 0 if there are no more."""
         with self._reading() as queries:
             return queries.rows(selection, fields, after, limit)
 
@@ -219,7 +219,7 @@ class LocalTasks:
             return queries.failures(selection)
 
     def wait(self, selection: Selection, seconds: float) -> dict[str, Any]:
-        """How it is: while no server runs, nothing becomes of what is unfinished."""
+        """The state now: while no server runs, unfinished tasks stay unfinished."""
         with self._reading() as queries:
             everything = selection.is_everything()
             unfinished, bad = queries.last_run() if everything else queries.outcome(selection)

@@ -11,7 +11,7 @@ from hypershell.runtime import clock
 from hypershell.wire.client_plane import MAX_WAIT
 
 _GONE_SECONDS = 5.0
-"""How long a server that has hung up may take to be gone."""
+"""Seconds that a server which has hung up may take to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def wait_for(api: TaskApi, which: Selection, seconds: float | None = None) -> di
 
 
 def _unknown(api: TaskApi, which: Selection) -> int:
-    """How many of the ids that were given are those of no task."""
+    """How many of the given ids do not exist."""
     if not which.ids:
         return 0
     try:
@@ -80,7 +80,7 @@ def _unknown(api: TaskApi, which: Selection) -> int:
 
 
 def _after(source: TaskSource) -> TaskApi:
-    """What can be asked when the server has hung up; it may need a moment to be gone."""
+    """The task API after the server has hung up; the server may need a moment to end."""
     deadline = clock.monotonic() + _GONE_SECONDS
     while True:
         try:

@@ -15,10 +15,10 @@ from docopt import Option, parse_docstring_sections
 from hypershell.core.errors import UsageError
 
 SEPARATORS = ("--", ":::", ":::+", "::::", "::::+")
-"""From the first of these on, the words are no options and no operands."""
+"""After the first of these, words are neither options nor operands."""
 
 MAY_REPEAT = "May be repeated."
-"""What the description of an option says that may be given several times."""
+"""The words that mark an option in its description as repeatable."""
 
 _SEPARATED = re.compile(r"(?<!\S)\[?(--|::::?\+?) ([A-Z]+)\.\.\.\]?(?!\S)")
 _DIGIT_OPTIONS = {"-0": "--null"}
@@ -205,7 +205,7 @@ def verb_first(words: list[str]) -> list[str]:
 
 
 def no_such_option(name: str, known: Iterable[str]) -> str:
-    """That an option does not exist, and which one may have been meant."""
+    """The error text for an unknown option, with the likely ones."""
     from difflib import get_close_matches
 
     words = sorted({each[2:] for each in known if each.startswith("--")})

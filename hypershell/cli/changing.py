@@ -45,7 +45,7 @@ def change(
     if options.json:
         write(json.dumps(changed._asdict()) + "\n")
     else:
-        running = f", {changed.running} of them being stopped" if changed.running else ""
+        running = f", {changed.running} still stopping" if changed.running else ""
         write(f"{counted(changed.changed, 'task')} {done}{running}\n")
     if changed.refused and (which.ids or not changed.changed):
         warn(f"{counted(changed.refused, 'task')} unchanged: {otherwise}")

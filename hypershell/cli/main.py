@@ -62,7 +62,7 @@ def program() -> NoReturn:
     try:
         leave(main())
     except BrokenPipeError:
-        leave(0)  # whoever read our standard output has gone; nothing more can be said to them
+        leave(0)  # the reader of our standard output has gone: there is nobody to write to
 
 
 def leave(status: int) -> NoReturn:
@@ -127,7 +127,7 @@ def _run_verb(verb: Verb, words: list[str]) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Whoever started us may have closed 0, 1 or 2; no file of ours is to get such a number."""
+    """Open 0, 1 and 2 if they are closed, so that none of our own files gets such a number."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

@@ -80,7 +80,7 @@ def spec_from(parsed: Parsed) -> TaskSpec:
 
 
 def submit_options_from(parsed: Parsed, captured: bool = False) -> SubmitOptions:
-    """What a submission says beside its lines; UsageError."""
+    """The options of a submission; UsageError."""
     spec = spec_from(parsed)
     submit_options = SubmitOptions(
         tags=dict(_tags(parsed)),

@@ -2,18 +2,18 @@
 
 Four threads. The *executor* takes claims from the buffer and leaves outcomes there; the *fetcher*
 is parked at the server; the *returner* gives outcomes; each of the last two hands what the server
-answered to the session. This, the main thread, waits for what they tell it (`events`) and for the
-end of the lease. It holds no lock while it does anything: what it asks of the others it asks by
-their own thread-safe doors (`RunningTasks`, `Session.leave`, `ServerLink.leave`).
+answered to the session. This, the main thread, waits for their events (`events`) and for the
+end of the lease. It never holds a lock: it acts on the others through
+their thread-safe methods (`RunningTasks`, `Session.leave`, `ServerLink.leave`).
 
 The invariant: no task runs here after the lease may be over, as the server may give it to another
 client then. So the lease is looked at whenever nothing else comes, tasks are stopped a grace and a
-margin before its end, and they are gone before the server is told anything.
+margin before its end, and they are gone before the server hears about it.
 
 The order at the end: first nothing new is started (`leave` drains the buffer), then what runs ends
-or is stopped, then its outcomes are accepted, then what tasks left behind is killed, then the
-server hears `leave`, then the supervisor hears `left`. A supervisor that does not hear it says
-`leave` itself, so that last word comes only when nothing is left to be said.
+or is stopped, then its outcomes are accepted, then processes that tasks left running are killed,
+then the server hears `leave`, then the supervisor hears `left`. A supervisor that does not hear it
+sends `leave` itself, so `left` is sent only when nothing else remains to be sent.
 """
 
 import logging
@@ -104,7 +104,7 @@ class Client:
                     self._leave_by = min(self._leave_by, last_words_by)
 
     def _patience(self) -> float:
-        """Seconds until the lease may be over, or something else is."""
+        """Seconds until the lease, the leave or the idle timeout may be due."""
         patience = min(
             self._session.lease_end() - clock.boottime(), self._leave_by - clock.monotonic()
         )
@@ -118,7 +118,7 @@ class Client:
         return idle and self._leaving is None
 
     def _lose_connection(self) -> NoReturn:
-        """The lease is over: nothing may run here any more, and we cannot go on."""
+        """The lease expired: stop every task, and raise ConnectionLost."""
         self._stop_all()
         lease = f"{self._session.welcome.lease_seconds:g} s"
         if self._link.is_up():
@@ -131,13 +131,13 @@ class Client:
         )
 
     def _obey_phase(self, phase: Phase) -> None:
-        """The run ends early, and the server waits for what we still have to say."""
+        """The run ends early, and the server waits for our outcomes."""
         self._buffer.drain()
         if phase is Phase.STOPPING:
             self._tasks.stop(self._session.welcome.grace_seconds)
 
     def _obey_signal(self, number: int) -> None:
-        """SIGINT once finishes what runs and leaves; twice, or any other, stops it."""
+        """A first SIGINT lets running tasks finish; a second one, or another signal, stops them."""
         again = self._signal != 0
         self._signal = number
         if number == signal.SIGINT and not again:

@@ -121,7 +121,7 @@ def take_leave(find: Find, client_id: str, reason: str) -> None:
     """Tell the server that a client is dead, so that its tasks need not wait for its lease."""
     log.warning("the client died (%s); its tasks were killed", reason)
     try:
-        WorkerProxy(*find()).leave(client_id, reason, dead=True)
+        WorkerProxy(*find()).leave(client_id, f"it died ({reason})", dead=True)
     except (HyperShellError, *BROKEN) as error:
         log.debug("could not tell the server that the client died: %s", error)
 

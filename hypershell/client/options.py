@@ -1,4 +1,4 @@
-"""What a client is told to do."""
+"""The options of a client."""
 
 from typing import NamedTuple
 

@@ -4,7 +4,7 @@ Pure arithmetic on what the client measures; it reads no clock.
 """
 
 HORIZON_SECONDS = 0.1
-"""Of work to have ready: some round trips, and no more than another client may wait for."""
+"""Seconds of work to have ready: some round trips, but not so much that other clients starve."""
 
 STALLED_SECONDS = 0.2
 """Without any task ending, after which tasks are taken to be as long as that lasts."""

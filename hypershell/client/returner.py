@@ -46,7 +46,7 @@ class Returner:
         return True
 
     def _say(self, number: int) -> None:
-        """Once, when it lasts: a disk that is slow for a moment is no news."""
+        """Warn once, and only if it lasts: a disk may be slow for a moment."""
         now = clock.monotonic()
         self._refused_at = now if self._refused_at is None else self._refused_at
         if not self._said and now - self._refused_at >= _NEWS_SECONDS:

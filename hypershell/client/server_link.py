@@ -49,7 +49,7 @@ BROKEN = (OSError, EOFError, WireError, NoServer)
 """What a call raises when the connection is at fault, and not the call."""
 
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Of this machine: they pass when tasks end, and say nothing about a connection."""
+"""Errors of this machine: they pass when tasks end, and say nothing about a connection."""
 
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
 
@@ -59,7 +59,7 @@ class LinkClosed(Exception):
 
 
 class Peer(Protocol):
-    """What the link asks and tells when the connection is made again."""
+    """The object that the link calls when the connection is made again."""
 
     def greet(self) -> Hello:
         """How the client introduces itself now: with its identity and what it holds."""
@@ -272,7 +272,7 @@ class ServerLink:
             self._changed.wait_for(lambda: self._closed, _MAX_PAUSE)
 
     def _look_up(self) -> None:
-        """Where the server is now: one that was started again may have moved."""
+        """Find where the server is now: a restarted one may have moved."""
         self.host, self.port, secret = self._find()
         self._proxy = WorkerProxy(self.host, self.port, secret)
 

@@ -4,7 +4,7 @@ Called by the fetcher and the returner, each with its own answers, and by whiche
 again; the main thread reads it, and says when the client is about to go. The lock "client session"
 guards how far the run is and whether the client goes; inside it the lock of the buffer is taken,
 so that a server that comes back cannot undo the draining of a client that goes. Within one run the
-phase only ever grows, and each step is told once.
+phase only ever grows, and each step is reported once.
 """
 
 import logging
@@ -72,7 +72,7 @@ class Session:
             self._move_on(answer.phase)
 
     def returned(self, welcome: Welcome, still_known: bool) -> None:
-        """The connection is there again; what we hold is ours only if the server knows us."""
+        """The connection is back; the tasks we hold are ours only if the server knows us."""
         if still_known:
             log.info("reconnected to the server")
             self._tasks.end(self._buffer.drop(welcome.drop))
@@ -86,7 +86,7 @@ class Session:
         self._supervisor_pipe.joined(welcome, self._link.heard_at)
 
     def leave(self) -> None:
-        """Ask for nothing more, whatever server comes: this client is about to go."""
+        """Take no more tasks, even from a restarted server: this client is leaving."""
         with self._lock:
             self._leaving = True
             self._buffer.drain()
@@ -113,7 +113,7 @@ class Session:
         self._tell(PhaseChanged(phase))
 
     def _start_over(self, welcome: Welcome) -> None:
-        """The server does not know us: nothing of what is here is ours any more."""
+        """The server does not know us: none of the tasks here are ours any more."""
         level, rest = logging.INFO, ""
         if self._buffer.held():
             level, rest = logging.WARNING, "; the tasks running here are stopped"

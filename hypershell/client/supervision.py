@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 _SAME_SIGNAL_SECONDS = 0.1
-"""Within which a second SIGINT is the first one, sent by the terminal and by a parent, say."""
+"""Seconds within which a second SIGINT counts as a copy of the first, say from a parent."""
 
 
 class Supervision:

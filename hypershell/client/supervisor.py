@@ -1,4 +1,4 @@
-"""The small process above a client: it outlives the client, and ends whatever that leaves behind.
+"""The small process above a client: it outlives the client, and ends the processes that are left.
 
 The invariant: when a supervisor has ended, nothing of its client runs any more, and the server
 knows or will know by the lease. The client is its child and tells it through a pipe when the server
@@ -34,7 +34,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 _GRACE_SECONDS = 0.5
-"""Between TERM and KILL for what a client left behind."""
+"""Seconds between TERM and KILL for processes that a client left running."""
 
 
 class Supervisor:

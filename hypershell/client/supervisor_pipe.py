@@ -6,7 +6,7 @@ from hypershell.wire.worker_messages import Welcome
 
 
 class SupervisorPipe:
-    """That the client joined, when it was heard, that it left."""
+    """Messages: the client joined, was heard by the server, or left."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor

@@ -27,17 +27,17 @@ from hypershell.core.task import Claim
 from hypershell.runtime import clock, threads
 
 OLDEST_SECONDS = 0.05
-"""How long an outcome may wait for company while there is plenty to run."""
+"""Seconds that an outcome may wait for others while there is plenty to run."""
 
 EXCESS_SECONDS = 0.2
 """How long a client may hold more than it needs: another may have nothing to do."""
 
 _LARGEST_BATCH = 5000
 _MAX_BYTES = 8 * 2**20
-"""Of output in one batch, but for the last outcome of it: far below a frame's limit."""
+"""Bytes of output in one batch, not counting its last outcome: far below a frame's limit."""
 
 _REMEMBER_SECONDS = 600.0
-"""How long a claim may be on its way here that was cancelled meanwhile."""
+"""Seconds that a cancelled claim may still be on its way here."""
 
 
 class TaskBuffer:
@@ -184,8 +184,8 @@ class TaskBuffer:
         """Forget claims that are no longer ours; those that run stay, and are returned."""
         gone = set(pairs)
         with self._changed:
-            kept = [c for c in self._ready if (c.task_id, c.lease) not in gone]
-            self._ready = deque(kept)
+            rest = [c for c in self._ready if (c.task_id, c.lease) not in gone]
+            self._ready = deque(rest)
             self._outcomes = [o for o in self._outcomes if (o.task_id, o.lease) not in gone]
             return [pair for pair in gone if pair in self._running]
 
@@ -269,14 +269,14 @@ class TaskBuffer:
 
     def _cancel_ready(self) -> None:
         """Take those that are cancelled from what is ready: they end without having begun."""
-        kept: deque[Claim] = deque()
+        rest: deque[Claim] = deque()
         first = not self._outcomes
         for claim in self._ready:
             if self._cancelled.pop((claim.task_id, claim.lease), None) is None:
-                kept.append(claim)
+                rest.append(claim)
             else:
                 self._outcomes.append(Outcome(claim.task_id, claim.lease, Ending.CANCELLED))
-        self._ready = kept
+        self._ready = rest
         if first and self._outcomes:
             self._oldest = clock.monotonic()
 

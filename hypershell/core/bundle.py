@@ -8,7 +8,7 @@ T = TypeVar("T")
 class Bundler(Generic[T]):
     """Gathers items into bundles of `size`, none of which waits longer than `wait_seconds`.
 
-    It reads no clock: whoever adds says what time it is, in seconds that never go back.
+    It reads no clock: the caller passes the time, in seconds that never go back.
     """
 
     def __init__(self, size: int, wait_seconds: float) -> None:

@@ -39,14 +39,14 @@ def digest(text: str) -> str:
 
 def normalised(err: bytes) -> list[str]:
     """The last lines that are not blank, in common words."""
-    kept: list[str] = []
+    lines: list[str] = []
     for line in reversed(err.splitlines()):
         text = " ".join(line[:_MAX_LINE].decode("utf-8", "replace").split())
         text = text.replace("\0", "")
         for pattern, name in _CHANGES:
             text = pattern.sub(name, text)
         if text:
-            kept.append(text)
-        if len(kept) == _LINES:
+            lines.append(text)
+        if len(lines) == _LINES:
             break
-    return kept[::-1]
+    return lines[::-1]

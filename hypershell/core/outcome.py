@@ -5,10 +5,10 @@ from typing import NamedTuple
 from hypershell.core.ending import Ending
 
 STDERR_TAIL = 4096
-"""Bytes that are kept of what a failed attempt printed to standard error: the last ones."""
+"""Most bytes stored of a failed attempt's standard error: its last ones."""
 
 MAX_CAPTURED = 2**20
-"""Bytes that are kept of each output of a captured task: the first ones."""
+"""Most bytes stored of each output of a captured task: its first ones."""
 
 
 class Outcome(NamedTuple):
@@ -16,7 +16,7 @@ class Outcome(NamedTuple):
 
     `code` is the exit status (EXITED) or the signal (SIGNALED). `started_at` is wall time in
     seconds since the epoch, to show; `seconds` is measured on a monotonic clock. `peak_kib` is
-    the peak resident size of the largest process, 0 where it cannot be told from the client's.
+    the peak resident size of the largest process, 0 if it cannot be told apart from the client's.
     `err` is the end of what a failed attempt printed to standard error, at most STDERR_TAIL bytes;
     of a captured task `out` and `err` are what it printed, at most MAX_CAPTURED bytes each.
 

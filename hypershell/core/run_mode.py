@@ -16,7 +16,7 @@ class RunMode(Enum):
     """All tasks that have not succeeded and were not cancelled; it reads no input."""
 
     FOREVER = "forever"
-    """All unfinished tasks, and whatever is submitted until it is stopped; it reads no input."""
+    """All unfinished tasks, and all that are submitted until it is stopped; it reads no input."""
 
     @property
     def reads_input(self) -> bool:

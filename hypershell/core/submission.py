@@ -19,7 +19,7 @@ from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec, is_reserved, layer
 
 @dataclass(frozen=True, slots=True)
 class SubmitOptions:
-    """What a submission says beside its lines. What is None is left to each line, or to the run.
+    """The options of a submission. A value of None is left to each line, or to the run.
 
     A setting of a line is its own: `spec` is for those that the line does not give.
     """
@@ -30,7 +30,7 @@ class SubmitOptions:
     spec: TaskSpec = DEFAULT_SPEC
 
     def pack(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return plain values for the wire."""
         return {
             "tags": [list(pair) for pair in self.tags.items()],
             "group": self.group,
@@ -40,7 +40,7 @@ class SubmitOptions:
 
     @classmethod
     def unpack(cls, packed: Any) -> "SubmitOptions":
-        """From plain values, checked one by one; ValueError."""
+        """Build from plain values, each of them checked; ValueError."""
         if not isinstance(packed, dict) or set(packed) != set(cls.__slots__):
             raise ValueError("not the options of a submission")
         if not isinstance(packed["spec"], str):

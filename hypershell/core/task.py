@@ -63,7 +63,7 @@ class Claim(NamedTuple):
 
     @property
     def spec(self) -> TaskSpec:
-        """What the task is to be given: that of the run where it says nothing itself."""
+        """The settings of the task, with those of the run where it has none of its own."""
         return unpack_spec(self.packed_spec)
 
 

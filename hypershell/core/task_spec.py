@@ -1,4 +1,4 @@
-"""All that a task is to be given, as one value, and the table of its settings.
+"""The settings of a task as one value, and the table of all settings.
 
 The table drives everything that is done with a setting: its option on the command line, its key in
 a line, how it is packed, what a client is sent, what `info` and `list` show. A new setting is a
@@ -21,7 +21,7 @@ MAX_SECONDS = 10 * 365 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """What a task is to be given. A setting at its default is left to the run.
+    """The settings of a task. A setting at its default is left to the run.
 
     `max_retries` are further attempts after a failure. With `capture`, what the task prints comes
     back with its outcome, and goes nowhere else. An attempt that runs longer than `timeout` seconds

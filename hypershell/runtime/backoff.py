@@ -22,5 +22,5 @@ class Backoff:
         return pause
 
     def reset(self) -> None:
-        """It succeeded: the next pause is the first one again."""
+        """Reset after a success: the next pause is the first one again."""
         self._next = self._first

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Collection
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Those that end a program."""
+"""The signals that end a program."""
 
 _FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
 

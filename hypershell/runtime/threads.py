@@ -116,7 +116,7 @@ class Latch:
 class Inbox(Generic[T]):
     """What other threads tell one thread, which takes it in the same order.
 
-    `put` takes no lock of ours: it may be called anywhere, whatever is held.
+    `put` takes no lock of ours, so it may be called with any lock held.
     """
 
     def __init__(self) -> None:

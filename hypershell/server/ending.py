@@ -1,8 +1,9 @@
 """When a run ends, and why: the inbox of the main thread.
 
-The invariant: whatever can end a run is an event in one inbox, in the order in which it happened,
-and the main thread alone takes from it and changes the phase. The phase only grows: RUNNING,
-DRAINING (a first SIGINT, a stop that drains), STOPPING (anything else, or a second time), OVER.
+The invariant: everything that can end a run is an event in one inbox, in the order in which it
+happened, and only the main thread takes from it and changes the phase. The phase only grows:
+RUNNING, DRAINING (a first SIGINT, a stop that drains), STOPPING (any other event, or a second
+one), OVER.
 
 Called from any thread: `look` and what is subscribed to events, which only put into the inbox and
 take no lock but those that `TaskStore.unfinished` and `ClientRegistry.claimed` take for an instant.
@@ -33,7 +34,7 @@ from hypershell.wire.worker_messages import Phase
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 2.0
-"""How much longer than their grace clients have to say that they have stopped what ran."""
+"""Seconds after the grace time for clients to report that their tasks have stopped."""
 
 
 class _MaybeOver:
@@ -92,7 +93,7 @@ class EndOfRun:
             self._inbox.put(_MaybeOver())
 
     def wait(self) -> None:
-        """Return when all is done, or must be."""
+        """Block until every task is final, or the run must end."""
         deadline: float | None = None
         while True:
             remaining = None if deadline is None else max(0.0, deadline - clock.monotonic())

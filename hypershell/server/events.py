@@ -7,7 +7,7 @@ another thread, but for the journal. What a subscriber raises goes to who publis
 
     intake                 TasksAdded InputEnded
     receiver               OutcomesRecorded TasksFinal
-    a peer's call          ClientJoined ClientLeft TasksLeased RoomFreed
+    a peer's call          ClientJoined ClientLeft TasksLeased CapacityFreed
                            TasksAdded TasksChanged TasksFinal StopAsked
     registry (silence)     ClientLeft
     main                   PhaseChanged TasksFinal, and SignalCame in whichever thread is handed it
@@ -66,7 +66,7 @@ class TasksChanged(NamedTuple):
     number: int
 
 
-class RoomFreed(NamedTuple):
+class CapacityFreed(NamedTuple):
     """The scheduled queue is half empty, and takes more."""
 
 
@@ -117,7 +117,7 @@ class SignalCame(NamedTuple):
 
 
 class StopAsked(NamedTuple):
-    """A peer told the server to stop; with `drain`, after what runs has finished."""
+    """A peer asked the server to stop; with `drain`, after what runs has finished."""
 
     drain: bool
 

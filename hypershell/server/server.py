@@ -21,6 +21,7 @@ from hypershell.runtime.limits import raise_descriptor_limit
 from hypershell.runtime.loop import Loop
 from hypershell.server.ending import EndOfRun
 from hypershell.server.events import (
+    CapacityFreed,
     ClientJoined,
     ClientLeft,
     EventBus,
@@ -28,7 +29,6 @@ from hypershell.server.events import (
     LoopFailed,
     OutcomesRecorded,
     PhaseChanged,
-    RoomFreed,
     RunGivenUp,
     SignalCame,
     StopAsked,
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NOTIFY_SECONDS = 1.0
-"""How long the end of a run waits for clients that have not heard of it."""
+"""Seconds that the end of a run waits for clients that have not heard of it."""
 
 
 class Server:
@@ -77,7 +77,7 @@ class Server:
 
     `run` returns when all of them are final, or when the run was ended early: by `interrupt`, by
     `give_up`, or by a peer on the client plane. Without a `reader` it runs what is submitted until
-    it is told to stop. `planes` are sockets that listen, and the secret of each plane; `facts` is
+    it is asked to stop. `planes` are sockets that listen, and the secret of each plane; `facts` is
     what `info` tells of the server itself.
     """
 
@@ -155,7 +155,7 @@ class Server:
             error=self._end.input_error,
             failure=failure,
             unfinished_numbers=self._unfinished_numbers,
-            failed_numbers=self._failures.unkept_numbers(),
+            failed_numbers=self._failures.unsaved_numbers(),
             unread_from=self._unread_from(),
             unwritten=self._unwritten,
         )
@@ -245,7 +245,7 @@ class Server:
         }
 
     def _subscribe(self) -> None:
-        """Who hears of what, in this order: reports, those who wait, who may do more, the end."""
+        """Subscribe in this order: reports, waiting calls, loops that may do more, the ending."""
         subscribe, session = self._bus.subscribe, self._run_session
         self._reports.subscribe(self._bus)
         subscribe(self._completion.note_final, TasksFinal)
@@ -259,11 +259,11 @@ class Server:
             subscribe(lambda event: session.note_left(event.client_id), ClientLeft)
         # Before the scheduler hears of it: later groups may go now.
         subscribe(lambda event: self._store.input_is_open(False), InputEnded)
-        subscribe(self._scheduler.poke, TasksAdded, TasksChanged, InputEnded, RoomFreed)
+        subscribe(self._scheduler.poke, TasksAdded, TasksChanged, InputEnded, CapacityFreed)
         if "intake" in self._loops:
             subscribe(lambda event: self._loops["intake"].stop(), PhaseChanged)
         changes = (OutcomesRecorded, TasksChanged, InputEnded, PhaseChanged)
-        subscribe(self._capacity.look, *changes, RoomFreed)
+        subscribe(self._capacity.look, *changes, CapacityFreed)
         subscribe(self._end.note_input, InputEnded)
         subscribe(self._end.look, *changes)
         subscribe(self._end.note, SignalCame)
@@ -294,7 +294,7 @@ class Server:
         self._capacity.look()
 
     def _watch_clients(self) -> bool:
-        """One pass of the registry's loop: tasks that silent clients hold go to others."""
+        """One pass of the registry's loop: reschedule the tasks of silent clients."""
         for client in self._registry.wait_for_silent(timeout=10.0):
             self._give_up_client(client)
         return True
@@ -318,7 +318,7 @@ class Server:
     # The end.
 
     def _finish(self) -> StartError | None:
-        """Close all; what kept the database from being written to the end."""
+        """Close everything; the error that kept the database from being written, if any."""
         try:
             self._close()
         except StartError as error:

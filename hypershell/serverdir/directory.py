@@ -126,7 +126,7 @@ class ServerDirectory:
         raise self.why_no_server()
 
     def why_no_server(self) -> NoServer:
-        """What to say where no server answers: never started, ended, died, or out of reach."""
+        """The error when no server answers: never started, ended, died, or out of reach."""
         facts = self._commands()
         holder = self.live_holder()
         if holder is not None and holder.verb == SERVER:
@@ -142,7 +142,7 @@ class ServerDirectory:
         return ServerDied(holder=who, when=shown_time(record.started), **facts)
 
     def live_holder(self) -> Holder | None:
-        """Who has the directory now; also who may have it, where that cannot be told from here."""
+        """Who has the directory now, or may have it if that cannot be checked from here."""
         lock = DirectoryLock(self.path, self._reaches)
         is_free = lock.is_free()
         holder = lock.holder()

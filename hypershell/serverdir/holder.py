@@ -53,11 +53,11 @@ class Holder:
     token: str
 
     def to_bytes(self) -> bytes:
-        """As it is stored."""
+        """Return the record as it is stored."""
         return json.dumps(asdict(self), indent=2).encode() + b"\n"
 
     def __str__(self) -> str:
-        """As a message names it."""
+        """Return the holder as messages name it."""
         who = f"server {self.server_uid}" if self.server_uid else f"`hyper-shell {self.verb}`"
         return f"{who}, pid {self.pid} on {self.host}"
 

@@ -36,7 +36,7 @@ from hypershell.serverdir.holder import (
 )
 
 _GRACE_SECONDS = 3.0
-"""How long a holder may take to say who it is. Who only looks has the lock for an instant too."""
+"""Seconds that a holder may take to write its record. Readers hold the lock briefly too."""
 
 _PAUSE_SECONDS = 0.01
 _LARGEST_CLAIM = 16 * 1024
@@ -165,7 +165,7 @@ class DirectoryLock:
         return None
 
     def _take_claim(self, mine: Holder, take_over: bool, answers: Callable[[], bool]) -> None:
-        """Put our claim where a dead holder's may be. The kernel's lock is held."""
+        """Write our owner record over that of a dead holder. The caller holds the kernel's lock."""
         while not create_private(self._claim, mine.to_bytes(), 0o400):
             other = self.holder()
             if other is None and not os.path.lexists(self._claim):

@@ -74,7 +74,7 @@ class Run:
 
     @property
     def ended_cleanly(self) -> bool:
-        """Whether the server of this run cleaned up behind itself."""
+        """Whether the server of this run cleaned up when it ended."""
         return self.record is not None and self.record.ended is not None
 
     def publish(self) -> None:
@@ -84,7 +84,7 @@ class Run:
     def end(self, reason: str, *, ended: float | None = None) -> None:
         """Leave the record of a clean end, and remove the link if it is still this run's.
 
-        To be called while the directory is held. `reason` is a word or two for who asks later;
+        To be called while the directory is held. `reason` is a word or two for later readers;
         `ended` is now, if not given. DirectoryUnusable if the disk does not take it.
         """
         directory = self.path.parent

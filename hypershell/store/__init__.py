@@ -1,1 +1,1 @@
-"""Where tasks are kept, from the moment they are read until they are final."""
+"""Stores tasks from the moment they are read until they are final."""

@@ -1,1 +1,1 @@
-"""How values travel; the only room that knows multiprocessing.managers and ssl."""
+"""Sends values between processes; the only room that knows multiprocessing.managers and ssl."""

@@ -15,7 +15,7 @@ _ASKING = {"info", "count", "rows", "task", "output", "failures", "wait"}
 VERBS = frozenset(_ASKING | {"submit", "cancel", "retry", "delete", "stop"})
 
 SUBMIT_SECONDS = 10.0
-"""How long the server may keep lines waiting for room before it says that there is none."""
+"""Seconds that the server may make a submission wait for capacity before it refuses it."""
 
 MAX_WAIT = 60.0
 """How long one call of `wait` may take."""
@@ -24,7 +24,7 @@ CHANGE_SECONDS = 300.0
 """How long a question or change that goes through all tasks may take."""
 
 
-class ControlProxy(PlaneProxy):
+class ClientPlaneProxy(PlaneProxy):
     """A server's client plane.
 
     Every call raises CallRefused, with its kind, where the server does not do what it is asked, and
@@ -50,7 +50,7 @@ class ControlProxy(PlaneProxy):
         return facts
 
     def count(self, selection: Selection) -> int:
-        """How many tasks there are in a selection."""
+        """Count the tasks in a selection."""
         number = self._call("count", selection.pack(), seconds=CHANGE_SECONDS)
         if not isinstance(number, int):
             raise ValueError("not a number")
@@ -59,7 +59,7 @@ class ControlProxy(PlaneProxy):
     def rows(
         self, selection: Selection, fields: list[str], after: int, limit: int
     ) -> tuple[list[list[Any]], int]:
-        """Values of fields of tasks behind an id, and the last id; 0 if those were all."""
+        """Fields of tasks after an id, and the last id of them, 0 if there are no more."""
         answer = self._call("rows", selection.pack(), fields, after, limit, seconds=CHANGE_SECONDS)
         match answer:
             case [list(rows), int(last)] if all(
@@ -118,7 +118,7 @@ class ControlProxy(PlaneProxy):
         self._call("stop", drain)
 
     def wait_until_gone(self) -> None:
-        """Wait until the server hangs up, which it does when it has cleaned up behind itself."""
+        """Wait until the server hangs up, which it does when it has cleaned up."""
         connection = self.connection()
         connection.set_timeout(None)
         try:

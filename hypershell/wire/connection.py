@@ -18,7 +18,7 @@ SMALL_FRAME = 512
 """Bytes a peer may send in one frame before it is authenticated."""
 
 LARGE_FRAME = 64 * 2**20
-"""Bytes in one frame afterwards; whoever packs tasks or outcomes splits them below this."""
+"""Bytes in one frame afterwards; senders split tasks and outcomes to stay below this."""
 
 WORKER_FRAME = 16 * 2**20
 """The same for what a client sends, whose outcomes take 11 MiB at most. A value may take many times
@@ -44,11 +44,11 @@ class Connection:
         self._frame_limit = SMALL_FRAME
 
     def set_timeout(self, seconds: float | None) -> None:
-        """All that follows must be over in so many seconds; None waits without end."""
+        """Give all that follows this many seconds in total; None waits forever."""
         self._deadline = None if seconds is None else clock.monotonic() + seconds
 
     def trust(self, frame_limit: int = LARGE_FRAME) -> None:
-        """The peer is authenticated: it may send frames of so many bytes."""
+        """The peer is authenticated: it may send frames of up to this many bytes."""
         self._frame_limit = frame_limit
 
     def start_tls(self, context: ssl.SSLContext, server_side: bool) -> None:
@@ -84,7 +84,7 @@ class Connection:
         return self._take(length)
 
     def poll(self, timeout: float | None = 0.0) -> bool:
-        """Whether something can be read within so many seconds."""
+        """Whether something can be read within this many seconds."""
         if self._buffer or (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
             return True
         return bool(_wait(self._sock, select.POLLIN, timeout))

@@ -32,10 +32,10 @@ from hypershell.wire.refusal import ErrorKind, kind_of_argument
 from hypershell.wire.tls import challenge_key, client_context
 
 CONNECT_SECONDS = 5.0
-"""For the TCP connection and, again, for the first word of what listens there."""
+"""Seconds for the TCP connection and, again, for the first word of the peer."""
 
 ADMISSION_SECONDS = 15.0
-"""For TLS and the challenge: longer than the server gives, so that it is the one to judge."""
+"""Seconds for TLS and the challenge: more than the server allows, so that the server decides."""
 
 
 def serializer_of(plane: str) -> str:
@@ -97,7 +97,7 @@ def dial(address: tuple[str, int], authkey: bytes, plane: str = WORKER) -> Conne
 
 
 def greets(host: str, port: int, plane: str) -> bool:
-    """Whether a server of ours listens there, as far as can be told without its key."""
+    """Whether a hyper-shell server listens there, as far as it can be seen without its key."""
     try:
         connection = Connection(_connect(host, port))
     except (ServerUnreachable, HostUnknown):

@@ -33,7 +33,7 @@ from hypershell.wire.tls import challenge_key, server_context
 log = logging.getLogger(__name__)
 
 ADMISSION_SECONDS = 10.0
-"""From accept to an authenticated first request, in all."""
+"""Seconds from accept to an authenticated first request, in total."""
 
 STRANGERS = 64
 """Connections not yet authenticated; one more, and the oldest gives way."""
@@ -239,7 +239,7 @@ class PlaneServer(Server):
 
 
 def _send(conn: Connection, reply: tuple[str, Any]) -> None:
-    """Send a reply, or say why it cannot be sent: it is too large, or no value that travels."""
+    """Send a reply, or an error if it is too large or has a value that cannot be sent."""
     try:
         conn.send(reply)
     except WireError as error:  # nothing of it has left

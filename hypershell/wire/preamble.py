@@ -1,4 +1,4 @@
-"""What is said in clear before TLS: who calls, which version, which plane.
+"""The plain-text exchange before TLS: the program, the version and the plane.
 
     client: hyper-shell 2 <plane it wants> <plane its key is for>
     server: hyper-shell ok | hyper-shell version <its version> | hyper-shell plane <its plane>
@@ -26,11 +26,11 @@ class WrongVersion(Exception):
 
 
 class NotOurs(Exception):
-    """What answered does not speak this protocol."""
+    """The peer does not speak this protocol."""
 
 
 class Silent(Exception):
-    """What listens there says nothing: it is frozen, too busy, or waits for another protocol."""
+    """The peer says nothing: it is frozen, overloaded, or expects another protocol."""
 
 
 def announce(connection: Connection, plane: str, key_plane: str) -> None:
@@ -53,7 +53,7 @@ def announce(connection: Connection, plane: str, key_plane: str) -> None:
 
 
 def receive(connection: Connection, plane: str) -> None:
-    """Hear who calls and answer; WireError, after the answer, if they are wrong here."""
+    """Read the peer's preamble and answer; WireError, after the answer, for a wrong peer."""
     words = connection.recv_line(_LONGEST).decode("ascii", "replace").split()
     match words:
         case ["hyper-shell", version, str(), str()] if version != str(PROTOCOL):

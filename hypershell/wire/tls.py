@@ -1,8 +1,8 @@
 """TLS 1.3 from a shared secret, both sides verified, and no certificate ever handed around.
 
 Both sides derive the same CA key from the plane's secret. Each process signs a random leaf with
-it, for a server or for a client as its extended key usage says, and trusts that CA alone: whoever
-completes the handshake holds the secret, and a client's leaf cannot pose as a server.
+it, for a server or for a client as its extended key usage says, and trusts only that CA: a peer
+that completes the handshake has the secret, and a client's leaf cannot pose as a server.
 """
 
 import datetime

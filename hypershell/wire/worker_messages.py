@@ -27,7 +27,7 @@ _OUTCOME = (int, int, int, int, str, float, float, float, float, int, int, int, 
 
 
 FIRST_SESSION = 1
-"""Of a client with one start of a server; each time it comes back begins the next."""
+"""The first session of a client with a server; each reconnect begins the next."""
 
 
 class Phase(IntEnum):
@@ -84,7 +84,7 @@ class Answer:
 
 
 def pack_hello(hello: Hello) -> list[Any]:
-    """As plain values."""
+    """Return plain values for the wire."""
     return [hello.host, hello.pid, hello.slots, hello.client_id, [list(h) for h in hello.held]]
 
 
@@ -103,7 +103,7 @@ def unpack_hello(packed: Any) -> Hello:
 
 
 def pack_welcome(welcome: Welcome) -> list[Any]:
-    """As plain values."""
+    """Return plain values for the wire."""
     return [
         welcome.client_id,
         welcome.session,
@@ -122,7 +122,7 @@ def unpack_welcome(packed: Any) -> Welcome:
 
 
 def pack_answer(answer: Answer) -> list[Any]:
-    """As plain values."""
+    """Return plain values for the wire."""
     cancelled = [list(pair) for pair in answer.cancelled]
     return [answer.known, int(answer.phase), answer.claims, cancelled, answer.accepted]
 
@@ -160,7 +160,7 @@ def unpack_outcome(packed: Any) -> Outcome:
 
 
 def printable(text: str) -> str:
-    """Text from a peer, fit to be kept and shown."""
+    """Text from a peer, made safe to store and to show."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else "?" for each in text)

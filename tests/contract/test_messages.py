@@ -10,7 +10,9 @@ from tools import messages
 ROOT = Path(__file__).parents[2]
 
 DIALECT = re.compile(
-    r"\b(?:whoever|anew|so many|to go on|go together|exclude each other|is no [a-z])\b"
+    r"\b(?:whoever|anew|so many|right here|to go on|go together|exclude each other|such lines|"
+    r"(?<![Tt]here )is no [a-z]+|for dead|told to|tells of|by request|come back to|not heard|"
+    r"what is left|a group before it|waited for)\b"
 )
 
 SOURCE = '''\

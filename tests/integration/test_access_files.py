@@ -10,7 +10,7 @@ import pytest
 
 from hypershell.access.keys import CLIENT, WORKER, plane_secret
 from hypershell.core.errors import KeyRefused, PlaneRefused
-from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.plane import dial
 from tests.helpers.access import (
     Site,
@@ -153,9 +153,9 @@ def test_a_worker_key_opens_nothing_on_the_client_plane(site: Site) -> None:
     with pytest.raises(PlaneRefused):
         dial(where, secret, WORKER)
     with pytest.raises(KeyRefused):
-        ControlProxy(*where, secret).info()
+        ClientPlaneProxy(*where, secret).info()
     with pytest.raises(KeyRefused):
-        ControlProxy(*where, plane_secret(access.worker.key, CLIENT)).stop(False)
+        ClientPlaneProxy(*where, plane_secret(access.worker.key, CLIENT)).stop(False)
 
     assert 0 == sum(site.info()["tasks"].values())
 

@@ -9,7 +9,7 @@ import pytest
 
 from hypershell.access.keys import CLIENT, plane_secret
 from hypershell.core.query.selection import Selection
-from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.refusal import CallRefused
 from tests.helpers.access import Site, complaint, until_up
 from tests.helpers.farm import PROMPT, Farm, Pipe
@@ -192,7 +192,7 @@ def test_what_is_submitted_as_the_server_ends_runs_or_is_refused(site: Site) -> 
     accepted: list[int] = []
 
     def submit_until_refused() -> None:
-        proxy = ControlProxy(door.host, door.port, plane_secret(door.key, CLIENT))
+        proxy = ClientPlaneProxy(door.host, door.port, plane_secret(door.key, CLIENT))
         try:
             # The next one just when all others are final: that is when the server ends.
             while True:

@@ -1,8 +1,8 @@
-"""Reads a USAGE text into its parts, for whatever is rendered from it: pages and completions.
+"""Reads a USAGE text into its parts, for the pages and completions that are rendered from it.
 
 The shape of such a text: `Usage:` and its lines; paragraphs; sections, each a heading at the margin
 that ends in a colon with indented lines below. Under a heading that ends in "options:" stand option
-lines as docopt reads them; anywhere else an indented block is kept as it is.
+lines as docopt reads them; anywhere else an indented block is left as it is.
 """
 
 import re

@@ -10,7 +10,7 @@ from hypershell.core.errors import FileUnwritable
 
 
 class LogOptions(NamedTuple):
-    """Who speaks, where to, in which form and from which level on. No path: standard error."""
+    """The program name, path, format and level of the log. No path: standard error."""
 
     verb: str
     path: str | None = None

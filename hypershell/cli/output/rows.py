@@ -24,7 +24,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def write(data: str | bytes) -> None:
-    """To standard output; text as it came in from the outside, undecodable bytes included."""
+    """Write to standard output; undecodable bytes go out as they came in."""
     sys.stdout.flush()
     raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape")
     sys.stdout.buffer.write(raw)
@@ -173,9 +173,9 @@ def _tabulated(
 
 
 def _write_lines(lines: Iterable[str]) -> None:
-    """Lines of a table, as far as a terminal has room for them."""
-    room = shutil.get_terminal_size().columns if os.isatty(1) else None
-    write("".join((line if room is None else _cut(line, room)) + "\n" for line in lines))
+    """Write the lines of a table, cut to the width of the terminal if there is one."""
+    width = shutil.get_terminal_size().columns if os.isatty(1) else None
+    write("".join((line if width is None else _cut(line, width)) + "\n" for line in lines))
 
 
 def _cut(text: str, width: int) -> str:

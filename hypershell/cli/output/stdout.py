@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def watch_stdout() -> None:
-    """From now on an error of standard output is one that a user can act on.
+    """From now on, report an error of standard output as one that a user can act on.
 
     That nobody reads any more stays a BrokenPipeError.
     """
@@ -28,12 +28,12 @@ def watch_stdout() -> None:
 
 
 class _Output(io.FileIO):
-    """Descriptor 1. What could not be written is told once: what follows is dropped."""
+    """Descriptor 1. A failed write is reported once, and later output is dropped."""
 
     _is_told = False
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """As a file does; OutputUnwritable."""
+        """Write as a file does; OutputUnwritable."""
         if self._is_told:
             return memoryview(data).nbytes
         try:

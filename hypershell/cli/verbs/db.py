@@ -76,8 +76,8 @@ def run(options: DbOptions) -> int:
         case "check":
             _check(options.place)
         case "vacuum":
-            room, name = maintenance.vacuum(options.place)
-            print(f"{name}: {_mib(room.before)} before, {_mib(room.after)} now")
+            size, name = maintenance.vacuum(options.place)
+            print(f"{name}: {_mib(size.before)} before, {_mib(size.after)} now")
         case _:
             maintenance.export(options.place, options.form, options.path, sys.stdout.buffer)
     return 0

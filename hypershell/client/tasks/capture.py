@@ -1,4 +1,4 @@
-"""What a captured task prints: kept, within bounds, for its outcome."""
+"""Stores what a captured task prints, within bounds, for its outcome."""
 
 import os
 
@@ -9,15 +9,16 @@ _MAX_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
 
 
 class Capture:
-    """A pipe for one output of one task: its first bytes are kept, the rest is read and dropped.
+    """A pipe for one output of one task: its first bytes are stored, the rest is read and dropped.
 
-    A pipe of its own: what an earlier task left behind must not print into the answer to another.
+    A pipe of its own: a process that an earlier task left running must not print
+    into the output of another.
     """
 
     def __init__(self) -> None:
         self.read_end, self.write_end = os.pipe()
         os.set_blocking(self.read_end, False)
-        self._kept = bytearray()
+        self._stored = bytearray()
         self._room = MAX_CAPTURED
         self._closed = False
 
@@ -28,7 +29,7 @@ class Capture:
         except BlockingIOError:
             return False
         if self._room:
-            self._kept += data[: self._room]
+            self._stored += data[: self._room]
             self._room = max(0, self._room - len(data))
         return True if data else None
 
@@ -37,8 +38,8 @@ class Capture:
         for _ in range(0 if self._closed else _MAX_IN_PIPE // _CHUNK):
             if not self.forward():
                 break
-        kept, self._kept, self._room = bytes(self._kept), bytearray(), 0
-        return kept
+        stored, self._stored, self._room = bytes(self._stored), bytearray(), 0
+        return stored
 
     def started(self) -> None:
         """The task has its end: only others hold it from now on, so that its end is seen."""

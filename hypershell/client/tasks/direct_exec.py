@@ -1,6 +1,6 @@
 """Lines that need no shell: the words of a command that any POSIX shell would run just so.
 
-Only where it cannot be told apart: every character stands for itself, and the first word is
+Only where nobody can see a difference: every character stands for itself, and the first word is
 neither a builtin nor a keyword of any common shell.
 """
 

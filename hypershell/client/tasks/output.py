@@ -92,7 +92,7 @@ class Stream:
 
     def finish(self) -> None:
         """The task has ended: pass on the rest of what it printed, its last line as a whole one."""
-        # What it wrote is here by now; what it left behind may go on writing without end.
+        # What it wrote is here by now; processes it left running may write forever.
         for _ in range(_MAX_IN_PIPE // _CHUNK):
             if not self.forward():
                 break
@@ -119,7 +119,7 @@ class Stream:
             while self._held:
                 del self._held[: self._spilled.write(self._held)]
         except OSError:
-            # No room to hold so long a line: better torn than lost.
+            # The line is too long to hold in memory: better torn than lost.
             self._release(b"")
 
     def _release(self, rest: bytes) -> None:
@@ -158,7 +158,7 @@ class Output:
         return out.write_end, err.write_end
 
     def capture(self, slot: int) -> tuple[Capture, Capture]:
-        """Pipes for what the task in this slot prints, which is kept until `finish`."""
+        """Pipes for what the task in this slot prints, which is stored until `finish`."""
         out = Capture()
         try:
             pair = out, Capture()

@@ -203,7 +203,7 @@ def signal_group(child: Child, number: int) -> None:
 
 
 def _task_environment(host: str) -> dict[bytes, bytes]:
-    """What all tasks share. The key and the passphrase are not for them."""
+    """The environment that all tasks share, without the key and the passphrase."""
     environment = {n: value for n, value in os.environb.items() if n not in _SECRETS}
     # A shell would set PWD; a command that is started without one finds it as well.
     if not _names_this_directory(environment.get(b"PWD", b"")):

@@ -63,7 +63,7 @@ class TaskStopper:
         return max(_LOOK_AGAIN_SECONDS, soonest - now)
 
     def late(self, now: float) -> set[Child]:
-        """Those whose time is over: they are to be killed."""
+        """The tasks whose grace time is over and that must be killed."""
         return {child for child, stopping in self._stopping.items() if now >= stopping.kill_at}
 
     def waits_for_groups(self, late: Collection[Child]) -> bool:
@@ -71,7 +71,7 @@ class TaskStopper:
         return any(child not in late for child in self._ended)
 
     def gone(self, late: Collection[Child], alive: Collection[int]) -> list[Child]:
-        """Those of which nothing is left in their groups; the late ones were killed."""
+        """The tasks with no process left in their groups; late ones were killed."""
         return [child for child in self._ended if child in late or child.pid not in alive]
 
     def stopped_alone(self, gone: Collection[Child]) -> list[Child]:

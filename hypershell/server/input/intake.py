@@ -19,7 +19,7 @@ _EVERYTHING = 2**62
 
 
 class Digest(Protocol):
-    """As hashlib makes them."""
+    """A hash object of hashlib, as far as it is used here."""
 
     def update(self, data: bytes, /) -> None:
         """Feed these bytes."""
@@ -95,7 +95,7 @@ class Intake:
             self._store.add(tasks, progress=progress)
             self._bus.publish(TasksAdded, len(tasks))
         elif self._bundler.due(0.0) is None:
-            self._progress(_EVERYTHING)  # none of what was read is a task: it need not be kept
+            self._progress(_EVERYTHING)  # nothing that was read is a task: it need not be stored
 
     def _progress(self, last_number: int) -> Progress | None:
         """How far the input is stored: up to that line, or all that was read."""

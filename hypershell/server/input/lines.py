@@ -34,7 +34,7 @@ def open_input(path: str) -> int:
 
 
 class LineReader:
-    """Lines from a descriptor, with their numbers; each read waits no longer than it is told.
+    """Lines from a descriptor, with their numbers; each read waits no longer than its timeout.
 
     `wake` ends a wait from any other thread.
     """
@@ -81,7 +81,7 @@ class LineReader:
         return self._split(chunk)
 
     def skip(self, number: int, each: Callable[[bytes], None]) -> bool:
-        """Pass over so many lines, handing each to `each`; False if there are fewer."""
+        """Skip this many lines, passing each to `each`; False if there are fewer."""
         skipped = 0
         while skipped < number:
             if self.ended:

@@ -57,7 +57,7 @@ class Orphans:
         return False
 
     def adopt(self, client: str, held: Pairs) -> Pairs | None:
-        """What a client that another server knew goes on with; None if it joins as a new one."""
+        """The tasks that a client of the previous server continues; None if it is a new one."""
         adopted = self._store.adopt(client, held)
         self._look()
         if adopted and (unwanted := self._store.to_cancel()):

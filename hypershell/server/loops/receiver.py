@@ -44,7 +44,7 @@ class Receiver:
             self._registry.release(batch.client, batch.outcomes)
         if any(r.state is TaskState.WAITING for r in recorded):
             self._scheduler.dispatch_urgent()
-        if self._scheduled.room() and self._store.backlog()[0]:
+        if self._scheduled.capacity() and self._store.backlog()[0]:
             self._scheduler.poke()  # for what came back, or a group that may go now
         for batch in batches:
             batch.recorded = True

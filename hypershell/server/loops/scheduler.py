@@ -7,7 +7,7 @@ from hypershell.store.tasks.task_store import TaskStore
 
 
 class Scheduler:
-    """Leases tasks and offers them in bundles, whenever there are some and there is room."""
+    """Leases tasks and offers them in bundles, while there are tasks and the queue has capacity."""
 
     def __init__(self, store: TaskStore, scheduled: ScheduledQueue, bundlesize: int) -> None:
         self._store = store
@@ -18,7 +18,7 @@ class Scheduler:
         self._closed = False
 
     def poke(self, _: object = None) -> None:
-        """There may be something to do: whatever the event, it is looked for."""
+        """Wake the loop: after any event there may be something to do."""
         self._poked.set()
 
     def one_pass(self) -> bool:
@@ -29,15 +29,15 @@ class Scheduler:
         return True
 
     def close(self) -> None:
-        """From now on, lease nothing more."""
+        """Lease nothing more from now on."""
         with self._one_at_a_time:
             self._closed = True
 
     def dispatch(self) -> None:
         """Move tasks until nothing waits or the queue is full."""
         with self._one_at_a_time:
-            while not self._closed and (room := self._scheduled.room()):
-                whole_bundles = max(room // self._bundlesize, 1) * self._bundlesize
+            while not self._closed and (capacity := self._scheduled.capacity()):
+                whole_bundles = max(capacity // self._bundlesize, 1) * self._bundlesize
                 tasks = self._store.lease(whole_bundles, MAX_BYTES)
                 if not tasks:
                     return

@@ -28,7 +28,7 @@ _WATCHED = 10_000
 
 
 class ClientService:
-    """The object behind the client plane. Its public methods are the verbs, and no others.
+    """The object that serves the client plane. Its public methods, and nothing else, are the verbs.
 
     `facts` is what the server is known by; `has_capacity` waits that many seconds at most until
     there is capacity for a submission. Without a database `queries` is None. All arguments come
@@ -57,7 +57,7 @@ class ClientService:
         self._queries = queries
 
     def submit(self, lines: Any, submit_options: Any = None) -> list[int]:
-        """Add lines as tasks, all or none; none if no capacity comes free for a while."""
+        """Add all lines as tasks and return their ids; none if there is no capacity for a while."""
         how = SubmitOptions() if submit_options is None else SubmitOptions.unpack(submit_options)
         checked = checked_lines(lines)
         if how.spec.capture:
@@ -77,7 +77,7 @@ class ClientService:
         """What the server is, its tasks by state, its clients."""
         counts = self._store.counts()
         tasks = {state.value: getattr(counts, state.value) for state in TaskState}
-        # What no client has taken yet waits, whatever the store calls it.
+        # A task that no client has taken yet counts as waiting, even if the store has leased it.
         untaken = min(self._scheduled.size(), counts.sent)
         tasks["sent"] -= untaken
         tasks["waiting"] += untaken
@@ -85,12 +85,12 @@ class ClientService:
         return self._facts | {"tasks": tasks | {"retried": counts.retried}, "clients": clients}
 
     def count(self, selection: Any) -> int:
-        """How many tasks there are in a selection."""
+        """Count the tasks in a selection."""
         which = Selection.unpack(selection)
         return self._database().count(which)
 
     def rows(self, selection: Any, fields: Any, after: Any, limit: Any) -> list[Any]:
-        """The fields of tasks behind an id, and the last id, 0 if those were all."""
+        """The fields of tasks after an id, and the last id of them, 0 if there are no more."""
         from hypershell.store.sql.queries import check_fields
 
         which, names = Selection.unpack(selection), check_fields(fields)
@@ -194,7 +194,7 @@ class ClientService:
         return self._note("rescheduled", changed)
 
     def delete(self, selection: Any) -> list[int]:
-        """Forget tasks that are not under way."""
+        """Delete tasks that are neither waiting nor running."""
         return self._note("deleted", self._store.delete(_some(selection)))
 
     def _note(self, what: str, changed: Changed) -> list[int]:

@@ -33,7 +33,7 @@ _LEAVE_SECONDS = 5.0
 
 
 class WorkerService:
-    """The object behind the worker plane. Its public methods are the verbs, and no others.
+    """The object that serves the worker plane. Its public methods, and nothing else, are the verbs.
 
     `default_spec` is what the run gives to tasks that say nothing themselves.
     All arguments come from peers: each verb checks them and raises ValueError.
@@ -137,7 +137,7 @@ class WorkerService:
             self._registry.answered(client)
 
     def leave(self, client_id: Any, reason: Any, dead: Any) -> None:
-        """A client goes, or has died, as its supervisor says: what it held goes to others."""
+        """A client leaves, or its supervisor reports its death; its tasks are rescheduled."""
         match client_id, reason, dead:
             case str(), str(), bool():
                 pass

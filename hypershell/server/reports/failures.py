@@ -37,7 +37,7 @@ class Failures(Spool):
         super().__init__(sink, "failed line", durable=True)
         self._printed = printed
         self._all_stored: Callable[[], None] = lambda: None
-        self._unkept: list[int] = []
+        self._unsaved: list[int] = []
 
     def begin(
         self,
@@ -68,21 +68,21 @@ class Failures(Spool):
                 recorded.outcome.cause,
             )
         if not self._sink.is_wanted:
-            room = _MAX_NUMBERS - len(self._unkept)
-            self._unkept += [recorded.task.number for recorded in failed[:room]]
+            capacity = _MAX_NUMBERS - len(self._unsaved)
+            self._unsaved += [recorded.task.number for recorded in failed[:capacity]]
         elif failed:
             self.add((recorded.task.id, recorded.task.line + b"\n") for recorded in failed)
 
-    def unkept_numbers(self) -> tuple[int, ...]:
+    def unsaved_numbers(self) -> tuple[int, ...]:
         """Line numbers of failed tasks, the first of them, where their lines go nowhere."""
-        return tuple(sorted(number for number in self._unkept if number))
+        return tuple(sorted(number for number in self._unsaved if number))
 
     def written(self, task_ids: Sequence[int], length: int) -> None:
         """Nothing more is owed for these."""
         self._all_stored = self._printed(task_ids, self._sink.path, length)
 
     def finish(self) -> int:
-        """As any spool; and wait until it is noted what was printed."""
+        """Finish as any spool does, and wait until it is stored which lines were printed."""
         missing = super().finish()
         self._all_stored()
         return missing

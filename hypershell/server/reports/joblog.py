@@ -86,7 +86,7 @@ def open_joblog(path: str | None) -> Joblog | None:
 
 
 def _whole_lines(path: bytes, device: int, inode: int, size: int) -> int:
-    """How many bytes of a file are whole lines: a death may have left half of one."""
+    """How many bytes of a file are whole lines: a crash may have torn the last one."""
     if not size:
         return 0
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -44,7 +44,7 @@ class Reports:
         return {report.loop_name: report.one_pass for report in self._reports}
 
     def close(self, patient: bool) -> None:
-        """Nothing more comes: each loop ends when its lines are out; see Report."""
+        """Close all: each loop ends when its lines are written; see Report."""
         for report in self._reports:
             report.close(patient)
 

@@ -1,4 +1,4 @@
-"""Lines on their way to a sink, which may be slow, or have no room for a while."""
+"""Lines on their way to a sink, which may be slow, or full for a while."""
 
 import errno
 import logging
@@ -13,7 +13,7 @@ from hypershell.server.reports.sink import LineSink
 log = logging.getLogger(__name__)
 
 MAX_KEPT_BYTES = 64 * 2**20
-"""Of lines that could not be written: kept for another try."""
+"""Most bytes of lines that could not be written and wait to be tried again."""
 
 _RETRY_SECONDS = 1.0
 
@@ -134,7 +134,7 @@ class Spool:
         return done
 
     def _drop_excess(self) -> None:
-        """Keep no more than there is room for; the first lines stay."""
+        """Drop the last lines while there are more than the limit allows."""
         with self._changed:
             while self._bytes > MAX_KEPT_BYTES:
                 self._bytes -= len(self._lines.pop()[1])

@@ -1,1 +1,1 @@
-"""Who is there, what is scheduled, what is finished."""
+"""The state of a server: connected clients, scheduled bundles, finished batches."""

@@ -50,7 +50,7 @@ class Client:
 
     @property
     def capacity(self) -> Capacity:
-        """What it wishes to hold besides its claims."""
+        """How many tasks it wants besides its claims."""
         return Capacity(self.want - len(self.claims))
 
 

@@ -9,11 +9,11 @@ The scheduler's loop offers, each client's call takes, in the thread of its conn
 finds nothing parks: it sleeps on a condition of its own, and is in `_parked` in the order in which
 it came. Each offer of bundles wakes as many hungry calls as there are bundles, the one parked
 longest first, and takes them out of `_parked` at once, so that the next bundle is for another; they
-count in `_coming` until they run. A call that was woken and leaves something behind wakes the next,
+count in `_coming` until they run. A call that was woken and leaves bundles here wakes the next one
 before it sleeps again or returns: else a bundle could lie here while a hungry call sleeps.
 
 The lock is the registry's as well, as claims change with the bundles. Nothing is taken inside it,
-and no event is published under it: `RoomFreed` and `PhaseChanged` follow when it is free.
+and no event is published under it: `CapacityFreed` and `PhaseChanged` follow when it is free.
 """
 
 from collections import OrderedDict, deque
@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 from hypershell.core.task import Task
 from hypershell.runtime import clock, threads
-from hypershell.server.events import EventBus, PhaseChanged, RoomFreed, TasksLeased
+from hypershell.server.events import CapacityFreed, EventBus, PhaseChanged, TasksLeased
 from hypershell.server.state.matching import Bundle, match
 from hypershell.server.state.registry import GONE, Client
 from hypershell.wire.worker_messages import Phase
@@ -30,14 +30,14 @@ CAPACITY = 1000
 """Tasks under lease ahead of demand; or a few bundles, where they are large."""
 
 MAX_BYTES = 16 * 2**20
-"""Of lines that are here, or in one answer, not counting the last: far below a frame's limit."""
+"""Bytes of lines here, or in one answer, not counting the last: far below a frame's limit."""
 
 _SEEK_SECONDS = 3600.0
 """How long a cancelled task may be on its way to the client that must learn of it."""
 
 
 class ScheduledQueue:
-    """Bundles in the order in which they go out. Publishes TasksLeased, RoomFreed, PhaseChanged."""
+    """Bundles in the order of leaving. Publishes TasksLeased, CapacityFreed, PhaseChanged."""
 
     def __init__(self, lock: threads.RLock, bundlesize: int, bus: EventBus) -> None:
         self._lock = lock
@@ -47,18 +47,18 @@ class ScheduledQueue:
         self._size = 0
         self._bytes = 0
         self._parked: OrderedDict[threads.Condition, Client] = OrderedDict()
-        self._sought: dict[tuple[int, int], float] = {}  # cancelled, and held we do not know where
+        self._sought: dict[tuple[int, int], float] = {}  # cancelled, client unknown
         self._coming = 0  # calls that were woken for a bundle and do not run yet
         self._notified = threads.condition_on(lock)
         self.phase = Phase.RUNNING
 
-    def room(self) -> int:
-        """How many tasks more it takes; 0 until it is half empty, or while its lines are long."""
+    def capacity(self) -> int:
+        """How many more tasks it takes; 0 until it is half empty, or while its lines are long."""
         free = self._capacity - self._size
         return free if free >= self._capacity // 2 and self._bytes < MAX_BYTES else 0
 
     def size(self) -> int:
-        """How many tasks are here."""
+        """How many tasks the queue holds."""
         return self._size
 
     def parked(self) -> int:
@@ -102,11 +102,11 @@ class ScheduledQueue:
                 self._park(client, remaining)
             # A call that was woken and did not take all there is wakes the next.
             self._wake_hungry(len(self._bundles) - self._coming)
-            low = self.room() > 0
+            low = self.capacity() > 0
         if tasks:
             self._bus.publish(TasksLeased, client.id, tasks)
             if low:
-                self._bus.publish(RoomFreed)
+                self._bus.publish(CapacityFreed)
         return tasks
 
     def cancel(self, pairs: Iterable[tuple[int, int]]) -> list[Task]:
@@ -128,13 +128,13 @@ class ScheduledQueue:
             for parked, client in self._parked.items():
                 if self._has_cancelled(client):
                     parked.notify()
-            low = self.room() > 0
+            low = self.capacity() > 0
         if untaken and low:
-            self._bus.publish(RoomFreed)
+            self._bus.publish(CapacityFreed)
         return untaken
 
     def cancelled(self, client: Client, session: int) -> tuple[tuple[int, int], ...]:
-        """What an answer to this session is to name as cancelled: each once."""
+        """The cancelled tasks to name in an answer to this session, each once."""
         if not (client.unannounced or self._sought):
             return ()
         with self._lock:

@@ -88,7 +88,7 @@ class Database:
             yield connection
 
     def connect(self) -> Connection:
-        """A connection to write with, for whoever has transactions of its own."""
+        """A connection to write with, for callers that manage their own transactions."""
         if self._writer is None:
             raise DatabaseUnusable(where=self.where, reason="it was opened for reading only")
         connection = self._writer.connect()
@@ -98,7 +98,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        # A connection that may only read would leave the write-ahead log behind: it goes first.
+        # A connection that may only read leaves the write-ahead log on the disk, so it goes first.
         for engine in (self._reader, self._writer):
             if engine is not None:
                 engine.dispose()
@@ -123,7 +123,7 @@ class Database:
             self._sign = sign
 
     def _take_lock(self, connection: Connection) -> None:
-        """Of those that share a database, one writes: until its connection ends."""
+        """Take the lock of the one server that writes, until its connection ends."""
         lock = f"SELECT pg_try_advisory_lock({_ADVISORY_LOCK})"
         sign = select(FACTS.c.value).where(FACTS.c.name == "writer")
         try:
@@ -181,7 +181,7 @@ def shown(url: URL) -> str:
 
 
 def explained(error: Exception, where: str) -> DatabaseUnusable:
-    """What the driver says, in our words."""
+    """Turn an error of the driver into one of ours."""
     cause = getattr(error, "orig", None) or error
     lines = [line for line in str(cause).strip().splitlines() if line.strip()]
     reason = (lines[0] if lines else type(cause).__name__).strip()
@@ -270,7 +270,7 @@ def _connect_sqlite(path: Path, mode: str, local: bool) -> sqlite3.Connection:
 
 
 def _regex_matches(pattern: bytes, value: object) -> bool:
-    """For SQL: whether a pattern is found in bytes or text, which NULL is not."""
+    """The SQL function: whether a pattern matches in bytes or text; false for NULL."""
     data = value.encode() if isinstance(value, str) else value
     return isinstance(data, bytes) and regex_matches(pattern, data)
 

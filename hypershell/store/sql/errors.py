@@ -97,4 +97,4 @@ class InputChanged(StartError):
     """The part of the input that was already read has changed."""
 
     says = "the first {lines} lines of {path}, which were already read, have changed"
-    hint = "omit --resume to run it from its first line, or use --restart to run what is left"
+    hint = "omit --resume to run it from its first line, or use --restart for the remaining tasks"

@@ -29,7 +29,7 @@ _COLUMNS = (
 )
 
 
-class _Kept(NamedTuple):
+class _Stored(NamedTuple):
     """A task, the attempts at it in order, and the uid of its run."""
 
     task: Row[Any]
@@ -43,7 +43,7 @@ def export(database: Database, form: str) -> Iterator[bytes]:
         yield from FORMS[form](connection)
 
 
-def _pages(connection: Connection) -> Iterator[list[_Kept]]:
+def _pages(connection: Connection) -> Iterator[list[_Stored]]:
     """All tasks by their ids, a page at a time."""
     uids = {row.id: row.uid for row in connection.execute(select(RUNS.c.id, RUNS.c.uid))}
     columns = [column for column in TASKS.c if column.name != "owed"]
@@ -62,17 +62,17 @@ def _pages(connection: Connection) -> Iterator[list[_Kept]]:
         )
         found = groupby(connection.execute(attempts).all(), lambda row: row.task)
         by_task = {task: list(rows) for task, rows in found}
-        yield [_Kept(task, by_task.get(task.id, []), uids.get(task.run, "")) for task in tasks]
+        yield [_Stored(task, by_task.get(task.id, []), uids.get(task.run, "")) for task in tasks]
 
 
 def _json_lines(connection: Connection) -> Iterator[bytes]:
     """An object a task, with its attempts and what was captured of its output in it."""
     for page in _pages(connection):
-        for kept in page:
+        for stored in page:
             # One at a time: what a task printed may be as large as a page of others.
-            spec = unpack_spec(kept.task.spec or "")
-            output = _output(connection, kept.task.id) if spec.capture else {}
-            yield (json.dumps(_object(kept) | output) + "\n").encode()
+            spec = unpack_spec(stored.task.spec or "")
+            output = _output(connection, stored.task.id) if spec.capture else {}
+            yield (json.dumps(_object(stored) | output) + "\n").encode()
 
 
 def _output(connection: Connection, task: int) -> dict[str, Any]:
@@ -88,10 +88,10 @@ def _csv(connection: Connection) -> Iterator[bytes]:
     for page in _pages(connection):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        for kept in page:
-            last = _attempt(kept.attempts[-1]) if kept.attempts else {}
-            line = bytes(kept.task.line).decode("utf-8", "surrogateescape")
-            facts = last | _task(kept) | {"line": line, "tags": kept.task.tags or ""}
+        for stored in page:
+            last = _attempt(stored.attempts[-1]) if stored.attempts else {}
+            line = bytes(stored.task.line).decode("utf-8", "surrogateescape")
+            facts = last | _task(stored) | {"line": line, "tags": stored.task.tags or ""}
             writer.writerow([facts.get(name, "") for name in _COLUMNS])
         yield text.getvalue().encode("utf-8", "surrogateescape")
 
@@ -100,8 +100,8 @@ def _joblog(connection: Connection) -> Iterator[bytes]:
     """A line for each task that is final and was tried, with its last attempt."""
     yield JOBLOG_HEADER
     for page in _pages(connection):
-        done = [kept for kept in page if kept.attempts and STATES[kept.task.state] in FINAL]
-        yield b"".join(_joblog_line(kept.task, kept.attempts[-1]) for kept in done)
+        done = [stored for stored in page if stored.attempts and STATES[stored.task.state] in FINAL]
+        yield b"".join(_joblog_line(stored.task, stored.attempts[-1]) for stored in done)
 
 
 def _joblog_line(task: Row[Any], last: Row[Any]) -> bytes:
@@ -121,13 +121,13 @@ FORMS: dict[str, Callable[[Connection], Iterator[bytes]]] = {
     "csv": _csv,
     "joblog": _joblog,
 }
-"""What each form is made by."""
+"""The function for each format."""
 
 
-def _object(kept: _Kept) -> dict[str, Any]:
-    facts = _task(kept) | _text("line", kept.task.line)
-    facts["tags"] = json.loads(kept.task.tags or "{}")
-    return facts | {"attempts": [_attempt(row) for row in kept.attempts]}
+def _object(stored: _Stored) -> dict[str, Any]:
+    facts = _task(stored) | _text("line", stored.task.line)
+    facts["tags"] = json.loads(stored.task.tags or "{}")
+    return facts | {"attempts": [_attempt(row) for row in stored.attempts]}
 
 
 def _text(name: str, data: bytes) -> dict[str, str]:
@@ -140,19 +140,19 @@ def _text(name: str, data: bytes) -> dict[str, str]:
         return {name: data.decode("utf-8", "replace"), f"{name}_base64": whole}
 
 
-def _task(kept: _Kept) -> dict[str, Any]:
-    task = kept.task
+def _task(stored: _Stored) -> dict[str, Any]:
+    task = stored.task
     return {
         "id": task.id,
         "line": "",  # stands here, and is filled in as the form has it
         "tags": "",
         "group": task.group,
         "priority": -task.rank,
-        "run": kept.run,
+        "run": stored.run,
         "number": task.number,
         "state": STATES[task.state].value,
         "added_at": task.added_at,
-        "attempts": len(kept.attempts),
+        "attempts": len(stored.attempts),
     }
 
 

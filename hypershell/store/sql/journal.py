@@ -106,7 +106,7 @@ class SqlJournal:
         return self._writer.put(work)
 
     def leased(self, tasks: Sequence[Task]) -> Commit:
-        """They are SENT."""
+        """Mark them as SENT."""
         by_lease = _grouped((task.lease, task.id) for task in tasks)
 
         def work(connection: Connection) -> None:
@@ -139,11 +139,11 @@ class SqlJournal:
         return self._writer.put(work)
 
     def took_back(self, tasks: Sequence[Task]) -> Commit:
-        """They wait again."""
+        """Mark them as WAITING."""
         return self._set("state = 0, sequence = 0", [task.id for task in tasks])
 
     def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Commit:
-        """Nothing more is owed for them."""
+        """Record that their lines need not be printed any more."""
 
         def work(connection: Connection) -> None:
             set_tasks(connection, "owed = FALSE", task_ids)
@@ -158,12 +158,12 @@ class SqlJournal:
         return self._set("cancelling = TRUE", task_ids, only=is_in(CANCEL.once_ended))
 
     def cancelled(self, task_ids: Sequence[int]) -> Commit:
-        """They are CANCELLED."""
+        """Mark them as CANCELLED."""
         # Also those that were handed out and that no client had taken.
         return self._set(_CANCEL, task_ids, only=is_in(CANCEL.at_once | CANCEL.once_ended))
 
     def revived(self, task_ids: Sequence[int]) -> Commit:
-        """They wait, in the scope of this run."""
+        """Mark them as WAITING, in the scope of this run."""
 
         def work(connection: Connection) -> None:
             for ids in pieces(task_ids):

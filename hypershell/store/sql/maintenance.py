@@ -1,4 +1,4 @@
-"""Looking after a task database: whether it is whole, and the room that it takes."""
+"""Maintenance of a task database: whether it is intact, and the space that it takes."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from hypershell.store.sql.engine import SQLITE, Database
 from hypershell.store.sql.schema import STATE_NUMBERS
 
 _MAX_SHOWN = 100
-"""Of the complaints of SQLite's own check."""
+"""Most complaints of SQLite's own check that are shown."""
 
 _T = "SELECT t.id FROM tasks t WHERE"
 _A = "SELECT a.task FROM attempts a WHERE"
@@ -47,7 +47,7 @@ _RULES: dict[str, str] = {
     "has tags but does not exist": """SELECT g.task FROM tags g WHERE NOT EXISTS (
         SELECT 1 FROM tasks t WHERE t.id = g.task)""",
 }
-"""What is never true of a task, and the ids of those of which it is."""
+"""Facts that must not be true of any task, with a query for the ids of tasks that break them."""
 
 
 class Census(NamedTuple):
@@ -59,7 +59,7 @@ class Census(NamedTuple):
     states: dict[str, int]
 
 
-class Room(NamedTuple):
+class FileSize(NamedTuple):
     """Bytes that a database takes."""
 
     before: int
@@ -67,7 +67,7 @@ class Room(NamedTuple):
 
 
 def complaints(database: Database) -> Iterator[str]:
-    """What is wrong with a database, a line each; nothing if it is whole. DatabaseUnusable."""
+    """The faults of a database, one line each; empty if it is intact. DatabaseUnusable."""
     with database.reading() as connection:
         if database.dialect == SQLITE:
             for row in connection.exec_driver_sql(f"PRAGMA integrity_check({_MAX_SHOWN})"):
@@ -95,8 +95,8 @@ def census(database: Database) -> Census:
         )
 
 
-def vacuum(database: Database) -> Room:
-    """Give room that is not needed back to the file system. DatabaseUnusable."""
+def vacuum(database: Database) -> FileSize:
+    """Return unused space to the file system. DatabaseUnusable."""
     connection = database.connect()
     try:
         before = _size(connection)
@@ -110,7 +110,7 @@ def vacuum(database: Database) -> Room:
             connection.rollback()
             connection.execution_options(isolation_level="AUTOCOMMIT")
             connection.exec_driver_sql("VACUUM (ANALYZE)")
-        return Room(before, _size(connection))
+        return FileSize(before, _size(connection))
     except (DBAPIError, sqlite3.Error) as error:
         raise database.explain(error) from error
     finally:

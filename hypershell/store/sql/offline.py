@@ -56,7 +56,7 @@ class Offline:
         return _changed(found, len(now) + len(running), len(running))
 
     def retry(self, selection: Selection) -> Changed:
-        """What FAILED, was CANCELLED or INTERRUPTED waits again."""
+        """Make FAILED, CANCELLED and INTERRUPTED tasks wait again."""
         with self._database.writing() as connection:
             found = _found(connection, selection)
             chosen = _in(found, RETRY.at_once)

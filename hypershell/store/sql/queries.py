@@ -96,7 +96,7 @@ class Queries:
     def rows(
         self, selection: Selection, fields: Sequence[str], after: int = 0, limit: int = MAX_ROWS
     ) -> tuple[list[list[Any]], int]:
-        """The values of these fields of the tasks behind an id, by id; and the last id.
+        """The values of these fields of the tasks after an id, by id; and the last id.
 
         There may be more of them unless that is 0. Times are seconds since the epoch, sizes bytes;
         what a task does not have is None.
@@ -128,10 +128,10 @@ class Queries:
             if row is None:
                 return None
             facts = _facts(row)
-            told = {name: _value(facts, name) for name in names}
-            told["attempts"] = _attempts(connection, task_id)
-            told["output"] = _output(connection, task_id)
-        return told
+            answer = {name: _value(facts, name) for name in names}
+            answer["attempts"] = _attempts(connection, task_id)
+            answer["output"] = _output(connection, task_id)
+        return answer
 
     def output(self, task_id: int) -> list[bytes] | None:
         """What a captured task printed to its standard output and error; None if it is not here."""

@@ -109,7 +109,7 @@ def sink_length(database: Database, path: bytes, device: int, inode: int) -> int
 
 
 def set_sink(database: Database, path: bytes, device: int, inode: int, length: int) -> None:
-    """From now on it is this file, of so many bytes, in which failed lines are kept."""
+    """Record that failed lines go to this file from now on, and its size in bytes."""
     values = {"device": device, "inode": inode, "length": length}
     with database.writing() as connection:
         changed = connection.execute(update(SINKS).where(SINKS.c.path == path).values(**values))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from hypershell.core.state import TaskState
 
 VERSION = 2
-"""Of the tables below; `facts` has that of a database."""
+"""The version of the tables below; `facts` has the version of a database."""
 
 STATE_NUMBERS: dict[TaskState, int] = {
     TaskState.WAITING: 0,

@@ -25,7 +25,7 @@ class Lines(Protocol):
     error: StartError | None
 
     def skip(self, number: int, each: Callable[[bytes], None]) -> bool:
-        """Pass over so many lines, handing each to `each`; False if there are fewer."""
+        """Skip this many lines, passing each to `each`; False if there are fewer."""
 
 
 class RunSession:

@@ -128,7 +128,7 @@ def set_tasks(
 ) -> None:
     """Make one change to many tasks, to those alone for which the condition `only` holds.
 
-    One statement takes many ids: each step of SQLite gives other threads a turn, and one for each
+    One statement takes many ids: each step of SQLite lets other threads run, and one for each
     task would wait for them each time.
     """
     where = f" AND {only}" if only else ""

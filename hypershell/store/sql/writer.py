@@ -43,10 +43,10 @@ _PASSING = re.compile("full|locked|busy|i/o error|readonly|read-only|unable to o
 
 _FIRST_PAUSE, _MAX_PAUSE = 0.1, 1.0
 _RETAKE_SECONDS = 60.0
-"""How long a lost connection of ours may still hold the lock at the other side."""
+"""Seconds that a lost connection of ours may still hold the lock in PostgreSQL."""
 
 _SILENT_SECONDS = 10.0
-"""How much longer than we are patient a write may take that neither succeeds nor fails."""
+"""Seconds beyond the patience for a write that neither succeeds nor fails."""
 
 
 class PendingCommit:
@@ -91,7 +91,7 @@ class Writer:
         self.stalled = threads.event()
 
     def put(self, work: Work) -> PendingCommit:
-        """Hand in a change; changes are made in this order."""
+        """Queue a change; changes are made in the order of the calls."""
         commit = PendingCommit()
         with self._changed:
             if self._gave_up is not None or self._closed:
@@ -128,7 +128,7 @@ class Writer:
             self._changed.notify_all()
 
     def limit_patience(self, seconds: float) -> None:
-        """From now on, try for this long at most; those who wait learn of it then."""
+        """Limit further attempts to this many seconds; waiting callers get the error then."""
         with self._changed:
             self._patience = seconds
             self._patience_from = clock.monotonic()
@@ -162,7 +162,7 @@ class Writer:
                 if clock.monotonic() > max(begin, self._patience_from) + self._patience:
                     reason = str(self._explain(error).facts.get("reason", error))
                     raise DatabaseStalled(where=self._database.where, reason=reason) from error
-                clock.sleep(backoff.pause())  # nothing tells when there is room again
+                clock.sleep(backoff.pause())  # nothing reports that space is free again
                 continue
             if self.stalled.is_set():
                 self.stalled.clear()
@@ -206,7 +206,7 @@ class Writer:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether a write may succeed later: no room, no connection, somebody else's lock."""
+    """Whether a write may succeed later: a full disk, no connection, another program's lock."""
     if isinstance(error, DatabaseTaken):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:

@@ -25,5 +25,5 @@ class Ids:
         return max(self._noted, _END - 1 - length_hint(self._ids))
 
     def note(self, task_ids: Iterable[int]) -> None:
-        """These ids are in use, wherever they come from. The store calls it with its lock held."""
+        """Note that these ids are in use. The store calls it with its lock held."""
         self._noted = max([self._noted, *task_ids])

@@ -33,7 +33,7 @@ class Progress(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A task as it is in the journal, for who changes many at once."""
+    """A task as it is in the journal, for changes of many tasks at once."""
 
     id: int
     state: TaskState
@@ -65,25 +65,25 @@ class Journal(Protocol):
         """Tasks were handed out."""
 
     def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Commit:
-        """Outcomes came; `owes`: the lines of those that FAILED are to be printed."""
+        """Record outcomes; `owes`: the lines of those that FAILED are to be printed."""
 
     def took_back(self, tasks: Sequence[Task]) -> Commit:
-        """Tasks were handed out to nobody."""
+        """Record that no client took these tasks after all."""
 
     def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Commit:
-        """The lines of these tasks are printed; a file `path` has so many bytes now."""
+        """Record that the lines of these tasks are printed, and the bytes of the file `path`."""
 
     def cancelling(self, task_ids: Sequence[int]) -> Commit:
-        """These are to be cancelled by whoever holds them."""
+        """Record that the clients which hold these are to cancel them."""
 
     def cancelled(self, task_ids: Sequence[int]) -> Commit:
-        """These were cancelled before anybody held them."""
+        """Record that these were cancelled before any client held them."""
 
     def revived(self, task_ids: Sequence[int]) -> Commit:
-        """These wait again, in this run, as though they had never been tried."""
+        """Record that these wait again, in this run, as though they had never been tried."""
 
     def deleted(self, task_ids: Sequence[int]) -> Commit:
-        """These are gone."""
+        """Record that these were deleted."""
 
     def flush(self) -> Commit:
         """Nothing; it is durable once all that was handed in before it is."""
@@ -94,14 +94,14 @@ class Journal(Protocol):
     def first_waiting(
         self, after: Key | None, limit: int, most_bytes: int
     ) -> tuple[list[Task], bool]:
-        """The first tasks that wait behind a place, and whether there may be more; waits for it."""
+        """The first waiting tasks after a place, and whether there may be more. Blocks."""
 
     def unfinished_numbers(self, limit: int) -> list[int]:
         """The first line numbers of tasks of this run that are not final; waits for it."""
 
 
 class _Done:
-    """Nothing was to be done."""
+    """A commit that is already done."""
 
     def wait(self) -> None:
         """Return at once."""
@@ -118,7 +118,7 @@ class NoJournal:
     def added(
         self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
     ) -> Commit:
-        """Nothing is done, here and below."""
+        """Do nothing; so do the methods below."""
         return _DONE
 
     def leased(self, tasks: Sequence[Task]) -> Commit:

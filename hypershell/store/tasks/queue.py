@@ -6,7 +6,7 @@ from collections import deque
 from hypershell.core.task import Task
 
 Key = tuple[int, int, int, int]
-"""Group, priority (negated), turn, id: the least goes first."""
+"""Group, priority (negated), sequence, id: the smallest goes first."""
 
 
 def key_of(task: Task) -> Key:
@@ -15,7 +15,7 @@ def key_of(task: Task) -> Key:
 
 
 class TaskQueue:
-    """A queue of tasks. Not safe by itself: whoever has it has a lock. `size` is bytes of lines."""
+    """A queue of tasks. Not thread-safe: its owner locks it. `size` is bytes of lines."""
 
     def __init__(self) -> None:
         # Most come in the order in which they go, and need no heap. A key stays here when its task
@@ -42,7 +42,7 @@ class TaskQueue:
         self.size += len(task.line)
 
     def pop(self, limit: int, most_bytes: int, last: Key) -> list[Task]:
-        """Remove and return the first tasks, none that stands behind `last`.
+        """Remove and return the first tasks, none of them after `last`.
 
         At most `limit`; once their lines have `most_bytes` there are no more of them.
         """
@@ -66,7 +66,7 @@ class TaskQueue:
         return task
 
     def cut(self, number: int) -> Key:
-        """Keep the first so many tasks, and return where the last of them stands."""
+        """Keep the first tasks, at most this many, and return the place of the last one."""
         ordered = sorted(self._tasks.values(), key=key_of)
         for task in ordered[number:]:
             self.remove(task.id)
@@ -74,10 +74,10 @@ class TaskQueue:
         self._heap = []
         return self._in_order[-1]
 
-    def cut_behind(self, last: Key) -> None:
-        """Drop all tasks that stand behind a place."""
-        behind = [task.id for task in self._tasks.values() if key_of(task) > last]
-        for task_id in behind:
+    def cut_after(self, last: Key) -> None:
+        """Drop all tasks after a place."""
+        later = [task.id for task in self._tasks.values() if key_of(task) > last]
+        for task_id in later:
             self.remove(task_id)
 
     def numbers(self) -> list[int]:

@@ -25,7 +25,7 @@ class RecoveredState:
 
 
 class Recovery:
-    """Not safe by itself: whoever has it has a lock. `is_out` tells whether a lease still holds."""
+    """Not thread-safe: its owner locks it. `is_out` tells whether a lease still holds."""
 
     def __init__(
         self, task_ids: Collection[int], clients: set[str], is_out: Callable[[Pair], bool]
@@ -46,7 +46,7 @@ class Recovery:
             if pair[0] in self._orphans and self._is_out(pair):
                 self._orphans.discard(pair[0])
                 known.add(pair)
-        # One that was handed out anew meanwhile is not what the client held any more.
+        # A task that was handed out again meanwhile is no longer the client's.
         return [pair for pair in pairs if pair in known and self._is_out(pair)]
 
     def seen(self, client: str) -> None:

@@ -1,4 +1,4 @@
-"""How many tasks are in each state, and which groups may go."""
+"""Counts the tasks in each state, and says which groups may run."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -38,17 +38,17 @@ class Counts(NamedTuple):
 
 
 class Tally:
-    """Tasks by group and state. Not safe by itself: whoever has it has a lock."""
+    """Tasks by group and state. Not thread-safe: its owner locks it."""
 
     def __init__(self) -> None:
         self._groups: dict[int, Counter[TaskState]] = {}
 
     def add(self, group: int, state: TaskState, number: int = 1) -> None:
-        """So many tasks more, or fewer."""
+        """Add this many tasks, or remove them if negative."""
         self._groups.setdefault(group, Counter())[state] += number
 
     def move(self, group: int, before: TaskState, after: TaskState, number: int = 1) -> None:
-        """So many tasks go from one state to another; a move that is not legal is a defect."""
+        """Move this many tasks from one state to another; an illegal move is a defect."""
         if not may_move(before, after):
             raise AssertionError(f"a task cannot go from {before.value} to {after.value}")
         states = self._groups.setdefault(group, Counter())

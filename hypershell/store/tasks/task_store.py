@@ -1,8 +1,8 @@
 """The tasks of one run: this decides in memory, its journal makes that durable.
 
-Nobody is told of a change before it is durable, so a process that dies has promised nothing that
+No change is announced before it is durable, so a process that dies has promised nothing that
 its journal does not hold. Of the tasks that wait, a window is in memory: all of them, or the
-first, as many as there is room for.
+first, as many as fit.
 """
 
 from collections import Counter
@@ -85,7 +85,7 @@ class TaskStore:
         tags: Mapping[str, str] = _NO_TAGS,
         progress: Progress | None = None,
     ) -> None:
-        """Take new tasks in, in order; each is WAITING. StoreClosed after the end of the run.
+        """Add new tasks, in order; each is WAITING. StoreClosed after the end of the run.
 
         All of them have these `tags` beside those that their lines set.
         """
@@ -167,7 +167,7 @@ class TaskStore:
         return recorded
 
     def _decide(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
-        """Where a task goes that was SENT until now; what is final is not kept."""
+        """Put a task that was SENT where it belongs now; a final one is no longer in memory."""
         self._recovery.discard(task.id)
         after, state = decide(task, outcome, self._policy, stopping)
         if state is TaskState.SUCCEEDED and not self._cancelling:
@@ -251,9 +251,10 @@ class TaskStore:
     # What people change.
 
     def cancel(self, selection: Selection) -> Changed:
-        """Cancel what is not final: what waits at once, what runs when its client has ended it.
+        """Cancel unfinished tasks: waiting ones now, running ones when their client ended them.
 
-        Those that run are in `to_cancel` from now on. NoDatabase where only ids can be told apart.
+        Those that run are in `to_cancel` from now on. Without a database, a
+        selection that is not by id raises NoDatabase.
         """
         with self._found(selection) as found, self._lock:
             running = [task.id for task in found if task.id in self._sent]
@@ -283,7 +284,7 @@ class TaskStore:
         return True
 
     def retry(self, selection: Selection) -> Changed:
-        """What FAILED, was CANCELLED or INTERRUPTED waits again, in this run."""
+        """Make FAILED, CANCELLED and INTERRUPTED tasks wait again, in this run."""
         with self._found(selection) as found, self._lock:
             if self._closed:
                 raise StoreClosed("the run is over")
@@ -398,7 +399,7 @@ class TaskStore:
     def backlog(self) -> tuple[int, int]:
         """How many tasks wait that may go, and the bytes of lines in memory; none if none may go.
 
-        Whoever reads lines is held back by this, and groups may wait for the last of these.
+        The reader of lines is held back by this, and groups may wait for the last of these.
         """
         with self._lock:
             waiting = self._tally.waiting_in(self._open_group())
@@ -414,13 +415,13 @@ class TaskStore:
         return sorted(number for number in numbers if number)[:limit]
 
     def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Callable[[], None]:
-        """The lines of these failed tasks are printed; what is returned waits until that is kept.
+        """Record that the lines of these failed tasks are printed; the commit to wait for.
 
-        A file at `path` has so many bytes now; b"" where they went elsewhere.
+        `path` is the file they went to, which has this many bytes now; b"" if it is not a file.
         """
         return self._journal.printed(task_ids, path, length).wait
 
     def _open_group(self) -> int:
-        """The last group that may go now; without groups, any."""
+        """The last group that may run now; without groups, any."""
         group = self._tally.open_group()
         return min(group, 0) if self._input_open else group

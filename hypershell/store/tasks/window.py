@@ -26,7 +26,7 @@ from hypershell.store.tasks.queue import Key, TaskQueue, key_of
 
 MAX_TASKS = 40_000
 MAX_BYTES = 32 * 2**20
-"""Of lines, in memory, where a journal has the rest."""
+"""Most bytes of lines in memory, where a journal has the rest."""
 
 
 class QueueWindow:
@@ -96,7 +96,7 @@ class QueueWindow:
                 if task.id not in newer and task.id not in sent and not self._waiting.get(task.id):
                     self._waiting.push(task)
             if more and self._last is not None:
-                self._waiting.cut_behind(self._last)
+                self._waiting.cut_after(self._last)
             for task in arrived:
                 if task.id not in self._struck:
                     self.take_in(task)

@@ -1,7 +1,7 @@
 """Cancelled tasks: who is told, once, and what is taken back before anybody has it."""
 
 from hypershell.core.ending import Ending
-from hypershell.server.events import RoomFreed
+from hypershell.server.events import CapacityFreed
 from hypershell.wire.worker_messages import Hello, Welcome
 from tests.helpers.fakes import Call, ServerParts, commands, ended, succeeded
 from tests.helpers.waiting import until
@@ -27,12 +27,12 @@ def test_what_nobody_has_taken_is_taken_back():
 def test_room_that_a_cancel_makes_is_told():
     """Others wait for it."""
     parts = ServerParts(*[b"a"] * 1500)
-    freed = parts.heard(RoomFreed)
+    freed = parts.heard(CapacityFreed)
 
     parts.scheduled.cancel((number, 1) for number in range(1, 1001))
 
-    assert [RoomFreed()] == freed
-    assert 1000 == parts.scheduled.room()
+    assert [CapacityFreed()] == freed
+    assert 1000 == parts.scheduled.capacity()
 
 
 def test_a_parked_client_is_told_at_once():

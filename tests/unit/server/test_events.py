@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from hypershell.server.events import ClientLeft, EventBus, RoomFreed, TasksAdded, TasksLeased
+from hypershell.server.events import CapacityFreed, ClientLeft, EventBus, TasksAdded, TasksLeased
 from tests.helpers.fakes import ServerParts
 
 
@@ -20,19 +20,19 @@ def test_subscribers_hear_of_an_event_in_the_order_in_which_they_subscribed():
     bus, heard = EventBus(), []
     for name in (1, 2):
         bus.subscribe(
-            lambda e, name=name: heard.append((name, e, threading.get_ident())), RoomFreed
+            lambda e, name=name: heard.append((name, e, threading.get_ident())), CapacityFreed
         )
 
-    bus.publish(RoomFreed)
+    bus.publish(CapacityFreed)
 
     here = threading.get_ident()
-    assert [(1, RoomFreed(), here), (2, RoomFreed(), here)] == heard
+    assert [(1, CapacityFreed(), here), (2, CapacityFreed(), here)] == heard
 
 
 def test_only_events_of_the_type_are_heard():
     """One subscriber may name several types."""
     bus, heard = EventBus(), []
-    bus.subscribe(heard.append, RoomFreed, TasksAdded)
+    bus.subscribe(heard.append, CapacityFreed, TasksAdded)
 
     bus.publish(ClientLeft, "0a1b2c3d")
     bus.publish(TasksAdded, 3)
@@ -49,14 +49,14 @@ def test_what_a_subscriber_raises_goes_to_the_publisher():
     """Those after it do not hear of the event: the run is about to end."""
     bus, heard = EventBus(), []
 
-    def fail(_: RoomFreed) -> None:
+    def fail(_: CapacityFreed) -> None:
         raise RuntimeError("broken")
 
-    bus.subscribe(fail, RoomFreed)
-    bus.subscribe(heard.append, RoomFreed)
+    bus.subscribe(fail, CapacityFreed)
+    bus.subscribe(heard.append, CapacityFreed)
 
     with pytest.raises(RuntimeError, match="broken"):
-        bus.publish(RoomFreed)
+        bus.publish(CapacityFreed)
     assert [] == heard
 
 
@@ -84,7 +84,7 @@ def test_no_lock_of_the_queue_is_held_while_an_event_is_delivered():
         other.start()
         other.join(5.0)
 
-    parts.bus.subscribe(look, TasksLeased, RoomFreed, ClientLeft)
+    parts.bus.subscribe(look, TasksLeased, CapacityFreed, ClientLeft)
     parts.exchange(client, want=1000)
 
     assert [0, 0] == free

@@ -3,7 +3,7 @@
 import pytest
 
 from hypershell.core.retry import Policy
-from hypershell.server.events import RoomFreed
+from hypershell.server.events import CapacityFreed
 from hypershell.server.state import scheduled_queue as scheduled_module
 from hypershell.server.state.scheduled_queue import CAPACITY
 from hypershell.wire.worker_messages import Phase
@@ -224,12 +224,12 @@ def test_a_queue_that_is_half_empty_asks_for_more():
     """And not before that."""
     parts = ServerParts(*[b"x"] * CAPACITY)
     client = parts.join()
-    freed = parts.heard(RoomFreed)
+    freed = parts.heard(CapacityFreed)
 
     parts.exchange(client, want=CAPACITY // 2 - 1)
     assert [] == freed
     parts.exchange(client, want=CAPACITY // 2)
-    assert [RoomFreed()] == freed
+    assert [CapacityFreed()] == freed
 
 
 def test_the_queue_leases_no_more_than_it_holds():

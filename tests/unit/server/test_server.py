@@ -20,7 +20,7 @@ from hypershell.server.input.lines import LineReader
 from hypershell.server.options import ServerOptions
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.server import Server
-from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.refusal import CallRefused, ErrorKind
 from hypershell.wire.worker_messages import Answer, Hello, Phase
 from hypershell.wire.worker_plane import WorkerProxy
@@ -70,9 +70,9 @@ class Run:
         """A client."""
         return Player(self.ports[WORKER])
 
-    def control(self) -> ControlProxy:
+    def control(self) -> ClientPlaneProxy:
         """One who asks."""
-        return ControlProxy("127.0.0.1", self.ports[CLIENT], SECRETS[CLIENT])
+        return ClientPlaneProxy("127.0.0.1", self.ports[CLIENT], SECRETS[CLIENT])
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_a_worker_key_opens_nothing_on_the_client_plane(run):
     made = run(None)
 
     with pytest.raises(Exception, match="refused this key"):
-        ControlProxy("127.0.0.1", made.ports[CLIENT], SECRETS[WORKER]).stop(drain=False)
+        ClientPlaneProxy("127.0.0.1", made.ports[CLIENT], SECRETS[WORKER]).stop(drain=False)
 
     assert not made.ended.is_over()
 
