@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from tests.helpers.relay import Relay
 # raises when it is taken in the wrong order.
 threads.check_lock_order(True)
 os.environ[threads.CHECK_VARIABLE] = "1"
+
+# Where nobody stores what was compiled, each of some thousand starts of the program compiles it
+# all again, which takes longer than what is tested.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Seal:
         try:
             plain = self._fernet().decrypt(token.encode())
         except InvalidToken as error:
-            raise ValueError("not closed with this seal") from error
+            raise ValueError("sealed with another key") from error
         return plain.decode("utf-8", "surrogateescape")
 
     def sign(self, text: bytes) -> str:

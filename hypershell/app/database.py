@@ -80,7 +80,7 @@ def _say_what_is_left(run_session: "RunSession", mode: RunMode) -> None:
     begun = run_session.begun
     if begun.leftovers:
         log.warning(
-            "not run: %s of earlier runs; `hyper-shell server --restart` runs what is left",
+            "%s from earlier runs will not be run; use `hyper-shell server --restart` to run them",
             counted(begun.leftovers, "unfinished task"),
         )
     if begun.unread is not None:

@@ -45,7 +45,7 @@ def run_command(options: RunOptions) -> CommandResult:
     except KeyboardInterrupt:
         return CommandResult(_INTERRUPTED, _cancel(options.location, ids))
     if ended["unfinished"]:
-        note = f"task {ids[0]} cannot start: a group before it has failed"
+        note = f"task {ids[0]} cannot start: an earlier group failed"
         return CommandResult(1, note)
     return _result(api, ids[0])
 
@@ -65,7 +65,7 @@ def _result(api: RemoteTasks, task_id: int) -> CommandResult:
     stdout, stderr = api.output(task_id) or (b"", b"")
     task = api.task(task_id)
     if task is None:
-        status, note = 1, f"task {task_id} was deleted while it was waited for"
+        status, note = 1, f"task {task_id} was deleted before it finished"
     else:
         status, note = exit_status(task)
     return CommandResult(status, note, stdout, stderr)

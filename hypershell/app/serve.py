@@ -132,7 +132,7 @@ def summary(ended: Ended) -> list[tuple[int, str]]:
         )
         lines.append((logging.WARNING, text))
     if ended.failed_numbers:
-        text = f"failed: {_lines(ended.failed_numbers)}; -f PATH saves such lines"
+        text = f"failed: {_lines(ended.failed_numbers)}; -f PATH saves these lines"
         lines.append((logging.WARNING, text))
     return lines
 
@@ -140,7 +140,7 @@ def summary(ended: Ended) -> list[tuple[int, str]]:
 def _unfinished(ended: Ended) -> str:
     submitted = ended.counts.unfinished - len(ended.unfinished_numbers)
     named = [_lines(ended.unfinished_numbers)] if ended.unfinished_numbers else []
-    named += [f"{submitted} that were submitted"] if submitted else []
+    named += [counted(submitted, "submitted task")] if submitted else []
     if ended.unread_from:
         named.append(f"the input was not read beyond line {ended.unread_from - 1}")
     return "; ".join(named)
@@ -238,7 +238,7 @@ def serve_found(
                 record.end("it was stopped" if server.told_to_end() else "all tasks had finished")
         except StartError as error:
             # How the run went is of more weight than that its end is not on the disk.
-            log.warning("%s; the next server will take this one for dead", error)
+            log.warning("%s; the next server here will report that this one died", error)
         held.release()
 
     server = Server(run.options, run.reader, run.sink, planes.secrets(), facts, session)

@@ -155,7 +155,7 @@ def check(arguments: Arguments, usage: UsageText, verb: str, elsewhere: Mapping[
     _check_options(arguments.options, usage.options, verb, elsewhere)
     for part in arguments.separated:
         if part.separator not in usage.separators:
-            raise UsageError(f"`{verb}` takes no words after `{part.separator}`", verb)
+            raise UsageError(f"`{verb}` takes no arguments after `{part.separator}`", verb)
 
 
 def scan(

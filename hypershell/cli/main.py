@@ -150,7 +150,7 @@ def _unknown(word: str) -> Exception:
 
     name = word.partition("=")[0]
     if word in _OPTIONS or name == "--server-dir":
-        return UsageError(f"{name} needs a verb after it")
+        return UsageError(f"{name} must be followed by a verb")
     if name in _OPTIONS:
         return UsageError(f"{name} takes no value")
     if word.startswith("-"):

@@ -25,14 +25,18 @@ Selection options:
                      shows.
 """
 
-TERMS_OPTIONS = """\
+NEW_TASK_OPTIONS = """\
 Task options:
   --tag KEY:VALUE            Give the tasks a tag. May be repeated.
   --group NUM                Start the tasks when all groups before NUM have
                              succeeded.
   --priority NUM             Within a group, a higher priority runs first. The
                              default is 0.
-  -r NUM, --max-retries NUM  How often to retry a task that failed. The default
+  -r NUM, --max-retries NUM  Retry a failed task up to NUM times. The default
+                             is that of the server.
+  -W DUR, --task-timeout DUR
+                             Stop a task that runs longer than DUR, such as 90,
+                             10m or 1h30m, and count it as failed. The default
                              is that of the server.
 """
 

@@ -2,15 +2,19 @@
 
 TASK_OPTIONS = """\
 Task options:
-  -b NUM, --bundlesize NUM   Tasks per bundle [default: 1].
+  -b NUM, --bundlesize NUM   Hand out tasks in bundles of NUM [default: 1].
   -w SEC, --bundlewait SEC   Hand out a bundle that is not full after SEC
                              seconds [default: 5].
   -t SEC                     The same as -w.
-  -r NUM, --max-retries NUM  How often to retry a failed task [default: 0].
+  -r NUM, --max-retries NUM  Retry a failed task up to NUM times [default: 0].
   --eager                    Run retries before new tasks, instead of after the
                              tasks that were already read.
   --max-lost NUM             Count a task as failed when NUM clients have died
                              while running it [default: 3].
+  -W DUR, --task-timeout DUR
+                             Stop a task that runs longer than DUR, such as 90,
+                             10m or 1h30m, and count it as failed. A line sets
+                             its own with `# HYPERSHELL: timeout:10m`.
   --lease SEC                Reschedule the tasks of a client that has not been
                              heard from for SEC seconds [default: 30].
   --grace SEC                Seconds between TERM and KILL when a task is
@@ -23,8 +27,8 @@ Database options:
                              directory.
   --no-db                    Keep everything in memory, without a database.
   --restart                  Run every task in the database that has not
-                             succeeded, including failed tasks but not
-                             cancelled ones.
+                             succeeded: failed tasks too, but not cancelled
+                             ones.
   --resume                   Continue an earlier run of FILE that died or was
                              stopped.
 
@@ -37,7 +41,7 @@ Failure options:
 """
 
 DATABASE_PLACE_OPTIONS = """\
-Place options:
+Location options:
   --database URL    The task database: sqlite:///PATH or
                     postgresql://USER@HOST/NAME. The default is
                     HYPERSHELL_DATABASE, or a file in the server directory.
@@ -49,8 +53,8 @@ ADDRESS_OPTIONS = """\
 Address options:
   -H ADDR, --bind ADDR  Address to listen on: a name, IPv4 or IPv6. The default
                         is localhost.
-  -p NUM, --port NUM    Port for clients; 0 picks a free one. The default is
-                        50001.
+  -p NUM, --port NUM    Port for workers (`hyper-shell client`); 0 picks a free
+                        one. The default is 50001.
   --worker-port NUM     The same as --port.
   -k KEY, --auth KEY    The key that clients must have: at least 16 characters,
                         unless the server listens on loopback only. Other users
@@ -58,7 +62,7 @@ Address options:
 """
 
 PLACE_OPTIONS = """\
-Place options:
+Location options:
   --server-dir DIR        The server directory. The default is
                           HYPERSHELL_SERVER_DIR, or ~/.hyper-shell.
   --access-file FILE      Read hosts, ports and keys from an access file made by
@@ -70,8 +74,8 @@ Place options:
 
 RUN_OPTIONS = """\
 Run options:
-  -N NUM, --num-threads NUM  Tasks to run at a time; 0 is one per usable core
-                             [default: 1].
+  -N NUM, --num-threads NUM  Tasks to run at a time; 0 means one per usable
+                             core [default: 1].
   -j NUM, --jobs NUM         The same as -N.
   --shell PATH               The shell that runs the lines [default: /bin/sh].
   -o PATH, --output PATH     Append the standard output of tasks to PATH.

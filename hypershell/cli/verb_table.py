@@ -22,7 +22,7 @@ class Verb(NamedTuple):
 
 
 _ROWS = {
-    "server": "hand out the lines of a file as tasks, capture failures",
+    "server": "hand out the lines of a file as tasks, report failures",
     "client": "run tasks for a server on this machine",
     "cluster": "run a server and its clients on this machine together",
     "submit": "give a server tasks to run",

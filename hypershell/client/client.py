@@ -127,7 +127,7 @@ class Client:
         raise ConnectionLost(
             host=self._link.host,
             port=self._link.port,
-            reason=f"it was not heard from within the lease of {lease}",
+            reason=f"it did not answer within the lease of {lease}",
         )
 
     def _obey_phase(self, phase: Phase) -> None:

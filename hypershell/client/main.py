@@ -123,7 +123,7 @@ def take_leave(find: Find, client_id: str, reason: str) -> None:
     try:
         WorkerProxy(*find()).leave(client_id, reason, dead=True)
     except (HyperShellError, *BROKEN) as error:
-        log.debug("could not tell the server: %s", error)
+        log.debug("could not tell the server that the client died: %s", error)
 
 
 def _open_output(path: str | None, default: int, option: str) -> int:

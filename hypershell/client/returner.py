@@ -4,6 +4,7 @@ import logging
 
 from hypershell.client.server_link import Caller, LinkClosed, ServerLink
 from hypershell.client.task_buffer import TaskBuffer
+from hypershell.core.units import counted
 from hypershell.runtime import clock
 
 log = logging.getLogger(__name__)
@@ -50,4 +51,7 @@ class Returner:
         self._refused_at = now if self._refused_at is None else self._refused_at
         if not self._said and now - self._refused_at >= _NEWS_SECONDS:
             self._said = True
-            log.warning("the server cannot record outcomes at the moment; keeping %d here", number)
+            log.warning(
+                "the server cannot record results at the moment; keeping %s here and retrying",
+                counted(number, "result"),
+            )

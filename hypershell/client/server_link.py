@@ -204,7 +204,7 @@ class ServerLink:
         try:
             self._proxy.leave(welcome.client_id, reason, dead)
         except (HyperShellError, *BROKEN) as error:
-            log.debug("could not tell the server that this client leaves: %s", error)
+            log.debug("could not tell the server that this client is leaving: %s", error)
 
     def close(self) -> None:
         """End all calls under way and make no more."""
@@ -267,7 +267,7 @@ class ServerLink:
             connection.abort()
 
     def _wait_for_descriptors(self, error: BaseException) -> None:
-        log.debug("cannot make a connection now: %s", error)
+        log.debug("cannot connect to the server at the moment: %s", error)
         with self._changed:
             self._changed.wait_for(lambda: self._closed, _MAX_PAUSE)
 
@@ -290,7 +290,7 @@ class ServerLink:
                 sent = clock.boottime()
                 welcome = self._proxy.join(hello)
             except BROKEN as error:
-                log.debug("could not come back to the server: %s", error)
+                log.debug("could not reconnect to the server: %s", error)
                 with self._changed:
                     self._changed.wait_for(lambda: self._closed, backoff.pause())
                 continue

@@ -24,6 +24,7 @@ from collections.abc import Callable
 
 from hypershell.client.supervision import Supervision
 from hypershell.core.environment import PARENT
+from hypershell.core.units import signal_name
 from hypershell.runtime import clock
 from hypershell.runtime.procfs import descendants
 
@@ -105,7 +106,7 @@ class Supervisor:
             remaining = supervision.remaining(clock.boottime())
             if remaining is not None and remaining <= 0:
                 # The client cannot have run for long: it would have stopped its tasks itself.
-                _say("the client was silent for longer than its lease; its tasks are killed")
+                _say("the client did not respond before its lease expired; killing its tasks")
                 supervision.give_up()
                 _kill_all(signal.SIGKILL)
 
@@ -160,7 +161,7 @@ def _kill_all(number: int) -> None:
 
 def _story(status: int) -> str:
     if os.WIFSIGNALED(status):
-        return f"killed by signal {os.WTERMSIG(status)}"
+        return signal_name(os.WTERMSIG(status))
     return f"exit status {os.WEXITSTATUS(status)}"
 
 

@@ -135,6 +135,13 @@ class Ending(IntEnum):
         "its server died, and no client reported it",
         reported=False,
     )
+    TIMED_OUT = _Row(
+        8,
+        "timed out",
+        "timed out",
+        counts_as=CountsAs.FAILURE,
+        exit_value=124,  # as timeout(1) of GNU coreutils has it
+    )
 
     def describe(self, code: int) -> str:
         """What happened, in a few words."""

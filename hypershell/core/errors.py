@@ -83,7 +83,7 @@ class InputUnreadable(StartError):
 class InputDamaged(StartError):
     """A line cannot be run; nothing after it is read."""
 
-    says = "{path}, line {number}: {reason}; it and the lines after it were not run"
+    says = "{path}, line {number}: {reason}; this line and those after it were not run"
     hint = "fix that line and run the rest, for example with `tail -n +{number} FILE`"
 
 

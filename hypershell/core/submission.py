@@ -42,7 +42,7 @@ class SubmitOptions:
     def unpack(cls, packed: Any) -> "SubmitOptions":
         """From plain values, checked one by one; ValueError."""
         if not isinstance(packed, dict) or set(packed) != set(cls.__slots__):
-            raise ValueError("not the terms of a submission")
+            raise ValueError("not the options of a submission")
         if not isinstance(packed["spec"], str):
             raise ValueError("not the settings of a task")
         tags = dict(tags_from(packed["tags"]))
@@ -99,9 +99,11 @@ def checked_lines(lines: object) -> list[bytes]:
         raise ValueError("not a list of lines")
     for line in lines:
         if not isinstance(line, bytes) or not is_task(line):
-            raise ValueError("not a line with a task")
+            raise ValueError("a blank line or a comment is not a task")
         if b"\0" in line or b"\n" in line or len(line) > MAX_LINE:
-            raise ValueError("a line that cannot be run")
+            raise ValueError(
+                "a line that cannot be run: it is too long, or has a newline or a NUL byte"
+            )
     return lines
 
 
@@ -109,5 +111,5 @@ def _whole(name: str, value: object, lowest: int, highest: int) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-        raise ValueError(f"{name} is a whole number from {lowest} to {highest}")
+        raise ValueError(f"{name} must be a whole number from {lowest} to {highest}")
     return value

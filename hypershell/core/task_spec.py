@@ -12,9 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 from hypershell.core.query.fields import Kind
-from hypershell.core.units import read_whole
+from hypershell.core.units import read_duration, read_whole
 
 MAX_RETRIES = 10**9
+MAX_SECONDS = 10 * 365 * 86400.0
+"""The longest time limit: longer than any task runs, and short enough for every clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,13 @@ class TaskSpec:
     """What a task is to be given. A setting at its default is left to the run.
 
     `max_retries` are further attempts after a failure. With `capture`, what the task prints comes
-    back with its outcome, and goes nowhere else.
+    back with its outcome, and goes nowhere else. An attempt that runs longer than `timeout` seconds
+    is stopped, and has failed.
     """
 
     max_retries: int | None = None
     capture: bool = False
+    timeout: float | None = None
 
     def pack(self) -> str:
         """The settings that are not at their defaults, as JSON; "" if there are none."""
@@ -75,6 +79,10 @@ def _is_whole(lowest: int, highest: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and lowest <= value <= highest
 
 
+def _is_time_limit(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value <= MAX_SECONDS
+
+
 def _is_flag(value: Any) -> bool:
     return type(value) is bool
 
@@ -98,6 +106,16 @@ SETTINGS: tuple[Setting, ...] = (
         read=_read_flag,
         accepts=_is_flag,
         for_client=True,
+    ),
+    Setting(
+        "timeout",
+        wants="a duration from above 0 to 3650d, such as 90, 10m or 1h30m",
+        read=read_duration,
+        accepts=_is_time_limit,
+        option="--task-timeout",
+        key="timeout",
+        for_client=True,
+        shown_as=Kind.DURATION,
     ),
 )
 

@@ -105,6 +105,14 @@ def read_signal(text: str) -> int:
         raise ValueError("expected a signal, for example 9, KILL or SIGTERM") from None
 
 
+def signal_name(number: int) -> str:
+    """A signal as messages show it: `KILL`, or `signal 99` if it has no name."""
+    try:
+        return signal.Signals(number).name.removeprefix("SIG")
+    except ValueError:
+        return f"signal {number}"
+
+
 def read_ids(words: list[str], most: int) -> tuple[int, ...]:
     """Ids and ranges of ids: `7`, `10-20`, `3,5`; each once, in order."""
     found: set[int] = set()

@@ -98,7 +98,7 @@ class EndOfRun:
             remaining = None if deadline is None else max(0.0, deadline - clock.monotonic())
             event = self._inbox.get(timeout=remaining)
             if event is None:
-                log.warning("%s did not end in time", counted(self._registry.claimed(), "task"))
+                log.warning("%s did not stop in time", counted(self._registry.claimed(), "task"))
                 return
             again = self.signal != 0 or self.stopped or deadline is not None
             match event:
@@ -128,12 +128,12 @@ class EndOfRun:
 
     def _drain(self, how: str) -> None:
         if claimed := self._registry.claimed():
-            log.warning("waiting for running tasks (clients have %d); %s", claimed, how)
+            log.warning("waiting for running tasks (%d on clients); %s", claimed, how)
         self._scheduled.set_phase(Phase.DRAINING)
 
     def _stop(self) -> None:
         if claimed := self._registry.claimed():
-            log.warning("stopping running tasks (clients have %d)", claimed)
+            log.warning("stopping running tasks (%d on clients)", claimed)
         self._scheduled.set_phase(Phase.STOPPING)
 
     def wait_for_reports(self, reports: Reports, loops: Iterable[Loop]) -> None:

@@ -113,7 +113,9 @@ def new_run_directory(directory: Path) -> Path:
         os.chmod(path, 0o700)  # a umask may have taken the owner's own bits
         sync_directory(directory)
         return path
-    raise DirectoryUnusable(path=shown(directory), reason="it has no free number for a run")
+    raise DirectoryUnusable(
+        path=shown(directory), reason="it has no free run number left; delete old runs in it"
+    )
 
 
 def is_run_name(name: str) -> bool:

@@ -45,7 +45,7 @@ def _unpack(data: bytes, ext_hook: Callable[[int, bytes], Any]) -> Any:
     try:
         return msgpack.unpackb(data, ext_hook=ext_hook, unicode_errors="surrogateescape")
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError) as error:
-        raise WireError(f"not a value: {type(error).__name__}") from error
+        raise WireError(f"cannot decode a value: {type(error).__name__}") from error
 
 
 def _encode_tagged(value: Any) -> msgpack.ExtType:
@@ -53,7 +53,7 @@ def _encode_tagged(value: Any) -> msgpack.ExtType:
         return msgpack.ExtType(_TOKEN, encode([value.typeid, value.address, value.id]))
     if isinstance(value, CallRefused):
         return msgpack.ExtType(_REFUSAL, encode([value.kind.value, str(value)]))
-    raise TypeError(f"{type(value).__name__} is not in the closed set of types")
+    raise TypeError(f"{type(value).__name__} is not a type that can be sent")
 
 
 def _decode_tagged(tag: int, data: bytes) -> Any:
@@ -66,8 +66,8 @@ def _decode_tagged(tag: int, data: bytes) -> Any:
         case 2, [str(kind), str(text)]:
             # A kind of a later release: the call was refused, and the connection is sound.
             return CallRefused(_KINDS.get(kind, ErrorKind.FAILED), text)
-    raise WireError(f"not what tag {tag} stands for")
+    raise WireError(f"tag {tag} has the wrong content")
 
 
 def _refuse_tag(tag: int, data: bytes) -> Any:
-    raise WireError(f"tag {tag} within a tag")
+    raise WireError(f"tag {tag} inside another tag")

@@ -166,7 +166,7 @@ class PlaneServer(Server):
             try:
                 self._admit(conn)
             except (AuthenticationError, WireError, EOFError, OSError) as error:
-                log.debug("a connection was not admitted: %s", error)
+                log.debug("rejected a connection: %s", error)
                 return
             self.serve_client(conn)
         finally:
@@ -183,12 +183,12 @@ class PlaneServer(Server):
             case [None, "accept_connection", [str()], dict()]:
                 pass
             case _:
-                raise WireError("a peer that did not begin as it should")
+                raise WireError("the peer did not complete the handshake")
         connection.send(("#RETURN", None))
         connection.trust(WORKER_FRAME if self._plane == WORKER else LARGE_FRAME)
         with self._lock:
             if self._strangers.pop(connection, self) is self or self.stop_event.is_set():
-                raise WireError("a peer that came too late")
+                raise WireError("the handshake finished too late")
             self._peers.add(connection)
 
     def serve_client(self, conn: Connection) -> None:  # type: ignore[override]
@@ -209,7 +209,7 @@ class PlaneServer(Server):
                         self._quiet.notify_all()
         except (WireError, EOFError, OSError, DeadlinePassed) as error:
             if not self.stop_event.is_set():
-                log.debug("a connection ended: %s", error)
+                log.debug("lost a connection: %s", error)
 
     def _answer(self, request: Any) -> tuple[str, Any]:
         match request:
@@ -218,17 +218,17 @@ class PlaneServer(Server):
             case _:
                 return "#ERROR", CallRefused(ErrorKind.BAD_REQUEST, "not a request")
         if thing is None or verb not in verbs:
-            text = f"no such verb: {verb[:80]}"
+            text = f"unknown request: {verb[:80]}"
             return "#ERROR", CallRefused(ErrorKind.NO_SUCH_VERB, text)
         try:
             return "#RETURN", getattr(thing, verb)(*args, **kwds)
         except Exception as error:
             kind = self._kind_of(error)
             if kind is ErrorKind.FAILED:
-                log.exception("a call of %s failed", verb)
-                text = "the server failed at this call; its log says why"
+                log.exception("the request %s failed", verb)
+                text = "the server could not handle this request; see its log"
             else:
-                log.debug("refused a call of %s: %s", verb, error)
+                log.debug("refused the request %s: %s", verb, error)
                 text = str(error)
             return "#ERROR", CallRefused(kind, text)
 

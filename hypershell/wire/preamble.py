@@ -58,12 +58,12 @@ def receive(connection: Connection, plane: str) -> None:
     match words:
         case ["hyper-shell", version, str(), str()] if version != str(PROTOCOL):
             connection.send_raw(b"hyper-shell version %d\n" % PROTOCOL)
-            raise WireError(f"a peer of protocol version {version!r}")
+            raise WireError(f"the peer uses protocol version {version!r}")
         case ["hyper-shell", _, wanted, key_plane]:
             if wanted != plane or key_plane != plane:
                 connection.send_raw(f"hyper-shell plane {plane}\n".encode())
-                raise WireError(f"a peer that wants the {wanted!r} plane")
+                raise WireError(f"the peer wants the {wanted!r} plane")
             connection.send_raw(_OK + b"\n")
         case _:
-            connection.send_raw(b"hyper-shell: this port is for hyper-shell alone\n")
-            raise WireError("not a hyper-shell peer")
+            connection.send_raw(b"hyper-shell: this port is only for hyper-shell\n")
+            raise WireError("the peer is not hyper-shell")

@@ -154,7 +154,7 @@ def test_a_current_that_leads_elsewhere_opens_no_strange_file(site: Site) -> Non
     process = site.run("server", "info")
 
     assert 0 == made.wait()
-    complaint(process, 5, "is sealed with the seal key .*there is none at")
+    complaint(process, 5, "is sealed with the seal key .*there is no seal key at")
 
 
 @pytest.mark.campaign

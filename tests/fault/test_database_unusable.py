@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from hypershell.store.sql.schema import VERSION
 from tests.helpers.farm import PROGRAM, Farm
 
 
@@ -44,13 +45,13 @@ def test_a_newer_layout_is_refused(farm):
     """A later release wrote it: nothing in it is touched."""
     path = database_of(farm)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE facts SET value = '2' WHERE name = 'version'")
+        connection.execute("UPDATE facts SET value = ? WHERE name = 'version'", [VERSION + 1])
         connection.commit()
     before = path.read_bytes()
 
     said = refusal(farm)
 
-    assert "has layout 2; this release supports 1" in said
+    assert f"has layout {VERSION + 1}; this release supports {VERSION}" in said
     assert before == path.read_bytes()
 
 
@@ -133,7 +134,7 @@ def test_two_servers_cannot_share_a_database(farm):
     other = farm.start(*("server", "--restart", "-p", 0, "--database", path), env=farm.elsewhere())
 
     assert 3 == other.wait(), other.err
-    assert re.search("error: another server works on the task database", other.err)
+    assert re.search("error: another server is using the task database", other.err)
     (farm.folder / "go").touch()
     assert [0, 0] == [server.wait(), client.wait()]
 

@@ -80,7 +80,7 @@ class StoredRun:
 
     def close(self) -> None:
         """The run is over."""
-        self.kept.end()
+        self.kept.end([CLIENT])
         self._writer.join()
         self.kept.close()
 

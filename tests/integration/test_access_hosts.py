@@ -37,7 +37,7 @@ def works(site: Site) -> None:
 @pytest.mark.usefixtures("ipv6")
 def test_a_server_on_an_ipv6_address_is_found(site: Site) -> None:
     """-H ::1 listens there alone, and the access file says so."""
-    site.serve("-H", "::1")
+    site.serve("-H", "::1", "-p", site.farm.free_port())
 
     assert {"::1"} == {endpoint.host for endpoint in site.access().endpoints.values()}
     port = site.record()["worker_port"]
@@ -113,7 +113,7 @@ def test_an_address_of_another_machine_cannot_be_listened_on(site: Site) -> None
 
 def test_a_short_key_is_refused_where_others_can_reach(site: Site) -> None:
     """--host of another name listens on all addresses: a short key will not do. Exit 5."""
-    process = site.run("server", "start", "--host", "gateway.invalid", "-k", "short")
+    process = site.run("server", "start", "--host", "gateway.invalid", "-k", "short", "-p", 0)
 
     complaint(process, 5, "5 characters is too short")
     assert [] == site.runs()

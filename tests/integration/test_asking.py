@@ -240,8 +240,8 @@ def test_without_a_database_questions_are_refused_and_waits_are_not(site: Site) 
     site.client()
     site.submit("exit 3")
 
-    complaint(site.run("list"), 3, "keeps no database")
-    complaint(site.run("run", "--", "true"), 3, "keeps no database")
+    complaint(site.run("list"), 3, "has no database")
+    complaint(site.run("run", "--", "true"), 3, "has no database")
     assert 1 == site.run("wait", "--all").wait()
     assert 1 == site.run("wait", 1).wait()
 

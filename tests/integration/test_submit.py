@@ -1,5 +1,6 @@
 """`hyper-shell submit`: a command, or lines of a file, given to a server that runs."""
 
+import contextlib
 import json
 import os
 import threading
@@ -7,9 +8,11 @@ import threading
 import pytest
 
 from hypershell.access.keys import CLIENT, plane_secret
+from hypershell.core.query.selection import Selection
 from hypershell.wire.client_plane import ControlProxy
+from hypershell.wire.refusal import CallRefused
 from tests.helpers.access import Site, complaint, until_up
-from tests.helpers.farm import Farm, Pipe
+from tests.helpers.farm import PROMPT, Farm, Pipe
 from tests.helpers.waiting import until
 
 
@@ -191,19 +194,22 @@ def test_what_is_submitted_as_the_server_ends_runs_or_is_refused(site: Site) -> 
     def submit_until_refused() -> None:
         proxy = ControlProxy(door.host, door.port, plane_secret(door.key, CLIENT))
         try:
-            # One at a time, so that the last one has a good chance to meet the end.
-            while len(accepted) < 3000:
+            # The next one just when all others are final: that is when the server ends.
+            while True:
                 accepted.extend(proxy.submit([b"echo $TASK_ID >> submitted"]))
-        except (OSError, EOFError, ValueError):
+                with contextlib.suppress(CallRefused):
+                    proxy.wait(Selection(ids=(accepted[-1],)), 10.0)
+        except (OSError, EOFError, CallRefused):
             pass
 
     thread = threading.Thread(target=submit_until_refused)
     thread.start()
+    until(lambda: accepted, PROMPT, "the first is at the server")
     site.client("-N", 2)
-    thread.join(30)
+    thread.join(PROMPT)
 
+    assert not thread.is_alive(), f"{len(accepted)} accepted"
     assert 0 == server.wait(30), server.err
-    assert 0 < len(accepted) < 3000
     assert sorted(accepted) == sorted(int(line) for line in site.farm.read("submitted"))
 
 

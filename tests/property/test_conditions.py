@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
 from hypershell.core.ending import Ending
+from hypershell.core.query.columns import COLUMNS
 from hypershell.core.query.condition import (
     And,
     Comparison,
@@ -25,7 +26,7 @@ from hypershell.core.query.fields import FIELDS, OPERATORS, Kind
 from hypershell.core.query.selection import UNFINISHED, Selection
 from hypershell.core.state import TaskState
 from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
-from hypershell.store.sql.queries import NAMES, Queries
+from hypershell.store.sql.queries import Queries
 from hypershell.store.sql.row_filter import row_filter
 from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, RUNS, STATE_NUMBERS, TAGS, TASKS
 from tests.helpers.postgres import Postgres
@@ -47,9 +48,11 @@ _WORDS = [
     "in",
     "and",
     "\udcff",
+    *(ending.word for ending in Ending),
 ]
 _PATTERNS = ["a", "^a$", "a|b", "[ab] ", "^$", "é", "\\(", "(?:a).?b", "\\d+", "", "x*", "(?i)^A"]
-_PATTERNS += ["(?i)É", "\\x00", "\udcff$", "\\xff", "[^a]", "(?s)^.b", "aab$"]
+_PATTERNS += ["(?i)É", "\\x00", "\udcff$", "\\xff", "[^a]", "(?s)^.b", "aab$", "^exit"]
+_NUMBERS_OF = {ending.word: int(ending) for ending in Ending}
 _NUMBERS = [-1, 0, 1, 2, 3, 9, 2**40]
 
 
@@ -198,8 +201,8 @@ def _full(task_id: int, facts: Mapping[str, Any]) -> dict[str, Any]:
     full |= {"id": task_id, "number": 0, "run": "a", "tags": {}, "added": float(task_id), **facts}
     ending = next((name for name in ("exit_status", "signal", "reason") if name in facts), None)
     if ending is not None:
-        numbers = {"exit_status": Ending.EXITED, "signal": Ending.SIGNALED}
-        full["ending"] = numbers.get(ending, Ending.UNSTARTABLE)
+        endings = {"exit_status": Ending.EXITED, "signal": Ending.SIGNALED}
+        full["ending"] = endings.get(ending, Ending.UNSTARTABLE).word
         full |= {"slot": 1, "pid": 9, "started": 3.25, "duration": 0.5, "ended": 3.75}
         full |= {"user": 0.25, "system": 0.25, "cpu": 0.5, "memory": None, **facts}
         full["client"] = f"c{facts['host']}" if "host" in facts else None
@@ -242,7 +245,7 @@ def _attempt(full: Mapping[str, Any]) -> dict[str, Any]:
         "pid": full["pid"],
         "started_at": full["started"],
         "seconds": full["duration"],
-        "ending": int(full["ending"]),
+        "ending": _NUMBERS_OF[full["ending"]],
         "code": full.get("exit_status", full.get("signal", 0)),
         "reason": full.get("reason"),
         "user_seconds": full["user"],
@@ -286,22 +289,36 @@ def filled(
     database.close()
 
 
-@settings(
-    max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
-@given(condition=conditions)
-def test_a_database_finds_what_a_condition_says(filled: Filled, condition: Condition) -> None:
+def check_found(filled: Filled, examples: int) -> None:
+    """Compare what is found with what is meant, for this number of conditions."""
+
+    @settings(max_examples=examples, deadline=None)
+    @given(condition=conditions)
+    def check(condition: Condition) -> None:
+        expected = filled.expected(condition)
+
+        found = filled.found(condition)
+
+        assert expected == found, str(condition)
+
+    check()
+
+
+def test_a_database_finds_what_a_condition_says(filled: Filled) -> None:
     """Also with `not`, and where a task does not have what is asked for."""
-    expected = filled.expected(condition)
+    check_found(filled, 100)
 
-    found = filled.found(condition)
 
-    assert expected == found, str(condition)
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_a_database_finds_what_any_of_many_conditions_says(filled: Filled) -> None:
+    """The same, for as many as turn up what is rare."""
+    check_found(filled, 3000)
 
 
 def test_rows_tell_what_conditions_ask_for(filled: Filled) -> None:
     """A field that is listed has the value by which the task is found."""
-    names = [name for name in NAMES if name not in ("tags", "ending")]
+    names = [name for name in COLUMNS if name != "tags"]
 
     rows, _ = Queries(filled.database).rows(Selection(), names)
 
@@ -309,36 +326,50 @@ def test_rows_tell_what_conditions_ask_for(filled: Filled) -> None:
         assert {name: facts.get(name) for name in names} == dict(zip(names, row, strict=True))
 
 
-@settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
-@given(condition=conditions, states=st.sampled_from([(), UNFINISHED, (TaskState.FAILED,)]))
-def test_all_questions_have_the_tasks_of_a_condition_in_mind(
-    filled: Filled, condition: Condition, states: tuple[TaskState, ...]
-) -> None:
-    """Counts, rows in pages, what is not final, and failures, whoever searches for the patterns."""
-    expected = [
-        facts
-        for facts in filled.known
-        if holds(condition, facts) and (not states or TaskState(facts["state"]) in states)
-    ]
-    which = Selection(states=states, where=str(condition))
-    queries = Queries(filled.database)
+def check_questions(filled: Filled, examples: int) -> None:
+    """Ask all questions about the tasks of this number of conditions."""
 
-    pages = [queries.rows(which, ["id"], 0, 2)]
-    while pages[-1][1]:
-        pages.append(queries.rows(which, ["id"], pages[-1][1], 2))
+    @settings(max_examples=examples, deadline=None)
+    @given(condition=conditions, states=st.sampled_from([(), UNFINISHED, (TaskState.FAILED,)]))
+    def check(condition: Condition, states: tuple[TaskState, ...]) -> None:
+        expected = [
+            facts
+            for facts in filled.known
+            if holds(condition, facts) and (not states or TaskState(facts["state"]) in states)
+        ]
+        which = Selection(states=states, where=str(condition))
+        queries = Queries(filled.database)
 
-    failed = [facts for facts in expected if facts["state"] == "failed"]
-    unfinished = [f["id"] for f in expected if TaskState(f["state"]) in UNFINISHED]
-    bad = sum(facts["state"] in ("failed", "cancelled") for facts in expected)
-    assert len(expected) == queries.count(which)
-    assert [[facts["id"]] for facts in expected] == [row for rows, _ in pages for row in rows]
-    assert unfinished == queries.unfinished(which, 100)
-    assert (len(unfinished), bad) == queries.outcome(which)
-    causes = {cause["cause"]: cause for cause in queries.failures(which)}
-    assert Counter(facts["cause"] for facts in failed) == {c: v["count"] for c, v in causes.items()}
-    for cause, found in causes.items():
-        alike = [facts for facts in failed if facts["cause"] == cause]
-        assert alike[-1]["id"] == found["example"]
-        assert sorted({f["host"] for f in alike if "host" in f}) == found["hosts"]
+        pages = [queries.rows(which, ["id"], 0, 2)]
+        while pages[-1][1]:
+            pages.append(queries.rows(which, ["id"], pages[-1][1], 2))
+
+        failed = [facts for facts in expected if facts["state"] == "failed"]
+        unfinished = [f["id"] for f in expected if TaskState(f["state"]) in UNFINISHED]
+        bad = sum(facts["state"] in ("failed", "cancelled") for facts in expected)
+        assert len(expected) == queries.count(which)
+        assert [[facts["id"]] for facts in expected] == [row for rows, _ in pages for row in rows]
+        assert unfinished == queries.unfinished(which, 100)
+        assert (len(unfinished), bad) == queries.outcome(which)
+        causes = {cause["cause"]: cause for cause in queries.failures(which)}
+        assert Counter(facts["cause"] for facts in failed) == {
+            c: v["count"] for c, v in causes.items()
+        }
+        for cause, found in causes.items():
+            alike = [facts for facts in failed if facts["cause"] == cause]
+            assert alike[-1]["id"] == found["example"]
+            assert sorted({f["host"] for f in alike if "host" in f}) == found["hosts"]
+
+    check()
+
+
+def test_all_questions_have_the_tasks_of_a_condition_in_mind(filled: Filled) -> None:
+    """Counts, rows in pages, what is not final, and failures: each finds the same tasks."""
+    check_questions(filled, 25)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_all_questions_have_the_tasks_of_many_conditions_in_mind(filled: Filled) -> None:
+    """The same, for as many as turn up what is rare."""
+    check_questions(filled, 1000)

@@ -15,10 +15,10 @@ Usage:
   hyper-shell access info FILE [options]
   hyper-shell access reseal FILE OUT [options]
 
-`info` shows what is in an access file: hosts, ports, planes, format and how it
-is sealed, but no key. The file is verified if it can be opened here. `reseal`
-writes a copy to OUT that is sealed with a passphrase, so that it can be taken
-to another machine, or with your seal key if you give no passphrase.
+`info` shows what is in an access file: hosts, ports, format and how it is
+sealed, but not its keys. The file is verified if it can be opened here.
+`reseal` writes a copy to OUT that is sealed with a passphrase, so that it can
+be taken to another machine, or with your seal key if you give no passphrase.
 
 Access options:
   --json                  info: print JSON.

@@ -22,7 +22,7 @@ access file.
 Server options:
   -H ADDR, --host ADDR  Host of the server. The default is localhost, or the
                         host in the access file.
-  -p NUM, --port NUM    Its port for clients. The default is 50001, or the port
+  -p NUM, --port NUM    Its port for workers. The default is 50001, or the port
                         in the access file.
   -k KEY, --auth KEY    Its key. Other users can read a command line, so set
                         HYPERSHELL_AUTH instead.
@@ -31,7 +31,7 @@ Server options:
   --delay-start SEC     Wait SEC seconds before joining; a negative number waits
                         a random time up to that [default: 0].
   -T SEC, --timeout SEC
-                        Leave when there was nothing to do for SEC seconds.
+                        Leave after SEC seconds without a task.
 
 {PLACE_OPTIONS}
 {RUN_OPTIONS}

@@ -48,7 +48,7 @@ def options_from(parsed: Parsed) -> InfoOptions:
 
     ids = ids_from(parsed, [parsed.text("ID") or ""])
     if len(ids) != 1:
-        raise parsed.error("info tells of one task", "`hyper-shell list` shows several")
+        raise parsed.error("`info` takes one task id", "`hyper-shell list` shows several tasks")
     return InfoOptions(source_from(parsed), ids[0], parsed.flag("--json"))
 
 

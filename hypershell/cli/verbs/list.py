@@ -94,7 +94,7 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
                 raise parsed.error(str(error)) from error
         elif name not in COLUMNS:
             known = ", ".join(COLUMNS)
-            raise parsed.error(f"there is no field {name}", f"fields are {known} and tag.KEY")
+            raise parsed.error(f"unknown field {name}", f"fields are {known} and tag.KEY")
     return tuple(names) or _SHOWN
 
 

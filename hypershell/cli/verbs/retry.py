@@ -46,4 +46,4 @@ def run(options: "ChangeOptions") -> int:
     """Let tasks wait again; the exit status."""
     from hypershell.cli.changing import change
 
-    return change(options, lambda api: api.retry, "rescheduled", "they have not failed")
+    return change(options, lambda api: api.retry, "will be retried", "they have not failed")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
-from hypershell.cli.selection_texts import TERMS_OPTIONS
+from hypershell.cli.selection_texts import NEW_TASK_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ Run one command as a task of a running server, as if it ran here: when it has
 ended, its standard output and standard error are passed on, up to 1 MiB of
 each, and its exit status is the exit status of this command. Ctrl-C cancels it.
 
-{TERMS_OPTIONS}
+{NEW_TASK_OPTIONS}
 {PLACE_OPTIONS}
 Other options:
   -h, --help  Show this text and exit.

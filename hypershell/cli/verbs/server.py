@@ -31,8 +31,9 @@ Other commands:
 
 {TASK_OPTIONS}
 {PLACE_OPTIONS}\
-  --take-over             Start even though a server on another machine, which
-                          cannot be asked, may be using the directory.
+  --take-over             Start even if a server on another machine, which
+                          cannot be checked from here, may be using the
+                          directory.
   --forever               Run unfinished and submitted tasks until stopped.
 
 {ADDRESS_OPTIONS}\
@@ -120,20 +121,20 @@ Usage:
 
 Make an access file before the server starts: the hosts, ports and keys that a
 server and its clients read with --access-file. Parts of it can be written to
-files of their own, one for running tasks and one for submitting them.
+separate files, one for running tasks and one for submitting them.
 
 Access options:
-  --worker-port NUM       Port for clients.
+  --worker-port NUM       Port for workers (`hyper-shell client`).
   -p NUM, --port NUM      The same as --worker-port.
   --client-port NUM       Port for commands such as submit, list and server
                           stop.
   --host NAME             The host of both ports. The default is localhost.
-  --worker-host NAME      The host of the worker port, if it differs from
-                          that of the other.
-  --client-host NAME      The host of the client port, if it differs from
-                          that of the other.
-  --worker-file FILE      Also write the part for clients to FILE.
-  --client-file FILE      Also write the part for commands to FILE.
+  --worker-host NAME      The host of the worker port, if it is not --host.
+  --client-host NAME      The host of the client port, if it is not --host.
+  --worker-file FILE      Also write the worker part to FILE, for
+                          `hyper-shell client`.
+  --client-file FILE      Also write the client part to FILE, for submit, list
+                          and the other commands.
   --passphrase-file FILE  Seal the files with the passphrase in FILE. Without
                           it, HYPERSHELL_PASSPHRASE is used, or your seal key.
 
@@ -220,8 +221,8 @@ def _serve_options(parsed: Parsed) -> "ServeOptions":
 
     name = parsed.text("FILE")
     if name in (*WORDS, "start"):
-        hint = f"if you mean a file of that name, write ./{name}"
-        raise parsed.error(f"`server {name}` is a command of its own", hint)
+        hint = f"to read a file of that name, write ./{name}"
+        raise parsed.error(f"`server {name}` is a separate command", hint)
     access_file = parsed.text("--access-file")
     if access_file is not None and (given := parsed.given() & _DECIDED_BY_FILE):
         raise parsed.error(f"{min(given)} and --access-file cannot be used together")
@@ -255,7 +256,7 @@ def _generate_options(parsed: Parsed) -> "GenerateOptions":
     if worker_port is None or client_port is None:
         raise parsed.error("generate-access needs both --worker-port and --client-port")
     if worker_port == client_port:
-        raise parsed.error(f"both ports are {worker_port}")
+        raise parsed.error(f"both ports are {worker_port}; they must differ")
     addresses, parts = {}, {}
     for plane, port in ((CLIENT, client_port), (WORKER, worker_port)):
         given = (parsed.text(_HOST_OPTIONS[plane]), parsed.text("--host"), "localhost")

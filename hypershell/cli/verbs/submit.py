@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
-from hypershell.cli.selection_texts import DATABASE_OPTIONS, TERMS_OPTIONS
+from hypershell.cli.selection_texts import DATABASE_OPTIONS, NEW_TASK_OPTIONS
 from hypershell.cli.texts import PLACE_OPTIONS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Submit options:
                           standard input.
   --json                  Print the ids as JSON.
 
-{TERMS_OPTIONS}
+{NEW_TASK_OPTIONS}
 {PLACE_OPTIONS}
 {DATABASE_OPTIONS}
 Other options:

@@ -65,9 +65,9 @@ def run(options: "WaitOptions") -> int:
 
     verdict = wait(options)
     if verdict.unknown:
-        warn(f"{verdict.unknown} of the ids not found")
+        warn(f"{counted(verdict.unknown, 'id')} not found")
     if verdict.unfinished:
-        why = "they cannot finish in this run" if verdict.has_server else "no server is running"
+        why = "they cannot start in this run" if verdict.has_server else "no server is running"
         warn(f"{counted(verdict.unfinished, 'task')} unfinished: {why}")
     if verdict.bad:
         warn(f"{counted(verdict.bad, 'task')} failed or cancelled")

@@ -14,6 +14,7 @@ from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import Processes
 from hypershell.client.tasks.spawn import SHORT_OF, Child
 from hypershell.client.tasks.stopper import TaskStopper
+from hypershell.client.tasks.time_limits import TimeLimits
 from hypershell.client.tasks.watch import Watch
 from hypershell.core.ending import Ending
 from hypershell.core.errors import TasksUnstartable
@@ -53,6 +54,7 @@ class Executor:
         self._free = deque(range(1, slots + 1))
         self._children: dict[Child, None] = {}
         self._stopper = TaskStopper()
+        self._time_limits = TimeLimits()
         self._short_since: float | None = None
         self._stopping = False
         self._resume_asked = False
@@ -72,6 +74,8 @@ class Executor:
         if not self._stopping:
             self._fill_slots()
         self._collect_ended(*self._watch.wait(self._patience()))
+        if self._time_limits:
+            self._end_overdue(clock.monotonic())
         if self._stopper:
             self._end_stopped()
         return True
@@ -120,7 +124,12 @@ class Executor:
     def _patience(self) -> float | None:
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
-        return self._stopper.patience(clock.monotonic()) if self._stopper else None
+        if not (self._stopper or self._time_limits):
+            return None
+        now = clock.monotonic()
+        until_look = self._stopper.patience(now)
+        until_limit = self._time_limits.patience(now) if self._time_limits else None
+        return min((s for s in (until_look, until_limit) if s is not None), default=None)
 
     def _fill_slots(self) -> None:
         started = 0
@@ -140,6 +149,8 @@ class Executor:
                 self._buffer.put_outcomes([_unstartable(claim, error, slot)])
                 continue
             self._children[child] = None
+            if claim.packed_spec and (limit := claim.spec.timeout) is not None:
+                self._time_limits.add(child, limit)
             self._short_since = None
             started += 1
         if started == _MAX_STARTED_AT_ONCE:
@@ -211,6 +222,16 @@ class Executor:
                 self._end(children[pair], Ending.CANCELLED, kill_at)
         # It may have been put back meanwhile, for want of what it takes to start it.
         self._buffer.cancel(pair for pair in pairs if pair not in children)
+
+    def _end_overdue(self, now: float) -> None:
+        """Stop the tasks whose time limit has passed."""
+        overdue = self._time_limits.passed(now)
+        if not overdue:
+            return
+        self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
+        for child in overdue:
+            if child in self._children and child not in self._stopper:
+                self._end(child, Ending.TIMED_OUT, now + self._grace_seconds)
 
     def _end(self, child: Child, ending: Ending, kill_at: float) -> None:
         if self._stopper.add(child, ending, kill_at):

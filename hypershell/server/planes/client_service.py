@@ -122,16 +122,33 @@ class ClientService:
         which = Selection.unpack(selection)
         if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_WAIT:
             raise ValueError("not a number of seconds")
+        by_ids = which == Selection(ids=which.ids)  # everything is no ids, and nothing else
+        if self._queries is None and not by_ids:
+            raise NoDatabase
         deadline = clock.monotonic() + seconds
         while True:
-            unfinished = self._unfinished(which)
-            is_over = not unfinished or self._is_idle()
+            ended, is_over = self._verdict(which)
             remaining = deadline - clock.monotonic()
             if is_over or remaining <= 0:
-                return {**self._ended(which), "over": is_over}
+                return {**ended, "over": is_over}
             if self._completion.is_closed():
                 raise StoreClosed("the server is ending")
             self._completion.wait(lambda: self._unfinished(which), self._is_idle, remaining)
+
+    def _verdict(self, which: Selection) -> tuple[dict[str, int], bool]:
+        """How it went so far, and whether that is the end of it.
+
+        Memory says whether anything can still become final, the database how tasks ended, and it is
+        one commit behind. So memory is asked first, its changes are waited for, and it must say the
+        same afterwards: that nothing of a selection can become final is true of both at once.
+        """
+        revision = self._store.idle_revision()
+        if revision is not None:
+            self._store.wait_until_durable()
+        ended = self._ended(which)
+        if revision is not None:
+            return ended, revision == self._store.idle_revision()
+        return ended, not ended["unfinished"] and not which.is_everything()
 
     def _unfinished(self, which: Selection) -> list[int]:
         """Ids that are waited for; of the whole run one that is none stands for all of them."""
@@ -139,8 +156,6 @@ class ClientService:
             return [] if self._is_idle() else [0]
         if self._queries is not None:
             return self._queries.unfinished(which, _WATCHED)
-        if which != Selection(ids=which.ids):
-            raise NoDatabase
         return self._store.unfinished_among(which.ids)
 
     def _is_idle(self) -> bool:
@@ -185,14 +200,16 @@ class ClientService:
     def _note(self, what: str, changed: Changed) -> list[int]:
         # The next group may go, if these were what was left of one or what stopped it.
         self._bus.publish(TasksChanged, changed.changed)
-        log.info("%s %s by request", counted(changed.changed, "task"), what)
+        log.info("%s %s on request", counted(changed.changed, "task"), what)
         return list(changed)
 
     def stop(self, drain: Any) -> None:
         """End the run; with `drain`, after what runs has finished."""
         if not isinstance(drain, bool):
             raise ValueError("not a stop")
-        log.info("told to stop%s", " when the running tasks have finished" if drain else "")
+        log.info(
+            "stopping%s, as requested", " when the running tasks have finished" if drain else ""
+        )
         self._bus.publish(StopAsked, drain)
 
     def _database(self) -> "Queries":

@@ -97,9 +97,7 @@ class LineSink:
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                log.info(
-                    "the reader of %s has closed it; further output to it is dropped", self.name
-                )
+                log.info("%s was closed by its reader; further output to it is dropped", self.name)
                 self._descriptor = None
                 return len(data)
             except OSError:

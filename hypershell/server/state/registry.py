@@ -231,6 +231,11 @@ class ClientRegistry:
         with self._lock:
             return sum(len(client.claims) for client in self._clients.values())
 
+    def idle_clients(self) -> list[str]:
+        """The ids of the clients that hold nothing."""
+        with self._lock:
+            return [client.id for client in self._clients.values() if not client.claims]
+
     def clients(self) -> list[Client]:
         """The clients at this moment."""
         with self._lock:

@@ -185,16 +185,19 @@ class SqlJournal:
         row = (client, host, pid, slots, clock.wall())
         return self._writer.put(lambda connection: run_many(connection, _CLIENT, [row]))
 
-    def left(self, client: str | None) -> Commit:
-        """A client left, or all that are there."""
-        change = update(CLIENTS).where(CLIENTS.c.left_at.is_(None)).values(left_at=clock.wall())
-        if client is not None:
-            change = change.where(CLIENTS.c.id == client)
+    def left(self, clients: Sequence[str]) -> Commit:
+        """These clients left: they hold nothing any more."""
+        present = update(CLIENTS).where(CLIENTS.c.left_at.is_(None))
+        change = present.where(CLIENTS.c.id.in_(clients)).values(left_at=clock.wall())
 
         def work(connection: Connection) -> None:
             connection.execute(change)
 
         return self._writer.put(work)
+
+    def flush(self) -> Commit:
+        """A change that changes nothing, after all others."""
+        return self._writer.put(lambda connection: None)
 
     # Questions.
 
@@ -203,7 +206,7 @@ class SqlJournal:
         t = TASKS.c
         which = row_filter(selection, self._database.dialect)
         query = select(t.id, t.state, t.group, t.scope).order_by(t.id)
-        self._writer.put(lambda connection: None).wait()
+        self.flush().wait()
         # Not by the writer: what people ask may take long or fail, and is none of its business.
         with self._database.reading() as connection:
             return [

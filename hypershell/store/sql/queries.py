@@ -189,7 +189,7 @@ def check_fields(fields: object) -> list[str]:
         raise ValueError("not a list of fields")
     for name in fields:
         if not isinstance(name, str) or (name not in COLUMNS and not name.startswith("tag.")):
-            raise ValueError(f"there is no field {name}: {', '.join(COLUMNS)}, tag.KEY")
+            raise ValueError(f"unknown field {name}; fields are {', '.join(COLUMNS)}, tag.KEY")
     return fields
 
 

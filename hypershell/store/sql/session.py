@@ -66,17 +66,21 @@ class RunSession:
         """A client joined. It holds nothing before this is durable."""
         self.journal.joined(client, host, pid, slots).wait()
 
-    def note_left(self, client: str | None) -> None:
-        """A client left, or all did, of this server and of those before it: they hold nothing."""
-        self.journal.left(client)
+    def note_left(self, client: str) -> None:
+        """A client of this server, or of one before it, left: it holds nothing."""
+        self.journal.left([client])
 
     def limit_patience(self, seconds: float) -> None:
         """The run ends: a database that cannot be written is waited for so long, and no longer."""
         self.writer.limit_patience(seconds)
 
-    def end(self) -> None:
-        """The run is over; write the last of it."""
-        self.note_left(None)
+    def end(self, idle_clients: Sequence[str]) -> None:
+        """The run is over; write the last of it. These clients hold nothing, and so have left.
+
+        Any other may still run its tasks, frozen or cut off as it is: the next server gives it a
+        lease to come back in before it hands them to others.
+        """
+        self.journal.left(idle_clients)
         change = update(RUNS).where(RUNS.c.id == self.begun.id).values(ended_at=clock.wall())
 
         def work(connection: Connection) -> None:

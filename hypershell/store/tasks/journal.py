@@ -85,6 +85,9 @@ class Journal(Protocol):
     def deleted(self, task_ids: Sequence[int]) -> Commit:
         """These are gone."""
 
+    def flush(self) -> Commit:
+        """Nothing; it is durable once all that was handed in before it is."""
+
     def find(self, selection: Selection) -> list[Found]:
         """All tasks of a selection, as they are after all that was handed in; waits for it."""
 
@@ -147,6 +150,10 @@ class NoJournal:
         return _DONE
 
     def deleted(self, task_ids: Sequence[int]) -> Commit:
+        """Nothing."""
+        return _DONE
+
+    def flush(self) -> Commit:
         """Nothing."""
         return _DONE
 

@@ -66,6 +66,7 @@ class TaskStore:
         self._interrupted: dict[int, Task] = {}
         self._retried = 0
         self._closed = False
+        self._revisions = 0  # changes that may give an idle run something to do
         self._input_open = False
         self._waiting = QueueWindow(self._journal, self._lock, not start.waiting, most_tasks)
         self._changing = threads.lock("changes")
@@ -97,6 +98,7 @@ class TaskStore:
                 self._tally.add(group, TaskState.WAITING, number)
             for task in added:
                 self._waiting.take_in(task)
+            self._revisions += 1
             commit = self._journal.added(added, tags, progress)
         commit.wait()
 
@@ -292,6 +294,7 @@ class TaskStore:
                 self._tally.add(task.group, TaskState.WAITING)
                 if interrupted is not None and not self._journal.keeps:
                     self._waiting.take_in(interrupted)  # there is nowhere to read it from
+            self._revisions += 1
             commit = self._journal.revived([task.id for task in chosen])
             self._waiting.start_over()  # they may stand before all that is in it
         commit.wait()
@@ -303,6 +306,7 @@ class TaskStore:
             chosen = self._unmoved(found, DELETE)
             for task in chosen:
                 self._forget(task)
+            self._revisions += 1
             commit = self._journal.deleted([task.id for task in chosen])
         commit.wait()
         return Changed(len(chosen), 0, len(found) - len(chosen))
@@ -365,6 +369,20 @@ class TaskStore:
         """How many tasks are not final, but for those that wait for a group that failed."""
         with self._lock:
             return self._tally.unfinished() - self._tally.blocked()
+
+    def idle_revision(self) -> int | None:
+        """A number that stays the same while nothing can become final; None if something can.
+
+        Memory is a commit ahead of the journal: what an idle run says of its tasks is durable only
+        after `wait_until_durable`.
+        """
+        with self._lock:
+            is_idle = self._tally.unfinished() == self._tally.blocked()
+            return self._revisions if is_idle else None
+
+    def wait_until_durable(self) -> None:
+        """Return when every change so far is durable; StartError if it never will be."""
+        self._journal.flush().wait()
 
     def unfinished_among(self, task_ids: Iterable[int]) -> list[int]:
         """Those of these tasks that are not final, as far as memory goes."""

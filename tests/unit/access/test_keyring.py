@@ -84,7 +84,7 @@ def test_the_key_stays_and_each_file_has_a_seal_of_its_own(tmp_path):
     assert KEY_FILE == one.recipe.by
     assert one.recipe.key_id == two.recipe.key_id
     assert one.recipe.salt != two.recipe.salt
-    with pytest.raises(ValueError, match="not closed"):
+    with pytest.raises(ValueError, match="sealed with another key"):
         two.open(one.close("secret"))
 
 

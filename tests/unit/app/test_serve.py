@@ -67,9 +67,9 @@ def test_the_summary_names_what_is_left():
 
     lines = summary(ended(waiting=5, failed=1, unread_from=10, **numbers))
 
-    said = "unfinished: lines 1-3; 2 that were submitted; the input was not read beyond line 9"
+    said = "unfinished: lines 1-3; 2 submitted tasks; the input was not read beyond line 9"
     assert (logging.WARNING, said) in lines
-    assert (logging.WARNING, "failed: line 9; -f PATH saves such lines") in lines
+    assert (logging.WARNING, "failed: line 9; -f PATH saves these lines") in lines
 
 
 def test_the_summary_says_what_a_failed_group_kept_from_running():

@@ -166,7 +166,7 @@ def test_only_an_option_whose_own_text_says_so_may_be_repeated():
         (["--tga=a"], r"^there is no option --tga; did you mean --tag\?$"),
         (["--zzz"], "^there is no option --zzz$"),
         (["-vx"], "^there is no option -x$"),
-        (["::::", "a"], "^`try` takes no words after `::::`$"),
+        (["::::", "a"], "^`try` takes no arguments after `::::`$"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_by_its_name(words, said):

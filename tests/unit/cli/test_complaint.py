@@ -43,7 +43,7 @@ def parsed(command: str) -> Parsed | None:
                 " or `hyper-shell submit -f FILE [options]`"
             ),
         ),
-        ("list -- x", "`list` takes no words after `--`"),
+        ("list -- x", "`list` takes no arguments after `--`"),
     ],
 )
 def test_words_that_do_not_match_are_named(command, said):

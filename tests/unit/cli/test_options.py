@@ -88,8 +88,8 @@ def test_synonyms_that_differ_contradict_each_other():
         (["-n", "3", "--number", "4"], "--number may be given only once"),
         (["--num", "3"], r"no option --num; did you mean --number\?"),
         (["--lout"], r"no option --lout; did you mean --loud\?"),
-        (["--", "a"], "`try` takes no words after `--`"),
-        ([":::+", "a"], r"`try` takes no words after `:::\+`"),
+        (["--", "a"], "`try` takes no arguments after `--`"),
+        ([":::+", "a"], r"`try` takes no arguments after `:::\+`"),
     ],
 )
 def test_what_cannot_be_parsed_is_told_by_its_word(words, said):

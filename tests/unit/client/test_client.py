@@ -237,7 +237,7 @@ def test_a_lease_that_is_over_stops_all(scene):
         scene.play(the_lease_is_over)
 
     assert [Stop(5.0)] == list(scene.orders.pending)
-    assert [("leave", "its lease was over", True), "left"] == scene.said
+    assert [("leave", "its lease expired", True), "left"] == scene.said
 
 
 def test_tasks_that_cannot_be_started_here_end_the_client_in_order(scene):

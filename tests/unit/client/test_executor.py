@@ -450,3 +450,52 @@ def test_a_captured_task_that_cannot_be_started_leaves_nothing_behind(bench, mon
 
     assert [Ending.UNSTARTABLE, Ending.EXITED] == [o.ending for o in outcomes]
     assert [b"", b"2\n"] == [o.out for o in outcomes]
+
+
+def timed(command: bytes, task_id: int, seconds: float) -> Claim:
+    """A claim on a task with a time limit."""
+    return Claim(task_id, 1, 1, command, TaskSpec(timeout=seconds).pack())
+
+
+def test_a_task_that_runs_too_long_is_stopped_and_has_timed_out(bench):
+    """It alone: one without a limit goes on beside it."""
+    bench.buffer.put_claims([timed(b"sleep 60", 1, 0.2), Claim(2, 1, 1, b"sleep 1")])
+
+    outcomes = bench.passes_until_ended(2)
+
+    assert [(Ending.TIMED_OUT, signal.SIGTERM), (Ending.EXITED, 0)] == codes(outcomes)
+    assert 0.2 <= outcomes[0].seconds < 1
+
+
+def test_a_task_that_ends_before_its_limit_has_not_timed_out(bench):
+    """Also when the limit passes while other tasks run, and its pid may be in use again."""
+    bench.buffer.put_claims([timed(b"exit 3", 1, 0.3), Claim(2, 1, 1, b"sleep 0.6")])
+
+    outcomes = bench.passes_until_ended(2)
+
+    assert [(Ending.EXITED, 3), (Ending.EXITED, 0)] == codes(outcomes)
+
+
+def test_a_task_that_ignores_term_is_killed_when_the_grace_is_over(make_bench, watch):
+    """On either watch, with all that it started."""
+    bench = make_bench(watch, grace=0.3)
+    command = b"trap '' TERM; (trap '' TERM; sleep 60) & echo $!; sleep 60"
+    bench.buffer.put_claims([timed(command, 1, 0.2)])
+
+    outcomes = bench.passes_until_ended(1)
+
+    assert [(Ending.TIMED_OUT, signal.SIGKILL)] == codes(outcomes)
+    assert 0.5 <= outcomes[0].seconds < PROMPT
+    assert state_of(int(bench.out)) in ("", "Z")
+
+
+def test_a_task_that_is_being_stopped_when_its_limit_passes_has_not_failed(make_bench):
+    """It was interrupted: that it runs over its limit meanwhile is no fault of its own."""
+    bench = make_bench(best_watch(), grace=0.6)
+    bench.buffer.put_claims([timed(b"trap '' TERM; echo up; sleep 60", 1, 0.3)])
+    bench.passes_until(lambda: bench.out)
+
+    bench.stop()
+    outcomes = bench.passes_until_ended(1)
+
+    assert [(Ending.INTERRUPTED, signal.SIGKILL)] == codes(outcomes)

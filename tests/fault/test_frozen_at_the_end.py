@@ -1,0 +1,53 @@
+"""A server that ends while a client is frozen: the next one waits until its tasks have stopped."""
+
+import signal
+import time
+
+import pytest
+
+from tests.helpers.once import assert_never_twice, exclusive, starts_of
+from tests.helpers.waiting import until
+
+LEASE = 5
+ENDS = {
+    "SIGTERM": lambda farm, server: server.signal(signal.SIGTERM),
+    "SIGHUP": lambda farm, server: server.signal(signal.SIGHUP),
+    "two Ctrl-C": lambda farm, server: press_twice(server),
+    "stop": lambda farm, server: farm.start("server", "stop"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _flock(need) -> None:
+    need("flock")
+
+
+def press_twice(server) -> None:
+    server.press_ctrl_c()
+    server.expect("press Ctrl-C again")
+    server.press_ctrl_c()
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_tasks_of_a_frozen_client_wait_for_its_lease_after_a_clean_stop(farm, end):
+    """Its client cannot say that it stopped them: another would run them at the same time."""
+    options = ("--lease", LEASE, "--grace", 0.5)
+    lines = farm.write_lines([exclusive("test $TASK_ATTEMPT -gt 1 || sleep 60")])
+    server = farm.start_server(lines, *options)
+    frozen = farm.start_client()
+    farm.wait_for_lines("starts", 1)
+    frozen.client_proper().suspend()
+
+    ENDS[end](farm, server)
+    server.wait()
+    began = time.monotonic()
+    again = farm.start_server(lines, "--resume", *options)
+    other = farm.start_client()
+    farm.wait_for_lines("starts", 2)
+
+    assert time.monotonic() - began > LEASE - 1
+    assert [0, 0] == [again.wait(), other.wait()]
+    assert_never_twice(farm)
+    assert {"1": [1, 2]} == starts_of(farm)
+    frozen.kill()
+    until(lambda: not farm.alive(), 5, "nothing is left")
