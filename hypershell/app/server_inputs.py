@@ -13,7 +13,8 @@ from hypershell.server.reports.sink import LineSink, open_sink
 class InputOptions(NamedTuple):
     """What a run reads, and where the lines of failed tasks go.
 
-    `path` is a file of lines, `-` for standard input; None is a run without an input.
+    `path` is a file of lines, `-` for standard input, `is_stdin_by_default` if nothing was named;
+    None is a run without an input.
     `failures` is a file for failed lines, or `prints_failures` has them printed.
     """
 
@@ -21,11 +22,7 @@ class InputOptions(NamedTuple):
     failures: str | None = None
     prints_failures: bool = False
     joblog: str | None = None
-
-    @property
-    def reads_stdin(self) -> bool:
-        """Whether the lines come from standard input."""
-        return self.path == STDIN
+    is_stdin_by_default: bool = False
 
 
 def open_input_and_sink(options: InputOptions) -> tuple[LineReader | None, LineSink]:

@@ -101,6 +101,9 @@ def _run(words: list[str]) -> int:
     from hypershell.cli.arguments import verb_first
 
     words = [*words[1:], "--help"] if words[0] == "help" else verb_first(words)
+    if words[0] in ("-h", "--help"):
+        print(usage(), end="")
+        return 0
     if words[0] not in VERBS:
         raise _unknown(words[0])
     return _run_verb(VERBS[words[0]], words[1:])

@@ -58,6 +58,7 @@ def input_options_from(parsed: Parsed, mode: RunMode) -> InputOptions:
         failures=failures,
         prints_failures=parsed.flag("--print"),
         joblog=joblog,
+        is_stdin_by_default=mode.reads_input and parsed.text("FILE") is None,
     )
 
 

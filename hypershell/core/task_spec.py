@@ -21,7 +21,10 @@ MAX_SECONDS = 10 * 365 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """The settings of a task. A setting at its default is left to the run.
+    """The settings of a task.
+
+    A setting at its default is left to the run that hands the task out, and is not stored: a later
+    run, with other options, may decide otherwise.
 
     `max_retries` are further attempts after a failure. With `capture`, what the task prints comes
     back with its outcome, and goes nowhere else. An attempt that runs longer than `timeout` seconds

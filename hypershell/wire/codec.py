@@ -63,8 +63,9 @@ def _decode_tagged(tag: int, data: bytes) -> Any:
     match tag, _unpack(data, _refuse_tag):
         case 1, [str(typeid), address, str(ident)]:
             return Token(typeid, tuple(address) if isinstance(address, list) else address, ident)
-        case 2, [str(kind), str(text)] if kind in _KINDS:
-            return CallRefused(_KINDS[kind], text)
+        case 2, [str(kind), str(text)]:
+            # A kind of a later release: the call was refused, and the connection is sound.
+            return CallRefused(_KINDS.get(kind, ErrorKind.FAILED), text)
     raise WireError(f"tag {tag} has the wrong content")
 
 

@@ -7,7 +7,9 @@ from enum import Enum
 
 
 class ErrorKind(Enum):
-    """Why a call was refused. The values travel: they never change."""
+    """Why a call was refused. The values travel: they never change, and what a later release adds
+    is taken for FAILED.
+    """
 
     BAD_REQUEST = "bad request"  # the arguments are not what the verb takes
     NO_SUCH_VERB = "no such verb"

@@ -11,12 +11,18 @@ from hypershell.runtime.lock_order import ORDER
 PACKAGE = Path(__file__).parents[2] / "hypershell"
 
 FORBIDDEN = {
-    "time": {"time", "monotonic", "sleep", "time_ns", "monotonic_ns", "clock_gettime"},
-    "threading": {"Thread", "Timer", "Condition", "Event", "Lock", "RLock", "Semaphore"},
+    "time": {
+        "time", "monotonic", "perf_counter", "clock_gettime", "sleep",
+        "time_ns", "monotonic_ns", "perf_counter_ns", "clock_gettime_ns",
+    },
+    "threading": {
+        "Thread", "Timer", "Condition", "Event", "Lock", "RLock", "Semaphore", "BoundedSemaphore",
+        "Barrier", "local", "get_ident",
+    },
     "random": None,
     "secrets": None,
     "queue": None,
-}
+}  # fmt: skip
 """What only `runtime` may use of a module; all of it where it says None."""
 
 KEYS = {"access/endpoints.py", "access/keyring.py", "access/keys.py", "access/private_files.py",

@@ -13,9 +13,9 @@ COMMAND = [sys.executable, "-m", "hypershell"]
 LIMIT_SECONDS = 0.080
 
 ALLOWED = {
-    "contextlib", "copyreg", "docopt", "enum", "functools", "hypershell", "importlib", "keyword",
+    "contextlib", "copyreg", "enum", "functools", "hypershell", "importlib", "keyword",
     "operator", "re", "reprlib", "runpy", "pkgutil", "types", "typing", "warnings", "__future__",
-    "collections", "itertools", "abc", "io", "os", "sys", "weakref", "heapq", "logging", "string",
+    "collections", "itertools", "abc", "io", "os", "sys", "weakref", "heapq", "string",
     "textwrap", "shutil", "time", "zipimport", "linecache", "tokenize", "token", "annotationlib",
     "gc",
 }  # fmt: skip

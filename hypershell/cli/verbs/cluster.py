@@ -89,6 +89,6 @@ def run(options: "ClusterOptions") -> int:
 
     if not options.is_verbose:
         logging.getLogger("hypershell.server").setLevel(logging.WARNING)
-    if options.inputs.reads_stdin:
+    if options.inputs.is_stdin_by_default:
         say_that_lines_are_read()
     return run_cluster(options)

@@ -292,7 +292,7 @@ def run(
     from hypershell.app.serve import serve
     from hypershell.cli.prompts import say_that_lines_are_read
 
-    if options.inputs.reads_stdin:
+    if options.inputs.is_stdin_by_default:
         say_that_lines_are_read()
     return serve(options)
 

@@ -328,7 +328,7 @@ def _check_tables(database: Database, read_only: bool, create: bool) -> None:
             show_as_current(database._reader, found)
         else:
             with database.writing() as connection:
-                migrate(connection, found)
+                migrate(connection)
 
 
 def initialize_database(url: str) -> bool:

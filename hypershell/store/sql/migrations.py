@@ -6,7 +6,7 @@ The statements here are frozen: they name what was there when a version was curr
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -15,11 +15,16 @@ from hypershell.store.sql.schema import FACTS, VERSION
 _SQLITE = "sqlite"
 
 
-def migrate(connection: Connection, found: int) -> None:
-    """Bring tables of an older version up to this one, in the transaction of the connection."""
-    for version in range(found, VERSION):
-        MIGRATIONS[version](connection)
-    connection.execute(FACTS.update().where(FACTS.c.name == "version"), {"value": str(VERSION)})
+def migrate(connection: Connection) -> None:
+    """Bring tables of an older version up to this one, in the transaction of the connection.
+
+    The version is read in it: another process may have changed the tables before we could write.
+    """
+    version = FACTS.c.name == "version"
+    found = int(connection.execute(select(FACTS.c.value).where(version)).scalar_one())
+    for number in range(found, VERSION):
+        MIGRATIONS[number](connection)
+    connection.execute(FACTS.update().where(version), {"value": str(max(found, VERSION))})
 
 
 def show_as_current(reader: Engine, found: int) -> None:

@@ -14,7 +14,9 @@ def test_the_version_is_shown(words, capsys):
     assert f"hyper-shell {__version__}\n" == capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["help"], ["-h"], ["--help"]])
+@pytest.mark.parametrize(
+    "words", [["help"], ["-h"], ["--help"], ["--server-dir", "d", "--help"], ["--debug", "-h"]]
+)
 def test_help_without_a_verb_is_the_overview(words, capsys):
     """On standard output, with status 0."""
     assert 0 == main(words)

@@ -34,6 +34,16 @@ def options(verb: str, *words: str) -> Any:
 
 
 @pytest.mark.parametrize(
+    ("words", "forgotten"),
+    [((), True), (("-",), False), (("tasks.txt",), False), (("--restart",), False)],
+)
+@pytest.mark.parametrize("verb", ["server", "cluster"])
+def test_only_who_names_no_input_may_have_forgotten_it(verb, words, forgotten):
+    """At a terminal that is said; `-` says that the lines are typed there."""
+    assert forgotten == options(verb, *words).inputs.is_stdin_by_default
+
+
+@pytest.mark.parametrize(
     ("words", "mode", "path"),
     [
         (("server",), RunMode.FILE, "-"),

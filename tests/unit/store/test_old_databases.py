@@ -1,7 +1,10 @@
 """Databases of each version of the tables that there was open for ever."""
 
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,9 +17,10 @@ from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.export import export
 from hypershell.store.sql.maintenance import census, complaints
+from hypershell.store.sql.migrations import migrate
 from hypershell.store.sql.rows import task_of
 from hypershell.store.sql.runs import owed_lines
-from hypershell.store.sql.schema import TASKS, VERSION
+from hypershell.store.sql.schema import FACTS, TASKS, VERSION
 from tests.helpers.stored import CLIENT, StoredRun, ended
 
 OLD = Path(__file__).parent / "old"
@@ -138,6 +142,45 @@ def test_settings_of_the_first_version_survive_in_postgresql(postgres):
 
     assert [SPECS, SPECS] == found
     assert {number: SPECS.get(number, DEFAULT_SPEC) for number in range(1, 13)} == leased
+
+
+def test_tables_that_somebody_else_upgraded_meanwhile_stay(first):
+    """Two commands may find an old version; the one that may write later finds it changed."""
+    database = open_database(sqlite_url(first))
+
+    with database.writing() as connection:
+        migrate(connection)
+        version = connection.execute(select(FACTS.c.value)).scalar_one()
+    database.close()
+
+    assert str(VERSION) == version
+
+
+KILLED = """if True:
+    import os, signal, sys
+    from hypershell.store.sql import migrations
+    from hypershell.store.sql.engine import open_database
+
+    def change(connection, changed=migrations.MIGRATIONS[1]):
+        changed(connection)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    migrations.MIGRATIONS[1] = change
+    open_database(sys.argv[1])
+"""
+
+
+def test_a_kill_in_the_middle_of_an_upgrade_loses_nothing(first):
+    """All of it is in one transaction: the next command finds the old tables, and changes them."""
+    killed = subprocess.run([sys.executable, "-c", KILLED, sqlite_url(first)], check=False)
+
+    database = open_database(sqlite_url(first))
+    with database.reading() as connection:
+        tasks = [task_of(row) for row in connection.execute(select(TASKS))]
+    database.close()
+
+    assert -signal.SIGKILL == killed.returncode
+    assert SPECS == {task.id: task.spec for task in tasks if task.spec != DEFAULT_SPEC}
 
 
 def test_an_upgraded_database_has_the_tables_of_a_new_one(first, tmp_path):

@@ -11,6 +11,7 @@ from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
 from hypershell.wire.codec import WireError, decode, encode
+from hypershell.wire.refusal import CallRefused, ErrorKind
 
 
 class Bomb:
@@ -45,14 +46,20 @@ def test_an_unknown_tag_is_refused():
         decode(msgpack.packb(msgpack.ExtType(9, encode("x"))))
 
 
-@pytest.mark.parametrize(
-    "content", ["x", ["a"], ["a", "b"], [1, 2, 3], ["bad request", 1], ["x", "y"]]
-)
+@pytest.mark.parametrize("content", ["x", ["a"], [1, 2, 3], ["bad request", 1], [1, "y"]])
 @pytest.mark.parametrize("tag", [1, 2])
 def test_a_known_tag_with_other_content_is_refused(tag, content):
-    """A token has three parts, a refusal one of the kinds and a text."""
+    """A token has three parts, a refusal a kind and a text."""
     with pytest.raises(WireError, match="tag"):
         decode(msgpack.packb(msgpack.ExtType(tag, encode(content))))
+
+
+def test_a_refusal_of_a_kind_that_a_later_release_has_is_a_refusal():
+    """Its text is shown; taken for a broken connection, the call would be made again for ever."""
+    refused = decode(msgpack.packb(msgpack.ExtType(2, encode(["quota exceeded", "too many"]))))
+
+    assert (CallRefused, ErrorKind.FAILED) == (type(refused), refused.kind)
+    assert "too many" == str(refused)
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), SystemExit("x"), OSError(28, "x")])
