@@ -13,11 +13,9 @@ COMMAND = [sys.executable, "-m", "hypershell"]
 LIMIT_SECONDS = 0.080
 
 ALLOWED = {
-    "contextlib", "copyreg", "enum", "functools", "hypershell", "importlib", "keyword",
-    "operator", "re", "reprlib", "runpy", "pkgutil", "types", "typing", "warnings", "__future__",
-    "collections", "itertools", "abc", "io", "os", "sys", "weakref", "heapq", "string",
-    "textwrap", "shutil", "time", "zipimport", "linecache", "tokenize", "token", "annotationlib",
-    "gc",
+    "contextlib", "functools", "hypershell", "importlib", "keyword", "operator", "reprlib", "runpy",
+    "pkgutil", "types", "warnings", "__future__", "collections", "itertools", "abc", "io", "os",
+    "sys", "weakref", "time", "zipimport", "annotationlib", "gc",
 }  # fmt: skip
 """Top-level modules that starting up may import; what is not here needs a reason to get in."""
 

@@ -4,7 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypershell.core.task import Task
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.server.state.matching import Capacity, Match, match
+
+SPECS = (DEFAULT_SPEC, TaskSpec(timeout=1.0), TaskSpec(capture=True))
 
 
 @st.composite
@@ -12,7 +15,9 @@ def made_bundles(draw: st.DrawFn) -> list[list[Task]]:
     """Bundles of one task or more, each with an id of its own and a line of some length."""
     sizes = draw(st.lists(st.integers(1, 4), max_size=8))
     lengths = draw(st.lists(st.integers(0, 5), min_size=sum(sizes), max_size=sum(sizes)))
-    tasks = [Task(number, b"x" * length, number) for number, length in enumerate(lengths, 1)]
+    specs = draw(st.lists(st.sampled_from(SPECS), min_size=len(lengths), max_size=len(lengths)))
+    made = enumerate(zip(lengths, specs, strict=True), 1)
+    tasks = [Task(number, b"x" * length, number, spec=spec) for number, (length, spec) in made]
     bundles = []
     for size in sizes:
         bundles.append(tasks[:size])
@@ -102,11 +107,12 @@ def test_all_goes_that_can(bundles, withheld):
     assert set(ids(bundles)) - withheld == set(ids([found.tasks]))
 
 
-@given(st.integers(-5, 5))
-def test_a_task_fits_where_there_is_a_slot(slots):
-    """With none, or after a bundle that was larger than the capacity, nothing fits."""
-    capacity, task = Capacity(slots), Task(1, b"a", 1)
+@given(st.integers(-5, 5), st.integers(0, 5))
+def test_a_capacity_is_a_value(slots, number):
+    """What is left is another one."""
+    capacity = Capacity(slots)
 
-    fits = capacity.fits(task)
+    left = capacity.minus(DEFAULT_SPEC, number)
 
-    assert (slots > 0) == fits
+    assert (slots, slots) == (capacity.fits(DEFAULT_SPEC), capacity.slots)
+    assert slots - number == left.fits(DEFAULT_SPEC)

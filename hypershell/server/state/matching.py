@@ -8,19 +8,28 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from hypershell.core.task import Task
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 
 Bundle = list[Task]
 """Tasks that go out together, at least one."""
 
 
 class Capacity(NamedTuple):
-    """What a client can take besides what it holds: a value; today one number, how many tasks."""
+    """What a client can take besides what it holds: a value; each change makes a new one.
+
+    What a task needs depends on its spec alone. Today the capacity is one number, and each task
+    takes one of it.
+    """
 
     slots: int
 
-    def fits(self, task: Task) -> bool:
-        """Whether the client can take this task."""
-        return self[0] > 0
+    def fits(self, spec: TaskSpec) -> int:
+        """How many tasks with this spec the client can take; 0 or less if it can take none."""
+        return self.slots
+
+    def minus(self, spec: TaskSpec, number: int = 1) -> "Capacity":
+        """What is left once it has this many of them, which may be more than it can take."""
+        return Capacity(self.slots - number)
 
 
 class Match(NamedTuple):
@@ -49,18 +58,20 @@ def match(
     tasks: list[Task] = []
     left: list[Bundle] = []
     seen = size = 0
-    slots = (
-        capacity.slots
-    )  # a number in the loop: a new value for each task takes as long as all else
+    # Most tasks have one spec: those that follow each other are counted, and taken off together.
+    spec, count, most = DEFAULT_SPEC, 0, capacity.fits(DEFAULT_SPEC)
     for bundle in bundles:
         offered = [task for task in bundle if task.id not in withheld] if withheld else bundle
         if offered:
             first = offered[0]
-            if size >= max_bytes or slots <= 0:
+            if first.spec is not spec:
+                capacity = capacity.minus(spec, count)
+                spec, count, most = first.spec, 0, capacity.fits(first.spec)
+            if size >= max_bytes or count >= most:
                 break
             tasks.append(first)
             size += len(first.line)
-            slots -= 1
+            count += 1
         seen += 1
         if len(bundle) == 1 and offered:
             continue  # most bundles are of one task
@@ -70,8 +81,12 @@ def match(
                 break
             tasks.append(task)
             size += len(task.line)
-            slots -= 1
             given.add(task.id)
+            if task.spec is spec:
+                count += 1
+            else:
+                capacity = capacity.minus(task.spec)
+                most = capacity.fits(spec)
         if rest := [task for task in bundle if task.id not in given]:
             left.append(rest)
     return Match(tasks, size, seen, left)

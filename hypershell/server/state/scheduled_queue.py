@@ -201,7 +201,11 @@ class ScheduledQueue:
         if most <= 0 or not self._parked or not self._bundles:
             return
         first = self._bundles[0][0]
-        hungry = [parked for parked, client in self._parked.items() if client.capacity.fits(first)]
+        hungry = [
+            parked
+            for parked, client in self._parked.items()
+            if client.capacity.fits(first.spec) > 0
+        ]
         for parked in hungry[:most]:
             del self._parked[parked]  # it is on its way: the next bundle is for another
             self._coming += 1
