@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from hypershell.access.keys import new_key
+from hypershell.runtime import threads
 from tests.helpers.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -152,6 +153,7 @@ class Farm:
         self.environment = kept | {
             _MARK: self._mark,
             "HYPERSHELL_AUTH": new_key(),
+            threads.CHECK_VARIABLE: "1",  # a lock that is taken out of order is an error
             "PYTHONPATH": str(ROOT),
             "HOME": str(folder),
         }
