@@ -302,7 +302,7 @@ def test_a_reserved_word_is_a_file_only_with_its_folder(site: Site) -> None:
     site.client()
 
     complaint(as_verb, 4, "ever started")
-    complaint(behind_start, 2, r"`server stop` is a command", r"\./stop")
+    complaint(behind_start, 2, r"`server stop` is a separate command", r"\./stop")
     assert ["ran"] == site.farm.wait_for_lines("done", 1)
 
 

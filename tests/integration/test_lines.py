@@ -100,7 +100,7 @@ def test_a_nul_byte_is_an_error_that_names_its_line_and_spares_those_before_it(f
 def test_tasks_find_their_variables_and_not_the_key(farm):
     """TASK_ID, TASK_ARGS, TASK_ATTEMPT, TASK_SLOT, TASK_CLIENT_ID, TASK_CLIENT_HOST; no key."""
     names = ["TASK_ID", "TASK_ARGS", "TASK_ATTEMPT", "TASK_SLOT", "TASK_CLIENT_ID"]
-    lines = ["true", 'env | grep -a "^TASK_\\|HYPERSHELL"']
+    lines = ["true", 'env | grep -a "^TASK_\\|HYPERSHELL_AUTH"']
 
     cluster = farm.start_cluster(lines)
 

@@ -21,6 +21,11 @@ from hypershell.core.task import Claim
 from tests.helpers.waiting import until
 
 PROMPT = 10.0
+
+CLIENT_ID = f"c{os.getpid()}"
+"""Of the tasks that are started here. What is left of a client is killed by its id, and tests run
+side by side: each process of theirs has an id of its own.
+"""
 """Seconds within which what needs no time has happened, on a machine that is busy."""
 
 
@@ -51,7 +56,7 @@ class Bench:
         self.buffer = RecordingBuffer(slots, watch.wake, self.drained.append)
         self.orders = Orders(watch.wake)
         self.output = Output(*self._ends, slots, self.orders.stopping)
-        self.processes = SystemProcesses(Spawner(DEFAULT_SHELL, "c1", "node1"))
+        self.processes = SystemProcesses(Spawner(DEFAULT_SHELL, CLIENT_ID, "node1"))
         self.executor = Executor(
             slots, self.buffer, self.orders, self.processes, self.output, watch, grace
         )
@@ -157,7 +162,7 @@ def bench(make_bench) -> Bench:
 @pytest.fixture
 def spawn(tmp_path: Path) -> Iterator[Callable[[bytes], Child]]:
     """Start a command as a task and nothing else; what it prints is in the file `out`."""
-    spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+    spawner = Spawner(DEFAULT_SHELL, CLIENT_ID, "node1")
     children: list[Child] = []
     out = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 

@@ -18,6 +18,7 @@ from hypershell.client.tasks.spawn import (
 from hypershell.core.ending import Ending
 from hypershell.core.errors import ShellUnusable
 from hypershell.core.task import Claim
+from tests.unit.client.conftest import CLIENT_ID
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_a_task_knows_what_it_is(run):
         b"TASK_ARGS=env | grep ^TASK_ | sort",
         b"TASK_ATTEMPT=2",
         b"TASK_CLIENT_HOST=node1",
-        b"TASK_CLIENT_ID=c1",
+        b"TASK_CLIENT_ID=" + CLIENT_ID.encode(),
         b"TASK_ID=7",
         b"TASK_SLOT=3",
     ] == output.splitlines()
@@ -153,7 +154,7 @@ def test_the_keys_of_the_farm_are_not_for_tasks(monkeypatch, tmp_path):
     path = tmp_path / "out"
 
     with path.open("wb") as out:
-        spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+        spawner = Spawner(DEFAULT_SHELL, CLIENT_ID, "node1")
         reap(spawner.spawn(Claim(1, 1, 1, b"env"), 1, out.fileno(), out.fileno()))
 
     assert b"secret" not in path.read_bytes()
@@ -166,7 +167,7 @@ def test_a_variable_of_no_encoding_reaches_the_task(monkeypatch, tmp_path):
     path = tmp_path / "out"
 
     with path.open("wb") as out:
-        spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+        spawner = Spawner(DEFAULT_SHELL, CLIENT_ID, "node1")
         reap(spawner.spawn(Claim(1, 1, 1, b"/usr/bin/env"), 1, out.fileno(), out.fileno()))
 
     assert b"ODD=\xff\xfe\n" in path.read_bytes()
@@ -176,7 +177,7 @@ def test_a_function_in_the_environment_makes_the_shell_decide(monkeypatch, tmp_p
     """bash as /bin/sh would run it instead of a program of that name."""
     monkeypatch.setenv("BASH_FUNC_ls%%", "() { echo mine; }")
 
-    spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+    spawner = Spawner(DEFAULT_SHELL, CLIENT_ID, "node1")
 
     assert not spawner._direct
 
@@ -273,7 +274,7 @@ def test_a_working_directory_that_has_gone_stops_no_task(monkeypatch, tmp_path, 
     os.chdir(folder)
     folder.rmdir()
     try:
-        spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+        spawner = Spawner(DEFAULT_SHELL, CLIENT_ID, "node1")
         child = spawner.spawn(Claim(1, 1, 1, b"true"), 1, 1, 2)
     finally:
         os.chdir(before)
@@ -288,7 +289,7 @@ def test_pwd_is_this_directory(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     with path.open("wb") as out:
-        spawner = Spawner(DEFAULT_SHELL, "c1", "node1")
+        spawner = Spawner(DEFAULT_SHELL, CLIENT_ID, "node1")
         reap(spawner.spawn(Claim(1, 1, 1, b"/usr/bin/env"), 1, out.fileno(), out.fileno()))
 
     assert f"PWD={tmp_path}\n".encode() in path.read_bytes()
@@ -302,7 +303,7 @@ def test_another_shell_runs_every_line(tmp_path):
     path = tmp_path / "out"
 
     with path.open("wb") as out:
-        spawner = Spawner(str(shell), "c1", "node1")
+        spawner = Spawner(str(shell), CLIENT_ID, "node1")
         reap(spawner.spawn(Claim(1, 1, 1, b"/bin/true x"), 1, out.fileno(), out.fileno()))
 
     assert b"shell: -c /bin/true x\n" == path.read_bytes()
