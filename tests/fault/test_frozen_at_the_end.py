@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.helpers.farm import rarely
 from tests.helpers.once import assert_never_twice, exclusive, starts_of
 from tests.helpers.waiting import until
 
@@ -28,7 +29,7 @@ def press_twice(server) -> None:
     server.press_ctrl_c()
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", ["SIGTERM", "stop", rarely("SIGHUP"), rarely("two Ctrl-C")])
 def test_tasks_of_a_frozen_client_wait_for_its_lease_after_a_clean_stop(farm, end):
     """Its client cannot say that it stopped them: another would run them at the same time."""
     options = ("--lease", LEASE, "--grace", 0.5)
