@@ -132,7 +132,7 @@ def _connect(host: str, port: int) -> socket.socket:
         except OSError as error:
             sock.close()
             failure = error
-    raise ServerUnreachable(**where, reason=_reason(failure)) from failure
+    raise ServerUnreachable(**where, reason=reason_of(failure)) from failure
 
 
 def _explain(error: BaseException, where: dict[str, Any], plane: str) -> BaseException:
@@ -153,11 +153,12 @@ def _explain(error: BaseException, where: dict[str, Any], plane: str) -> BaseExc
         case WireError():
             return NotOurServer(**where)
         case EOFError() | OSError():
-            return ServerUnreachable(**where, reason=_reason(error))
+            return ServerUnreachable(**where, reason=reason_of(error))
     return error
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Why a connection is not there, in a few words."""
     if isinstance(error, TimeoutError):
         return "it does not answer"
     if isinstance(error, EOFError):

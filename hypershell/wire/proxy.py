@@ -4,8 +4,9 @@ from collections.abc import Callable
 from multiprocessing.managers import BaseProxy, Token
 from typing import Any
 
+from hypershell.core.errors import ServerUnreachable
 from hypershell.wire.connection import Connection
-from hypershell.wire.plane import serializer_of
+from hypershell.wire.plane import reason_of, serializer_of
 
 CALL_SECONDS = 20.0
 """An answer that takes longer than this is not coming, if nothing else was said."""
@@ -20,6 +21,7 @@ class PlaneProxy(BaseProxy):
 
     _tls: Any  # set by BaseProxy: what each thread has of its own
     _connect: Callable[[], None]
+    _token: Any
 
     def __init__(self, plane: str, ident: str, host: str, port: int, secret: bytes) -> None:
         token = Token(ident, (host, port), ident)
@@ -33,9 +35,14 @@ class PlaneProxy(BaseProxy):
             connection.close()
 
     def connection(self) -> Connection:
-        """This thread's connection, made now if there is none."""
+        """This thread's connection, made now if there is none; NoServer, Refused."""
         if not hasattr(self._tls, "connection"):
-            self._connect()
+            try:
+                self._connect()
+            except (OSError, EOFError) as error:
+                # It admitted us, and then hung up: a server that is ending.
+                host, port = self._token.address
+                raise ServerUnreachable(host=host, port=port, reason=reason_of(error)) from error
         connection: Connection = self._tls.connection
         return connection
 

@@ -19,7 +19,9 @@ from hypershell.core.errors import (
     VersionMismatch,
 )
 from hypershell.wire import plane as manager
+from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.plane import Plane, dial, greets
+from hypershell.wire.proxy import PlaneProxy
 from hypershell.wire.tls import _context, challenge_key, client_context, server_context
 from tests.unit.wire.conftest import OTHER_SECRET, SECRET, Thing
 
@@ -217,3 +219,24 @@ def test_the_key_of_the_challenge_tells_nothing_of_the_secret():
     """It is derived, and differs."""
     assert challenge_key(SECRET) != SECRET
     assert challenge_key(SECRET) != challenge_key(OTHER_SECRET)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ssl.SSLEOFError(8, "EOF occurred in violation of protocol"),
+        EOFError(),
+        ConnectionResetError(),
+    ],
+)
+def test_a_server_that_hangs_up_after_it_has_admitted_a_peer_is_gone(monkeypatch, error):
+    """It was ending: the error says so, and is none of the system's own."""
+
+    def hang_up(self):
+        raise error
+
+    monkeypatch.setattr(PlaneProxy, "_connect", hang_up)
+    proxy = ClientPlaneProxy("localhost", 1, b"s" * 32)
+
+    with pytest.raises(ServerUnreachable, match="localhost"):
+        proxy.connection()
