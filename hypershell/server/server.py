@@ -350,7 +350,7 @@ class Server:
         self._unfinished_numbers = tuple(self._store.unfinished_numbers())
         self._unwritten = reports.finish()
         if session is not None:
-            session.end(self._registry.idle_clients())
+            session.end([*self._registry.idle_clients(), *self._orphans.overdue])
             loops["database"].join()
             session.close()
         self._end.collect_failures()

@@ -1,6 +1,7 @@
 """A server that ends while a client is frozen: the next one waits until its tasks have stopped."""
 
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -52,3 +53,24 @@ def test_tasks_of_a_frozen_client_wait_for_its_lease_after_a_clean_stop(farm, en
     assert {"1": [1, 2]} == starts_of(farm)
     frozen.kill()
     until(lambda: not farm.alive(), 5, "nothing is left")
+
+
+def test_a_client_whose_lease_passed_is_not_waited_for_again(farm):
+    """It died with its server, and never comes back: the run that waited for it notes that."""
+    options = ("--lease", 3, "--grace", 0.5)
+    lines = farm.write_lines([exclusive("test $TASK_ATTEMPT -gt 1 || sleep 60")])
+    server = farm.start_server(lines, *options)
+    dead = farm.start_client()
+    farm.wait_for_lines("starts", 1)
+    for process in [dead, *dead.descendants()]:
+        process.kill()
+    server.kill()
+
+    again = farm.start_server(lines, "--resume", *options)
+    other = farm.start_client()
+
+    assert [0, 0] == [again.wait(), other.wait()], again.err
+    with sqlite3.connect(farm.folder / ".hyper-shell" / "hyper-shell.db") as database:
+        present = database.execute("SELECT id FROM clients WHERE left_at IS NULL").fetchall()
+    assert [] == present
+    assert_never_twice(farm)

@@ -33,6 +33,8 @@ class Orphans:
         self._lease_seconds = lease_seconds
         self._changed = threads.condition("orphans")
         self._stopped = False
+        self.overdue: list[str] = []
+        """Clients whose lease passed without a word: they have stopped what they ran."""
 
     def one_pass(self) -> bool:
         """Wait, once."""
@@ -48,6 +50,8 @@ class Orphans:
                 self._changed.wait_for(
                     lambda: self._stopped or self._store.all_seen(), self._lease_seconds
                 )
+            if not self._stopped:
+                self.overdue = self._store.absent_clients()
             if not self._stopped and (outcomes := self._store.orphans()):
                 log.info(
                     "no client reconnected with %s; rescheduling",

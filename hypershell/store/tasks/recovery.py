@@ -53,6 +53,10 @@ class Recovery:
         """A client is back, or gone: it holds nothing that is not known."""
         self._absent.discard(client)
 
+    def absent(self) -> list[str]:
+        """The clients that are neither back nor gone."""
+        return sorted(self._absent)
+
     def all_seen(self) -> bool:
         """Whether no client that may hold a task is still to come back."""
         return not self._absent

@@ -226,6 +226,11 @@ class TaskStore:
         with self._lock:
             self._recovery.seen(client)
 
+    def absent_clients(self) -> list[str]:
+        """The clients of the previous server that are neither back nor gone."""
+        with self._lock:
+            return self._recovery.absent()
+
     def all_seen(self) -> bool:
         """Whether no client that may hold a task is still to come back."""
         return self._recovery.all_seen()
