@@ -78,7 +78,8 @@ def test_slurm_runs_a_job_on_two_nodes_and_qsub_another(farm: Farm, folder: Path
         service("slurm-up.sh", folder, 2, port)
         after = (folder / "run" / "slurmctld.pid").read_text()
         said = output("srun", "-N2", "sh", "-c", "echo $SLURMD_NODENAME", **conf)
-        job = output("sh", "-c", "echo true | qsub -o /dev/null -e /dev/null", **conf)
+        (folder / "job").write_text("#!/bin/sh\ntrue\n")
+        job = output("qsub", "-o", "/dev/null", "-e", "/dev/null", folder / "job", **conf)
     finally:
         service("slurm-down.sh", folder)
         service("slurm-down.sh", folder)
