@@ -8,12 +8,14 @@ import logging
 import os
 from collections import deque
 
+from hypershell.access.errors import shown
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.orders import Cancel, Orders, Resume, Stop
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import Processes
 from hypershell.client.tasks.spawn import SHORT_OF, Child
 from hypershell.client.tasks.stopper import TaskStopper
+from hypershell.client.tasks.task_directory import DirectoryRefused
 from hypershell.client.tasks.time_limits import TimeLimits
 from hypershell.client.tasks.watch import Watch
 from hypershell.core.ending import Ending
@@ -60,6 +62,7 @@ class Executor:
         self._resume_asked = False
         self._gone: list[Outcome] = []  # of tasks that were ended
         self._said_broken = False
+        self._refused: set[str] = set()  # directories, each said once
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
 
@@ -140,6 +143,10 @@ class Executor:
             slot = self._free.popleft()
             try:
                 child = self._start(claim, slot)
+            except DirectoryRefused as error:
+                self._free.appendleft(slot)
+                self._give_back(claim, error)
+                continue
             except OSError as error:
                 self._free.appendleft(slot)
                 if error.errno in SHORT_OF:
@@ -155,6 +162,17 @@ class Executor:
             started += 1
         if started == _MAX_STARTED_AT_ONCE:
             self._watch.wake()  # go on after a look at what has ended meanwhile
+
+    def _give_back(self, claim: Claim, error: DirectoryRefused) -> None:
+        """A claim whose directory cannot be entered here goes to another client, unstarted."""
+        directory = claim.spec.cwd or ""
+        if directory not in self._refused:
+            self._refused.add(directory)
+            log.info(
+                "cannot enter %s: %s; its tasks are given back", shown(directory), error.reason
+            )
+        refusal = Outcome(claim.task_id, claim.lease, Ending.NO_DIRECTORY, reason=error.reason)
+        self._buffer.put_outcomes([refusal])
 
     def _start(self, claim: Claim, slot: int) -> Child:
         if claim.spec.capture:
