@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hypershell.app.locate import ServerLocation
+from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
 
@@ -26,15 +27,18 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     """
     location = options.location.with_passphrase()
 
+    # Made before the client is: it writes, and the supervisor reads what it left.
+    begun = BegunTable(options.client.slots + SPARE_ENTRIES)
+
     def be_client(supervisor_pipe: int) -> int:
         from hypershell.client.main import run_client
 
         find = location.worker_address
-        return explained(lambda: run_client(options.client, find, supervisor_pipe))
+        return explained(lambda: run_client(options.client, find, supervisor_pipe, begun))
 
     def leave(client_id: str, reason: str) -> None:
         from hypershell.client.main import take_leave
 
-        take_leave(location.worker_address, client_id, reason)
+        take_leave(location.worker_address, client_id, reason, begun)
 
     return Supervisor(be_client, leave).run()
