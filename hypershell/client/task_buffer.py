@@ -315,6 +315,8 @@ class TaskBuffer:
         """Those of these outcomes that go to the server at once; the others are held."""
         given, held = self._held.sift(outcomes, now)
         for outcome in (*given, *held):
+            if not outcome.ending.ran:
+                self._begun.forget((outcome.task_id, outcome.lease))  # no process was started
             # If this client dies before the server has the outcome, that was the end it heard of.
             if outcome.ending is Ending.INTERRUPTED or is_doubtful(outcome):
                 self._begun.interrupted((outcome.task_id, outcome.lease))

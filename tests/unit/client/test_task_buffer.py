@@ -557,3 +557,13 @@ def test_no_task_starts_while_the_table_is_full(woken, drained):
 
     assert [None] == woken
     assert 2 == buffer.start_next().task_id
+
+
+def test_a_task_of_which_no_process_could_be_started_has_not_begun(buffer):
+    """If its client dies now, it is given back."""
+    start(buffer, 1)
+
+    buffer.put_outcomes([Outcome(1, 1, Ending.GIVEN_BACK)])
+
+    assert ([], []) == buffer.begun()
+    assert ((1, 1, False),) == buffer.held()
