@@ -122,7 +122,7 @@ class Client:
         self._stop_all()
         lease = f"{self._session.welcome.lease_seconds:g} s"
         if self._link.is_up():
-            self._link.leave("its lease expired", dead=True)
+            self._link.leave("its lease expired", True, *self._buffer.begun())
         self._supervisor_pipe.left()  # else nobody hears our leave, and our tasks are gone
         raise ConnectionLost(
             host=self._link.host,
@@ -132,6 +132,7 @@ class Client:
 
     def _obey_phase(self, phase: Phase) -> None:
         """The run ends early, and the server waits for our outcomes."""
+        self._buffer.tell_to_end()
         self._buffer.drain()
         if phase is Phase.STOPPING:
             self._tasks.stop(self._session.welcome.grace_seconds)
@@ -140,6 +141,7 @@ class Client:
         """A first SIGINT lets running tasks finish; a second one, or another signal, stops them."""
         again = self._signal != 0
         self._signal = number
+        self._buffer.tell_to_end()
         if number == signal.SIGINT and not again:
             log.warning("interrupted: waiting for running tasks; press Ctrl-C again to stop them")
         else:
@@ -158,7 +160,7 @@ class Client:
 
     def _take_leave(self, *, dead: bool) -> int:
         self._tasks.end_strays()
-        self._link.leave(self._leaving or "", dead)
+        self._link.leave(self._leaving or "", dead, *self._buffer.begun())
         self._supervisor_pipe.left()
         if self._unstartable is not None:
             raise self._unstartable

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 
+from hypershell.client.begun_table import BegunTable
 from hypershell.client.client import Client
 from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, SignalCame
 from hypershell.client.fetcher import Fetcher
@@ -37,8 +38,8 @@ _DESCRIPTORS_A_SLOT = 5  # two pipes, and what watches the task
 _OWN_DESCRIPTORS = 50  # far more than a client has open beside them
 
 
-def run_client(options: ClientOptions, find: Find, supervisor_pipe: int) -> int:
-    """Run a client to its end; `supervisor_pipe` is what its supervisor reads.
+def run_client(options: ClientOptions, find: Find, supervisor_pipe: int, begun: BegunTable) -> int:
+    """Run a client to its end; `supervisor_pipe` and `begun` are what its supervisor reads.
 
     Blocks; returns the exit status. Raises HyperShellError.
     """
@@ -52,13 +53,14 @@ def run_client(options: ClientOptions, find: Find, supervisor_pipe: int) -> int:
         # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     link = ServerLink(find)
-    return _run(options, link, SupervisorPipe(supervisor_pipe), inbox, watch)
+    return _run(options, link, SupervisorPipe(supervisor_pipe), begun, inbox, watch)
 
 
 def _run(
     options: ClientOptions,
     link: ServerLink,
     pipe: SupervisorPipe,
+    begun: BegunTable,
     inbox: Inbox[ClientEvent],
     watch: Watch,
 ) -> int:
@@ -75,7 +77,9 @@ def _run(
     spawner = Spawner(options.shell, welcome.client_id, host)
     processes = SystemProcesses(spawner)
     orders = Orders(watch.wake)
-    buffer = TaskBuffer(options.slots, watch.wake, lambda all_: inbox.put(BufferDrained(all_)))
+    buffer = TaskBuffer(
+        options.slots, watch.wake, lambda all_: inbox.put(BufferDrained(all_)), begun
+    )
     output = Output(out, err, options.slots, orders.stopping)
     executor = Executor(
         options.slots, buffer, orders, processes, output, watch, welcome.grace_seconds
@@ -117,11 +121,14 @@ def _loop_failed(inbox: Inbox[ClientEvent], name: str, error: Exception) -> None
     inbox.put(LoopFailed(name, error))
 
 
-def take_leave(find: Find, client_id: str, reason: str) -> None:
-    """Tell the server that a client is dead, so that its tasks need not wait for its lease."""
+def take_leave(find: Find, client_id: str, reason: str, begun: BegunTable) -> None:
+    """Tell the server that a client is dead, so that its tasks need not wait for its lease.
+
+    What it had not begun is given back.
+    """
     log.warning("the client died (%s); its tasks were killed", reason)
     try:
-        WorkerProxy(*find()).leave(client_id, f"it died ({reason})", dead=True)
+        WorkerProxy(*find()).leave(client_id, f"it died ({reason})", True, *begun.read())
     except (HyperShellError, *BROKEN) as error:
         log.debug("could not tell the server that the client died: %s", error)
 

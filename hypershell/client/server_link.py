@@ -21,9 +21,10 @@ peer's own, and a machine that has no descriptor left for a connection has lost 
 import errno
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from hypershell.core.begun import Begun
 from hypershell.core.errors import (
     HostUnknown,
     HyperShellError,
@@ -64,6 +65,9 @@ class Peer(Protocol):
     def greet(self) -> Hello:
         """How the client introduces itself now: with its identity and what it holds."""
 
+    def server_hung_up(self) -> None:
+        """The server's process ended, or closed the connection: a signal may have ended it."""
+
     def returned(self, welcome: Welcome, still_known: bool) -> None:
         """The connection is there again; whether the server still knows this client."""
 
@@ -93,6 +97,7 @@ class ServerLink:
         self._calls: dict[int, Connection] = {}
         self._own = threads.Local()  # of each thread: the welcome that its connection is under
         self._up = False
+        self._hung_up = False  # when it broke last
         self._rejoining = False
         self._closed = False
         self._heard_at = clock.boottime()
@@ -122,6 +127,7 @@ class ServerLink:
         want: int,
         wait: float,
         handle: Callable[[Answer], None],
+        begun: Sequence[Begun] = (),
     ) -> Answer | None:
         """Give and take once, and return the answer; None if there was no connection for it.
 
@@ -141,9 +147,10 @@ class ServerLink:
                     want,
                     wait,
                     call_seconds_of(welcome),
+                    begun,
                 )
             except BROKEN as error:
-                self._break(welcome, str(error))
+                self._break(welcome, str(error), _is_hang_up(error))
                 return None
             if not answer.known:
                 self._break(welcome, "it no longer knows this client")
@@ -167,7 +174,7 @@ class ServerLink:
             try:
                 self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent, seconds)
             except BROKEN as error:
-                self._break(welcome, str(error))
+                self._break(welcome, str(error), _is_hang_up(error))
                 return False
             return True
         finally:
@@ -185,16 +192,25 @@ class ServerLink:
             self._rejoining = True
             self._changed.wait_for(lambda: not self._calls)
         try:
+            if self._hung_up:
+                peer.server_hung_up()
             self._rejoin(peer)
         finally:
             with self._changed:
                 self._rejoining = False
                 self._changed.notify_all()
 
-    def leave(self, reason: str, dead: bool) -> None:
+    def leave(
+        self,
+        reason: str,
+        dead: bool,
+        begun: Sequence[tuple[int, int]] = (),
+        interrupted: Sequence[tuple[int, int]] = (),
+    ) -> None:
         """Tell the server that this client goes; whether it hears it does not matter here.
 
-        `dead` says that it may have begun tasks whose outcomes it could not give.
+        `dead` says that it may have begun tasks whose outcomes it could not give: `begun` are
+        those, and `interrupted` those of which it knows that they were.
         """
         with self._changed:
             welcome, closed = self._welcome, self._closed
@@ -202,7 +218,7 @@ class ServerLink:
         if closed or welcome is None:
             return
         try:
-            self._proxy.leave(welcome.client_id, reason, dead)
+            self._proxy.leave(welcome.client_id, reason, dead, begun, interrupted)
         except (HyperShellError, *BROKEN) as error:
             log.debug("could not tell the server that this client is leaving: %s", error)
 
@@ -233,7 +249,7 @@ class ServerLink:
             if _is_shortage(error):
                 self._wait_for_descriptors(error)
             else:
-                self._break(welcome, str(error))
+                self._break(welcome, str(error), _is_hang_up(error))
             return None
         with self._changed:
             if self._closed:
@@ -252,14 +268,14 @@ class ServerLink:
             self._calls.pop(threads.own_id(), None)
             self._changed.notify_all()
 
-    def _break(self, welcome: Welcome, reason: str) -> None:
+    def _break(self, welcome: Welcome, reason: str, hung_up: bool = False) -> None:
         """A call broke: the other thread's connection is of the same session, and no use."""
         with self._changed:
             if not self._is_current(welcome):
                 return  # known already; a session that came after it is not concerned
             if not self._closed:
                 log.warning("lost the connection to the server: %s", reason)
-            self._up = False
+            self._up, self._hung_up = False, hung_up
             self._abort_calls()
 
     def _abort_calls(self) -> None:
@@ -305,6 +321,11 @@ class ServerLink:
 def _is_shortage(error: BaseException) -> bool:
     cause = error.__cause__ or error
     return isinstance(cause, OSError) and cause.errno in _SHORTAGES
+
+
+def _is_hang_up(error: BaseException) -> bool:
+    """Whether the other side closed the connection, as a system does when a process ends."""
+    return isinstance(error, EOFError | ConnectionError)
 
 
 def call_seconds_of(welcome: Welcome) -> float:

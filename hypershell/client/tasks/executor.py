@@ -157,6 +157,7 @@ class Executor:
                 self._buffer.put_outcomes([_unstartable(claim, error, slot)])
                 continue
             self._children[child] = None
+            self._buffer.note_started(child)
             if claim.packed_spec and (limit := claim.spec.timeout) is not None:
                 self._time_limits.add(child, limit)
             self._short_since = None

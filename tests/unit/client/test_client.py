@@ -44,7 +44,7 @@ class Link:
         """Always."""
         return True
 
-    def leave(self, reason: str, dead: bool) -> None:
+    def leave(self, reason: str, dead: bool, begun=(), interrupted=()) -> None:
         """Note it."""
         self.said.append(("leave", reason, dead))
 

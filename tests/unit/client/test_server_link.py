@@ -31,6 +31,7 @@ class Served:
         self.secret = SECRET
         self.held: tuple[tuple[int, int], ...] = ()
         self.returns: list[tuple[str, bool]] = []
+        self.hung_up = 0
         self.park_seconds = 10.0
         self.welcome = None
         self.port = 0
@@ -52,6 +53,10 @@ class Served:
         if self.welcome is None:
             return hello
         return Hello(hello.host, hello.pid, 1, self.welcome.client_id, self.held)
+
+    def server_hung_up(self) -> None:
+        """Count it."""
+        self.hung_up += 1
 
     def returned(self, welcome, still_known: bool) -> None:
         """As a client does."""
@@ -190,6 +195,7 @@ def test_a_server_that_has_gone_is_waited_for(served):
     coming.result()
 
     assert [(welcome.client_id, True)] == served.returns
+    assert 1 == served.hung_up
 
 
 def test_a_server_that_does_not_know_the_client_is_joined_again(served):

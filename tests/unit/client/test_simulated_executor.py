@@ -149,7 +149,7 @@ def test_a_task_that_ignores_term_is_killed_after_exactly_its_grace(make, world)
 
     assert [("spawn", 1), ("terminate", 1), ("kill", 1), ("reap", 1)] == world.log
     assert 5.0 == pytest.approx(world.now - begin, abs=0.01)
-    (outcome,), _ = buffer.next_batch(0)
+    (outcome,), *_ = buffer.next_batch(0)
     assert Ending.INTERRUPTED is outcome.ending
 
 
