@@ -103,7 +103,7 @@ def keyring(passphrase_file: str | None, environ: Mapping[str, str]) -> Keyring:
 def _key_path(environ: Mapping[str, str]) -> Path | None:
     """Where the user's seal key is or would be; None where nothing says."""
     if named := environ.get(environment.SEAL_KEY):
-        return Path(named)
+        return Path(named).absolute()
     config = environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(config):  # a relative one is to be ignored, says the XDG specification
         home = environ.get("HOME", "")

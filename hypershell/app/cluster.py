@@ -14,8 +14,10 @@ from hypershell.access.keys import CLIENT, WORKER, new_key, plane_secret
 from hypershell.app.bind import bind, check_key
 from hypershell.app.database import DatabaseOptions, begin, is_named
 from hypershell.app.locate import Passphrases
+from hypershell.app.opened_run import OpenedRun
+from hypershell.app.origin import check_directory, origin_here
 from hypershell.app.planes import BoundPlanes, PlannedPlane
-from hypershell.app.serve import Hooks, OpenedRun, run_server, serve_found
+from hypershell.app.serve import Hooks, run_server, serve_found
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.launch.launcher import Launcher
@@ -54,8 +56,11 @@ class ClusterOptions(NamedTuple):
 def run_cluster(options: ClusterOptions) -> int:
     """Run a cluster to its end; the exit status. StartError, or what ended it early."""
     key = options.key or new_key()
+    cwd = options.run.spec.cwd
+    check_directory(cwd)
+    origin = origin_here(cwd)
     reader, sink = open_input_and_sink(options.inputs)
-    run = OpenedRun(options.run, reader, sink, new_server_uid())
+    run = OpenedRun(options.run, reader, sink, new_server_uid(), origin)
     with bind(options.bind_host, options.port, any_port_will_do=False) as sock:
         check_key(key, sock, options.bind_host)
         launcher = LocalLauncher(
@@ -79,7 +84,7 @@ def _run(
     held = _hold(options, run.uid)
     if held is None:
         planes = {WORKER: (sock, plane_secret(key, WORKER))}
-        server = Server(run.options, run.reader, run.sink, planes)
+        server = Server(run.server_options(), run.reader, run.sink, planes)
         return run_server(server, lambda: None, prepare=prepare)
     hooks = Hooks(prepare, logging.INFO if options.is_verbose else logging.DEBUG)
     passphrases = Passphrases()
@@ -90,7 +95,7 @@ def _run(
             CLIENT: PlannedPlane("localhost", None, 0, new_key(), others_do=True),
         }
         bound = BoundPlanes(sock, client, plans)
-        session = begin(options.database, run.options.lease, run.reader, held.path, run.uid)
+        session = begin(options.database, run, held.path)
         return serve_found(run, held, bound, passphrases, session, hooks)
 
 

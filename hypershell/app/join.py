@@ -29,8 +29,12 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     def be_client(supervisor_pipe: int) -> int:
         from hypershell.client.main import run_client
 
-        find = location.worker_address
-        return explained(lambda: run_client(options.client, find, supervisor_pipe))
+        def run() -> int:
+            # Tasks take the client's process with them, from one directory to another.
+            find = location.rooted().worker_address
+            return run_client(options.client, find, supervisor_pipe)
+
+        return explained(run)
 
     def leave(client_id: str, reason: str) -> None:
         from hypershell.client.main import take_leave

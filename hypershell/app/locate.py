@@ -123,6 +123,19 @@ class ServerLocation:
             return error  # a file that was brought here: the directory knows nothing of the server
         return directory.why_no_server()
 
+    def rooted(self) -> "ServerLocation":
+        """This location for a process that changes directory: no path in it is relative.
+
+        NoHome, DirectoryUnusable, and PassphraseUnusable, as what uses it raises them.
+        """
+        if self.key is not None:
+            return self
+        self.passphrases.ring()  # what it reads is read now
+        if self.access_file is not None:
+            return replace(self, access_file=os.path.abspath(self.access_file))
+        directory = self.directory()
+        return self if directory is None else replace(self, server_dir=str(directory.path))
+
     def with_passphrase(self) -> "ServerLocation":
         """This location for a process that cannot ask: a person is asked now, or never.
 

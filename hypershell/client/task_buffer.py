@@ -218,12 +218,14 @@ class TaskBuffer:
             self._changed.notify_all()
             self._report_if_drained()
 
-    def held(self) -> tuple[tuple[int, int], ...]:
-        """Task and lease of all that is here, running or ended and not accepted."""
+    def held(self) -> tuple[tuple[int, int, bool], ...]:
+        """All that is here, running or ended and not accepted: task, lease and whether it began."""
         with self._changed:
-            things: list[Claim | Outcome] = [*self._ready, *self._running.values()]
-            things += [*self._outcomes, *self._given]
-            return tuple((thing.task_id, thing.lease) for thing in things)
+            held = [(claim.task_id, claim.lease, False) for claim in self._ready]
+            held += [(task_id, lease, True) for task_id, lease in self._running]
+            ended = (*self._outcomes, *self._given)
+            held += [(o.task_id, o.lease, o.ending is not Ending.GIVEN_BACK) for o in ended]
+            return tuple(held)
 
     def wait_until_stopped(self, timeout: float) -> bool:
         """Wait until nothing runs, up to `timeout` seconds; whether nothing does."""

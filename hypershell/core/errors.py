@@ -6,7 +6,7 @@ HyperShellError
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable OutputUnwritable ShellUnusable
 │                               TooManySlots TooFewDescriptors TasksUnstartable TasksNotKept
-│                               ServerUnable
+│                               ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown NotOurServer
 │                               VersionMismatch ServerLeft ServerStuck WaitTooLong
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
@@ -64,6 +64,20 @@ class StartError(HyperShellError):
     """The server or client could not start, or its input could not be read to the end."""
 
     exit_code = 3
+
+
+class WorkingDirectoryGone(StartError):
+    """The directory in which the program was started, and in which tasks are to run, is gone."""
+
+    says = "cannot find the working directory: {reason}"
+    hint = "change to a directory that exists, or name one for the tasks with --cwd DIR"
+
+
+class TaskDirectoryUnusable(StartError):
+    """Tasks of this machine cannot run in the directory that was named for them."""
+
+    says = "cannot use {path} as the working directory of tasks: {reason}"
+    hint = "give --cwd a directory that exists on this machine"
 
 
 class InputMissing(StartError):

@@ -1,7 +1,7 @@
 """What /proc says of the processes of this machine; without one it is taken to say nothing.
 
-Read here and not by psutil, which was measured: it takes twice the time for process groups and
-for environments (it has no process group of its own, and decodes every variable), it lists a
+Read here and not by psutil, which was measured: it takes twice the time for sessions and
+for environments (it knows neither group nor session, and decodes every variable), it lists a
 zombie like anything that is alive, and the supervisor, which is forked before anything else is
 loaded, would pay 30 ms and 7 MB for it. Only `memory_percent` goes through it, in a client.
 
@@ -12,9 +12,17 @@ import os
 from collections.abc import Iterator
 
 
-def live_groups() -> set[int]:
-    """The process groups in which something is alive, zombies not counted."""
-    return {int(fields[2]) for _, fields in _stats() if fields[0] not in b"ZX"}
+def live_sessions() -> dict[int, set[int]]:
+    """The sessions in which something is alive, zombies not counted: the live groups of each.
+
+    A group belongs to one session. A process makes groups of its own in it as it likes; it leaves
+    it only for a new one.
+    """
+    sessions: dict[int, set[int]] = {}
+    for _, fields in _stats():
+        if fields[0] not in b"ZX":
+            sessions.setdefault(int(fields[3]), set()).add(int(fields[2]))
+    return sessions
 
 
 def descendants() -> list[int]:
@@ -66,7 +74,7 @@ def _pids() -> Iterator[int]:
 
 
 def _stats() -> Iterator[tuple[int, list[bytes]]]:
-    """Each process with the fields of its `stat` from the state on: state, parent, group, ..."""
+    """Each process and the fields of its `stat`: state, parent, group, session, ..."""
     for pid in _pids():
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:

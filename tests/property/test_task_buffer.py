@@ -170,7 +170,7 @@ class Work(RuleBasedStateMachine):
     @invariant()
     def each_claim_is_in_one_place(self) -> None:
         """In the buffer once, or accepted once, or dropped."""
-        held = Counter(task_id for task_id, _ in self.buffer.held())
+        held = Counter(task_id for task_id, _, _ in self.buffer.held())
         everywhere = held + self.accepted + Counter(self.dropped)
         assert everywhere == Counter(range(1, self.came + 1))
         assert set(self.running) <= set(held)

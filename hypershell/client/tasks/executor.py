@@ -7,13 +7,16 @@ the `Output` that it is given.
 import logging
 import os
 from collections import deque
+from collections.abc import Iterable
 
+from hypershell.access.errors import shown
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.orders import Cancel, Orders, Resume, Stop
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import Processes
 from hypershell.client.tasks.spawn import SHORT_OF, Child
 from hypershell.client.tasks.stopper import TaskStopper
+from hypershell.client.tasks.task_directory import DirectoryRefused
 from hypershell.client.tasks.time_limits import TimeLimits
 from hypershell.client.tasks.watch import Watch
 from hypershell.core.ending import Ending
@@ -60,6 +63,7 @@ class Executor:
         self._resume_asked = False
         self._gone: list[Outcome] = []  # of tasks that were ended
         self._said_broken = False
+        self._refused: set[str] = set()  # directories, each said once
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
 
@@ -140,6 +144,10 @@ class Executor:
             slot = self._free.popleft()
             try:
                 child = self._start(claim, slot)
+            except DirectoryRefused as error:
+                self._free.appendleft(slot)
+                self._give_back(claim, error)
+                continue
             except OSError as error:
                 self._free.appendleft(slot)
                 if error.errno in SHORT_OF:
@@ -156,6 +164,17 @@ class Executor:
         if started == _MAX_STARTED_AT_ONCE:
             self._watch.wake()  # go on after a look at what has ended meanwhile
 
+    def _give_back(self, claim: Claim, error: DirectoryRefused) -> None:
+        """A claim whose directory cannot be entered here goes to another client, unstarted."""
+        directory = claim.spec.cwd or ""
+        if directory not in self._refused:
+            self._refused.add(directory)
+            log.info(
+                "cannot enter %s: %s; its tasks are given back", shown(directory), error.reason
+            )
+        refusal = Outcome(claim.task_id, claim.lease, Ending.NO_DIRECTORY, reason=error.reason)
+        self._buffer.put_outcomes([refusal])
+
     def _start(self, claim: Claim, slot: int) -> Child:
         if claim.spec.capture:
             child = self._spawn_captured(claim, slot)
@@ -164,7 +183,7 @@ class Executor:
         try:
             self._watch.add(child)
         except OSError:
-            self._processes.kill(child)  # what cannot be watched must not run
+            self._processes.kill([child])  # what cannot be watched must not run
             self._processes.reap(child)
             raise
         return child
@@ -210,16 +229,14 @@ class Executor:
             self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         self._stopping = True
         kill_at = clock.monotonic() + grace_seconds
-        for child in self._children:
-            self._end(child, Ending.INTERRUPTED, kill_at)
+        self._end(self._children, Ending.INTERRUPTED, kill_at)
 
     def _cancel(self, pairs: tuple[tuple[int, int], ...]) -> None:
         self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         children = {(child.claim.task_id, child.claim.lease): child for child in self._children}
         kill_at = clock.monotonic() + self._grace_seconds
-        for pair in pairs:
-            if pair in children:
-                self._end(children[pair], Ending.CANCELLED, kill_at)
+        found = [children[pair] for pair in pairs if pair in children]
+        self._end(found, Ending.CANCELLED, kill_at)
         # It may have been put back meanwhile, for want of what it takes to start it.
         self._buffer.cancel(pair for pair in pairs if pair not in children)
 
@@ -229,13 +246,13 @@ class Executor:
         if not overdue:
             return
         self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
-        for child in overdue:
-            if child in self._children and child not in self._stopper:
-                self._end(child, Ending.TIMED_OUT, now + self._grace_seconds)
+        running = [c for c in overdue if c in self._children and c not in self._stopper]
+        self._end(running, Ending.TIMED_OUT, now + self._grace_seconds)
 
-    def _end(self, child: Child, ending: Ending, kill_at: float) -> None:
-        if self._stopper.add(child, ending, kill_at):
-            self._processes.terminate(child)
+    def _end(self, children: Iterable[Child], ending: Ending, kill_at: float) -> None:
+        new = [child for child in children if self._stopper.add(child, ending, kill_at)]
+        if new:
+            self._processes.terminate(new)
 
     def _end_stopped(self) -> None:
         """Kill those whose time is over, and collect those that are wholly gone."""
@@ -249,11 +266,11 @@ class Executor:
 
     def _look_for_gone(self, now: float) -> list[Child]:
         stopper, processes = self._stopper, self._processes
-        late = stopper.late(now)
-        for child in late:
-            processes.kill(child)
-        alive = processes.live_groups() if stopper.waits_for_groups(late) else set()
-        gone = stopper.gone(late, alive)
+        if late := stopper.late(now):
+            processes.kill(late)
+        if not stopper.waits_for_sessions():
+            return []
+        gone = stopper.gone(now, processes.live_sessions())
         alone = stopper.stopped_alone(gone)
         if not alone or not processes.kill_strays({c.claim.task_id for c in alone}):
             return gone
@@ -263,7 +280,7 @@ class Executor:
     def _return_gone(self) -> None:
         """Others may start these again as soon as they are known to have ended.
 
-        So what left their process groups is ended first.
+        So what left their sessions is ended first.
         """
         deadline = clock.monotonic() + _STRAYS_SECONDS
         while self._stopping and self._processes.kill_strays() and clock.monotonic() < deadline:

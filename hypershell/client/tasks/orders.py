@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Stop(NamedTuple):
-    """Stop all that runs: TERM to each process group, KILL after the grace."""
+    """Stop all that runs: TERM to each session, KILL after the grace."""
 
     grace_seconds: float
 

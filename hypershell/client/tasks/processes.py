@@ -5,14 +5,14 @@ A simulation hands the executor another `Processes`; everything else that it doe
 
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from hypershell.client.tasks.spawn import Child, Spawner, reap, signal_group
+from hypershell.client.tasks.spawn import Child, Spawner, reap
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
-from hypershell.runtime.procfs import environments, live_groups
+from hypershell.runtime.procfs import environments, live_sessions
 
 
 class Processes(Protocol):
@@ -24,14 +24,14 @@ class Processes(Protocol):
     def reap(self, child: Child) -> Outcome:
         """Collect a child that has ended: its outcome, as the shell or the kernel tells it."""
 
-    def terminate(self, child: Child) -> None:
-        """Ask all processes of a task that is not reaped yet to end."""
+    def terminate(self, children: Iterable[Child]) -> None:
+        """Ask all processes in the sessions of these tasks, which are not reaped yet, to end."""
 
-    def kill(self, child: Child) -> None:
-        """Kill all processes of a task that is not reaped yet."""
+    def kill(self, children: Iterable[Child]) -> None:
+        """Kill all processes in the sessions of these tasks, which are not reaped yet."""
 
-    def live_groups(self) -> set[int]:
-        """The process groups in which something is alive, zombies not counted."""
+    def live_sessions(self) -> Collection[int]:
+        """The sessions in which something is alive, zombies not counted."""
 
     def kill_strays(self, task_ids: Collection[int] | None = None) -> int:
         """Kill what carries this client's mark in its environment, wherever it went.
@@ -49,23 +49,36 @@ class SystemProcesses:
         self.spawn = spawner.spawn
         self.reap = reap
 
-    def terminate(self, child: Child) -> None:
+    def terminate(self, children: Iterable[Child]) -> None:
         """See Processes."""
-        signal_group(child, signal.SIGTERM)
         # A task that was stopped by a signal must run to see that it is to end.
-        signal_group(child, signal.SIGCONT)
+        _signal_sessions(children, signal.SIGTERM, signal.SIGCONT)
 
-    def kill(self, child: Child) -> None:
+    def kill(self, children: Iterable[Child]) -> None:
         """See Processes."""
-        signal_group(child, signal.SIGKILL)
+        _signal_sessions(children, signal.SIGKILL)
 
-    def live_groups(self) -> set[int]:
+    def live_sessions(self) -> Collection[int]:
         """See Processes."""
-        return live_groups()
+        return live_sessions()
 
     def kill_strays(self, task_ids: Collection[int] | None = None) -> int:
         """See Processes."""
         return kill_strays(self._spawner.client_id, task_ids)
+
+
+def _signal_sessions(children: Iterable[Child], *numbers: int) -> None:
+    """Signal all groups in the sessions of tasks; until one is reaped, its number is its own.
+
+    The group of the leader is signaled also where nothing tells which others there are.
+    """
+    sessions = live_sessions()
+    for child in children:
+        for group in sessions.get(child.pid, set()) | {child.pid}:
+            for number in numbers:
+                # It may have ended, or run as somebody else by now.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, number)
 
 
 def kill_strays(client_id: str, task_ids: Collection[int] | None = None) -> int:

@@ -68,7 +68,7 @@ class ClientService:
         if not self._has_capacity(SUBMIT_SECONDS):
             return []
         tasks = how.tasks(checked, self._store.new_id)
-        self._store.add(tasks, how.tags)
+        self._store.add(tasks, how.tags, made_in=how.made_in)
         self._bus.publish(TasksAdded, len(tasks))
         return [task.id for task in tasks]
 

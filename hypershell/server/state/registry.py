@@ -94,7 +94,7 @@ class ClientRegistry:
                 client.heard = clock.monotonic()
                 client.known_phase = Phase.RUNNING
                 client.unannounced = client.cancelled.copy()
-            drop = tuple(pair for pair in hello.held if client.claims.get(pair[0]) != pair[1])
+            drop = tuple(h[:2] for h in hello.held if client.claims.get(h[0]) != h[1])
             welcome = Welcome(
                 client.id, client.session, self._lease_seconds, self._grace_seconds, drop
             )
@@ -112,7 +112,7 @@ class ClientRegistry:
                 return None
         if not _CLIENT_ID.fullmatch(hello.client_id):
             return None
-        return self._adopt(hello.client_id, list(hello.held))
+        return self._adopt(hello.client_id, [each[:2] for each in hello.held])
 
     def _enter(self, hello: Hello, claims: Pairs | None) -> Client:
         client_id = hello.client_id if claims is not None else chance.token_hex(4)
@@ -127,7 +127,7 @@ class ClientRegistry:
         """Outcomes for claims that a client that came back does not hold: they were never begun."""
         with self._lock:
             client = self._clients[hello.client_id]
-            held = set(hello.held)
+            held = {each[:2] for each in hello.held}
             return client, [
                 Outcome(task_id, lease, Ending.GIVEN_BACK)
                 for task_id, lease in client.claims.items()

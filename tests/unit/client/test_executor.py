@@ -101,7 +101,7 @@ def test_tasks_are_given_a_moment_to_end_when_they_are_stopped(bench):
 
 
 def test_a_task_that_does_not_heed_term_is_killed_after_the_grace(make_bench, watch):
-    """With all of its group, on either watch."""
+    """With all of its session, on either watch."""
     bench = make_bench(watch, grace=0.2)
     bench.claim(b"trap '' TERM; echo here; while :; do sleep 60; done")
     bench.passes_until(lambda: b"here" in bench.out)
@@ -126,8 +126,8 @@ def test_the_children_of_a_task_end_with_it(bench):
     until(lambda: state_of(child) in ("", "Z"), PROMPT, "the child has ended")
 
 
-def test_a_leader_is_not_reaped_while_its_group_lives(make_bench):
-    """Its number is what the group is killed by: one that ignores TERM meets KILL."""
+def test_a_leader_is_not_reaped_while_its_session_lives(make_bench):
+    """Its number is what the session is known by: one that ignores TERM meets KILL."""
     bench = make_bench(best_watch(), grace=0.3)
     bench.claim(b"(trap '' TERM; echo here; while :; do sleep 60; done) & echo $!; wait")
     bench.passes_until(lambda: bench.out.count(b"\n") == 2)
@@ -140,6 +140,42 @@ def test_a_leader_is_not_reaped_while_its_group_lives(make_bench):
     assert state_of(stubborn) not in ("", "Z")
     bench.passes_until_ended(1)
     until(lambda: state_of(stubborn) in ("", "Z"), PROMPT, "the stubborn one has ended")
+
+
+TIMED = "timeout 60 sh -c 'trap \"\" TERM; echo $$; while :; do sleep 60; done'"
+"""A command in a group of its own, which shows its number and does not heed SIGTERM."""
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel", "time limit"])
+def test_a_command_in_a_group_of_its_own_ends_with_its_task(make_bench, watch, how):
+    """However the task is ended: what is stopped and killed is its session. It hides its mark."""
+    bench = make_bench(watch, grace=0.2)
+    spec = TaskSpec(timeout=0.5) if how == "time limit" else TaskSpec()
+    command = f"env -i PATH=$PATH {TIMED}; exit 5".encode()
+    bench.buffer.put_claims([Claim(1, 1, 1, command, packed_spec=spec.pack())])
+    bench.passes_until(lambda: b"\n" in bench.out)
+
+    if how == "stop":
+        bench.stop()
+    elif how == "cancel":
+        bench.orders.cancel([(1, 1)])
+    bench.passes_until_ended(1)
+
+    assert state_of(int(bench.out)) in ("", "Z")
+
+
+def test_a_command_in_a_group_of_its_own_is_asked_to_end(bench):
+    """It has its grace, as the shell above it has."""
+    bench.claim(
+        b'trap : TERM; timeout 60 sh -c \'trap "echo bye; exit" TERM; echo here; '
+        b"while :; do sleep 0.05; done'; :"
+    )
+    bench.passes_until(lambda: b"here" in bench.out)
+
+    bench.stop()
+    bench.passes_until_ended(1)
+
+    assert b"here\nbye\n" == bench.out
 
 
 def test_a_task_that_is_stopped_by_a_signal_can_still_be_ended(bench):
@@ -353,7 +389,7 @@ def test_a_cancelled_task_is_ended_and_the_others_run_on(bench):
 
 
 def test_a_cancelled_task_that_does_not_heed_term_is_killed(make_bench, watch):
-    """With what left its group, after the grace, on either watch."""
+    """With what left its session, after the grace, on either watch."""
     bench = make_bench(watch, grace=0.2)
     bench.claim(b"trap '' TERM; setsid sleep 60 & echo $!; while :; do sleep 60; done")
     bench.passes_until(lambda: b"\n" in bench.out)

@@ -195,7 +195,7 @@ def test_a_server_that_has_gone_is_waited_for(served):
 def test_a_server_that_does_not_know_the_client_is_joined_again(served):
     """By which the client learns that what it holds is not its own any more."""
     welcome = served.join()
-    served.parts.worker_service.leave(welcome.client_id, "it was given up", False)
+    served.parts.leave(welcome, "it was given up")
     assert exchange(served.link) is None
 
     served.reconnect()
@@ -370,7 +370,7 @@ def test_a_returner_gives_what_has_ended_until_it_is_accepted(served):
     parts.receive()
 
     assert giving.result()
-    assert ((claim.task_id, claim.lease),) == held
+    assert ((claim.task_id, claim.lease, True),) == held
     assert () == buffer.held()
     assert 1 == parts.store.counts().succeeded
     assert [(welcome.client_id, True)] == served.returns

@@ -2,6 +2,7 @@
 
 import errno
 from collections import deque
+from collections.abc import Iterable
 
 import pytest
 
@@ -46,20 +47,22 @@ class World:
         self.log.append(("reap", child.pid))
         return Outcome(child.claim.task_id, child.claim.lease, Ending.EXITED, slot=child.slot)
 
-    def terminate(self, child: Child) -> None:
-        """Its leader may heed it; others of its group never do."""
-        self.log.append(("terminate", child.pid))
-        if self.leaders_heed_term:
-            self.ended.append(child)
+    def terminate(self, children: Iterable[Child]) -> None:
+        """Its leader may heed it; others of its session never do."""
+        for child in children:
+            self.log.append(("terminate", child.pid))
+            if self.leaders_heed_term:
+                self.ended.append(child)
 
-    def kill(self, child: Child) -> None:
+    def kill(self, children: Iterable[Child]) -> None:
         """All of it is gone, if it was not yet."""
-        if child.pid in self.alive:
-            self.log.append(("kill", child.pid))
-            self.alive.discard(child.pid)
-            self.ended.append(child)
+        for child in children:
+            if child.pid in self.alive:
+                self.log.append(("kill", child.pid))
+                self.alive.discard(child.pid)
+                self.ended.append(child)
 
-    def live_groups(self) -> set[int]:
+    def live_sessions(self) -> set[int]:
         """As the test says."""
         return self.alive
 
@@ -150,7 +153,7 @@ def test_a_task_that_ignores_term_is_killed_after_exactly_its_grace(make, world)
     assert Ending.INTERRUPTED is outcome.ending
 
 
-def test_a_leader_is_not_reaped_while_its_group_lives(make, world):
+def test_a_leader_is_not_reaped_while_its_session_lives(make, world):
     """Its number must not become another's."""
     executor, orders, _ = make(1)
     executor.one_pass()

@@ -151,7 +151,7 @@ def test_what_is_being_given_is_still_held(buffer):
     buffer.put_outcomes(ended(1))
     buffer.next_batch(0)
 
-    assert ((1, 1),) == buffer.held()
+    assert ((1, 1, True),) == buffer.held()
     buffer.accepted(0.001)
     assert () == buffer.held()
 
@@ -162,7 +162,7 @@ def test_all_that_is_here_is_held(buffer):
     buffer.put_claims(claims(3))
     buffer.put_outcomes(ended(1))
 
-    assert [(1, 1), (2, 1), (3, 1)] == sorted(buffer.held())
+    assert [(1, 1, True), (2, 1, True), (3, 1, False)] == sorted(buffer.held())
 
 
 def test_a_claim_that_could_not_be_started_stays_the_next(buffer):
@@ -183,7 +183,7 @@ def test_what_is_dropped_is_not_started(buffer):
 
     buffer.drop([(1, 1), (2, 1), (3, 1)])
 
-    assert ((2, 1),) == buffer.held()
+    assert ((2, 1, True),) == buffer.held()
     assert buffer.start_next() is None
 
 
@@ -193,7 +193,7 @@ def test_a_claim_of_another_lease_is_not_dropped(buffer):
 
     buffer.drop([(1, 1)])
 
-    assert ((1, 2),) == buffer.held()
+    assert ((1, 2, False),) == buffer.held()
 
 
 def test_a_drained_buffer_gives_back_what_is_ready(buffer):
@@ -411,7 +411,7 @@ def test_what_must_be_dropped_and_runs_is_returned(buffer):
     buffer.put_claims(claims(2, 3))
 
     assert [(1, 1)] == buffer.drop([(1, 1), (2, 1)])
-    assert ((3, 1), (1, 1)) == buffer.held()
+    assert ((3, 1, False), (1, 1, True)) == buffer.held()
 
 
 def test_a_buffer_asks_a_server_that_was_started_again_for_more(buffer):
@@ -424,7 +424,7 @@ def test_a_buffer_asks_a_server_that_was_started_again_for_more(buffer):
     buffer.go_on(draining=False)
 
     assert ([], 2) == buffer.next_batch(0)
-    assert ((1, 1), (2, 1)) == buffer.held()
+    assert ((1, 1, True), (2, 1, True)) == buffer.held()
 
 
 def test_a_batch_of_much_output_is_split(buffer):
