@@ -17,6 +17,7 @@ from hypershell.core.errors import (
     NoServer,
     RequestRefused,
     ServerLeft,
+    ServerStuck,
     ServerUnable,
     TasksNotKept,
 )
@@ -171,6 +172,8 @@ class RemoteTasks:
             raise refusal(error, self._verb) from error
         except ValueError as error:
             raise RequestRefused(reason=" ".join(str(error).split()), verb=self._verb) from error
+        except TimeoutError as error:
+            raise ServerStuck() from error
         except (EOFError, OSError, WireError) as error:
             what = "the connection was closed" if isinstance(error, EOFError) else str(error)
             raise ServerLeft(what=what) from error

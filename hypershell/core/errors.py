@@ -8,7 +8,7 @@ HyperShellError
 │                               TooManySlots TooFewDescriptors TasksUnstartable TasksNotKept
 │                               ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown NotOurServer
-│                               VersionMismatch ServerLeft WaitTooLong
+│                               VersionMismatch ServerLeft ServerStuck WaitTooLong
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
 └── ConnectionLost           6  SubmitLost ClientsEnded
 
@@ -212,6 +212,13 @@ class ServerLeft(NoServer):
 
     says = "the server ended before it answered: {what}"
     hint = "see its log; `hyper-shell server --restart` runs the remaining tasks"
+
+
+class ServerStuck(NoServer):
+    """The server took a request and does not answer it."""
+
+    says = "the server did not answer within the time limit for this request"
+    hint = "`hyper-shell server info` shows whether its task database answers"
 
 
 class WaitTooLong(NoServer):
