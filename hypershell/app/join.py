@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hypershell.app.locate import ServerLocation
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
+from hypershell.core.errors import NoServer
 
 
 class JoinOptions(NamedTuple):
@@ -29,8 +30,14 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     def be_client(supervisor_pipe: int) -> int:
         from hypershell.client.main import run_client
 
-        find = location.worker_address
-        return explained(lambda: run_client(options.client, find, supervisor_pipe))
+        def run() -> int:
+            try:
+                return run_client(options.client, location.worker_address, supervisor_pipe)
+            except NoServer as error:
+                error.note(place=location.place())
+                raise
+
+        return explained(run)
 
     def leave(client_id: str, reason: str) -> None:
         from hypershell.client.main import take_leave
