@@ -26,11 +26,16 @@ from hypershell.server.options import ServerOptions
 from hypershell.server.server import Server
 from hypershell.serverdir.directory import server_directory
 from hypershell.serverdir.held import LockedDirectory
+from hypershell.wire.address import shown_host
 
 log = logging.getLogger(__name__)
 
 _LEAVE_SECONDS = 1.0
 """Seconds that clients which know of the end have. One that has not even joined is notified."""
+
+
+_AS_LONG_AS_WE_LIVE = "999999999"
+"""How long our own clients wait for a server that is slow: they end with us, and only with us."""
 
 
 class ClusterOptions(NamedTuple):
@@ -67,6 +72,7 @@ def run_cluster(options: ClusterOptions) -> int:
             options.clients, tasks_print_to_stderr=options.inputs.prints_failures
         )
         where = ["-H", _reachable(sock), "-p", str(sock.getsockname()[1])]
+        where += ["--wait", _AS_LONG_AS_WE_LIVE]
         launcher.prepare([*options.client_arguments, *where], key)
         launcher.start()
         try:
@@ -119,5 +125,5 @@ def _hold(options: ClusterOptions, uid: str) -> LockedDirectory | None:
 
 def _reachable(sock: socket) -> str:
     """Where a client of this machine finds a server that may listen on all addresses."""
-    host = str(sock.getsockname()[0])
+    host = shown_host(sock.getsockname())
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

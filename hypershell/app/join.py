@@ -10,6 +10,7 @@ from hypershell.app.locate import ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
+from hypershell.core.errors import NoServer
 
 
 class JoinOptions(NamedTuple):
@@ -36,7 +37,11 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
             find = location.rooted().worker_address
-            return run_client(options.client, find, supervisor_pipe, begun)
+            try:
+                return run_client(options.client, find, supervisor_pipe, begun)
+            except NoServer as error:
+                error.note(place=location.place())
+                raise
 
         return explained(run)
 

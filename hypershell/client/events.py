@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from hypershell.wire.worker_messages import Phase
+from hypershell.wire.worker_messages import Phase, Welcome
 
 
 class SignalCame(NamedTuple):
@@ -31,4 +31,10 @@ class LoopFailed(NamedTuple):
     error: Exception
 
 
-ClientEvent = SignalCame | PhaseChanged | BufferDrained | LoopFailed
+class JoinEnded(NamedTuple):
+    """An attempt to join for the first time has ended, well or not."""
+
+    result: Welcome | Exception
+
+
+ClientEvent = SignalCame | PhaseChanged | BufferDrained | LoopFailed | JoinEnded

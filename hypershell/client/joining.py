@@ -1,19 +1,26 @@
-"""Joining a server for the first time, which may not be there yet."""
+"""Joining a server for the first time, which may not be there yet.
+
+The user's `--wait` alone says how long: nothing here ends the wait earlier but what waiting cannot
+mend, such as another key. An attempt may take long, say at a server that is stopped, so it is made
+in a thread of its own, and the main thread stays open for signals.
+"""
 
 import logging
 
-from hypershell.client.events import ClientEvent, SignalCame
+from hypershell.client.events import ClientEvent, JoinEnded, SignalCame
 from hypershell.client.server_link import BROKEN, ServerLink, may_wait
-from hypershell.core.errors import ServerSilent
-from hypershell.runtime import chance, clock
+from hypershell.core.errors import NoServer, RequestRefused, ServerUnable, ServerUnreachable
+from hypershell.runtime import chance, clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.runtime.threads import Inbox
+from hypershell.wire.address import reason_of
+from hypershell.wire.refusal import CallRefused, ErrorKind
 from hypershell.wire.worker_messages import Hello, Welcome
 
 log = logging.getLogger(__name__)
 
-_SILENCE_SECONDS = 10.0
-"""How long a client that has not joined waits for what listens and says nothing."""
+_LEAST_SECONDS = 5.0
+"""What one attempt has at least, however little is left of the wait."""
 
 
 class SignalledEarly(Exception):
@@ -38,27 +45,63 @@ def join(
     """
     delay = delay_seconds if delay_seconds >= 0 else chance.uniform(0, -delay_seconds)
     _pause(inbox, delay)
-    begin = clock.monotonic()
-    deadline = begin + wait_seconds
+    deadline = clock.monotonic() + wait_seconds
     # A server that is started at the same moment is there soon, one of tomorrow is not.
     backoff = Backoff(0.02, 1.0, factor=1.05)
     said = False
     while True:
         try:
-            welcome = link.join(hello)
+            remaining = deadline - clock.monotonic()
+            welcome = _attempt(link, hello, inbox, max(_LEAST_SECONDS, remaining))
             log.info("joined the server as client %s", welcome.client_id)
             return welcome
-        except BROKEN as error:
-            if isinstance(error, ServerSilent):
-                # It may be starting, or be no server of ours: not worth all the patience.
-                deadline = min(deadline, begin + _SILENCE_SECONDS)
+        except (*BROKEN, CallRefused) as error:
             pause = backoff.pause()
             if not may_wait(error) or clock.monotonic() + pause > deadline:
-                raise
+                raise _explained(error, link) from error
             if not said:
                 log.info("waiting for the server: %s", error)
                 said = True
         _pause(inbox, pause)
+
+
+def _attempt(link: ServerLink, hello: Hello, inbox: Inbox[ClientEvent], seconds: float) -> Welcome:
+    """Join, once; SignalledEarly, and what `ServerLink.join` raises."""
+
+    def run() -> None:
+        result: Welcome | Exception
+        try:
+            result = link.join(hello, seconds)
+        except Exception as error:  # noqa: BLE001 - raised again in the main thread
+            result = error
+        inbox.put(JoinEnded(result))
+
+    threads.start_thread("join", run)
+    while True:
+        match inbox.get():
+            case SignalCame(number):
+                raise SignalledEarly(number)
+            case JoinEnded(Welcome() as welcome):
+                return welcome
+            case JoinEnded(Exception() as error):
+                raise error
+
+
+def _explained(error: Exception, link: ServerLink) -> Exception:
+    """The error of the last attempt, as a user can act on it."""
+    if isinstance(error, NoServer):
+        error.note(patience="; --wait SEC waits longer")
+        return error
+    if isinstance(error, CallRefused):
+        if error.kind is ErrorKind.BAD_REQUEST:
+            return RequestRefused(reason=str(error), verb="client")
+        return ServerUnable(reason=str(error))
+    return ServerUnreachable(
+        host=link.host,
+        port=link.port,
+        reason=reason_of(error),
+        patience="; --wait SEC waits longer",
+    )
 
 
 def _pause(inbox: Inbox[ClientEvent], seconds: float) -> None:

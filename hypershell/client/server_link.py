@@ -27,6 +27,7 @@ from typing import Protocol
 from hypershell.core.begun import Begun
 from hypershell.core.errors import (
     HostUnknown,
+    HostUnsupported,
     HyperShellError,
     NoServer,
     NotOurServer,
@@ -38,6 +39,8 @@ from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
+from hypershell.wire.proxy import CALL_SECONDS
+from hypershell.wire.refusal import CallRefused, ErrorKind
 from hypershell.wire.worker_messages import Answer, Hello, Phase, Welcome
 from hypershell.wire.worker_plane import WorkerProxy
 
@@ -51,6 +54,9 @@ BROKEN = (OSError, EOFError, WireError, NoServer)
 
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors of this machine: they pass when tasks end, and say nothing about a connection."""
+
+_LASTING = (HostUnknown, HostUnsupported, NotOurServer, VersionMismatch)
+"""What waiting for a server does not mend, for a client that has not joined one yet."""
 
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
 
@@ -102,11 +108,15 @@ class ServerLink:
         self._closed = False
         self._heard_at = clock.boottime()
 
-    def join(self, hello: Hello) -> Welcome:
-        """Join for the first time; raises what `find` and `WorkerProxy` raise."""
+    def join(self, hello: Hello, seconds: float = CALL_SECONDS) -> Welcome:
+        """Join for the first time, within so many seconds for each step; raises what `find` and
+        `WorkerProxy` raise.
+        """
         self._look_up()
+        self._proxy.patience = seconds
         sent = clock.boottime()
-        welcome = self._proxy.join(hello)
+        welcome = self._proxy.join(hello, seconds)
+        self._proxy.patience = None
         self._proxy.hang_up()  # the threads that call have connections of their own
         with self._changed:
             self._welcome, self._heard_at, self._up = welcome, sent, True
@@ -335,9 +345,9 @@ def call_seconds_of(welcome: Welcome) -> float:
 
 def may_wait(error: BaseException) -> bool:
     """Whether a server that could not be joined may be there in a moment."""
-    if isinstance(error, HostUnknown | NotOurServer | VersionMismatch):
-        return False
-    return isinstance(error, NoServer | OSError | EOFError)
+    if isinstance(error, CallRefused):
+        return error.kind in (ErrorKind.ENDING, ErrorKind.DATABASE_UNUSABLE)
+    return not isinstance(error, _LASTING)
 
 
 def greeting(host: str, slots: int) -> Hello:

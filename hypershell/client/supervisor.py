@@ -113,7 +113,7 @@ class Supervisor:
     def _patience(self) -> float | None:
         """Milliseconds until the lease may be over."""
         remaining = self._supervision.remaining(clock.boottime())
-        return None if remaining is None else max(10.0, remaining * 1000)
+        return clock.poll_milliseconds(None if remaining is None else max(0.01, remaining))
 
     def _hear_last_words(self, read_end: int) -> None:
         while select.select([read_end], [], [], 0)[0] and (data := os.read(read_end, 4096)):

@@ -21,15 +21,19 @@ WORKER_SERVICE = "worker service"
 VERBS = frozenset({"join", "exchange", "beat", "leave"})
 
 
+LEAVE_SECONDS = 20.0
+"""How long who leaves waits for the server to hear it."""
+
+
 class WorkerProxy(PlaneProxy):
     """A server's worker plane."""
 
     def __init__(self, host: str, port: int, secret: bytes) -> None:
         super().__init__(WORKER, WORKER_SERVICE, host, port, secret)
 
-    def join(self, hello: Hello) -> Welcome:
-        """Join, or come back after a broken connection."""
-        return unpack_welcome(self._call("join", pack_hello(hello)))
+    def join(self, hello: Hello, seconds: float = CALL_SECONDS) -> Welcome:
+        """Join, or come back after a broken connection; the answer may take so many seconds."""
+        return unpack_welcome(self._call("join", pack_hello(hello), seconds=seconds))
 
     def exchange(
         self,
@@ -79,7 +83,7 @@ class WorkerProxy(PlaneProxy):
         which only ended because it was told to end. All others that it holds were never begun.
         """
         pairs = [list(pair) for pair in begun], [list(pair) for pair in interrupted]
-        self._call("leave", client_id, reason, dead, *pairs)
+        self._call("leave", client_id, reason, dead, *pairs, seconds=LEAVE_SECONDS)
 
     def beat(
         self, client_id: str, session: int, load: float, memory: float, patience: float

@@ -59,7 +59,7 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
         clients=parsed.whole("--clients", default=1, lowest=1, highest=1000),
         client_arguments=_client_arguments(parsed),
         server_dir=parsed.text("--server-dir"),
-        bind_host=parsed.text("--bind") or "localhost",
+        bind_host=parsed.host("--bind") or "localhost",
         port=port_from(parsed, "--port", "--worker-port") or 0,
         key=key_from(parsed),
         is_verbose=parsed.flag("--verbose"),
