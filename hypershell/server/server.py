@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
-from hypershell.core.ending import Ending
 from hypershell.core.errors import StartError
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
@@ -33,6 +32,7 @@ from hypershell.server.events import (
     SignalCame,
     StopAsked,
     TasksAdded,
+    TasksBegun,
     TasksChanged,
     TasksFinal,
 )
@@ -51,7 +51,7 @@ from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.joblog import open_joblog
 from hypershell.server.reports.reports import Reports
 from hypershell.server.reports.sink import LineSink
-from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.finished_queue import Batch, FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
@@ -254,6 +254,7 @@ class Server:
             subscribe(
                 lambda e: session.note_client(e.client_id, e.host, e.pid, e.slots), ClientJoined
             )
+        subscribe(lambda event: self._store.begin(event.client_id, event.begun), TasksBegun)
         subscribe(self._orphans.note_left, ClientLeft)
         if session is not None:
             subscribe(lambda event: session.note_left(event.client_id), ClientLeft)
@@ -300,7 +301,7 @@ class Server:
         return True
 
     def _give_up_client(self, client: Client) -> None:
-        gone = self._registry.leave(client.id, Ending.LOST)
+        gone = self._registry.give_up(client.id)
         if gone is None:
             return
         self._scheduled.wake_all()
@@ -313,7 +314,9 @@ class Server:
             counted(len(held), "task"),
             "is" if len(held) == 1 else "are",
         )
-        self._finished.put(client, held)
+        # Not before: the next server takes what a client that left had not begun as never begun.
+        if not held or self._finished.give(Batch(client, held), self._options.lease):
+            self._bus.publish(ClientLeft, client.id)
 
     # The end.
 

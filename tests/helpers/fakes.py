@@ -10,7 +10,7 @@ from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.task import Claim, Task, new_task
-from hypershell.server.events import EventBus
+from hypershell.server.events import EventBus, TasksBegun
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.planes.worker_service import WorkerService
@@ -90,6 +90,7 @@ class ServerParts:
         self.finished = FinishedQueue()
         self.failures = Failures(sink, self.store.printed)
         self.failures.subscribe(self.bus)
+        self.bus.subscribe(lambda e: self.store.begin(e.client_id, e.begun), TasksBegun)
         self.worker_service = WorkerService(self.registry, self.scheduled, self.finished)
         self.receiver = Receiver(
             self.finished, self.store, self.registry, self.scheduler, self.scheduled, self.bus
