@@ -17,6 +17,9 @@ from hypershell.app.locate import Passphrases
 from hypershell.app.planes import BoundPlanes, PlannedPlane
 from hypershell.app.serve import Hooks, OpenedRun, run_server, serve_found
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
+from hypershell.client.descriptors import check_slots
+from hypershell.client.options import ClientOptions
+from hypershell.client.outputs import check_outputs
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.launch.launcher import Launcher
 from hypershell.launch.local import LocalLauncher
@@ -34,15 +37,17 @@ _LEAVE_SECONDS = 1.0
 class ClusterOptions(NamedTuple):
     """A server and its clients.
 
-    `clients` of them are started, each with the words `client_arguments` after `hyper-shell
-    client`. The worker plane listens on `bind_host`; port 0 is any free one. Without a `key` one
-    is made. `is_verbose` has where the server listens logged as loudly as a server alone does.
+    `clients` of them are started, each as `client` says, with the words `client_arguments` after
+    `hyper-shell client`. The worker plane listens on `bind_host`; port 0 is any free one. Without a
+    `key` one is made. `is_verbose` has where the server listens logged as loudly as a server alone
+    does.
     """
 
     run: ServerOptions
     inputs: InputOptions
     database: DatabaseOptions
     clients: int
+    client: ClientOptions
     client_arguments: tuple[str, ...]
     server_dir: str | None = None
     bind_host: str = "localhost"
@@ -54,6 +59,9 @@ class ClusterOptions(NamedTuple):
 def run_cluster(options: ClusterOptions) -> int:
     """Run a cluster to its end; the exit status. StartError, or what ended it early."""
     key = options.key or new_key()
+    # What a client would end with is an error of the start, before anything is read.
+    check_slots(options.client.slots)
+    check_outputs(options.client.out_path, options.client.err_path)
     reader, sink = open_input_and_sink(options.inputs)
     run = OpenedRun(options.run, reader, sink, new_server_uid())
     with bind(options.bind_host, options.port, any_port_will_do=False) as sock:

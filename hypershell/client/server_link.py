@@ -33,6 +33,7 @@ from hypershell.core.errors import (
 )
 from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import Outcome
+from hypershell.core.unwritten import Unwritten
 from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.wire.codec import WireError
@@ -52,6 +53,7 @@ _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors of this machine: they pass when tasks end, and say nothing about a connection."""
 
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
+_LAST_SECONDS = 2.0
 
 
 class LinkClosed(Exception):
@@ -172,6 +174,35 @@ class ServerLink:
             return True
         finally:
             self._end()
+
+    def tell_unwritten(self, unwritten: Unwritten) -> bool:
+        """Tell what could not be written; False if there was no connection for it."""
+        try:
+            welcome = self._begin()
+            if welcome is None:
+                return False
+            try:
+                self._proxy.unwritten(welcome.client_id, unwritten, call_seconds_of(welcome))
+            except BROKEN as error:
+                self._break(welcome, str(error))
+                return False
+            return True
+        finally:
+            self._end()
+
+    def tell_last(self, unwritten: Unwritten) -> None:
+        """Tell what was never written, as the last that this client says, after `close` too.
+
+        Whether the server hears it does not matter here. Blocks for a few seconds at most.
+        """
+        with self._changed:
+            welcome = self._welcome
+        if welcome is None:
+            return
+        try:
+            self._proxy.unwritten(welcome.client_id, unwritten, _LAST_SECONDS)
+        except (HyperShellError, *BROKEN) as error:
+            log.debug("could not tell the server what was not written: %s", error)
 
     def reconnect(self, peer: Peer) -> None:
         """After a call that failed: wait until there is a connection, making it if need be.
