@@ -19,6 +19,9 @@ from hypershell.app.origin import check_directory, origin_here
 from hypershell.app.planes import BoundPlanes, PlannedPlane
 from hypershell.app.serve import Hooks, run_server, serve_found
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
+from hypershell.client.descriptors import check_slots
+from hypershell.client.options import ClientOptions
+from hypershell.client.outputs import check_outputs
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.launch.launcher import Launcher
 from hypershell.launch.local import LocalLauncher
@@ -41,15 +44,17 @@ _AS_LONG_AS_WE_LIVE = "999999999"
 class ClusterOptions(NamedTuple):
     """A server and its clients.
 
-    `clients` of them are started, each with the words `client_arguments` after `hyper-shell
-    client`. The worker plane listens on `bind_host`; port 0 is any free one. Without a `key` one
-    is made. `is_verbose` has where the server listens logged as loudly as a server alone does.
+    `clients` of them are started, each as `client` says, with the words `client_arguments` after
+    `hyper-shell client`. The worker plane listens on `bind_host`; port 0 is any free one. Without a
+    `key` one is made. `is_verbose` has where the server listens logged as loudly as a server alone
+    does.
     """
 
     run: ServerOptions
     inputs: InputOptions
     database: DatabaseOptions
     clients: int
+    client: ClientOptions
     client_arguments: tuple[str, ...]
     server_dir: str | None = None
     bind_host: str = "localhost"
@@ -64,6 +69,9 @@ def run_cluster(options: ClusterOptions) -> int:
     cwd = options.run.spec.cwd
     check_directory(cwd)
     origin = origin_here(cwd)
+    # What a client would end with is an error of the start, before anything is read.
+    check_slots(options.client.slots)
+    check_outputs(options.client.out_path, options.client.err_path)
     reader, sink = open_input_and_sink(options.inputs)
     run = OpenedRun(options.run, reader, sink, new_server_uid(), origin)
     with bind(options.bind_host, options.port, any_port_will_do=False) as sock:

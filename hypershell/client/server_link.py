@@ -35,6 +35,7 @@ from hypershell.core.errors import (
 )
 from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import Outcome
+from hypershell.core.unwritten import Unwritten
 from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.wire.codec import WireError
@@ -59,6 +60,7 @@ _LASTING = (HostUnknown, HostUnsupported, NotOurServer, VersionMismatch)
 """What waiting for a server does not mend, for a client that has not joined one yet."""
 
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
+_LAST_SECONDS = 2.0
 
 
 class LinkClosed(Exception):
@@ -189,6 +191,35 @@ class ServerLink:
             return True
         finally:
             self._end()
+
+    def tell_unwritten(self, unwritten: Unwritten) -> bool:
+        """Tell what could not be written; False if there was no connection for it."""
+        try:
+            welcome = self._begin()
+            if welcome is None:
+                return False
+            try:
+                self._proxy.unwritten(welcome.client_id, unwritten, call_seconds_of(welcome))
+            except BROKEN as error:
+                self._break(welcome, str(error))
+                return False
+            return True
+        finally:
+            self._end()
+
+    def tell_last(self, unwritten: Unwritten) -> None:
+        """Tell what was never written, as the last that this client says, after `close` too.
+
+        Whether the server hears it does not matter here. Blocks for a few seconds at most.
+        """
+        with self._changed:
+            welcome = self._welcome
+        if welcome is None:
+            return
+        try:
+            self._proxy.unwritten(welcome.client_id, unwritten, _LAST_SECONDS)
+        except (HyperShellError, *BROKEN) as error:
+            log.debug("could not tell the server what was not written: %s", error)
 
     def reconnect(self, peer: Peer) -> None:
         """After a call that failed: wait until there is a connection, making it if need be.

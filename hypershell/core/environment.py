@@ -18,5 +18,8 @@ DATABASE = "HYPERSHELL_DATABASE"
 PARENT = "HYPERSHELL_PARENT"
 """The process whose death a client must not survive; a launcher sets it."""
 
+OUTPUT_LOCK = "HYPERSHELL_OUTPUT_LOCK"
+"""The descriptor of a file in which the clients of a launcher lock their common output."""
+
 SECRETS = frozenset({AUTH, PASSPHRASE})
 """Variables that a client keeps from the tasks it starts."""

@@ -21,15 +21,20 @@ class LocalLauncher:
         self._environment: dict[str, str] = {}
         self._clients: list[subprocess.Popen[bytes]] = []
         self._watched = False
+        self._output_lock: int | None = None
 
     def prepare(self, arguments: list[str], key: str) -> None:
         """See `Launcher`."""
         self._command = [*_this_program(), "client", *arguments]
         parent = str(os.getpid())
         self._environment = os.environ | {environment.AUTH: key, environment.PARENT: parent}
+        if self._number > 1 and hasattr(os, "memfd_create"):
+            self._output_lock = os.memfd_create("output lock", os.MFD_CLOEXEC)
+            self._environment[environment.OUTPUT_LOCK] = str(self._output_lock)
 
     def start(self) -> None:
         """See `Launcher`."""
+        shared = () if self._output_lock is None else (self._output_lock,)
         for _ in range(self._number):
             # A session of its own: what a terminal sends reaches it through the server alone.
             client = subprocess.Popen(
@@ -38,6 +43,7 @@ class LocalLauncher:
                 stdin=subprocess.DEVNULL,
                 stdout=self._stdout,
                 start_new_session=True,
+                pass_fds=shared,
             )
             self._clients.append(client)
 

@@ -5,7 +5,6 @@ the `Output` that it is given.
 """
 
 import logging
-import os
 from collections import deque
 from collections.abc import Iterable
 
@@ -115,6 +114,7 @@ class Executor:
             else:
                 outcomes.append(self._collect(child))
         if outcomes:
+            self._check_output()
             self._buffer.put_outcomes(outcomes)
 
     def _forward(self, readable: list[int]) -> None:
@@ -128,12 +128,14 @@ class Executor:
     def _patience(self) -> float | None:
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
-        if not (self._stopper or self._time_limits):
+        if not (self._stopper or self._time_limits or self._output.is_failing):
             return None
         now = clock.monotonic()
         until_look = self._stopper.patience(now)
         until_limit = self._time_limits.patience(now) if self._time_limits else None
-        return min((s for s in (until_look, until_limit) if s is not None), default=None)
+        until_retry = self._check_output()
+        pauses = (until_look, until_limit, until_retry)
+        return min((s for s in pauses if s is not None), default=None)
 
     def _fill_slots(self) -> None:
         started = 0
@@ -286,14 +288,26 @@ class Executor:
         deadline = clock.monotonic() + _STRAYS_SECONDS
         while self._stopping and self._processes.kill_strays() and clock.monotonic() < deadline:
             clock.sleep(0.01)
+        self._check_output()
         self._buffer.put_outcomes(self._gone)
         self._gone = []
 
-    def _check_output(self) -> None:
-        error = self._output.error()
-        if error and not self._said_broken:
-            self._said_broken = True
-            log.error("cannot write the output of tasks: %s", os.strerror(error).lower())
+    def _check_output(self) -> float | None:
+        """See whether output can be written, and try again what could not; seconds until a try.
+
+        Before outcomes are given: the server is not to end in the belief that all is written.
+        """
+        output = self._output
+        if not (output.is_failing or output.has_failed()):
+            return None
+        pause = output.retry()
+        unwritten = output.unwritten
+        if unwritten is not None and not self._said_broken:
+            log.error("cannot write the output of tasks: %s; retrying", unwritten.reason)
+        elif unwritten is None and self._said_broken:
+            log.info("the output of tasks is written again")
+        self._said_broken = unwritten is not None
+        return pause
 
 
 def _unstartable(claim: Claim, error: OSError, slot: int) -> Outcome:

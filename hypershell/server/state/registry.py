@@ -231,6 +231,12 @@ class ClientRegistry:
         with self._lock:
             return sum(len(client.claims) for client in self._clients.values())
 
+    def host_of(self, client_id: str) -> str | None:
+        """Where a client runs; None if it is not registered."""
+        with self._lock:
+            client = self._clients.get(client_id)
+        return None if client is None else client.host
+
     def idle_clients(self) -> list[str]:
         """The ids of the clients that hold nothing."""
         with self._lock:
