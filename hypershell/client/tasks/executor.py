@@ -6,12 +6,13 @@ the `Output` that it is given.
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hypershell.access.errors import shown
 from hypershell.client.task_buffer import TaskBuffer
-from hypershell.client.tasks.orders import Cancel, Orders, Resume, Stop
+from hypershell.client.tasks.orders import Cancel, Continue, Orders, Pause, Resume, Stop
 from hypershell.client.tasks.output import Output
+from hypershell.client.tasks.pause import TaskPause
 from hypershell.client.tasks.processes import Processes
 from hypershell.client.tasks.spawn import SHORT_OF, Child
 from hypershell.client.tasks.stopper import TaskStopper
@@ -57,6 +58,8 @@ class Executor:
         self._children: dict[Child, None] = {}
         self._stopper = TaskStopper()
         self._time_limits = TimeLimits()
+        self._pause = TaskPause(processes, self._stopper, self._time_limits)
+        self._cancelled_in_pause: list[tuple[int, int]] = []
         self._short_since: float | None = None
         self._stopping = False
         self._resume_asked = False
@@ -65,6 +68,7 @@ class Executor:
         self._refused: set[str] = set()  # directories, each said once
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
+        orders.while_waiting = self._obey_pauses
 
     def running(self) -> list[Child]:
         """What was started and is not reaped."""
@@ -74,9 +78,11 @@ class Executor:
         """Start what can be started, wait until something happens, and deal with it."""
         if self._orders.pending or self._resume_asked:
             self._obey_orders()
-        if not self._stopping:
+        if not (self._stopping or self._pause.begun):
             self._fill_slots()
         self._collect_ended(*self._watch.wait(self._patience()))
+        if self._pause.begun:
+            return True
         if self._time_limits:
             self._end_overdue(clock.monotonic())
         if self._stopper:
@@ -90,6 +96,8 @@ class Executor:
         while pending:
             obeyed = True
             match pending.popleft():
+                case Cancel(pairs) if self._pause.begun:
+                    self._cancelled_in_pause += pairs
                 case Cancel(pairs):
                     self._cancel(pairs)
                 case Stop(grace_seconds):
@@ -97,10 +105,29 @@ class Executor:
                     self._stop(grace_seconds)
                 case Resume():
                     self._resume_asked = True
+                case Pause() | Continue() as order:
+                    self._pause_or_go_on(order)
         if self._resume_asked and not self._children:
             self._resume_asked = self._stopping = self._orders.stop_obeyed = False
         if obeyed:
             self._watch.wake()  # to obey is to look, by which another wake may have been lost
+
+    def _obey_pauses(self) -> None:
+        """While a slow reader of output is waited for: it may stand still as well."""
+        pending = self._orders.pending
+        while pending and isinstance(order := pending[0], Pause | Continue):
+            pending.popleft()
+            self._pause_or_go_on(order)
+
+    def _pause_or_go_on(self, order: Pause | Continue) -> None:
+        if isinstance(order, Pause):
+            self._pause.begin(self._children)
+            order.done.set()
+            return
+        self._pause.end(self._children)
+        if pairs := self._cancelled_in_pause:
+            self._cancelled_in_pause = []
+            self._cancel(pairs)
 
     def _collect_ended(self, ended: list[Child], readable: list[int]) -> None:
         self._forward(readable)
@@ -126,6 +153,8 @@ class Executor:
             self._check_output()
 
     def _patience(self) -> float | None:
+        if self._pause.begun:
+            return None
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
         if not (self._stopper or self._time_limits or self._output.is_failing):
@@ -231,10 +260,16 @@ class Executor:
         if not self._stopping:
             self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         self._stopping = True
+        if self._pause.begun:
+            grace_seconds = 0.0
+            if pairs := self._cancelled_in_pause:
+                self._cancelled_in_pause = []
+                self._cancel(pairs)
         kill_at = clock.monotonic() + grace_seconds
         self._end(self._children, Ending.INTERRUPTED, kill_at)
+        self._pause.end_dead(self._children)
 
-    def _cancel(self, pairs: tuple[tuple[int, int], ...]) -> None:
+    def _cancel(self, pairs: Collection[tuple[int, int]]) -> None:
         self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         children = {(child.claim.task_id, child.claim.lease): child for child in self._children}
         kill_at = clock.monotonic() + self._grace_seconds
@@ -254,7 +289,9 @@ class Executor:
 
     def _end(self, children: Iterable[Child], ending: Ending, kill_at: float) -> None:
         new = [child for child in children if self._stopper.add(child, ending, kill_at)]
-        if new:
+        if new and self._pause.begun:
+            self._pause.kill(new)
+        elif new:
             self._processes.terminate(new)
 
     def _end_stopped(self) -> None:
