@@ -31,14 +31,14 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     # Made before the client is: it writes, and the supervisor reads what it left.
     begun = BegunTable(options.client.slots + SPARE_ENTRIES)
 
-    def be_client(supervisor_pipe: int) -> int:
+    def be_client(supervisor_pipe: int, control: int | None) -> int:
         from hypershell.client.main import run_client
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
             find = location.rooted().worker_address
             try:
-                return run_client(options.client, find, supervisor_pipe, begun)
+                return run_client(options.client, find, supervisor_pipe, begun, control)
             except NoServer as error:
                 error.note(place=location.place())
                 raise
