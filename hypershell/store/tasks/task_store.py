@@ -247,6 +247,11 @@ class TaskStore:
                 if task_id in self._sent
             ]
 
+    def handed_out(self, task_ids: Iterable[int]) -> list[Task]:
+        """Those of these tasks that clients hold."""
+        with self._lock:
+            return [self._sent[task_id] for task_id in task_ids if task_id in self._sent]
+
     def _is_out(self, pair: Pair) -> bool:
         """Whether a task is out under this very lease."""
         return pair[0] in self._sent and self._sent[pair[0]].lease == pair[1]
