@@ -1,10 +1,12 @@
 """Starts, signals and reaps tasks: the only module that knows processes.
 
-Each task is a process group of its own. It is started by posix_spawn, never by a fork of this
-process, which would cost more than the task itself.
+Each task is a session of its own: it has no terminal that could stop it or ask it anything, and
+what it starts is known by its session, also in a process group of its own (`timeout 5 cmd`). It is
+started by posix_spawn, never by a fork of this process, which would cost more than the task itself.
 """
 
 import errno
+import functools
 import os
 import resource
 import signal
@@ -158,15 +160,39 @@ def _spawn(
     search: bool = False,
 ) -> int:
     start = os.posix_spawnp if search else os.posix_spawn
-    return start(
-        path,
-        arguments,
-        variables,
-        file_actions=files,
-        setpgroup=0,
-        setsigmask=(),
-        setsigdef=_DEFAULTED,
+    try:
+        return start(
+            path,
+            arguments,
+            variables,
+            file_actions=files,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULTED,
+        )
+    except NotImplementedError:  # this Python was built where the C library has no such flag
+        if search:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+        return _spawn_by_program(path, arguments, variables, files)
+
+
+def _spawn_by_program(
+    path: bytes,
+    arguments: list[bytes],
+    variables: dict[bytes, bytes],
+    files: list[tuple[int, int, int]],
+) -> int:
+    """Start a shell by setsid(1), which becomes that shell, in one more execution.
+
+    Where there is no such program, a task is a process group of its own and no more.
+    """
+    start = functools.partial(
+        os.posix_spawnp, file_actions=files, setsigmask=(), setsigdef=_DEFAULTED
     )
+    try:
+        return start(b"setsid", [b"setsid", path, *arguments[1:]], variables)
+    except FileNotFoundError:
+        return start(path, arguments, variables, setpgroup=0)
 
 
 def reap(child: Child) -> Outcome:
@@ -201,14 +227,6 @@ _own_peak = [0]  # KiB, as last looked at: it only grows
 def _look_at_own_peak() -> int:
     _own_peak[0] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return _own_peak[0]
-
-
-def signal_group(child: Child, number: int) -> None:
-    """Signal all processes of a task that is not reaped yet; until then its number is its own."""
-    try:
-        os.killpg(child.pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # all of it has ended, or runs as somebody else now
 
 
 def _task_environment(host: str) -> dict[bytes, bytes]:
