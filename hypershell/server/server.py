@@ -47,6 +47,7 @@ from hypershell.server.planes.client_service import ClientService
 from hypershell.server.planes.completion import CompletionWaiters
 from hypershell.server.planes.error_kinds import kind_of
 from hypershell.server.planes.worker_service import WorkerService
+from hypershell.server.reports.failing_clients import FailingClients
 from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.joblog import open_joblog
 from hypershell.server.reports.reports import Reports
@@ -104,11 +105,14 @@ class Server:
 
         self._store = store = self._make_store(sink)
         self._finished = finished = FinishedQueue()
-        self._scheduled = scheduled = ScheduledQueue(lock, options.bundlesize, bus)
+        clients: dict[str, Client] = {}  # the registry's, and read by the scheduled queue
+        self._scheduled = scheduled = ScheduledQueue(
+            lock, options.bundlesize, bus, clients, options.spec.cwd
+        )
         self._scheduler = Scheduler(store, scheduled, options.bundlesize)
         self._orphans = Orphans(store, finished, lease, scheduled.cancel)
         self._registry = registry = ClientRegistry(
-            lock, options.lease, options.grace, bus, self._orphans.adopt
+            lock, options.lease, options.grace, bus, self._orphans.adopt, clients
         )
         self._receiver = Receiver(finished, store, registry, self._scheduler, scheduled, bus)
         self._failures = Failures(sink, store.printed)
@@ -268,6 +272,7 @@ class Server:
         """Subscribe in this order: reports, waiting calls, loops that may do more, the ending."""
         subscribe, session = self._bus.subscribe, self._run_session
         self._reports.subscribe(self._bus)
+        FailingClients().subscribe(self._bus)
         subscribe(self._completion.note_final, TasksFinal)
         if session is not None:
             # Durable before the client is welcomed: its attempts name it.
@@ -275,6 +280,10 @@ class Server:
                 lambda e: session.note_client(e.client_id, e.host, e.pid, e.slots), ClientJoined
             )
         subscribe(lambda event: self._store.begin(event.client_id, event.begun), TasksBegun)
+        subscribe(
+            lambda event: self._scheduled.forget(task_id for task_id, _ in event.tasks), TasksFinal
+        )
+        subscribe(self._scheduled.say_what_is_closed, ClientLeft)
         subscribe(self._orphans.note_left, ClientLeft)
         if session is not None:
             subscribe(lambda event: session.note_left(event.client_id), ClientLeft)

@@ -129,7 +129,8 @@ class ClientRegistry:
 
     The lock is shared with the scheduled queue; nothing is published or asked while it is held.
     `adopt` is asked about an unknown client that says it holds tasks: it returns those of them that
-    are its claims from now on, or None if the client joins as a new one.
+    are its claims from now on, or None if the client joins as a new one. `clients` is where they
+    are kept, by their ids, for others to read under the lock.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class ClientRegistry:
         grace_seconds: float,
         bus: EventBus,
         adopt: Callable[[str, Pairs], list[Task] | None] = lambda client_id, held: None,
+        clients: dict[str, Client] | None = None,
     ) -> None:
         self._lock = lock
         self._lease_seconds = lease_seconds
@@ -146,7 +148,7 @@ class ClientRegistry:
         self.call_seconds = call_seconds(lease_seconds, grace_seconds)
         self._bus = bus
         self._adopt = adopt
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[str, Client] = {} if clients is None else clients
         self._changed = threads.condition_on(lock)
         self._paused = False
 

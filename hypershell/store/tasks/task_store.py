@@ -252,6 +252,12 @@ class TaskStore:
         with self._lock:
             return self._recovery.orphans()
 
+    def handed_out(self, task_ids: Iterable[int]) -> list[Task]:
+        """Those of these tasks that clients hold."""
+        with self._lock:
+            tasks = self._handed_out.tasks
+            return [tasks[task_id] for task_id in task_ids if task_id in tasks]
+
     def to_cancel(self) -> list[Pair]:
         """Tasks (id and lease) that clients hold and that are to be cancelled."""
         with self._lock:
