@@ -107,7 +107,7 @@ class Server:
         self._finished = finished = FinishedQueue()
         clients: dict[str, Client] = {}  # the registry's, and read by the scheduled queue
         self._scheduled = scheduled = ScheduledQueue(
-            lock, options.bundlesize, bus, clients, options.spec.cwd
+            lock, options.bundlesize, bus, clients, options.spec.cwd, options.policy.max_lost
         )
         self._scheduler = Scheduler(store, scheduled, options.bundlesize)
         self._orphans = Orphans(store, finished, lease, scheduled.cancel)

@@ -87,7 +87,9 @@ class ServerParts:
         self.store = TaskStore(policy, owes=sink.is_wanted)
         clients: dict[str, Client] = {}
         self.registry = ClientRegistry(self.lock, lease, 5.0, self.bus, clients=clients)
-        self.scheduled = ScheduledQueue(self.lock, bundlesize, self.bus, clients)
+        self.scheduled = ScheduledQueue(
+            self.lock, bundlesize, self.bus, clients, max_lost=policy.max_lost
+        )
         self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
         self.finished = FinishedQueue()
         self.failures = Failures(sink, self.store.printed)
