@@ -22,6 +22,7 @@ from hypershell.app.server_inputs import InputOptions, open_input_and_sink
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.launch.launcher import Launcher
 from hypershell.launch.local import LocalLauncher
+from hypershell.runtime.signals import hand_over_signals
 from hypershell.server.options import ServerOptions
 from hypershell.server.server import Server
 from hypershell.serverdir.directory import server_directory
@@ -31,6 +32,14 @@ log = logging.getLogger(__name__)
 
 _LEAVE_SECONDS = 1.0
 """Seconds that clients which know of the end have. One that has not even joined is notified."""
+
+_STOP_SECONDS = 10.0
+"""Seconds that clients which are told to stop have beside the grace time: more than they need to
+find out themselves that they cannot.
+"""
+
+_HURRIED_SECONDS = 12.0
+"""Seconds that all of it may take after a further signal."""
 
 
 class ClusterOptions(NamedTuple):
@@ -72,7 +81,14 @@ def run_cluster(options: ClusterOptions) -> int:
         try:
             return _run(options, run, sock, key, launcher)
         finally:
-            launcher.wait(_LEAVE_SECONDS)
+            hand_over_signals(lambda _: _hurry(launcher))
+            launcher.wait(_LEAVE_SECONDS, options.run.grace + _STOP_SECONDS)
+
+
+def _hurry(launcher: Launcher) -> float:
+    """A signal came while the server has ended and its clients have not."""
+    launcher.hurry()
+    return _HURRIED_SECONDS
 
 
 def _run(

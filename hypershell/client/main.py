@@ -2,20 +2,23 @@
 
 import functools
 import logging
+import math
 import os
 import signal
 import socket
 
 from hypershell.client.begun_table import BegunTable
 from hypershell.client.client import Client
-from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, SignalCame
+from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed
 from hypershell.client.fetcher import Fetcher
 from hypershell.client.joining import SignalledEarly, join
 from hypershell.client.options import ClientOptions
 from hypershell.client.returner import Returner
 from hypershell.client.running_tasks import RunningTasks
-from hypershell.client.server_link import BROKEN, Find, ServerLink, greeting
+from hypershell.client.senders import Senders
+from hypershell.client.server_link import Find, ServerLink, greeting
 from hypershell.client.session import Session
+from hypershell.client.signal_orders import SignalOrders
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.executor import Executor
@@ -28,9 +31,8 @@ from hypershell.core.errors import FileUnwritable, HyperShellError, TooManySlots
 from hypershell.core.units import counted
 from hypershell.runtime.limits import raise_descriptor_limit
 from hypershell.runtime.loop import Loop
-from hypershell.runtime.signals import hand_over_signals, wait_for_signals
+from hypershell.runtime.signals import Sent, hand_over_signals, wait_for_signals
 from hypershell.runtime.threads import Inbox
-from hypershell.wire.worker_plane import WorkerProxy
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +47,17 @@ def run_client(options: ClientOptions, find: Find, supervisor_pipe: int, begun: 
     """
     inbox: Inbox[ClientEvent] = Inbox()
     watch = best_watch()
-    hand_over_signals(lambda number: inbox.put(SignalCame(number)))
+    supervisor = os.getppid()
+    orders = SignalOrders(Senders(begun, supervisor, (), log.warning), inbox)
+    hand_over_signals(orders.came)
     if watch.needs_sigchld:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # what is ignored is not waited for
-        wait_for_signals({signal.SIGCHLD}, lambda _: watch.wake())
+        wait_for_signals({signal.SIGCHLD}, functools.partial(_child_ended, watch))
     else:
         # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     link = ServerLink(find)
-    return _run(options, link, SupervisorPipe(supervisor_pipe), begun, inbox, watch)
+    return _run(options, link, SupervisorPipe(supervisor_pipe), begun, orders, watch)
 
 
 def _run(
@@ -61,10 +65,11 @@ def _run(
     link: ServerLink,
     pipe: SupervisorPipe,
     begun: BegunTable,
-    inbox: Inbox[ClientEvent],
+    signals: SignalOrders,
     watch: Watch,
 ) -> int:
     """Join, run tasks until the end, leave; the exit status."""
+    inbox = signals.inbox
     out, err = _prepare(options)
     host = socket.gethostname()
     hello = greeting(host, options.slots)
@@ -72,6 +77,7 @@ def _run(
         welcome = join(link, hello, inbox, options.wait, options.delay_start)
     except SignalledEarly as early:
         return 128 + early.number
+    signals.grace_seconds = welcome.grace_seconds
     pipe.joined(welcome, link.heard_at)
 
     spawner = Spawner(options.shell, welcome.client_id, host)
@@ -106,6 +112,11 @@ def _run(
             output.close()
 
 
+def _child_ended(watch: Watch, _: Sent) -> float:
+    watch.wake()
+    return math.inf
+
+
 def _prepare(options: ClientOptions) -> tuple[int, int]:
     """See that tasks can be run at all; the descriptors of where their output goes."""
     check_shell(options.shell)
@@ -119,18 +130,6 @@ def _loop_failed(inbox: Inbox[ClientEvent], name: str, error: Exception) -> None
     if not isinstance(error, HyperShellError):
         log.critical("the %s failed: %r", name, error, exc_info=error)
     inbox.put(LoopFailed(name, error))
-
-
-def take_leave(find: Find, client_id: str, reason: str, begun: BegunTable) -> None:
-    """Tell the server that a client is dead, so that its tasks need not wait for its lease.
-
-    What it had not begun is given back.
-    """
-    log.warning("the client died (%s); its tasks were killed", reason)
-    try:
-        WorkerProxy(*find()).leave(client_id, f"it died ({reason})", True, *begun.read())
-    except (HyperShellError, *BROKEN) as error:
-        log.debug("could not tell the server that the client died: %s", error)
 
 
 def _open_output(path: str | None, default: int, option: str) -> int:
