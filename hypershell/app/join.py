@@ -10,6 +10,7 @@ from hypershell.app.locate import ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
+from hypershell.core.errors import NoServer
 
 if TYPE_CHECKING:
     from hypershell.client.last_words import LastWords
@@ -33,13 +34,17 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     # Made before the client is: it writes, and the supervisor reads what it left.
     begun = BegunTable(options.client.slots + SPARE_ENTRIES)
 
-    def be_client(supervisor_pipe: int) -> int:
+    def be_client(supervisor_pipe: int, control: int | None) -> int:
         from hypershell.client.main import run_client
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
             find = location.rooted().worker_address
-            return run_client(options.client, find, supervisor_pipe, begun)
+            try:
+                return run_client(options.client, find, supervisor_pipe, begun, control)
+            except NoServer as error:
+                error.note(place=location.place())
+                raise
 
         return explained(run)
 

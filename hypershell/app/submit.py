@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hypershell.app.origin import submitted_here
-from hypershell.app.task_api import LocalTasks, RemoteTasks, TaskSource, open_task_api
+from hypershell.app.task_api import LocalTasks, RemoteTasks, TaskSource, open_task_api, refusal
 from hypershell.core.errors import SubmitLost
 from hypershell.core.submission import SubmitOptions
 from hypershell.core.task import is_task, new_task
@@ -95,6 +95,8 @@ class BatchSender:
                 try:
                     ids = self._proxy.submit(batch, self._submit_options)
                 except (EOFError, OSError, WireError, ValueError, CallRefused) as error:
+                    if isinstance(error, CallRefused) and not self._accepted:
+                        raise refusal(error, "submit") from error  # nothing was submitted
                     reason = "the server ended" if isinstance(error, EOFError) else str(error)
                     accepted = counted(self._accepted, "task")
                     raise SubmitLost(accepted=accepted, reason=reason) from error

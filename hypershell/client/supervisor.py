@@ -31,7 +31,7 @@ from typing import Protocol
 from hypershell.client.begun_table import BegunTable
 from hypershell.client.senders import Senders
 from hypershell.client.supervision import Supervision
-from hypershell.core.environment import PARENT
+from hypershell.core.environment import CONTROL, PARENT
 from hypershell.core.units import signal_name
 from hypershell.runtime import clock
 from hypershell.runtime.procfs import descendants
@@ -41,6 +41,11 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
 
 _FORWARDED = (*ENDING, signal.SIGUSR1, signal.SIGUSR2)
+
+_PIPE_BYTES = 1024 * 1024  # pipe-max-size, pipe(7)
+
+_STOP_SECONDS = 3.0
+"""Seconds that a client may take to have its tasks stand still and to stop."""
 
 _GRACE_SECONDS = 0.5
 """Seconds between TERM and KILL for processes that a client left running."""
@@ -68,17 +73,22 @@ class Supervisor:
     """Runs a client in a child process and cleans up after it."""
 
     def __init__(
-        self, client: Callable[[int], int], speaker: Callable[[], Speaker], begun: BegunTable
+        self,
+        client: Callable[[int, int | None], int],
+        speaker: Callable[[], Speaker],
+        begun: BegunTable,
     ) -> None:
         self._client = client
         self._make_speaker = speaker
         self._speaker: Speaker | None = None
         self._begun = begun
+        self._control = _control_descriptor()
         self._pid = 0
         self._supervision = Supervision()
         self._signals: SignalReader
         self._senders: Senders
         self._read_end = -1
+        self._stop_by: float | None = None  # when to stop, monotonic: the client has that long
 
     def run(self) -> int:
         """Run the client; its exit status, 128+n when signal n killed it."""
@@ -94,9 +104,10 @@ class Supervisor:
             os.close(self._read_end)
             return self._be_client(supervisor, write_end)
         os.close(write_end)
-        self._signals = SignalReader({signal.SIGCHLD, *not_ignored(_FORWARDED)})
+        if self._control is not None:
+            os.close(self._control)
+        self._signals = SignalReader({signal.SIGCHLD, *not_ignored(_FORWARDED), *self._stops()})
         self._senders = Senders(self._begun, supervisor, {launcher}, _say)
-        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # a client that sleeps would lose its lease
         status = self._watch()
         is_clean = self._end_descendants()
         if self._supervision.owes_leave() and is_clean:
@@ -112,7 +123,7 @@ class Supervisor:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != supervisor:
             return 128 + signal.SIGTERM
-        return self._client(write_end)
+        return self._client(write_end, self._control)
 
     def _watch(self) -> int:
         """Pass on signals until the client has ended; its wait status."""
@@ -124,21 +135,27 @@ class Supervisor:
             for descriptor, _ in poller.poll(self._patience()):
                 if descriptor == self._signals.fileno():
                     self._forward()
-                elif data := os.read(descriptor, 4096):
+                # All of it: the lease counts from the last.
+                elif data := os.read(descriptor, _PIPE_BYTES):
                     supervision.hear(data)
                 else:
                     poller.unregister(descriptor)
+            if self._stop_by is not None and clock.monotonic() >= self._stop_by:
+                self._stop_with_client()
+                continue  # what the client said before it stopped is heard first
             if (status := self._reap()) is not None:
                 self._hear_last_words()
                 return status
             self._kill_if_late()
 
     def _patience(self) -> float | None:
-        """Milliseconds until the lease or the time to end may be over."""
+        """Milliseconds until the lease or the time to end or to stop may be over."""
+        if self._stop_by is not None:
+            return max(10.0, (self._stop_by - clock.monotonic()) * 1000)
         remaining = self._supervision.remaining(clock.boottime())
         until_end = self._supervision.end_remaining(clock.monotonic())
         seconds = until_end if remaining is None else min(remaining, until_end)
-        return None if seconds == math.inf else max(10.0, seconds * 1000)
+        return clock.poll_milliseconds(None if seconds == math.inf else max(0.01, seconds))
 
     def _kill_if_late(self) -> None:
         supervision = self._supervision
@@ -158,20 +175,57 @@ class Supervisor:
         while select.select([descriptor], [], [], 0)[0] and (data := os.read(descriptor, 4096)):
             self._supervision.hear(data)
 
+    def _stops(self) -> set[int]:
+        """The signals by which Ctrl-Z stops the client with all that it runs, and this process."""
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+            return set()
+        if self._control is not None:
+            signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # the launcher says when to pause
+            return set()
+        return {signal.SIGTSTP, signal.SIGCONT}
+
+    def _obey_stop(self, number: int) -> None:
+        """SIGTSTP or SIGCONT came; of both the kernel keeps the last."""
+        if number == signal.SIGTSTP and self._stop_by is None:
+            self._stop_by = clock.monotonic() + _STOP_SECONDS
+            _signal(self._pid, signal.SIGTSTP)
+        elif number == signal.SIGCONT:
+            self._stop_by = None
+            _signal(self._pid, signal.SIGCONT)
+
+    def _stop_with_client(self) -> None:
+        """The client has stopped, or should have: stop until continued, and then continue it.
+
+        A client that had its tasks stand still knows whether they may run on. One that had not is
+        stopped here with all that it runs, and does not run on when its lease is over.
+        """
+        self._stop_by = None
+        if not self._supervision.is_paused:
+            _kill_all(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        if self._supervision.is_paused:
+            _signal(self._pid, signal.SIGCONT)
+            return
+        remaining = self._supervision.remaining(clock.boottime())
+        _kill_all(signal.SIGCONT if remaining is None or remaining > 0 else signal.SIGKILL)
+
     def _orders(self) -> list[int]:
         """The signals that have come and are not of our own tasks, SIGCHLD aside."""
         return [
             sent.number
             for sent in self._signals.read()
-            if sent.number in _FORWARDED
+            if sent.number != signal.SIGCHLD
             and (sent.number not in ENDING or self._senders.is_order(sent))
         ]
 
     def _forward(self) -> None:
         now = clock.monotonic()
-        for number in self._supervision.signals_to_forward(self._orders(), signal.SIGINT, now):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+        orders = self._orders()
+        for number in orders:
+            self._obey_stop(number)
+        asked = [number for number in orders if number in _FORWARDED]
+        for number in self._supervision.signals_to_forward(asked, signal.SIGINT, now):
+            _signal(self._pid, number)
             if number in ENDING:
                 self._supervision.told_to_end(number, signal.SIGINT, now)
 
@@ -180,13 +234,15 @@ class Supervisor:
         found = None
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
             except ChildProcessError:
                 return found
             if pid == 0:
                 return found
-            if pid == self._pid:
+            if pid == self._pid and not os.WIFSTOPPED(status):
                 found = status
+            elif pid == self._pid and self._stop_by is not None:
+                self._stop_by = clock.monotonic()  # it has stopped, as it was asked to
 
     def _end_descendants(self) -> bool:
         """Kill all that runs below this process; whether it is gone when this returns.
@@ -227,6 +283,20 @@ class Supervisor:
         return self._speaker
 
 
+def _control_descriptor() -> int | None:
+    """The descriptor that a launcher passed on, for the client alone."""
+    number = os.environ.pop(CONTROL, "")
+    if not number.isdigit():
+        return None
+    os.set_inheritable(int(number), False)
+    return int(number)
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
 def _kill_all(number: int) -> set[int]:
     """Signal all that runs below this process; what it may not signal."""
     foreign: set[int] = set()
@@ -252,8 +322,7 @@ def _kill_whatever_they_start() -> set[int]:
             break
         stopped |= new
         for pid in new:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGSTOP)
+            _signal(pid, signal.SIGSTOP)
     return _kill_all(signal.SIGKILL)
 
 

@@ -12,7 +12,8 @@ from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
 from hypershell.core.task import Task, new_task
 from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
-from hypershell.store.sql.engine import POSTGRESQL, initialize_database, open_database
+from hypershell.store.sql.engine import initialize_database, open_database
+from hypershell.store.sql.location import POSTGRESQL
 from hypershell.store.sql.runs import Making, begin_run
 from hypershell.store.sql.session import RunSession
 from hypershell.store.tasks.journal import Progress
