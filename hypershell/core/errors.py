@@ -8,7 +8,8 @@ HyperShellError
 │                               TooManySlots TooFewDescriptors TasksUnstartable TasksNotKept
 │                               ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown NotOurServer
-│                               VersionMismatch ServerLeft ServerStuck WaitTooLong
+│                               VersionMismatch ServerLeft ServerHungUp
+│                               ServerStuck WaitTooLong
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
 └── ConnectionLost           6  SubmitLost ClientsEnded
 
@@ -212,6 +213,13 @@ class ServerLeft(NoServer):
 
     says = "the server ended before it answered: {what}"
     hint = "see its log; `hyper-shell server --restart` runs the remaining tasks"
+
+
+class ServerHungUp(NoServer):
+    """The server broke the connection during a request, and lives."""
+
+    says = "the server did not answer: {what}; it is still running"
+    hint = "try again; its log says whether it is short of descriptors or memory"
 
 
 class ServerStuck(NoServer):
