@@ -20,6 +20,7 @@ ORDER = (
     "orphans",
     "finished queue",
     "spool",
+    "unwritten output",
     "plane server",
     # A client.
     "client session",

@@ -1,10 +1,11 @@
-"""The worker plane as a client sees it: join, exchange, beat, leave."""
+"""The worker plane as a client sees it: join, exchange, beat, unwritten, leave."""
 
 from collections.abc import Sequence
 
 from hypershell.access.keys import WORKER
 from hypershell.core.begun import Begun
 from hypershell.core.outcome import Outcome
+from hypershell.core.unwritten import Unwritten
 from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 from hypershell.wire.worker_messages import (
     Answer,
@@ -18,7 +19,11 @@ from hypershell.wire.worker_messages import (
 WORKER_SERVICE = "worker service"
 """The identity of the object that a worker plane exposes."""
 
-VERBS = frozenset({"join", "exchange", "beat", "leave"})
+VERBS = frozenset({"join", "exchange", "beat", "unwritten", "leave"})
+
+
+LEAVE_SECONDS = 20.0
+"""How long who leaves waits for the server to hear it."""
 
 
 class WorkerProxy(PlaneProxy):
@@ -27,9 +32,9 @@ class WorkerProxy(PlaneProxy):
     def __init__(self, host: str, port: int, secret: bytes) -> None:
         super().__init__(WORKER, WORKER_SERVICE, host, port, secret)
 
-    def join(self, hello: Hello) -> Welcome:
-        """Join, or come back after a broken connection."""
-        return unpack_welcome(self._call("join", pack_hello(hello)))
+    def join(self, hello: Hello, seconds: float = CALL_SECONDS) -> Welcome:
+        """Join, or come back after a broken connection; the answer may take so many seconds."""
+        return unpack_welcome(self._call("join", pack_hello(hello), seconds=seconds))
 
     def exchange(
         self,
@@ -79,10 +84,17 @@ class WorkerProxy(PlaneProxy):
         which only ended because it was told to end. All others that it holds were never begun.
         """
         pairs = [list(pair) for pair in begun], [list(pair) for pair in interrupted]
-        self._call("leave", client_id, reason, dead, *pairs)
+        self._call("leave", client_id, reason, dead, *pairs, seconds=LEAVE_SECONDS)
 
     def beat(
         self, client_id: str, session: int, load: float, memory: float, patience: float
     ) -> None:
         """Tell how busy the machine is: its load average, and the percentage of memory in use."""
         self._call("beat", client_id, session, load, memory, seconds=patience)
+
+    def unwritten(self, client_id: str, unwritten: Unwritten, patience: float) -> None:
+        """Tell what could not be written of the output of tasks, in place of what was told before.
+
+        Before the outcomes of those tasks are given; after `leave` if that says the last of it.
+        """
+        self._call("unwritten", client_id, list(unwritten), seconds=patience)
