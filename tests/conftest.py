@@ -13,6 +13,7 @@ from hypershell.runtime import threads
 from tests.helpers.access import Site
 from tests.helpers.components import lacks
 from tests.helpers.farm import Farm
+from tests.helpers.fault_table import FaultTable
 from tests.helpers.postgres import Postgres
 from tests.helpers.relay import Relay
 
@@ -83,3 +84,22 @@ def postgres() -> Iterator[Postgres]:
 def postgres_url(postgres: Postgres) -> str:
     """A database of PostgreSQL that has nothing in it."""
     return postgres.new_url()
+
+
+_FAULTS = pytest.StashKey[FaultTable]()
+
+
+@pytest.fixture(scope="session")
+def fault_table(pytestconfig: pytest.Config) -> FaultTable:
+    """Where campaigns put what they counted; it is printed at the end."""
+    return pytestconfig.stash.setdefault(_FAULTS, FaultTable())
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the table of faults, if there is one."""
+    if table := config.stash.get(_FAULTS, None):
+        table.write()
+        terminalreporter.section("faults")
+        terminalreporter.write_line(table.text())

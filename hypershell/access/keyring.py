@@ -112,7 +112,7 @@ def keyring(passphrase_file: str | None, environ: Mapping[str, str]) -> Keyring:
 def _key_path(environ: Mapping[str, str]) -> tuple[Path | None, Path | None]:
     """Where the user's seal key is or would be, and the HOME that says so; None where none does."""
     if named := environ.get(environment.SEAL_KEY):
-        return Path(named), None
+        return Path(named).absolute(), None
     config, home = environ.get("XDG_CONFIG_HOME", ""), None
     if not os.path.isabs(config):  # a relative one is to be ignored, says the XDG specification
         home = environ.get("HOME", "")

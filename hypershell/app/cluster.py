@@ -14,8 +14,10 @@ from hypershell.access.keys import CLIENT, WORKER, new_key, plane_secret
 from hypershell.app.bind import bind, check_key
 from hypershell.app.database import DatabaseOptions, begin, is_named
 from hypershell.app.locate import Passphrases
+from hypershell.app.opened_run import OpenedRun
+from hypershell.app.origin import check_directory, origin_here
 from hypershell.app.planes import BoundPlanes, PlannedPlane
-from hypershell.app.serve import Hooks, OpenedRun, run_server, serve_found
+from hypershell.app.serve import Hooks, run_server, serve_found
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
 from hypershell.client.descriptors import check_slots
 from hypershell.client.options import ClientOptions
@@ -24,16 +26,26 @@ from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.run_mode import RunMode
 from hypershell.launch.launcher import Launcher
 from hypershell.launch.local import LocalLauncher
+from hypershell.runtime import clock
+from hypershell.runtime.signals import hand_over_stops, hold_stops, stop_this_process
 from hypershell.server.options import ServerOptions
 from hypershell.server.server import Server
 from hypershell.serverdir.directory import server_directory
 from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.written_files import WrittenFiles
+from hypershell.wire.address import shown_host
 
 log = logging.getLogger(__name__)
 
+_PAUSE_SECONDS = 5.0
+"""Seconds that clients have to say that their tasks stand still."""
+
 _LEAVE_SECONDS = 1.0
 """Seconds that clients which know of the end have. One that has not even joined is notified."""
+
+
+_AS_LONG_AS_WE_LIVE = "999999999"
+"""How long our own clients wait for a server that is slow: they end with us, and only with us."""
 
 
 class ClusterOptions(NamedTuple):
@@ -61,6 +73,9 @@ class ClusterOptions(NamedTuple):
 def run_cluster(options: ClusterOptions) -> int:
     """Run a cluster to its end; the exit status. StartError, or what ended it early."""
     key = options.key or new_key()
+    cwd = options.run.spec.cwd
+    check_directory(cwd)
+    origin = origin_here(cwd)
     # What a client would end with is an error of the start, before anything is read.
     check_slots(options.client.slots)
     check_outputs(options.client.out_path, options.client.err_path)
@@ -69,15 +84,17 @@ def run_cluster(options: ClusterOptions) -> int:
         lambda: _written_files(options.server_dir),
         options.database.mode is not RunMode.FILE,
     )
-    run = OpenedRun(options.run, reader, sink, new_server_uid())
+    run = OpenedRun(options.run, reader, sink, new_server_uid(), origin)
     with bind(options.bind_host, options.port, any_port_will_do=False) as sock:
         check_key(key, sock, options.bind_host)
         launcher = LocalLauncher(
             options.clients, tasks_print_to_stderr=options.inputs.prints_failures
         )
         where = ["-H", _reachable(sock), "-p", str(sock.getsockname()[1])]
+        where += ["--wait", _AS_LONG_AS_WE_LIVE]
         launcher.prepare([*options.client_arguments, *where], key)
         launcher.start()
+        hold_stops()  # the clients must not be left alone
         try:
             return _run(options, run, sock, key, launcher)
         finally:
@@ -97,11 +114,12 @@ def _run(
 ) -> int:
     def prepare(server: Server) -> None:
         launcher.watch(lambda status: server.give_up(ClientsEnded(status=status)))
+        hand_over_stops(lambda: _stop(server, launcher))
 
     held = _hold(options, run.uid)
     if held is None:
         planes = {WORKER: (sock, plane_secret(key, WORKER))}
-        server = Server(run.options, run.reader, run.sink, planes)
+        server = Server(run.server_options(), run.reader, run.sink, planes)
         return run_server(server, lambda: None, prepare=prepare)
     hooks = Hooks(prepare, logging.INFO if options.is_verbose else logging.DEBUG)
     passphrases = Passphrases()
@@ -112,8 +130,23 @@ def _run(
             CLIENT: PlannedPlane("localhost", None, 0, new_key(), others_do=True),
         }
         bound = BoundPlanes(sock, client, plans)
-        session = begin(options.database, run.options.lease, run.reader, held.path, run.uid)
+        session = begin(options.database, run, held.path)
         return serve_found(run, held, bound, passphrases, session, hooks)
+
+
+def _stop(server: Server, launcher: Launcher) -> None:
+    """Ctrl-Z: stop the tasks of our own clients, then this process; continue all when it runs on.
+
+    The pause is no part of their lease: the server, which counts it, stood still as well. Clients
+    that joined from elsewhere keep theirs, and have stopped their tasks if it passed.
+    """
+    server.pause()
+    own = launcher.pause(_PAUSE_SECONDS)
+    stop_this_process()
+    # Before the server counts it: the lease of a client must end first on its own side.
+    heard_at = clock.boottime()
+    server.go_on(own)
+    launcher.go_on(heard_at)
 
 
 def _hold(options: ClusterOptions, uid: str) -> LockedDirectory | None:
@@ -136,5 +169,5 @@ def _hold(options: ClusterOptions, uid: str) -> LockedDirectory | None:
 
 def _reachable(sock: socket) -> str:
     """Where a client of this machine finds a server that may listen on all addresses."""
-    host = str(sock.getsockname()[0])
+    host = shown_host(sock.getsockname())
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

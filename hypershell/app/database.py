@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hypershell.app.opened_run import OpenedRun
 from hypershell.core import environment
 from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
@@ -37,27 +38,23 @@ def is_named(options: DatabaseOptions, server_dir: str | None) -> bool:
     return any(os.environ.get(name) for name in variables)
 
 
-def begin(
-    options: DatabaseOptions,
-    lease_seconds: float,
-    reader: LineReader | None,
-    directory: Path,
-    uid: str,
-) -> "RunSession | None":
+def begin(options: DatabaseOptions, run: OpenedRun, directory: Path) -> "RunSession | None":
     """Open the database and begin a run in it; None if it is kept in memory. StartError.
 
-    The reader is past what an earlier run has read, where this one resumes it.
+    Its reader is past what an earlier run has read, where this one resumes it.
     """
     if options.in_memory:
         return None
     from hypershell.store.sql.engine import database_url, open_database
-    from hypershell.store.sql.runs import begin_run
+    from hypershell.store.sql.runs import Making, begin_run
     from hypershell.store.sql.session import RunSession
 
-    mode = options.mode
+    mode, reader = options.mode, run.reader
+    moves = run.options.spec.cwd is not None
+    making = Making(run.uid, _input_path(reader), run.options.lease, run.origin, moves)
     database = open_database(database_url(options.url, os.environ, directory))
     try:
-        begun = begin_run(database, mode, uid, _input_path(reader), lease_seconds)
+        begun = begin_run(database, mode, making)
         run_session = RunSession(database, begun, mode)
         if reader is not None:
             run_session.pass_over(reader)

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hypershell.app.locate import ServerLocation
+from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
+from hypershell.core.errors import NoServer
 
 
 class JoinOptions(NamedTuple):
@@ -26,15 +28,26 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     """
     location = options.location.with_passphrase()
 
-    def be_client(supervisor_pipe: int) -> int:
+    # Made before the client is: it writes, and the supervisor reads what it left.
+    begun = BegunTable(options.client.slots + SPARE_ENTRIES)
+
+    def be_client(supervisor_pipe: int, control: int | None) -> int:
         from hypershell.client.main import run_client
 
-        find = location.worker_address
-        return explained(lambda: run_client(options.client, find, supervisor_pipe))
+        def run() -> int:
+            # Tasks take the client's process with them, from one directory to another.
+            find = location.rooted().worker_address
+            try:
+                return run_client(options.client, find, supervisor_pipe, begun, control)
+            except NoServer as error:
+                error.note(place=location.place())
+                raise
+
+        return explained(run)
 
     def leave(client_id: str, reason: str) -> None:
         from hypershell.client.main import take_leave
 
-        take_leave(location.worker_address, client_id, reason)
+        take_leave(location.worker_address, client_id, reason, begun)
 
     return Supervisor(be_client, leave).run()

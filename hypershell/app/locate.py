@@ -4,12 +4,19 @@ The supervisor of a client holds a location and must stay small, so what is heav
 it is used.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hypershell.core.errors import HyperShellError, NoServer, ServerSilent, ServerUnreachable
+from hypershell.core.errors import (
+    HostLookupFailed,
+    HyperShellError,
+    NoServer,
+    ServerSilent,
+    ServerUnreachable,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +25,16 @@ if TYPE_CHECKING:
     from hypershell.access.keyring import Keyring
     from hypershell.serverdir.directory import ServerDirectory
     from hypershell.wire.client_plane import ClientPlaneProxy
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 60.0
+"""How long a command waits for a server that is there and does not answer, or hardly: it may be
+stopped, overloaded, or cut off for a moment.
+"""
+
+_HANG_UP_SECONDS = 5.0
+"""How long for one that hangs up on us each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +131,40 @@ class ServerLocation:
         secret = plane_secret(endpoint.key, WORKER)
         return self.host or endpoint.host, self.port or endpoint.port, secret
 
+    def place(self) -> str:
+        """Where the host and port come from, for a message: who is to check them looks there."""
+        if self.host is not None or self.port is not None:
+            return "-H and -p"
+        if self.key is not None:
+            return "where it listens (-H and -p; the default is localhost and 50001)"
+        if self.access_file is not None:
+            from hypershell.access.errors import shown
+
+            return f"the host and port in {shown(self.access_file)}"
+        return "the host and port in the access file of the server directory"
+
     def explain(self, error: NoServer) -> NoServer:
         """A better error for an access file that leads to no server, if the directory knows one."""
+        error.note(place=self.place())
         directory = self.directory()
         if directory is None or not isinstance(error, ServerUnreachable | ServerSilent):
             return error
         if directory.last_run() is None:
             return error  # a file that was brought here: the directory knows nothing of the server
         return directory.why_no_server()
+
+    def rooted(self) -> "ServerLocation":
+        """This location for a process that changes directory: no path in it is relative.
+
+        NoHome, DirectoryUnusable, and PassphraseUnusable, as what uses it raises them.
+        """
+        if self.key is not None:
+            return self
+        self.passphrases.ring()  # what it reads is read now
+        if self.access_file is not None:
+            return replace(self, access_file=os.path.abspath(self.access_file))
+        directory = self.directory()
+        return self if directory is None else replace(self, server_dir=str(directory.path))
 
     def with_passphrase(self) -> "ServerLocation":
         """This location for a process that cannot ask: a person is asked now, or never.
@@ -144,15 +187,49 @@ class ServerLocation:
         return replace(self, passphrases=Passphrases(_rings=[replace(ring, passphrase=ask(path))]))
 
 
-def connect(location: ServerLocation, command: str) -> "ClientPlaneProxy":
-    """The client plane of the server at a location, connected; NoServer or Refused."""
+def connect(
+    location: ServerLocation, command: str, patience: float = PATIENCE_SECONDS
+) -> "ClientPlaneProxy":
+    """The client plane of the server at a location, connected; NoServer or Refused.
+
+    A server that is there and does not answer is waited for, for so many seconds.
+    """
     from hypershell.access.keys import CLIENT, plane_secret
+    from hypershell.runtime import clock
+    from hypershell.runtime.backoff import Backoff
     from hypershell.wire.client_plane import ClientPlaneProxy
 
     endpoint = location.endpoint(CLIENT, command)
     proxy = ClientPlaneProxy(endpoint.host, endpoint.port, plane_secret(endpoint.key, CLIENT))
-    try:
-        proxy.connection()
-    except NoServer as error:
-        raise location.explain(error) from error
-    return proxy
+    begin, backoff, said = clock.monotonic(), Backoff(0.1, 1.0), False
+    while True:
+        try:
+            proxy.connection()
+            return proxy
+        except NoServer as error:
+            explained = location.explain(error)
+            left = begin + min(patience, _patience_with(error, explained)) - clock.monotonic()
+            pause = backoff.pause()
+            if pause > left:
+                raise explained from error
+            if not said:
+                log.warning("%s; waiting for it", error)
+                said = True
+            proxy.patience = left
+        clock.sleep(pause)  # nothing tells when a server answers again
+
+
+def _patience_with(error: NoServer, explained: NoServer) -> float:
+    """How many seconds, at most, a server is waited for that could not be reached for this."""
+    from hypershell.access.errors import ServerDied, ServerEnded
+
+    if isinstance(explained, ServerEnded | ServerDied):
+        return 0.0  # the directory knows that there is none
+    if isinstance(error, ServerSilent | HostLookupFailed):
+        return float("inf")
+    if not isinstance(error, ServerUnreachable):
+        return 0.0
+    if isinstance(error.__cause__, TimeoutError):
+        return float("inf")
+    hung_up = isinstance(error.__cause__, EOFError | ConnectionResetError | BrokenPipeError)
+    return _HANG_UP_SECONDS if hung_up else 0.0

@@ -8,7 +8,6 @@ from typing import Protocol
 from hypershell.core.errors import FileUnwritable
 from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.store.sql.engine import (
-    SQLITE,
     Database,
     database_url,
     initialize_database,
@@ -16,6 +15,7 @@ from hypershell.store.sql.engine import (
 )
 from hypershell.store.sql.errors import DatabaseDamaged
 from hypershell.store.sql.export import export as exported
+from hypershell.store.sql.location import SQLITE
 from hypershell.store.sql.maintenance import Census, FileSize, census, complaints
 from hypershell.store.sql.maintenance import vacuum as vacuumed
 

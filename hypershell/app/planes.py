@@ -24,13 +24,14 @@ from hypershell.access.keys import (
     new_key,
     plane_secret,
 )
-from hypershell.app.bind import bind, check_key
+from hypershell.app.bind import bind, check_key, is_local_name
 from hypershell.app.locate import Passphrases
-from hypershell.core.errors import HyperShellError, InputMissing
+from hypershell.core.errors import HyperShellError, InputMissing, NoServer
 from hypershell.runtime import clock
 from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.holder import this_host
 from hypershell.serverdir.run_record import Run
+from hypershell.wire.address import look_up
 from hypershell.wire.plane import greets
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class PlannedPlane(NamedTuple):
     others_do: bool
 
     def bind(self) -> socket.socket:
-        """Its socket; AddressInUse, AddressUnusable, HostUnknown or KeyTooShort."""
+        """Its socket; AddressInUse, AddressUnusable, NoServer for its name, or KeyTooShort."""
         sock = bind(self.bind_host, self.port, any_port_will_do=self.others_do)
         try:
             check_key(self.key, sock, self.bind_host)
@@ -173,19 +174,21 @@ def _planned(
 
 def _is_loopback(host: str) -> bool:
     """Whether a name can only mean this machine; one that does not resolve here does not."""
-    if host == "localhost" or host.endswith(".localhost"):
+    if is_local_name(host):
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass
-    try:
-        found = socket.getaddrinfo(host, None)
-    except (OSError, UnicodeError):
+    if _is_own_name(host):
         return False
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    # Many a machine lists its own name under 127.0.1.1: that is not what others see.
-    return all(address.is_loopback for address in addresses) and host != this_host()
+    try:
+        addresses = {str(address.sockaddr[0]) for address in look_up(host, 0)}
+    except NoServer:
+        return False
+    # Others do not see what a machine lists its own names under, most often 127.0.1.1.
+    return addresses <= {"127.0.0.1", "::1"}
+
+
+def _is_own_name(host: str) -> bool:
+    """Whether a name is one of this machine, with its domain or without."""
+    return host.lower().partition(".")[0] == this_host().lower().partition(".")[0]
 
 
 def access_from_file(named: str | None, passphrases: Passphrases) -> Access | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypershell.app.locate import ServerLocation
+from hypershell.app.origin import submitted_here
 from hypershell.app.task_api import RemoteTasks, open_remote_tasks
 from hypershell.app.wait import wait_for
 from hypershell.core.ending import Ending
@@ -36,11 +37,12 @@ class CommandResult:
 
 def run_command(options: RunOptions) -> CommandResult:
     """Submit the command and wait for it; Ctrl-C cancels it. NoServer, Refused, StartError."""
+    submit_options = submitted_here(options.submit_options)
     api = open_remote_tasks(options.location, _VERB)
     ids: list[int] = []
     try:
         while not ids:
-            ids = api.submit([options.line], options.submit_options)
+            ids = api.submit([options.line], submit_options)
         ended = wait_for(api, Selection(ids=tuple(ids)))
     except KeyboardInterrupt:
         return CommandResult(_INTERRUPTED, _cancel(options.location, ids))

@@ -11,6 +11,8 @@ from hypershell.access.errors import DirectoryLocked, shown
 from hypershell.access.keys import WORKER, plane_secret
 from hypershell.app.database import DatabaseOptions, begin, is_named
 from hypershell.app.locate import Passphrases
+from hypershell.app.opened_run import OpenedRun
+from hypershell.app.origin import origin_here
 from hypershell.app.planes import (
     BoundPlanes,
     Plan,
@@ -26,9 +28,7 @@ from hypershell.core.errors import StartError
 from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
 from hypershell.runtime.signals import hand_over_signals
-from hypershell.server.input.lines import LineReader
 from hypershell.server.options import Ended, ServerOptions
-from hypershell.server.reports.sink import LineSink
 from hypershell.server.server import Server
 from hypershell.serverdir.directory import server_directory
 from hypershell.serverdir.held import LockedDirectory
@@ -52,15 +52,6 @@ class ServeOptions:
     access_file: str | None = None
     passphrases: Passphrases = field(default_factory=Passphrases)
     take_over: bool = False
-
-
-class OpenedRun(NamedTuple):
-    """A run whose input and output are open, before it has a server."""
-
-    options: ServerOptions
-    reader: LineReader | None
-    sink: LineSink
-    uid: str
 
 
 class Hooks(NamedTuple):
@@ -173,12 +164,13 @@ def serve(options: ServeOptions) -> int:
     passphrases = options.passphrases
     passphrases.ring()  # report an unreadable passphrase file before anything else
     directory = server_directory(options.server_dir, os.environ)
+    origin = origin_here(options.run.spec.cwd)
     prepared = access_from_file(options.access_file, passphrases)
     reader, sink = open_input_and_sink(
         options.inputs, directory.written_files, options.database.mode is not RunMode.FILE
     )
     uid = prepared.server_uid if prepared else new_server_uid()
-    run = OpenedRun(options.run, reader, sink, uid)
+    run = OpenedRun(options.run, reader, sink, uid, origin)
     try:
         held = directory.hold("server", uid, take_over=options.take_over, answers=run_answers)
     except DirectoryLocked as error:
@@ -194,7 +186,7 @@ def serve(options: ServeOptions) -> int:
     with held:
         predecessor = None if prepared else predecessor_access(held, passphrases)
         with plan(options.planes, prepared, predecessor).bind() as planes:
-            session = begin(options.database, options.run.lease, reader, held.path, uid)
+            session = begin(options.database, run, held.path)
             return serve_found(run, held, planes, passphrases, session)
 
 
@@ -212,7 +204,7 @@ def _serve_alone(run: OpenedRun, planned: Plan) -> int:
                 *address,
             )
 
-        return run_server(Server(run.options, run.reader, run.sink, planes), started)
+        return run_server(Server(run.server_options(), run.reader, run.sink, planes), started)
 
 
 def serve_found(
@@ -249,5 +241,7 @@ def serve_found(
             log.warning("%s; the next server here will report that this one died", error)
         held.release()
 
-    server = Server(run.options, run.reader, run.sink, planes.secrets(), facts, session)
+    server = Server(
+        run.server_options(session), run.reader, run.sink, planes.secrets(), facts, session
+    )
     return run_server(server, started, ended, hooks.prepare)

@@ -65,7 +65,7 @@ def wait_for_server(location: ServerLocation, seconds: float) -> None:
     backoff = Backoff(_FIRST_PAUSE, _MAX_PAUSE, 1.5)
     while True:
         try:
-            connect(location, "hyper-shell server wait").info()
+            connect(location, "hyper-shell server wait", deadline - clock.monotonic()).info()
             return
         except (NoServer, *_BROKEN):
             pause = backoff.pause()

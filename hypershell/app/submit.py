@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hypershell.app.task_api import LocalTasks, RemoteTasks, TaskSource, open_task_api
+from hypershell.app.origin import submitted_here
+from hypershell.app.task_api import LocalTasks, RemoteTasks, TaskSource, open_task_api, refusal
 from hypershell.core.errors import SubmitLost
 from hypershell.core.submission import SubmitOptions
 from hypershell.core.task import is_task, new_task
@@ -33,7 +34,7 @@ def submit(submission: Submission) -> Iterator[list[int]]:
     A task database takes all lines or none; of a server's batches, those before an error stay.
     Raises SubmitLost, what is wrong with the input, and what opening the source raises.
     """
-    path, submit_options = submission.path, submission.submit_options
+    path, submit_options = submission.path, submitted_here(submission.submit_options)
     reader = None if path is None else LineReader(open_input(path), path)
     batches = iter([[submission.line]]) if reader is None else _batches(reader)
     api = open_task_api(submission.source)
@@ -94,6 +95,8 @@ class BatchSender:
                 try:
                     ids = self._proxy.submit(batch, self._submit_options)
                 except (EOFError, OSError, WireError, ValueError, CallRefused) as error:
+                    if isinstance(error, CallRefused) and not self._accepted:
+                        raise refusal(error, "submit") from error  # nothing was submitted
                     reason = "the server ended" if isinstance(error, EOFError) else str(error)
                     accepted = counted(self._accepted, "task")
                     raise SubmitLost(accepted=accepted, reason=reason) from error

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from hypershell.app.locate import ServerLocation, connect
+from hypershell.app.locate import PATIENCE_SECONDS, ServerLocation, connect
 from hypershell.core import environment
 from hypershell.core.errors import (
     HyperShellError,
     NoServer,
     RequestRefused,
     ServerLeft,
+    ServerStalled,
     ServerUnable,
     TasksNotKept,
 )
@@ -79,14 +80,17 @@ class TaskSource:
     verb: str
 
 
-def open_task_api(source: TaskSource) -> TaskApi:
-    """The server, or the database of a directory without one; NoServer, StartError, Refused."""
+def open_task_api(source: TaskSource, patience: float = PATIENCE_SECONDS) -> TaskApi:
+    """The server, or the database of a directory without one; NoServer, StartError, Refused.
+
+    A server that does not answer is waited for, for so many seconds.
+    """
     verb, location = source.verb, source.location
     if source.database_url is not None:
         directory = location.directory() or server_directory(None, os.environ)
         return LocalTasks(source.database_url, directory, verb)
     try:
-        return open_remote_tasks(location, verb)
+        return open_remote_tasks(location, verb, patience)
     except NoServer as error:
         local = _local_tasks_at(location, verb)
         if local is None:
@@ -94,9 +98,11 @@ def open_task_api(source: TaskSource) -> TaskApi:
         return local
 
 
-def open_remote_tasks(location: ServerLocation, verb: str) -> "RemoteTasks":
+def open_remote_tasks(
+    location: ServerLocation, verb: str, patience: float = PATIENCE_SECONDS
+) -> "RemoteTasks":
     """The server at a location; NoServer, Refused."""
-    return RemoteTasks(connect(location, f"hyper-shell {verb}"), verb)
+    return RemoteTasks(connect(location, f"hyper-shell {verb}", patience), verb)
 
 
 def _local_tasks_at(location: ServerLocation, verb: str) -> "LocalTasks | None":
@@ -171,6 +177,8 @@ class RemoteTasks:
             raise refusal(error, self._verb) from error
         except ValueError as error:
             raise RequestRefused(reason=" ".join(str(error).split()), verb=self._verb) from error
+        except TimeoutError as error:
+            raise ServerStalled() from error
         except (EOFError, OSError, WireError) as error:
             what = "the connection was closed" if isinstance(error, EOFError) else str(error)
             raise ServerLeft(what=what) from error

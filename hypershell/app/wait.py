@@ -1,8 +1,10 @@
 """Waits until tasks are final."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from hypershell.app.locate import PATIENCE_SECONDS
 from hypershell.app.task_api import RemoteTasks, TaskApi, TaskSource, open_task_api
 from hypershell.core.errors import NoServer, ServerLeft, TasksNotKept, WaitTooLong
 from hypershell.core.query.selection import Selection
@@ -46,7 +48,9 @@ class WaitVerdict:
 def wait(options: WaitOptions) -> WaitVerdict:
     """Wait until the tasks are final, or cannot become so; WaitTooLong, NoServer, StartError."""
     which = options.selection
-    api = open_task_api(options.source)
+    # Whoever gave more time than a command has by itself means it.
+    patience = math.inf if options.seconds is None else options.seconds
+    api = open_task_api(options.source, max(PATIENCE_SECONDS, patience))
     unknown = _unknown(api, which)
     try:
         ended = wait_for(api, which, options.seconds)

@@ -8,6 +8,7 @@ from docopt import DocoptExit, docopt
 
 from hypershell.cli.arguments import DEBUG, Arguments, UsageText, check, cut, first_operand
 from hypershell.core.errors import UsageError
+from hypershell.core.host import bare
 
 
 class Parsed:
@@ -63,6 +64,11 @@ class Parsed:
             spelled = " and ".join(f"{name} {value}" for name, value in given.items())
             raise self.error(f"{spelled} contradict each other")
         return next(iter(given.values()), None)
+
+    def host(self, name: str) -> str | None:
+        """The value of an option that takes a host, without the brackets of an IPv6 address."""
+        text = self.text(name)
+        return None if text is None else bare(text)
 
     def whole(self, *names: str, default: int, lowest: int, highest: int = 10**9) -> int:
         """A whole number within bounds."""

@@ -10,9 +10,10 @@ from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions, read_tag
 from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task, new_task
-from hypershell.core.task_spec import SETTINGS, TaskSpec, spec_of
+from hypershell.core.task_spec import CLIENT_CWD, SETTINGS, TaskSpec, spec_of
 from hypershell.core.units import read_ids
 from hypershell.runtime import clock
+from hypershell.runtime.working_directory import working_directory
 
 _STATES: dict[str, tuple[TaskState, ...]] = {
     "--failed": (TaskState.FAILED,),
@@ -73,10 +74,22 @@ def spec_from(parsed: Parsed) -> TaskSpec:
         if setting.option not in parsed or (text := parsed.text(setting.option)) is None:
             continue
         try:
-            values[setting.name] = setting.value_of(text)
+            values[setting.name] = setting.value_of(_absolute(text) if setting.is_path else text)
         except ValueError as error:
             raise parsed.error(f"{setting.option} {error}") from None
     return spec_of(values)
+
+
+def _absolute(path: str) -> str:
+    """A directory as `cd` would name it; the word `client` and "" as they are. ValueError."""
+    if path in ("", CLIENT_CWD):
+        return path
+    if not os.path.isabs(path):
+        try:
+            path = os.path.join(os.fsdecode(working_directory()), path)
+        except OSError as error:
+            raise ValueError("must be a full path: the working directory is gone") from error
+    return os.path.normpath(path)
 
 
 def submit_options_from(parsed: Parsed, captured: bool = False) -> SubmitOptions:

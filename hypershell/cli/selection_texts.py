@@ -38,6 +38,9 @@ Task options:
                              Stop a task that runs longer than DUR, such as 90,
                              10m or 1h30m, and count it as failed. The default
                              is that of the server.
+  --cwd DIR                  Run the tasks in DIR; `client` means the directory
+                             in which their client was started. The default is
+                             the working directory.
 """
 
 CONDITION_TEXT = """\

@@ -15,6 +15,10 @@ Task options:
                              Stop a task that runs longer than DUR, such as 90,
                              10m or 1h30m, and count it as failed. A line sets
                              its own with `# HYPERSHELL: timeout:10m`.
+  --cwd DIR                  Run the tasks in DIR; `client` means the directory
+                             in which their client was started. The default is
+                             the working directory; a run that is continued
+                             keeps the directory in which it was made.
   --lease SEC                Reschedule the tasks of a client that has not been
                              heard from for SEC seconds [default: 30].
   --grace SEC                Seconds between TERM and KILL when a task is

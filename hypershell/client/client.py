@@ -19,15 +19,19 @@ sends `leave` itself, so `left` is sent only when nothing else remains to be sen
 import logging
 import math
 import signal
+from dataclasses import replace
 from typing import NoReturn
 
 from hypershell.client.events import (
     BufferDrained,
     ClientEvent,
     LoopFailed,
+    PauseAsked,
+    PauseOver,
     PhaseChanged,
     SignalCame,
 )
+from hypershell.client.launcher_channel import LauncherChannel
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.server_link import ServerLink
 from hypershell.client.session import Session
@@ -35,6 +39,7 @@ from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.errors import ConnectionLost, TasksUnstartable
 from hypershell.runtime import clock
+from hypershell.runtime.signals import stop_this_process
 from hypershell.runtime.threads import Inbox
 from hypershell.wire.worker_messages import Phase
 
@@ -42,6 +47,11 @@ log = logging.getLogger(__name__)
 
 _LAST_WORDS_SECONDS = 1.0
 """How long a client that goes, and runs nothing more, tries to give its last outcomes."""
+
+_PAUSE_SECONDS = 2.0
+"""How long tasks may take to stand still."""
+
+_MAX_PATIENCE_SECONDS = 3600.0
 
 
 class Client:
@@ -56,6 +66,7 @@ class Client:
         tasks: RunningTasks,
         supervisor_pipe: SupervisorPipe,
         idle_timeout: float | None,
+        launcher: LauncherChannel | None = None,
     ) -> None:
         self._inbox = inbox
         self._session = session
@@ -64,6 +75,8 @@ class Client:
         self._tasks = tasks
         self._supervisor_pipe = supervisor_pipe
         self._idle_timeout = idle_timeout
+        self._launcher = launcher or LauncherChannel(None)
+        self._paused = False
         self._signal = 0
         self._leaving: str | None = None  # the reason
         self._leave_by = math.inf
@@ -77,7 +90,7 @@ class Client:
         while True:
             match self._inbox.get(timeout=self._patience()):
                 case None:
-                    if clock.boottime() >= self._session.lease_end():
+                    if self._is_lease_over():
                         self._lose_connection()
                     if clock.monotonic() >= self._leave_by:
                         return self._take_leave(dead=True)
@@ -91,6 +104,10 @@ class Client:
                     raise error
                 case SignalCame(number):
                     self._obey_signal(number)
+                case PauseAsked(by_launcher):
+                    self._pause(by_launcher=by_launcher)
+                case PauseOver(heard_at):
+                    self._go_on(heard_at or 0.0)
                 case PhaseChanged(phase) if phase is self._session.phase:
                     if phase is Phase.OVER:
                         log.info("the server has no more tasks")
@@ -105,15 +122,19 @@ class Client:
 
     def _patience(self) -> float:
         """Seconds until the lease, the leave or the idle timeout may be due."""
-        patience = min(
-            self._session.lease_end() - clock.boottime(), self._leave_by - clock.monotonic()
-        )
+        patience = self._leave_by - clock.monotonic()
+        if self._paused:
+            return max(0.01, min(patience, _MAX_PATIENCE_SECONDS))
+        patience = min(patience, self._session.lease_end() - clock.boottime())
         if self._idle_timeout is not None and self._leaving is None:
             patience = min(patience, self._idle_timeout - self._buffer.idle_seconds())
         return max(0.01, patience)
 
+    def _is_lease_over(self) -> bool:
+        return not self._paused and clock.boottime() >= self._session.lease_end()
+
     def _is_idle_too_long(self) -> bool:
-        limit = self._idle_timeout
+        limit = None if self._paused else self._idle_timeout
         idle = limit is not None and self._buffer.idle_seconds() >= limit
         return idle and self._leaving is None
 
@@ -122,7 +143,7 @@ class Client:
         self._stop_all()
         lease = f"{self._session.welcome.lease_seconds:g} s"
         if self._link.is_up():
-            self._link.leave("its lease expired", dead=True)
+            self._link.leave("its lease expired", True, *self._buffer.begun())
         self._supervisor_pipe.left()  # else nobody hears our leave, and our tasks are gone
         raise ConnectionLost(
             host=self._link.host,
@@ -130,8 +151,37 @@ class Client:
             reason=f"it did not answer within the lease of {lease}",
         )
 
+    def _pause(self, *, by_launcher: bool) -> None:
+        """Have all tasks stand still; at a Ctrl-Z of this client alone, this process as well."""
+        if by_launcher:
+            self._link.pause()
+        if not self._tasks.pause(_PAUSE_SECONDS):
+            # The lease goes on as they do, and the supervisor stops all that does not stop itself.
+            self._tasks.go_on()
+            self._link.go_on()
+            return
+        self._paused = True
+        self._supervisor_pipe.paused()
+        if by_launcher:
+            self._launcher.paused(self._session.welcome.client_id)
+        else:
+            stop_this_process()
+            self._go_on(0.0)
+
+    def _go_on(self, heard_at: float) -> None:
+        """The tasks run on, unless others may have them by now: the lease is counted from then."""
+        if not self._paused:
+            return
+        self._paused = False
+        self._link.go_on(heard_at)
+        if self._is_lease_over():
+            self._lose_connection()  # they are killed as they stand
+        self._supervisor_pipe.resumed(self._link.heard_at)
+        self._tasks.go_on()
+
     def _obey_phase(self, phase: Phase) -> None:
         """The run ends early, and the server waits for our outcomes."""
+        self._buffer.tell_to_end()
         self._buffer.drain()
         if phase is Phase.STOPPING:
             self._tasks.stop(self._session.welcome.grace_seconds)
@@ -140,12 +190,14 @@ class Client:
         """A first SIGINT lets running tasks finish; a second one, or another signal, stops them."""
         again = self._signal != 0
         self._signal = number
+        self._buffer.tell_to_end()
         if number == signal.SIGINT and not again:
             log.warning("interrupted: waiting for running tasks; press Ctrl-C again to stop them")
         else:
             log.warning("stopping running tasks")
             grace_seconds = self._tasks.grace_seconds(self._session.welcome)
             self._tasks.stop(grace_seconds)
+            self._go_on(clock.boottime())  # none of them runs on
             self._leave_by = clock.monotonic() + grace_seconds + 2 * _LAST_WORDS_SECONDS
         self._leave_because(f"it received {signal.Signals(number).name}")
 
@@ -158,7 +210,7 @@ class Client:
 
     def _take_leave(self, *, dead: bool) -> int:
         self._tasks.end_strays()
-        self._link.leave(self._leaving or "", dead)
+        self._link.leave(self._leaving or "", dead, *self._buffer.begun())
         self._supervisor_pipe.left()
         if self._unstartable is not None:
             raise self._unstartable
@@ -168,6 +220,13 @@ class Client:
         return 128 + self._signal if self._signal else 0
 
     def _stop_all(self) -> None:
-        """The server is out of reach, or we are broken: nothing may go on running here."""
+        """The server is out of reach, or we are broken: nothing may go on running here.
+
+        They have no grace beyond the lease, after which others may run them: this process, or the
+        whole machine, may have stood still.
+        """
         self._buffer.drain()
-        self._tasks.stop_and_wait(self._session.welcome)
+        welcome = self._session.welcome
+        left = self._session.lease_end() + welcome.grace_seconds - clock.boottime()
+        grace = max(0.0, min(welcome.grace_seconds, left))
+        self._tasks.stop_and_wait(replace(welcome, grace_seconds=grace))

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from hypershell.wire.worker_messages import Phase
+from hypershell.wire.worker_messages import Phase, Welcome
 
 
 class SignalCame(NamedTuple):
@@ -31,4 +31,25 @@ class LoopFailed(NamedTuple):
     error: Exception
 
 
-ClientEvent = SignalCame | PhaseChanged | BufferDrained | LoopFailed
+class JoinEnded(NamedTuple):
+    """An attempt to join for the first time has ended, well or not."""
+
+    result: Welcome | Exception
+
+
+class PauseAsked(NamedTuple):
+    """The tasks are to stand still: the launcher stops, or this client, by Ctrl-Z."""
+
+    by_launcher: bool
+
+
+class PauseOver(NamedTuple):
+    """The launcher goes on."""
+
+    heard_at: float | None
+    """The boot time from which the server counts the lease; None if it went on meanwhile."""
+
+
+ClientEvent = (
+    SignalCame | PhaseChanged | BufferDrained | LoopFailed | JoinEnded | PauseAsked | PauseOver
+)

@@ -6,11 +6,19 @@ import os
 import signal
 import socket
 
+from hypershell.client.begun_table import BegunTable
 from hypershell.client.client import Client
 from hypershell.client.descriptors import take_descriptors
-from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, SignalCame
+from hypershell.client.events import (
+    BufferDrained,
+    ClientEvent,
+    LoopFailed,
+    PauseAsked,
+    SignalCame,
+)
 from hypershell.client.fetcher import Fetcher
 from hypershell.client.joining import SignalledEarly, join
+from hypershell.client.launcher_channel import LauncherChannel
 from hypershell.client.options import ClientOptions
 from hypershell.client.outputs import Outputs, open_outputs
 from hypershell.client.returner import Returner
@@ -28,15 +36,23 @@ from hypershell.client.tasks.watch import Watch, best_watch
 from hypershell.core.errors import HyperShellError
 from hypershell.core.unwritten import Unwritten
 from hypershell.runtime.loop import Loop
-from hypershell.runtime.signals import hand_over_signals, wait_for_signals
+from hypershell.runtime.signals import hand_over_signals, hand_over_stops, wait_for_signals
 from hypershell.runtime.threads import Inbox
 from hypershell.wire.worker_plane import WorkerProxy
 
 log = logging.getLogger(__name__)
 
 
-def run_client(options: ClientOptions, find: Find, supervisor_pipe: int) -> int:
-    """Run a client to its end; `supervisor_pipe` is what its supervisor reads.
+def run_client(
+    options: ClientOptions,
+    find: Find,
+    supervisor_pipe: int,
+    begun: BegunTable,
+    control: int | None = None,
+) -> int:
+    """Run a client to its end; `supervisor_pipe` and `begun` are what its supervisor reads.
+
+    `control` is the descriptor of its launcher's channel, if it has one.
 
     Blocks; returns the exit status. Raises HyperShellError.
     """
@@ -49,16 +65,24 @@ def run_client(options: ClientOptions, find: Find, supervisor_pipe: int) -> int:
     else:
         # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    launcher = LauncherChannel(control)
+    if launcher.exists:
+        launcher.listen(inbox.put)  # which alone says when to pause
+    else:
+        hand_over_stops(lambda: inbox.put(PauseAsked(by_launcher=False)))
     link = ServerLink(find)
-    return _run(options, link, SupervisorPipe(supervisor_pipe), inbox, watch)
+    pipe = SupervisorPipe(supervisor_pipe)
+    return _run(options, link, pipe, begun, inbox, watch, launcher)
 
 
 def _run(
     options: ClientOptions,
     link: ServerLink,
     pipe: SupervisorPipe,
+    begun: BegunTable,
     inbox: Inbox[ClientEvent],
     watch: Watch,
+    launcher: LauncherChannel,
 ) -> int:
     """Join, run tasks until the end, leave; the exit status."""
     outputs = _prepare(options)
@@ -71,9 +95,11 @@ def _run(
     pipe.joined(welcome, link.heard_at)
 
     spawner = Spawner(options.shell, welcome.client_id, host)
-    processes = SystemProcesses(spawner)
+    processes = SystemProcesses(spawner, supervisor=os.getppid())
     orders = Orders(watch.wake)
-    buffer = TaskBuffer(options.slots, watch.wake, lambda all_: inbox.put(BufferDrained(all_)))
+    buffer = TaskBuffer(
+        options.slots, watch.wake, lambda all_: inbox.put(BufferDrained(all_)), begun
+    )
     output = Output(outputs.out, outputs.err, options.slots, orders.stopping, outputs.locks)
     executor = Executor(
         options.slots, buffer, orders, processes, output, watch, welcome.grace_seconds
@@ -82,7 +108,7 @@ def _run(
     session = Session(hello, welcome, link, buffer, tasks, pipe, spawner.rename, inbox.put)
     fetcher = Fetcher(link, session)
     returner = Returner(link, session, buffer, lambda: output.unwritten)
-    client = Client(inbox, session, link, buffer, tasks, pipe, options.idle_timeout)
+    client = Client(inbox, session, link, buffer, tasks, pipe, options.idle_timeout, launcher)
 
     failed = functools.partial(_loop_failed, inbox)
     executing = Loop("executor", executor.one_pass, failed, watch.wake)
@@ -128,10 +154,13 @@ def _loop_failed(inbox: Inbox[ClientEvent], name: str, error: Exception) -> None
     inbox.put(LoopFailed(name, error))
 
 
-def take_leave(find: Find, client_id: str, reason: str) -> None:
-    """Tell the server that a client is dead, so that its tasks need not wait for its lease."""
+def take_leave(find: Find, client_id: str, reason: str, begun: BegunTable) -> None:
+    """Tell the server that a client is dead, so that its tasks need not wait for its lease.
+
+    What it had not begun is given back.
+    """
     log.warning("the client died (%s); its tasks were killed", reason)
     try:
-        WorkerProxy(*find()).leave(client_id, f"it died ({reason})", dead=True)
+        WorkerProxy(*find()).leave(client_id, f"it died ({reason})", True, *begun.read())
     except (HyperShellError, *BROKEN) as error:
         log.debug("could not tell the server that the client died: %s", error)

@@ -43,12 +43,12 @@ class Returner:
         batch = self._buffer.next_batch(_PATIENCE_SECONDS)
         if batch is None:
             return True
-        outcomes, want = batch
+        outcomes, want, begun = batch
         begin = clock.monotonic()
         try:
             answer = None
             if self._tell_unwritten():
-                answer = self._link.exchange(outcomes, want, 0, self._caller.handle)
+                answer = self._link.exchange(outcomes, want, 0, self._caller.handle, begun)
             if answer is None:
                 self._buffer.not_accepted()
                 self._link.reconnect(self._caller)

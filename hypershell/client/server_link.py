@@ -21,11 +21,13 @@ peer's own, and a machine that has no descriptor left for a connection has lost 
 import errno
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from hypershell.core.begun import Begun
 from hypershell.core.errors import (
     HostUnknown,
+    HostUnsupported,
     HyperShellError,
     NoServer,
     NotOurServer,
@@ -38,6 +40,8 @@ from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
+from hypershell.wire.proxy import CALL_SECONDS
+from hypershell.wire.refusal import CallRefused, ErrorKind
 from hypershell.wire.worker_messages import Answer, Hello, Phase, Welcome
 from hypershell.wire.worker_plane import WorkerProxy
 
@@ -52,6 +56,9 @@ BROKEN = (OSError, EOFError, WireError, NoServer)
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors of this machine: they pass when tasks end, and say nothing about a connection."""
 
+_LASTING = (HostUnknown, HostUnsupported, NotOurServer, VersionMismatch)
+"""What waiting for a server does not mend, for a client that has not joined one yet."""
+
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
 _LAST_SECONDS = 2.0
 
@@ -65,6 +72,9 @@ class Peer(Protocol):
 
     def greet(self) -> Hello:
         """How the client introduces itself now: with its identity and what it holds."""
+
+    def server_hung_up(self) -> None:
+        """The server's process ended, or closed the connection: a signal may have ended it."""
 
     def returned(self, welcome: Welcome, still_known: bool) -> None:
         """The connection is there again; whether the server still knows this client."""
@@ -95,15 +105,21 @@ class ServerLink:
         self._calls: dict[int, Connection] = {}
         self._own = threads.Local()  # of each thread: the welcome that its connection is under
         self._up = False
+        self._hung_up = False  # when it broke last
         self._rejoining = False
         self._closed = False
+        self._paused = False
         self._heard_at = clock.boottime()
 
-    def join(self, hello: Hello) -> Welcome:
-        """Join for the first time; raises what `find` and `WorkerProxy` raise."""
+    def join(self, hello: Hello, seconds: float = CALL_SECONDS) -> Welcome:
+        """Join for the first time, within so many seconds for each step; raises what `find` and
+        `WorkerProxy` raise.
+        """
         self._look_up()
+        self._proxy.patience = seconds
         sent = clock.boottime()
-        welcome = self._proxy.join(hello)
+        welcome = self._proxy.join(hello, seconds)
+        self._proxy.patience = None
         self._proxy.hang_up()  # the threads that call have connections of their own
         with self._changed:
             self._welcome, self._heard_at, self._up = welcome, sent, True
@@ -118,12 +134,25 @@ class ServerLink:
         """The boot time (`clock.boottime`) at which the last call that was answered was sent."""
         return self._heard_at
 
+    def pause(self) -> None:
+        """The server is about to stand still: begin no call and no connection until `go_on`."""
+        with self._changed:
+            self._paused = True
+
+    def go_on(self, heard_at: float = 0.0) -> None:
+        """The server goes on; it counts the lease from this boot time on, if not from a later."""
+        with self._changed:
+            self._paused = False
+            self._heard_at = max(self._heard_at, heard_at)
+            self._changed.notify_all()
+
     def exchange(
         self,
         outcomes: list[Outcome],
         want: int,
         wait: float,
         handle: Callable[[Answer], None],
+        begun: Sequence[Begun] = (),
     ) -> Answer | None:
         """Give and take once, and return the answer; None if there was no connection for it.
 
@@ -143,9 +172,10 @@ class ServerLink:
                     want,
                     wait,
                     call_seconds_of(welcome),
+                    begun,
                 )
             except BROKEN as error:
-                self._break(welcome, str(error))
+                self._break(welcome, str(error), _is_hang_up(error))
                 return None
             if not answer.known:
                 self._break(welcome, "it no longer knows this client")
@@ -169,7 +199,7 @@ class ServerLink:
             try:
                 self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent, seconds)
             except BROKEN as error:
-                self._break(welcome, str(error))
+                self._break(welcome, str(error), _is_hang_up(error))
                 return False
             return True
         finally:
@@ -216,16 +246,25 @@ class ServerLink:
             self._rejoining = True
             self._changed.wait_for(lambda: not self._calls)
         try:
+            if self._hung_up:
+                peer.server_hung_up()
             self._rejoin(peer)
         finally:
             with self._changed:
                 self._rejoining = False
                 self._changed.notify_all()
 
-    def leave(self, reason: str, dead: bool) -> None:
+    def leave(
+        self,
+        reason: str,
+        dead: bool,
+        begun: Sequence[tuple[int, int]] = (),
+        interrupted: Sequence[tuple[int, int]] = (),
+    ) -> None:
         """Tell the server that this client goes; whether it hears it does not matter here.
 
-        `dead` says that it may have begun tasks whose outcomes it could not give.
+        `dead` says that it may have begun tasks whose outcomes it could not give: `begun` are
+        those, and `interrupted` those of which it knows that they were.
         """
         with self._changed:
             welcome, closed = self._welcome, self._closed
@@ -233,7 +272,7 @@ class ServerLink:
         if closed or welcome is None:
             return
         try:
-            self._proxy.leave(welcome.client_id, reason, dead)
+            self._proxy.leave(welcome.client_id, reason, dead, begun, interrupted)
         except (HyperShellError, *BROKEN) as error:
             log.debug("could not tell the server that this client is leaving: %s", error)
 
@@ -250,6 +289,7 @@ class ServerLink:
         None if there is no connection for it: `reconnect` tells when to try again.
         """
         with self._changed:
+            self._wait_for_end_of_pause()
             if self._closed or self._welcome is None:
                 raise LinkClosed
             if not self._up:
@@ -264,7 +304,7 @@ class ServerLink:
             if _is_shortage(error):
                 self._wait_for_descriptors(error)
             else:
-                self._break(welcome, str(error))
+                self._break(welcome, str(error), _is_hang_up(error))
             return None
         with self._changed:
             if self._closed:
@@ -275,6 +315,10 @@ class ServerLink:
             self._calls[threads.own_id()] = connection
         return welcome
 
+    def _wait_for_end_of_pause(self) -> None:
+        if self._paused:
+            self._changed.wait_for(lambda: self._closed or not self._paused)
+
     def _is_current(self, welcome: Welcome) -> bool:
         return self._up and self._welcome is welcome
 
@@ -283,14 +327,15 @@ class ServerLink:
             self._calls.pop(threads.own_id(), None)
             self._changed.notify_all()
 
-    def _break(self, welcome: Welcome, reason: str) -> None:
+    def _break(self, welcome: Welcome, reason: str, hung_up: bool = False) -> None:
         """A call broke: the other thread's connection is of the same session, and no use."""
         with self._changed:
             if not self._is_current(welcome):
                 return  # known already; a session that came after it is not concerned
             if not self._closed:
-                log.warning("lost the connection to the server: %s", reason)
-            self._up = False
+                level = logging.DEBUG if self._paused else logging.WARNING
+                log.log(level, "lost the connection to the server: %s", reason)
+            self._up, self._hung_up = False, hung_up
             self._abort_calls()
 
     def _abort_calls(self) -> None:
@@ -311,6 +356,7 @@ class ServerLink:
         backoff = Backoff(_FIRST_PAUSE, _MAX_PAUSE)
         while True:
             with self._changed:
+                self._wait_for_end_of_pause()
                 if self._closed or self._welcome is None:
                     raise LinkClosed
                 before = self._welcome
@@ -338,6 +384,11 @@ def _is_shortage(error: BaseException) -> bool:
     return isinstance(cause, OSError) and cause.errno in _SHORTAGES
 
 
+def _is_hang_up(error: BaseException) -> bool:
+    """Whether the other side closed the connection, as a system does when a process ends."""
+    return isinstance(error, EOFError | ConnectionError)
+
+
 def call_seconds_of(welcome: Welcome) -> float:
     """How long a call under this lease may take, in seconds."""
     return call_seconds(welcome.lease_seconds, welcome.grace_seconds)
@@ -345,9 +396,9 @@ def call_seconds_of(welcome: Welcome) -> float:
 
 def may_wait(error: BaseException) -> bool:
     """Whether a server that could not be joined may be there in a moment."""
-    if isinstance(error, HostUnknown | NotOurServer | VersionMismatch):
-        return False
-    return isinstance(error, NoServer | OSError | EOFError)
+    if isinstance(error, CallRefused):
+        return error.kind in (ErrorKind.ENDING, ErrorKind.DATABASE_UNUSABLE)
+    return not isinstance(error, _LASTING)
 
 
 def greeting(host: str, slots: int) -> Hello:

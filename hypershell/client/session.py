@@ -71,6 +71,10 @@ class Session:
         if answer.phase > self._phase:
             self._move_on(answer.phase)
 
+    def server_hung_up(self) -> None:
+        """It may have ended by the signal by which tasks of ours did."""
+        self._buffer.tell_to_end()
+
     def returned(self, welcome: Welcome, still_known: bool) -> None:
         """The connection is back; the tasks we hold are ours only if the server knows us."""
         if still_known:

@@ -6,7 +6,7 @@ from hypershell.wire.worker_messages import Welcome
 
 
 class SupervisorPipe:
-    """Messages: the client joined, was heard by the server, or left."""
+    """Messages: the client joined, was heard by the server, paused, resumed, or left."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
@@ -21,6 +21,14 @@ class SupervisorPipe:
         if at - self._last > lease_seconds / 20:
             self._last = at
             self._say(f"heard {at}")
+
+    def paused(self) -> None:
+        """The tasks of the client stand still; it needs no watching until they run on."""
+        self._say("paused")
+
+    def resumed(self, heard_at: float) -> None:
+        """They run on; the lease is as if the server had heard the client at this boot time."""
+        self._say(f"resumed {heard_at}")
 
     def left(self) -> None:
         """The server needs to hear nothing more of this client."""

@@ -3,11 +3,12 @@
 The executor takes claims and leaves outcomes; the fetcher and the returner do the reverse: both put
 claims, and the returner alone takes batches. The main thread drains it, and waits for what runs.
 
-The invariant: every claim that came is in exactly one place (ready, running, an outcome that waits,
-an outcome in the batch under way) until the server has accepted its outcome, or until it is
-dropped because it is not ours any more. `held` is all of these, and is what a client that joins
-again says it has. A claim leaves as one outcome and in order: what was given back, cancelled or
-not accepted goes through the same list.
+The invariant: every claim that came is in exactly one place (ready, running, an outcome that is
+held, an outcome that waits, an outcome in the batch under way) until the server has accepted its
+outcome, or until it is dropped because it is not ours any more. `held` is all of these, and is what
+a client that joins again says it has. A claim leaves as one outcome and in order: what was given
+back, cancelled or not accepted goes through the same list. What has begun is in the table shared
+with the supervisor (`begun_table`) from before it is started until its outcome is accepted.
 
 The lock "task buffer" guards all of it; it may be taken inside "client session", and nothing is
 taken inside it: `drained` is called under it and must only put an event somewhere, while
@@ -19,8 +20,13 @@ put, so that no claim comes unnoticed.
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
+from hypershell.client.begun_news import BegunNews
+from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable, Pair
+from hypershell.client.held_outcomes import HeldOutcomes, is_doubtful
 from hypershell.client.prefetch import Prefetch
+from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
@@ -40,23 +46,41 @@ _REMEMBER_SECONDS = 600.0
 """Seconds that a cancelled claim may still be on its way here."""
 
 
+class Batch(NamedTuple):
+    """What goes to the server with one call; `want` is how many claims to ask for in all."""
+
+    outcomes: list[Outcome]
+    want: int
+    begun: list[Begun]
+
+
 class TaskBuffer:
     """Safe to use from several threads.
 
     `wake_executor` is called when it has something to do; after `drain`, `drained` when nothing
     runs any more, with whether the server has accepted all outcomes, and will send nothing more.
+    Without a table of what has begun it has one of its own.
     """
 
     def __init__(
-        self, slots: int, wake_executor: Callable[[], None], drained: Callable[[bool], None]
+        self,
+        slots: int,
+        wake_executor: Callable[[], None],
+        drained: Callable[[bool], None],
+        begun: BegunTable | None = None,
     ) -> None:
         self._slots = slots
         self._wake_executor = wake_executor
         self._drained = drained
         self._changed = threads.condition("task buffer")
         self._ready: deque[Claim] = deque()
-        self._running: dict[tuple[int, int], Claim] = {}
-        self._cancelled: dict[tuple[int, int], float] = {}  # and not come yet, with the time
+        self._running: dict[Pair, Claim] = {}
+        self._begun = begun or BegunTable(slots + SPARE_ENTRIES)
+        self._news = BegunNews()
+        self.note_started = self._news.note_started
+        """The executor has started a task. Takes no lock."""
+        self._held = HeldOutcomes()
+        self._cancelled: dict[Pair, float] = {}  # and not come yet, with the time
         self._outcomes: list[Outcome] = []
         self._given: list[Outcome] = []
         self._oldest = 0.0
@@ -73,34 +97,43 @@ class TaskBuffer:
     # The executor's side.
 
     def start_next(self) -> Claim | None:
-        """The next claim, which counts as running from now on; None if none is ready."""
+        """The next claim, which counts as running and begun from now on; None if none is ready."""
         with self._changed:
-            if not self._ready:
+            if not self._ready or self._begun.is_full:
                 self._executor_waits = True
                 return None
             claim = self._ready.popleft()
             self._running[claim.task_id, claim.lease] = claim
+            self._begun.mark(claim.task_id, claim.lease)
             return claim
 
     def put_back(self, claim: Claim) -> None:
         """A claim could not be started just now; it stays the next."""
         with self._changed:
-            del self._running[claim.task_id, claim.lease]
+            pair = claim.task_id, claim.lease
+            del self._running[pair]
+            self._begun.forget(pair)
             self._ready.appendleft(claim)
             if self._draining:
                 self._give_back(0)
                 self._changed.notify_all()
 
     def put_outcomes(self, outcomes: list[Outcome]) -> None:
-        """Tasks have ended."""
+        """Tasks have ended. What a signal to all may have ended is held for a second."""
         now = clock.monotonic()
         with self._changed:
             # What ended for a server that is gone is nobody's outcome.
             mine = self._running
             outcomes = [o for o in outcomes if mine.pop((o.task_id, o.lease), None) is not None]
+            has_failures = False
             for outcome in outcomes:
                 if outcome.ending.ran:
                     self._prefetch.learn(outcome.seconds, now)
+                if outcome.code or outcome.ending:
+                    has_failures = True
+            self._news.ended(outcomes)
+            if has_failures:
+                outcomes = self._sift(outcomes, now)
             self._last_busy = now
             first = not self._outcomes
             if first:
@@ -125,8 +158,8 @@ class TaskBuffer:
         if wake:
             self._wake_executor()
 
-    def next_batch(self, timeout: float) -> tuple[list[Outcome], int] | None:
-        """Outcomes to give and how many claims to ask for in all, when it is time to.
+    def next_batch(self, timeout: float) -> Batch | None:
+        """What to give, to tell and to ask for, when it is time to.
 
         Waits up to `timeout` seconds for that; None if nothing is due by then. The outcomes stay
         here until `accepted` or `not_accepted`.
@@ -135,13 +168,14 @@ class TaskBuffer:
         with self._changed:
             while True:
                 now = clock.monotonic()
+                self._release_held(now)
                 want = self._appraise(now)
                 if self._is_due(want, now):
                     number = _how_many(self._outcomes)
                     self._given = self._outcomes[:number]
                     self._outcomes = self._outcomes[number:]
                     self._asked = want
-                    return self._given, want
+                    return Batch(self._given, want, self._news.take(now, self._running))
                 if now >= deadline:
                     return None
                 self._changed.wait(min(deadline - now, self._next_look(now)))
@@ -150,18 +184,44 @@ class TaskBuffer:
         """The server has recorded what the last batch gave."""
         with self._changed:
             self._server_knows = self._draining and self._asked == 0
+            for outcome in self._given:
+                self._begun.forget((outcome.task_id, outcome.lease))
             self._given = []
+            self._news.arrived()
             self._round_trip += 0.25 * (round_trip_seconds - self._round_trip)
             self._report_if_drained()
+            # It waited for room in the table.
+            wake = self._executor_waits and bool(self._ready) and not self._begun.is_full
+            if wake:
+                self._executor_waits = False
+        if wake:
+            self._wake_executor()
 
     def not_accepted(self) -> None:
         """The last batch may not have arrived: it goes again, before all others."""
         with self._changed:
             self._outcomes = self._given + self._outcomes
             self._given = []
+            self._news.did_not_arrive()
             self._asked = -1
 
-    def cancel(self, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    def tell_to_end(self) -> None:
+        """The client is told to end: what signals may have ended in the last second was part of it.
+
+        As is what they end in the next second. May be called by any thread; returns at once.
+        """
+        with self._changed:
+            interrupted = self._held.tell_to_end(clock.monotonic())
+            self._put_ended(interrupted)
+            self._report_if_drained()
+            self._changed.notify_all()
+
+    def begun(self) -> tuple[list[Pair], list[Pair]]:
+        """Tasks that have begun and whose outcome is not accepted: lost, and interrupted ones."""
+        with self._changed:
+            return self._begun.read()
+
+    def cancel(self, pairs: Iterable[Pair]) -> list[Pair]:
         """Begin none of these, which are cancelled; those that run are returned.
 
         One that is still on its way here is not begun either.
@@ -170,7 +230,7 @@ class TaskBuffer:
         with self._changed:
             asked = set(pairs)
             running = [pair for pair in asked if pair in self._running]
-            ended = {(o.task_id, o.lease) for o in [*self._outcomes, *self._given]}
+            ended = {(o.task_id, o.lease) for o in (*self._outcomes, *self._given, *self._held)}
             self._cancelled = {
                 pair: at for pair, at in self._cancelled.items() if now - at < _REMEMBER_SECONDS
             }
@@ -180,14 +240,18 @@ class TaskBuffer:
             self._changed.notify_all()
         return running
 
-    def drop(self, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    def drop(self, pairs: Iterable[Pair]) -> list[Pair]:
         """Forget claims that are no longer ours; those that run stay, and are returned."""
         gone = set(pairs)
         with self._changed:
             rest = [c for c in self._ready if (c.task_id, c.lease) not in gone]
             self._ready = deque(rest)
             self._outcomes = [o for o in self._outcomes if (o.task_id, o.lease) not in gone]
-            return [pair for pair in gone if pair in self._running]
+            self._held.drop(gone)
+            running = [pair for pair in gone if pair in self._running]
+            for pair in gone.difference(running):
+                self._begun.forget(pair)
+            return running
 
     def go_on(self, draining: bool) -> None:
         """The server was started again, and what is here is still ours: ask it for more."""
@@ -195,6 +259,7 @@ class TaskBuffer:
             self._draining = draining
             self._server_knows = False
             self._asked = -1
+            self._news.start_over()
             self._changed.notify_all()
 
     def start_over(self, draining: bool) -> None:
@@ -206,6 +271,8 @@ class TaskBuffer:
             self._running.clear()
             self._cancelled.clear()
             self._outcomes, self._given = [], []
+            self._held.clear()
+            self._begun.clear()
             self._asked = -1
             self._changed.notify_all()
             self._report_if_drained()
@@ -218,12 +285,14 @@ class TaskBuffer:
             self._changed.notify_all()
             self._report_if_drained()
 
-    def held(self) -> tuple[tuple[int, int], ...]:
-        """Task and lease of all that is here, running or ended and not accepted."""
+    def held(self) -> tuple[tuple[int, int, bool], ...]:
+        """All that is here, running or ended and not accepted: task, lease and whether it began."""
         with self._changed:
-            things: list[Claim | Outcome] = [*self._ready, *self._running.values()]
-            things += [*self._outcomes, *self._given]
-            return tuple((thing.task_id, thing.lease) for thing in things)
+            held = [(claim.task_id, claim.lease) for claim in self._ready]
+            held += self._running
+            ended = (*self._held, *self._outcomes, *self._given)
+            held += [(outcome.task_id, outcome.lease) for outcome in ended]
+            return tuple((*pair, pair in self._begun) for pair in held)
 
     def wait_until_stopped(self, timeout: float) -> bool:
         """Wait until nothing runs, up to `timeout` seconds; whether nothing does."""
@@ -233,7 +302,7 @@ class TaskBuffer:
     def idle_seconds(self) -> float:
         """For how long there has been nothing to do; 0 while there is."""
         with self._changed:
-            if self._ready or self._running:
+            if self._ready or self._running or self._held:
                 self._last_busy = clock.monotonic()
             return clock.monotonic() - self._last_busy
 
@@ -242,8 +311,30 @@ class TaskBuffer:
         with self._changed:
             self._changed.notify_all()
 
+    def _sift(self, outcomes: list[Outcome], now: float) -> list[Outcome]:
+        """Those of these outcomes that go to the server at once; the others are held."""
+        given, held = self._held.sift(outcomes, now)
+        for outcome in (*given, *held):
+            if not outcome.ending.ran:
+                self._begun.forget((outcome.task_id, outcome.lease))  # no process was started
+            # If this client dies before the server has the outcome, that was the end it heard of.
+            if outcome.ending is Ending.INTERRUPTED or is_doubtful(outcome):
+                self._begun.interrupted((outcome.task_id, outcome.lease))
+        return given
+
+    def _release_held(self, now: float) -> None:
+        """What was held for long enough, without news that the client is to end, is an outcome."""
+        if self._held and self._held.due_at() <= now:
+            self._put_ended(self._held.take_due(now))
+            self._report_if_drained()
+
+    def _put_ended(self, outcomes: list[Outcome]) -> None:
+        if outcomes and not self._outcomes:
+            self._oldest = clock.monotonic()
+        self._outcomes += outcomes
+
     def _report_if_drained(self) -> None:
-        if self._draining and not self._running:
+        if self._draining and not self._running and not self._held:
             left = self._ready or self._outcomes or self._given
             self._drained(self._server_knows and not left)
 
@@ -258,7 +349,8 @@ class TaskBuffer:
             self._excess_since = now
         elif now - self._excess_since > EXCESS_SECONDS:
             self._give_back(ahead)
-        return self._slots + ahead
+        # What is held is a claim too, at the server, and must not keep others from coming.
+        return min(self._slots + ahead + len(self._held), self._begun.capacity)
 
     def _give_back(self, keep: int) -> None:
         """Return the claims after the first `keep` to the server: others may wait for them."""
@@ -281,18 +373,27 @@ class TaskBuffer:
             self._oldest = clock.monotonic()
 
     def _is_due(self, want: int, now: float) -> bool:
+        plenty = len(self._ready) > self._low
+        if self._outcomes and (not plenty or now - self._oldest >= OLDEST_SECONDS):
+            return True
+        if self._news.is_due(now, self._running):
+            return True
         if self._outcomes:
-            plenty = len(self._ready) > self._low
-            return not plenty or now - self._oldest >= OLDEST_SECONDS
+            return False
+        if self._held and not plenty and want > self._asked:
+            return True
         return self._asked < 0 or (want != self._asked and want <= self._asked // 2)
 
     def _next_look(self, now: float) -> float:
         """Seconds until something may be due though nothing happens."""
+        look = 3600.0
         if self._outcomes:
-            return max(0.0, self._oldest + OLDEST_SECONDS - now)
-        if self._ready:
-            return 0.1  # to see whether all slots are stalled
-        return 3600.0
+            look = self._oldest + OLDEST_SECONDS - now
+        elif self._ready:
+            look = 0.1  # to see whether all slots are stalled
+        if self._held:
+            look = min(look, self._held.due_at() - now)
+        return max(0.0, min(look, self._news.patience(now, len(self._running))))
 
 
 def _how_many(outcomes: list[Outcome]) -> int:

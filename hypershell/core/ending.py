@@ -143,6 +143,15 @@ class Ending(IntEnum):
         exit_value=124,  # as timeout(1) of GNU coreutils has it
     )
 
+    NO_DIRECTORY = _Row(
+        10,
+        "no directory",
+        "its client cannot enter its directory",
+        tried=False,
+        ran=False,
+        granted=False,
+    )
+
     def describe(self, code: int) -> str:
         """What happened, in a few words."""
         return self.cause.format(code=code, signal=_signal_name(code))

@@ -7,31 +7,40 @@ HyperShellError
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable FileNotOurs OutputUnwritable
 │                               ShellUnusable TooManySlots TooFewDescriptors TasksUnstartable
-│                               TasksNotKept ServerUnable
-├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown NotOurServer
-│                               VersionMismatch ServerLeft WaitTooLong
+│                               TasksNotKept ServerUnable WorkingDirectoryGone
+│                               TaskDirectoryUnusable
+├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown HostLookupFailed
+│                               HostUnsupported NotOurServer VersionMismatch ServerLeft
+│                               ServerStalled WaitTooLong
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
 └── ConnectionLost           6  SubmitLost ClientsEnded
 
 Only `cli/explain.py` turns an error into text and an exit status.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class HyperShellError(Exception):
     """Base of all errors of this program.
 
-    A class gives `says` and `hint`, templates that the keyword arguments fill in.
+    A class gives `says` and `hint`, templates that the keyword arguments fill in; `defaults` are
+    for facts that only some of those who raise it, or pass it on (`note`), can tell.
     """
 
     exit_code = 1
     says = "{what}"
     hint = ""
+    defaults: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, **facts: Any) -> None:
-        self.facts = facts
-        super().__init__(self.says.format(**facts))
+        self.facts = {**self.defaults, **facts}
+        super().__init__(self.says.format(**self.facts))
+
+    def note(self, **facts: Any) -> None:
+        """Add what only the caller of who raised it knows, for the second line of the message."""
+        self.facts.update(facts)
 
     @property
     def advice(self) -> str:
@@ -73,6 +82,20 @@ class StartError(HyperShellError):
     """The server or client could not start, or its input could not be read to the end."""
 
     exit_code = 3
+
+
+class WorkingDirectoryGone(StartError):
+    """The directory in which the program was started, and in which tasks are to run, is gone."""
+
+    says = "cannot find the working directory: {reason}"
+    hint = "change to a directory that exists, or name one for the tasks with --cwd DIR"
+
+
+class TaskDirectoryUnusable(StartError):
+    """Tasks of this machine cannot run in the directory that was named for them."""
+
+    says = "cannot use {path} as the working directory of tasks: {reason}"
+    hint = "give --cwd a directory that exists on this machine"
 
 
 class InputMissing(StartError):
@@ -169,37 +192,55 @@ class TasksNotKept(StartError):
 
 
 class NoServer(HyperShellError):
-    """No server answers."""
+    """No server answers.
+
+    `place` is where the host and port came from, for who is to check them.
+    """
 
     exit_code = 4
+    defaults: ClassVar[Mapping[str, str]] = {"place": "the host and port", "patience": ""}
 
 
 class ServerUnreachable(NoServer):
     """Nothing listens there, or it does not answer in time."""
 
     says = "no server at {host} port {port}: {reason}"
-    hint = "start one with `hyper-shell server FILE`, or check -H and -p; --wait SEC waits longer"
+    hint = "start one with `hyper-shell server FILE`, or check {place}{patience}"
 
 
 class ServerSilent(NoServer):
     """A program listens there and sends nothing."""
 
     says = "the program at {host} port {port} does not answer like a hyper-shell server"
-    hint = "check -H and -p; if it is a hyper-shell server, it is frozen or overloaded"
+    hint = "check {place}; if it is a hyper-shell server, it is frozen or overloaded{patience}"
 
 
 class HostUnknown(NoServer):
     """The name of the host does not resolve."""
 
     says = "unknown host {host}"
-    hint = "check the spelling of -H, or give an address"
+    hint = "check {place}, or give an address"
+
+
+class HostLookupFailed(NoServer):
+    """The name of the host could not be looked up; it may exist."""
+
+    says = "cannot look up the host {host}: {reason}"
+    hint = "check the name service of this machine (`getent hosts {host}`), or give an address"
+
+
+class HostUnsupported(NoServer):
+    """The host has no address of a kind that this machine can connect to."""
+
+    says = "this machine cannot connect to {host}: {reason}"
+    hint = "check {place}, or give another address of the server, IPv4 or IPv6"
 
 
 class NotOurServer(NoServer):
     """The program that listens there is not a hyper-shell server."""
 
     says = "the program at {host} port {port} is not a hyper-shell server"
-    hint = "check -H and -p; a server logs the address it is listening on"
+    hint = "check {place}; a server logs the address it is listening on"
 
 
 class VersionMismatch(NoServer):
@@ -214,6 +255,13 @@ class ServerLeft(NoServer):
 
     says = "the server ended before it answered: {what}"
     hint = "see its log; `hyper-shell server --restart` runs the remaining tasks"
+
+
+class ServerStalled(NoServer):
+    """The server took a request, and does not answer it."""
+
+    says = "the server took the request and does not answer"
+    hint = "`hyper-shell server info` shows whether its task database answers; see also its log"
 
 
 class WaitTooLong(NoServer):

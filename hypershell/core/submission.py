@@ -14,20 +14,29 @@ from hypershell.core.task import (
     new_task,
     whole_tag,
 )
-from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec, is_reserved, layered, unpack_spec
+from hypershell.core.task_spec import (
+    DEFAULT_SPEC,
+    MAX_PATH,
+    TaskSpec,
+    is_reserved,
+    layered,
+    unpack_spec,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitOptions:
     """The options of a submission. A value of None is left to each line, or to the run.
 
-    A setting of a line is its own: `spec` is for those that the line does not give.
+    A setting of a line is its own: `spec` is for those that the line does not give. `made_in` is
+    the directory in which the submission was made, b"" if that is not known.
     """
 
     tags: dict[str, str] = field(default_factory=dict)
     group: int | None = None
     priority: int | None = None
     spec: TaskSpec = DEFAULT_SPEC
+    made_in: bytes = b""
 
     def pack(self) -> dict[str, Any]:
         """Return plain values for the wire."""
@@ -36,6 +45,7 @@ class SubmitOptions:
             "group": self.group,
             "priority": self.priority,
             "spec": self.spec.pack(),
+            "made_in": self.made_in,
         }
 
     @classmethod
@@ -45,6 +55,8 @@ class SubmitOptions:
             raise ValueError("not the options of a submission")
         if not isinstance(packed["spec"], str):
             raise ValueError("not the settings of a task")
+        if not isinstance(packed["made_in"], bytes) or len(packed["made_in"]) > MAX_PATH:
+            raise ValueError("not a directory")
         tags = dict(tags_from(packed["tags"]))
         for key in tags:
             check_is_tag(key)
@@ -53,6 +65,7 @@ class SubmitOptions:
             group=_whole("group", packed["group"], 0, MAX_GROUPS),
             priority=_whole("priority", packed["priority"], -MAX_PRIORITY, MAX_PRIORITY),
             spec=unpack_spec(packed["spec"]),
+            made_in=packed["made_in"],
         )
 
     def tasks(self, lines: Sequence[bytes], new_id: Callable[[], int]) -> list[Task]:

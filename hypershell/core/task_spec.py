@@ -15,6 +15,12 @@ from hypershell.core.query.fields import Kind
 from hypershell.core.units import read_duration, read_whole
 
 MAX_RETRIES = 10**9
+MAX_PATH = 4095
+"""Bytes in a path (PATH_MAX, without its NUL)."""
+
+CLIENT_CWD = "client"
+"""The setting `cwd` of a task that runs in the directory in which its client was started."""
+
 MAX_SECONDS = 10 * 365 * 86400.0
 """The longest time limit: longer than any task runs, and short enough for every clock."""
 
@@ -28,16 +34,22 @@ class TaskSpec:
 
     `max_retries` are further attempts after a failure. With `capture`, what the task prints comes
     back with its outcome, and goes nowhere else. An attempt that runs longer than `timeout` seconds
-    is stopped, and has failed.
+    is stopped, and has failed. It runs in the directory `cwd`: an absolute path, in which bytes
+    that are not UTF-8 stand as `os.fsdecode` has them, or CLIENT_CWD.
     """
 
     max_retries: int | None = None
     capture: bool = False
     timeout: float | None = None
+    cwd: str | None = None
 
     def pack(self) -> str:
         """The settings that are not at their defaults, as JSON; "" if there are none."""
         return _packed(self, SETTINGS)
+
+    def pack_for_row(self) -> str:
+        """The same, of the settings that have no column of their own."""
+        return _packed(self, (setting for setting in SETTINGS if not setting.has_column))
 
     def pack_for_client(self) -> str:
         """The same, of the settings that a client needs."""
@@ -55,7 +67,8 @@ class Setting:
     `read` turns text into a value, `accepts` says whether a value is allowed, and `wants` describes
     such values to a person. `option` gives it on a command line, `key` in a line's trailing
     `# HYPERSHELL: key:value`; "" where it cannot be given there. `shown_as` is what `info` and
-    `list` show it as, None if they do not.
+    `list` show it as, None if they do not. One that `is_path` is made absolute where it was given;
+    one that `has_column` is stored apart from the others.
     """
 
     name: str
@@ -66,6 +79,8 @@ class Setting:
     key: str = ""
     for_client: bool = False
     shown_as: Kind | None = None
+    is_path: bool = False
+    has_column: bool = False
 
     def value_of(self, text: str) -> Any:
         """The value that a text gives; ValueError, worded to follow what it was given by."""
@@ -88,6 +103,12 @@ def _is_time_limit(value: Any) -> bool:
 
 def _is_flag(value: Any) -> bool:
     return type(value) is bool
+
+
+def _is_directory(value: Any) -> bool:
+    if type(value) is not str or "\0" in value or len(value) > MAX_PATH:
+        return False
+    return value == CLIENT_CWD or value.startswith("/")
 
 
 def _read_flag(text: str) -> bool | None:
@@ -119,6 +140,17 @@ SETTINGS: tuple[Setting, ...] = (
         key="timeout",
         for_client=True,
         shown_as=Kind.DURATION,
+    ),
+    Setting(
+        "cwd",
+        wants=f"a directory of at most {MAX_PATH} bytes, or `{CLIENT_CWD}`",
+        read=str,
+        accepts=_is_directory,
+        option="--cwd",
+        for_client=True,
+        shown_as=Kind.TEXT,
+        is_path=True,
+        has_column=True,
     ),
 )
 

@@ -27,3 +27,13 @@ boottime = _boottime if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 """Monotonic seconds that also pass while the machine is suspended: for leases, which the server
 counts on another machine.
 """
+
+LONGEST_WAIT = 86400.0
+"""Seconds that one call of poll or epoll waits at most: they take no more than 24 days, and users
+may give more. Who waits longer looks again.
+"""
+
+
+def poll_milliseconds(seconds: float | None) -> float | None:
+    """A wait as poll takes it, not longer than it takes; None is for ever."""
+    return None if seconds is None else min(max(0.0, seconds), LONGEST_WAIT) * 1000

@@ -1,7 +1,7 @@
 """What /proc says of the processes of this machine; without one it is taken to say nothing.
 
-Read here and not by psutil, which was measured: it takes twice the time for process groups and
-for environments (it has no process group of its own, and decodes every variable), it lists a
+Read here and not by psutil, which was measured: it takes twice the time for sessions and
+for environments (it knows neither group nor session, and decodes every variable), it lists a
 zombie like anything that is alive, and the supervisor, which is forked before anything else is
 loaded, would pay 30 ms and 7 MB for it. Only `memory_percent` goes through it, in a client.
 
@@ -9,12 +9,20 @@ A process may end between any two reads: what cannot be read has ended, or is no
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 
-def live_groups() -> set[int]:
-    """The process groups in which something is alive, zombies not counted."""
-    return {int(fields[2]) for _, fields in _stats() if fields[0] not in b"ZX"}
+def live_sessions() -> dict[int, set[int]]:
+    """The sessions in which something is alive, zombies not counted: the live groups of each.
+
+    A group belongs to one session. A process makes groups of its own in it as it likes; it leaves
+    it only for a new one.
+    """
+    sessions: dict[int, set[int]] = {}
+    for _, fields in _stats():
+        if fields[0] not in b"ZX":
+            sessions.setdefault(int(fields[3]), set()).add(int(fields[2]))
+    return sessions
 
 
 def descendants() -> list[int]:
@@ -31,6 +39,36 @@ def descendants() -> list[int]:
         found += [pid for pid in below if alive[pid]]
         below = [child for pid in below for child in children.get(pid, ())]
     return found
+
+
+def running_below(root: int, sessions: Collection[int]) -> set[int]:
+    """The processes that are alive and not stopped, below `root` or in one of these sessions.
+
+    This process and `root` are not among them.
+    """
+    return {pid for pid, state in _below(root, sessions).items() if state not in b"TtZX"}
+
+
+def stopped_below(root: int, sessions: Collection[int]) -> set[int]:
+    """The same, of those that are stopped."""
+    return {pid for pid, state in _below(root, sessions).items() if state in b"Tt"}
+
+
+def _below(root: int, sessions: Collection[int]) -> dict[int, bytes]:
+    """The states of the processes below `root` or in one of these sessions."""
+    states: dict[int, bytes] = {}
+    children: dict[int, list[int]] = {}
+    found: list[int] = []
+    for pid, fields in _stats():
+        states[pid] = fields[0]
+        children.setdefault(int(fields[1]), []).append(pid)
+        if int(fields[3]) in sessions:
+            found.append(pid)
+    below = children.get(root, [])
+    while below:
+        found += below
+        below = [child for pid in below for child in children.get(pid, ())]
+    return {pid: states[pid] for pid in found if pid not in (root, os.getpid())}
 
 
 def environments() -> Iterator[tuple[int, list[bytes]]]:
@@ -66,7 +104,7 @@ def _pids() -> Iterator[int]:
 
 
 def _stats() -> Iterator[tuple[int, list[bytes]]]:
-    """Each process with the fields of its `stat` from the state on: state, parent, group, ..."""
+    """Each process and the fields of its `stat`: state, parent, group, session, ..."""
     for pid in _pids():
         try:
             with open(f"/proc/{pid}/stat", "rb") as file:

@@ -181,6 +181,16 @@ class Server:
         """The run cannot go on; stop what runs and end. May be called from any thread."""
         self._bus.publish(RunGivenUp, error)
 
+    def pause(self) -> None:
+        """This process is about to stop: hand out nothing, and give up no client, until `go_on`."""
+        self._scheduled.pause()
+        self._registry.pause()
+
+    def go_on(self, own_clients: set[str]) -> None:
+        """It runs on. The lease of its own clients, which stood still as well, begins now."""
+        self._registry.go_on(own_clients)
+        self._scheduled.go_on()
+
     # Construction.
 
     def _make_store(self, sink: LineSink) -> TaskStore:

@@ -157,4 +157,4 @@ class Connection:
 def _wait(sock: socket.socket, event: int, timeout: float | None) -> list[tuple[int, int]]:
     poller = select.poll()
     poller.register(sock, event)
-    return poller.poll(None if timeout is None else max(0, timeout) * 1000)
+    return poller.poll(clock.poll_milliseconds(timeout))

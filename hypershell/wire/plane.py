@@ -15,8 +15,9 @@ from typing import Any
 
 from hypershell.access.keys import PLANES, WORKER
 from hypershell.core.errors import (
-    HostUnknown,
+    HostUnsupported,
     KeyRefused,
+    NoServer,
     NotOurServer,
     PlaneRefused,
     ServerSilent,
@@ -24,6 +25,7 @@ from hypershell.core.errors import (
     VersionMismatch,
 )
 from hypershell.runtime import clock
+from hypershell.wire.address import cannot_be_used, look_up, reason_of
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
 from hypershell.wire.plane_server import Listener, PlaneServer, set_options
@@ -33,6 +35,9 @@ from hypershell.wire.tls import challenge_key, client_context
 
 CONNECT_SECONDS = 5.0
 """Seconds for the TCP connection and, again, for the first word of the peer."""
+
+_SILENCE_SECONDS = 20.0
+"""Seconds for that first word at most: a connection that is older may be dead, a new one is not."""
 
 ADMISSION_SECONDS = 15.0
 """Seconds for TLS and the challenge: more than the server allows, so that the server decides."""
@@ -72,17 +77,25 @@ class Plane(managers.BaseManager):
         )
 
 
-def dial(address: tuple[str, int], authkey: bytes, plane: str = WORKER) -> Connection:
+def dial(
+    address: tuple[str, int],
+    authkey: bytes,
+    plane: str = WORKER,
+    patience: float | None = None,
+) -> Connection:
     """Connect to a plane and prove the key; `authkey` is the plane's secret.
 
-    Raises ServerUnreachable (worth another try), or HostUnknown, NotOurServer, VersionMismatch,
-    PlaneRefused, KeyRefused (waiting does not mend them).
+    Who listens has `patience` seconds for its first word, if that is more than usual: a server that
+    is stopped or overloaded says it late.
+
+    Raises ServerUnreachable, ServerSilent or HostLookupFailed (worth another try), or another
+    NoServer, PlaneRefused, KeyRefused (waiting does not mend them).
     """
     host, port = address
     where = {"host": host, "port": port}
     connection = Connection(_connect(host, port))
     try:
-        connection.set_timeout(CONNECT_SECONDS)
+        connection.set_timeout(max(CONNECT_SECONDS, min(patience or 0.0, _SILENCE_SECONDS)))
         announce(connection, plane, plane)
         connection.set_timeout(ADMISSION_SECONDS)
         connection.start_tls(client_context(bytes(authkey)), server_side=False)
@@ -100,7 +113,7 @@ def greets(host: str, port: int, plane: str) -> bool:
     """Whether a hyper-shell server listens there, as far as it can be seen without its key."""
     try:
         connection = Connection(_connect(host, port))
-    except (ServerUnreachable, HostUnknown):
+    except NoServer:
         return False
     try:
         connection.set_timeout(CONNECT_SECONDS)
@@ -115,24 +128,26 @@ def greets(host: str, port: int, plane: str) -> bool:
 
 
 def _connect(host: str, port: int) -> socket.socket:
+    """A connected socket: by the first address of the host at which somebody listens."""
     where = {"host": host, "port": port}
-    try:
-        candidates = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise HostUnknown(**where) from error
     deadline = clock.monotonic() + CONNECT_SECONDS
-    failure: OSError = TimeoutError("timed out")
-    for family, kind, protocol, _, address in candidates:
-        sock = socket.socket(family, kind, protocol)
+    failure: OSError | None = None
+    for family, address in look_up(host, port):
+        sock = None
         try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
             sock.settimeout(max(0.5, deadline - clock.monotonic()))
             sock.connect(address)
             set_options(sock)
             return sock
         except OSError as error:
-            sock.close()
-            failure = error
-    raise ServerUnreachable(**where, reason=reason_of(failure)) from failure
+            if sock is not None:
+                sock.close()
+            if failure is None or cannot_be_used(failure):
+                failure = error  # what an address says that can be used tells more
+    assert failure is not None
+    error_class = HostUnsupported if cannot_be_used(failure) else ServerUnreachable
+    raise error_class(**where, reason=reason_of(failure)) from failure
 
 
 def _explain(error: BaseException, where: dict[str, Any], plane: str) -> BaseException:
@@ -155,15 +170,6 @@ def _explain(error: BaseException, where: dict[str, Any], plane: str) -> BaseExc
         case EOFError() | OSError():
             return ServerUnreachable(**where, reason=reason_of(error))
     return error
-
-
-def reason_of(error: BaseException) -> str:
-    """Why a connection is not there, in a few words."""
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, EOFError):
-        return "it closed the connection"
-    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 for _plane in PLANES:

@@ -1,6 +1,6 @@
 """The plain-text exchange before TLS: the program, the version and the plane.
 
-    client: hyper-shell 2 <plane it wants> <plane its key is for>
+    client: hyper-shell 3 <plane it wants> <plane its key is for>
     server: hyper-shell ok | hyper-shell version <its version> | hyper-shell plane <its plane>
 
 It exists for the sake of clear messages alone: nothing in it is believed, TLS decides.
@@ -10,7 +10,7 @@ from hypershell.access.keys import PLANES
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection, DeadlinePassed
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Changes only when two sides that differ could not work together."""
 
 _LONGEST = 64

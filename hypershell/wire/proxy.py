@@ -1,15 +1,18 @@
 """A plane of a server as a peer sees it: a proxy whose threads have a connection each."""
 
-from collections.abc import Callable
-from multiprocessing.managers import BaseProxy, Token
+from multiprocessing.managers import BaseProxy, Token, dispatch  # type: ignore[attr-defined]
 from typing import Any
 
 from hypershell.core.errors import ServerUnreachable
+from hypershell.runtime import threads
+from hypershell.wire.address import reason_of
 from hypershell.wire.connection import Connection
-from hypershell.wire.plane import reason_of, serializer_of
+from hypershell.wire.plane import dial, serializer_of
 
-CALL_SECONDS = 20.0
-"""An answer that takes longer than this is not coming, if nothing else was said."""
+CALL_SECONDS = 60.0
+"""An answer that takes longer than this is not coming, if nothing else was said. A server that is
+stopped or overloaded for less is not gone.
+"""
 
 
 class PlaneProxy(BaseProxy):
@@ -20,12 +23,15 @@ class PlaneProxy(BaseProxy):
     """
 
     _tls: Any  # set by BaseProxy: what each thread has of its own
-    _connect: Callable[[], None]
     _token: Any
 
     def __init__(self, plane: str, ident: str, host: str, port: int, secret: bytes) -> None:
         token = Token(ident, (host, port), ident)
         super().__init__(token, serializer_of(plane), authkey=secret, incref=False)
+        self._plane = plane
+        self._secret = secret
+        self.patience: float | None = None
+        """Seconds in which who listens may say its first word, and let us in; None as `dial`."""
 
     def hang_up(self) -> None:
         """Close this thread's connection, if it has one."""
@@ -45,6 +51,16 @@ class PlaneProxy(BaseProxy):
                 raise ServerUnreachable(host=host, port=port, reason=reason_of(error)) from error
         connection: Connection = self._tls.connection
         return connection
+
+    def _connect(self) -> None:
+        """As `BaseProxy` does it, with our patience."""
+        connection = dial(self._token.address, self._secret, self._plane, self.patience)
+        try:
+            dispatch(connection, None, "accept_connection", (f"peer {threads.own_id()}",))
+        except BaseException:
+            connection.close()
+            raise
+        self._tls.connection = connection
 
     def _call(self, verb: str, *args: Any, seconds: float = CALL_SECONDS) -> Any:
         connection = self.connection()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import MAX_CAPTURED, Outcome
 from hypershell.core.task import Claim
@@ -26,6 +27,7 @@ _MAX_SECONDS = 1e10  # of a duration
 _LATEST = 1e11  # seconds since the epoch
 
 _CLAIM = (int, int, int, bytes, str)
+_BEGUN = (int, int, float, int, int)
 _OUTCOME = (int, int, int, int, str, float, float, float, float, int, int, int, bytes, bytes)
 
 
@@ -46,14 +48,15 @@ class Phase(IntEnum):
 class Hello:
     """How a client joins; with `client_id` and `held`, how it comes back after a broken connection.
 
-    `held` are (task id, lease) of all that it holds or has an outcome for.
+    `held` are (task id, lease, begun) of all that it holds or has an outcome for; `begun` says
+    whether a process of it was or may have been started.
     """
 
     host: str
     pid: int
     slots: int
     client_id: str = ""
-    held: tuple[tuple[int, int], ...] = ()
+    held: tuple[tuple[int, int, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def unpack_hello(packed: Any) -> Hello:
             and 0 < slots <= _MAX_SLOTS
             and 0 <= pid <= _LARGEST_PID
         ):
-            return Hello(host, pid, slots, client_id, _pairs(held))
+            return Hello(host, pid, slots, client_id, _held(held))
     raise ValueError("not a greeting")
 
 
@@ -120,7 +123,7 @@ def unpack_welcome(packed: Any) -> Welcome:
     """Check and return; ValueError."""
     match packed:
         case [str(client_id), int(session), float(lease), float(grace), list(drop)]:
-            return Welcome(client_id, session, lease, grace, _pairs(drop))
+            return Welcome(client_id, session, lease, grace, unpack_pairs(drop))
     raise ValueError("not a welcome")
 
 
@@ -135,7 +138,7 @@ def unpack_answer(packed: Any) -> Answer:
     match packed:
         case [bool(known), int(phase), list(claims), list(cancelled), bool(accepted)]:
             held = [_claim(claim) for claim in claims]
-            return Answer(known, Phase(phase), held, _pairs(cancelled), accepted)
+            return Answer(known, Phase(phase), held, unpack_pairs(cancelled), accepted)
     raise ValueError("not an answer")
 
 
@@ -162,6 +165,32 @@ def unpack_outcome(packed: Any) -> Outcome:
     return Outcome(*packed)
 
 
+def unpack_begun(packed: Any) -> Begun:
+    """Check and return; ValueError. A task that has begun is sent as the tuple that it is."""
+    if type(packed) is not list or tuple(map(type, packed)) != _BEGUN:
+        raise ValueError("not a task that has begun")
+    _, _, started_at, slot, pid = packed
+    if (
+        not 0 <= started_at <= _LATEST
+        or not 0 <= slot <= _MAX_SLOTS
+        or not 0 <= pid <= _LARGEST_PID
+    ):
+        raise ValueError("not a task that has begun")
+    return Begun(*packed)
+
+
+def unpack_pairs(packed: Any) -> tuple[tuple[int, int], ...]:
+    """Check and return tasks, each an id and a lease; ValueError."""
+    if type(packed) is not list:
+        raise ValueError("not a list of tasks")
+    for pair in packed:
+        match pair:
+            case [int(), int()]:
+                continue
+        raise ValueError("not a pair of numbers")
+    return tuple((pair[0], pair[1]) for pair in packed)
+
+
 def unpack_unwritten(packed: Any) -> Unwritten:
     """Check and return; ValueError. It is sent as the tuple that it is."""
     match packed:
@@ -185,10 +214,10 @@ def _claim(packed: Any) -> Claim:
     raise ValueError("not a claim")
 
 
-def _pairs(packed: list[Any]) -> tuple[tuple[int, int], ...]:
-    for pair in packed:
-        match pair:
-            case [int(), int()]:
+def _held(packed: list[Any]) -> tuple[tuple[int, int, bool], ...]:
+    for each in packed:
+        match each:
+            case [int(), int(), bool()]:
                 continue
-        raise ValueError("not a pair of numbers")
-    return tuple((pair[0], pair[1]) for pair in packed)
+        raise ValueError("not a task that a client holds")
+    return tuple((each[0], each[1], each[2]) for each in packed)

@@ -1,6 +1,9 @@
 """The worker plane as a client sees it: join, exchange, beat, unwritten, leave."""
 
+from collections.abc import Sequence
+
 from hypershell.access.keys import WORKER
+from hypershell.core.begun import Begun
 from hypershell.core.outcome import Outcome
 from hypershell.core.unwritten import Unwritten
 from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
@@ -19,15 +22,19 @@ WORKER_SERVICE = "worker service"
 VERBS = frozenset({"join", "exchange", "beat", "unwritten", "leave"})
 
 
+LEAVE_SECONDS = 20.0
+"""How long who leaves waits for the server to hear it."""
+
+
 class WorkerProxy(PlaneProxy):
     """A server's worker plane."""
 
     def __init__(self, host: str, port: int, secret: bytes) -> None:
         super().__init__(WORKER, WORKER_SERVICE, host, port, secret)
 
-    def join(self, hello: Hello) -> Welcome:
-        """Join, or come back after a broken connection."""
-        return unpack_welcome(self._call("join", pack_hello(hello)))
+    def join(self, hello: Hello, seconds: float = CALL_SECONDS) -> Welcome:
+        """Join, or come back after a broken connection; the answer may take so many seconds."""
+        return unpack_welcome(self._call("join", pack_hello(hello), seconds=seconds))
 
     def exchange(
         self,
@@ -37,6 +44,7 @@ class WorkerProxy(PlaneProxy):
         want: int,
         wait: float,
         patience: float = CALL_SECONDS,
+        begun: Sequence[Begun] = (),
     ) -> Answer:
         """Give outcomes and take claims in one round trip.
 
@@ -44,18 +52,39 @@ class WorkerProxy(PlaneProxy):
         wishes to hold in all, -1 for as before. With `wait` the answer comes when there is
         something to say, after `wait` seconds at the latest; if it has not come `patience` seconds
         after that, the connection is taken to be broken.
+
+        `begun` are tasks that began, still run and were not told yet. To tell of them costs the
+        server a write, so a client tells those alone that have run for half a second, and within a
+        second of their start.
         """
         answer = self._call(
-            "exchange", client_id, session, outcomes, want, wait, seconds=wait + patience
+            "exchange",
+            client_id,
+            session,
+            outcomes,
+            want,
+            wait,
+            list(begun),
+            seconds=wait + patience,
         )
         return unpack_answer(answer)
 
-    def leave(self, client_id: str, reason: str, dead: bool) -> None:
+    def leave(
+        self,
+        client_id: str,
+        reason: str,
+        dead: bool,
+        begun: Sequence[tuple[int, int]] = (),
+        interrupted: Sequence[tuple[int, int]] = (),
+    ) -> None:
         """Give up all that the client holds; its tasks may run elsewhere at once.
 
-        A client that is `dead` may have begun any of them; any other has begun none.
+        `begun` are those (task id, lease) that had begun and have no accepted outcome: they are
+        lost where the client is `dead`. `interrupted` are those whose outcome it still had, and
+        which only ended because it was told to end. All others that it holds were never begun.
         """
-        self._call("leave", client_id, reason, dead)
+        pairs = [list(pair) for pair in begun], [list(pair) for pair in interrupted]
+        self._call("leave", client_id, reason, dead, *pairs, seconds=LEAVE_SECONDS)
 
     def beat(
         self, client_id: str, session: int, load: float, memory: float, patience: float

@@ -62,8 +62,7 @@ def test_a_client_whose_lease_passed_is_not_waited_for_again(farm):
     server = farm.start_server(lines, *options)
     dead = farm.start_client()
     farm.wait_for_lines("starts", 1)
-    for process in [dead, *dead.descendants()]:
-        process.kill()
+    dead.kill_tree()
     server.kill()
 
     again = farm.start_server(lines, "--resume", *options)

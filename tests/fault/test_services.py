@@ -1,42 +1,25 @@
 """The services that tests bring up here: each is brought up, used once and taken down."""
 
 import secrets
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.components import lacks
-from tests.helpers.farm import ROOT, Farm
+from tests.helpers.farm import Farm
+from tests.helpers.services import output, service
 
 pytestmark = pytest.mark.campaign
 
-SERVICES = ROOT / "tests" / "services"
-CANNOT = 77
 HOSTS = ("h1", "h2")
-
-
-def service(name: str, *words: object) -> None:
-    """Run one of the scripts; where this machine cannot do that, skip by the reason it names."""
-    command = [SERVICES / name, *map(str, words)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-    if ended.returncode == CANNOT:
-        lacks(ended.stderr.strip())
-    assert 0 == ended.returncode, ended.stderr
-
-
-def output(*words: object) -> str:
-    """What a command prints that succeeds."""
-    command = list(map(str, words))
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder of a short name that other users may enter, as sockets and servers need it."""
     with tempfile.TemporaryDirectory(prefix="hyper-shell-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
         yield Path(name) / "service"
 
 
@@ -82,3 +65,26 @@ def test_two_machines_reach_each_other() -> None:
 
     assert "src 10.99.0.1" in route
     assert name not in output("ip", "netns", "list")
+
+
+def test_slurm_runs_a_job_on_two_nodes_and_qsub_another(farm: Farm, folder: Path) -> None:
+    """Each node answers by its name; what was brought up twice is there once."""
+    port = farm.free_port()
+    service("slurm-up.sh", folder, 2, port)
+    before = (folder / "run" / "slurmctld.pid").read_text()
+    conf = {"SLURM_CONF": str(folder / "slurm.conf")}
+
+    try:
+        service("slurm-up.sh", folder, 2, port)
+        after = (folder / "run" / "slurmctld.pid").read_text()
+        said = output("srun", "-N2", "sh", "-c", "echo $SLURMD_NODENAME", **conf)
+        (folder / "job").write_text("#!/bin/sh\ntrue\n")
+        job = output("qsub", "-o", "/dev/null", "-e", "/dev/null", folder / "job", **conf)
+    finally:
+        service("slurm-down.sh", folder)
+        service("slurm-down.sh", folder)
+
+    assert ["n1", "n2"] == sorted(said.split())
+    assert job.strip().split(".")[0].isdigit()
+    assert before == after
+    assert not folder.exists()

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
@@ -125,9 +126,11 @@ class ServerParts:
         outcomes: Iterable[Outcome] = (),
         want: int = -1,
         wait: float = 0.0,
+        begun: Iterable[Begun] = (),
     ) -> Answer:
         """One call of a client; it blocks while outcomes wait for the receiver's pass."""
-        arguments = _travel([client.client_id, client.session, list(outcomes), want, wait])
+        session = client.client_id, client.session
+        arguments = _travel([*session, list(outcomes), want, wait, list(begun)])
         return unpack_answer(_travel(self.worker_service.exchange(*arguments)))
 
     def give(self, client: Welcome, *outcomes: Outcome, want: int = -1) -> Answer:
@@ -135,6 +138,18 @@ class ServerParts:
         call = Call(self.exchange, client, outcomes, want)
         self.receive()
         return call.result()
+
+    def leave(
+        self,
+        client: Welcome,
+        reason: str = "it was idle",
+        dead: bool = False,
+        begun: Iterable[Claim] = (),
+        interrupted: Iterable[Claim] = (),
+    ) -> None:
+        """A client leaves; it blocks while what it held waits for the receiver's pass."""
+        pairs = [[(c.task_id, c.lease) for c in claims] for claims in (begun, interrupted)]
+        self.worker_service.leave(*_travel([client.client_id, reason, dead, *pairs]))
 
     def park(self, client: Welcome, want: int = 1, wait: float = 10.0) -> "Call[Answer]":
         """A call that finds nothing and waits for it."""

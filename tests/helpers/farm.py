@@ -119,9 +119,22 @@ class Process:
         except psutil.NoSuchProcess:
             return []
 
+    def kill_tree(self) -> None:
+        """SIGKILL to it, and then to all that was below it."""
+        below = self.descendants()
+        self.kill()
+        kill_all(below)
+
     def client_proper(self) -> psutil.Process:
         """Of a client: the process that runs tasks, below the supervisor."""
         return until(lambda: psutil.Process(self.pid).children(), PROMPT, "a client process")[0]
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL to each in turn; the end of one may end another before its turn comes."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def rarely(*values: object) -> Any:

@@ -26,6 +26,12 @@ class Postgres:
         self._folder: Path | None = None
         self._port = 0
         self._made = 0
+        self._poolers: list[int] = []
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
 
     def new_url(self) -> str:
         """The URL of a database that has nothing in it."""
@@ -52,6 +58,32 @@ class Postgres:
         )
         return int(self.execute(query)[0][0])
 
+    def pooled(self, url: str, mode: str) -> str:
+        """The same database through a pgbouncer of this mode; `close` ends it."""
+        assert self._folder is not None
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        folder = self._folder / f"pgbouncer-{port}"
+        words = [_SERVICES / "pgbouncer-up.sh", folder, str(port), str(self._port), mode]
+        _bring_up(words, self._password)
+        pid = until(lambda: (folder / "pid").exists() and (folder / "pid").read_text(), 10, "a pid")
+        self._poolers.append(int(pid))
+        return url.replace(f":{self._port}/", f":{port}/")
+
+    def through(self, url: str, port: int) -> str:
+        """The same database by way of another port of this machine."""
+        return url.replace(f":{self._port}/", f":{port}/")
+
+    def freeze(self) -> None:
+        """SIGSTOP, to the server and all that work for it."""
+        for pid in self._processes():
+            _signal(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        for pid in self._processes():
+            _signal(pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """SIGKILL, to the server and all that work for it."""
         processes = self._processes()
@@ -65,14 +97,12 @@ class Postgres:
         assert folder is not None
         (folder / "data" / "postmaster.pid").unlink(missing_ok=True)
         up = [_SERVICES / "pg-up.sh", folder, str(self._port), self._fsync]
-        environment = os.environ | {"PGPASSWORD": self._password}
-        done = subprocess.run(up, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode == _CANNOT:
-            lacks(done.stderr.strip())
-        assert 0 == done.returncode, done.stderr
+        _bring_up(up, self._password)
 
     def close(self) -> None:
         """End it and remove all that it has."""
+        for pid in self._poolers:
+            _signal(pid, signal.SIGTERM)
         if self._folder is not None:
             subprocess.run([_SERVICES / "pg-down.sh", self._folder], check=True)
 
@@ -102,6 +132,15 @@ class Postgres:
         assert self._folder is not None
         pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
         return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+
+
+def _bring_up(words: list[Any], password: str) -> None:
+    """Run a script of ours; where this machine cannot do that, skip by the reason it names."""
+    environment = os.environ | {"PGPASSWORD": password}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == _CANNOT:
+        lacks(done.stderr.strip())
+    assert 0 == done.returncode, done.stderr
 
 
 def _signal(pid: int, number: int) -> None:

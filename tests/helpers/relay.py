@@ -5,14 +5,17 @@ import select
 import socket
 import threading
 
+from tests.helpers.waiting import until
+
 _CHUNK = 64 * 1024
 
 
 class Relay:
     """Listens on a free port of loopback and passes bytes on to another port.
 
-    `stall` lets nothing through and tells nobody; `cut` breaks the connections there are; `refuse`
-    does that and turns new ones away; `heal` is the end of either.
+    `stall` lets nothing through and tells nobody; `cut` breaks the connections there are; `desert`
+    breaks them towards clients alone, and leaves the server to believe in them; `refuse` cuts and
+    turns new ones away; `heal` is the end of either.
     """
 
     def __init__(self, port: int) -> None:
@@ -21,10 +24,13 @@ class Relay:
         self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
+        self._near: set[socket.socket] = set()
         self._flowing = threading.Event()
         self._flowing.set()
         self._refusing = False
         self._closed = False
+        self._deserting = False
+        self._deserted: list[socket.socket] = []
         self.accepted = 0
         threading.Thread(target=self._accept, daemon=True, name="relay").start()
 
@@ -40,8 +46,15 @@ class Relay:
     def cut(self) -> None:
         """Break all connections that there are."""
         with self._lock:
-            for sock in self._sockets:
+            for sock in self._sockets if not self._deserting else self._near:
                 _hang_up(sock)
+
+    def desert(self) -> None:
+        """Break all connections towards clients; their other ends stay, and hear nothing more."""
+        self._deserting = True
+        self.cut()
+        until(lambda: not self._sockets, 5, "no connection is left")
+        self._deserting = False
 
     def refuse(self) -> None:
         """Break all connections, and any new one at once."""
@@ -54,6 +67,8 @@ class Relay:
         _hang_up(self._listener)
         self._listener.close()
         self.cut()
+        for sock in self._deserted:
+            sock.close()
         self._flowing.set()
 
     def _accept(self) -> None:
@@ -74,15 +89,21 @@ class Relay:
         except OSError:
             near.close()
             return
-        with near, far:
-            for sock in (near, far):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._lock:
-                self._sockets |= {near, far}
-            with contextlib.suppress(OSError):
-                self._pump({near: far, far: near})
-            with self._lock:
-                self._sockets -= {near, far}
+        for sock in (near, far):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self._sockets |= {near, far}
+            self._near.add(near)
+        with contextlib.suppress(OSError):
+            self._pump({near: far, far: near})
+        near.close()
+        if self._deserting:
+            self._deserted.append(far)
+        else:
+            far.close()
+        with self._lock:
+            self._sockets -= {near, far}
+            self._near.discard(near)
 
     def _pump(self, other: dict[socket.socket, socket.socket]) -> None:
         while True:

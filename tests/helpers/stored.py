@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from hypershell.core.ending import Ending
+from hypershell.core.origin import UNKNOWN, Origin
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
 from hypershell.core.task import Task, new_task
 from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
-from hypershell.store.sql.engine import POSTGRESQL, initialize_database, open_database
-from hypershell.store.sql.runs import begin_run
+from hypershell.store.sql.engine import initialize_database, open_database
+from hypershell.store.sql.location import POSTGRESQL
+from hypershell.store.sql.runs import Making, begin_run
 from hypershell.store.sql.session import RunSession
 from hypershell.store.tasks.journal import Progress
 from hypershell.store.tasks.task_store import Final, TaskStore
@@ -33,11 +35,14 @@ class StoredRun:
         path: bytes = b"-",
         owes: bool = False,
         on_final: Final = lambda final: None,
+        origin: Origin = UNKNOWN,
+        moves: bool = False,
     ) -> None:
         if url.startswith(POSTGRESQL):
             initialize_database(url)
         database = open_database(url)
-        begun = begin_run(database, mode, secrets.token_hex(4), path, 30.0)
+        making = Making(secrets.token_hex(4), path, 30.0, origin, moves)
+        begun = begin_run(database, mode, making)
         self.kept = RunSession(database, begun, mode)
         self.store = TaskStore(
             policy, self.kept.journal, begun.start, most_tasks, owes=owes, on_final=on_final

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.helpers.farm import rarely
+from tests.helpers.farm import kill_all, rarely
 from tests.helpers.waiting import until
 
 
@@ -84,8 +84,7 @@ def test_a_cluster_whose_clients_are_killed_says_so(farm):
     cluster = farm.start_cluster(["sleep 1000"])
     until(farm.tasks, 10, "a task")
 
-    for process in cluster.descendants():
-        process.kill()
+    kill_all(cluster.descendants())
 
     assert 6 == cluster.wait(3)
     assert "all clients ended before the run did" in cluster.err

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
@@ -18,6 +19,7 @@ from hypershell.wire.worker_messages import (
     pack_hello,
     pack_welcome,
     unpack_answer,
+    unpack_begun,
     unpack_hello,
     unpack_outcome,
     unpack_welcome,
@@ -27,10 +29,11 @@ IDS = st.integers(0, 2**63)
 PAIRS = st.lists(st.tuples(IDS, IDS), max_size=5).map(tuple)
 TEXTS = st.text(max_size=40)
 SECONDS = st.floats(0, 1e10)
+HELD = st.lists(st.tuples(IDS, IDS, st.booleans()), max_size=5).map(tuple)
 HOSTS = st.from_regex(r"[ -~]{0,255}", fullmatch=True)
 PIDS = st.integers(0, 2**31 - 1)
 HELLOS = st.builds(
-    Hello, host=HOSTS, pid=PIDS, slots=st.integers(1, 100_000), client_id=TEXTS, held=PAIRS
+    Hello, host=HOSTS, pid=PIDS, slots=st.integers(1, 100_000), client_id=TEXTS, held=HELD
 )
 WELCOMES = st.builds(Welcome, TEXTS, IDS, SECONDS, SECONDS, PAIRS)
 SPECS = st.sampled_from(["", TaskSpec(2).pack(), TaskSpec(capture=True).pack()])
@@ -61,6 +64,7 @@ OUTCOMES = st.builds(
     out=st.binary(max_size=40),
     err=st.binary(max_size=40),
 )
+BEGUN = st.builds(Begun, IDS, IDS, SECONDS, slot=st.integers(0, 100_000), pid=PIDS)
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 2**63), st.floats(), TEXTS, st.binary(max_size=9)
@@ -110,6 +114,13 @@ def test_an_outcome_arrives_as_it_was(outcome):
     assert outcome.ending is again.ending
 
 
+@settings(deadline=None)
+@given(BEGUN)
+def test_a_task_that_has_begun_arrives_as_it_was(begun):
+    """With where it runs, and since when."""
+    assert begun == unpack_begun(by_wire(begun))
+
+
 @settings(deadline=None, max_examples=100)
 @given(
     st.sampled_from(
@@ -118,12 +129,13 @@ def test_an_outcome_arrives_as_it_was(outcome):
             (unpack_welcome, Welcome),
             (unpack_answer, Answer),
             (unpack_outcome, Outcome),
+            (unpack_begun, Begun),
         ]
     ),
     st.one_of(
         st.lists(GARBAGE, max_size=12),
         st.one_of(HELLOS.map(pack_hello), WELCOMES.map(pack_welcome), ANSWERS.map(pack_answer)),
-        OUTCOMES,
+        st.one_of(OUTCOMES, BEGUN),
     ),
     st.data(),
 )

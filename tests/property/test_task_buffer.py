@@ -86,15 +86,34 @@ class Work(RuleBasedStateMachine):
             self.running[claim.task_id] = claim
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), seconds=st.sampled_from([0.0, 0.01, 60.0]))
-    def some_end(self, data: st.DataObject, seconds: float) -> None:
-        """Several at once, perhaps."""
+    @rule(
+        data=st.data(),
+        seconds=st.sampled_from([0.0, 0.01, 60.0]),
+        code=st.sampled_from([0, 1, 143]),
+    )
+    def some_end(self, data: st.DataObject, seconds: float, code: int) -> None:
+        """Several at once, perhaps; perhaps by a signal that was sent to all."""
         ids = data.draw(st.sets(st.sampled_from(sorted(self.running)), min_size=1))
         ended = [self.running.pop(task_id) for task_id in sorted(ids)]
         before = len(self.told)
         self.buffer.put_outcomes(
-            [Outcome(c.task_id, c.lease, Ending.EXITED, seconds=seconds) for c in ended]
+            [Outcome(c.task_id, c.lease, Ending.EXITED, code, seconds=seconds) for c in ended]
         )
+        if self.holds():
+            assert len(self.told) == before
+        else:
+            self.is_told_since(before)
+
+    def holds(self) -> bool:
+        """Whether it keeps outcomes back until it is known whether it is told to end."""
+        return bool(self.buffer._held)
+
+    @rule()
+    def it_is_told_to_end(self) -> None:
+        """Which decides about what it holds back, and stops nothing by itself."""
+        before = len(self.told)
+        self.buffer.tell_to_end()
+        assert not self.holds()
         self.is_told_since(before)
 
     @precondition(lambda self: self.running and self.order)
@@ -121,10 +140,12 @@ class Work(RuleBasedStateMachine):
     @rule()
     def a_batch_is_given(self) -> None:
         """Whatever is due now."""
+        before = len(self.told)
         due = self.buffer.next_batch(0.0)
+        assert len(self.told) == before or not (self.running or self.holds())
         if due is None:
             return
-        outcomes, want = due
+        outcomes, want, _ = due
         assert want == 0 if self.draining else want >= self.slots
         self.batch, self.want = outcomes, want
         self.is_reconnected = False
@@ -139,7 +160,8 @@ class Work(RuleBasedStateMachine):
             self.accepted.update(outcome.task_id for outcome in self.batch)
             self.server_knows = self.want == 0
             self.buffer.accepted(0.001)
-            self.is_told_since(before)
+            if not self.holds():
+                self.is_told_since(before)
         else:
             self.buffer.not_accepted()
             self.is_reconnected = True
@@ -161,7 +183,8 @@ class Work(RuleBasedStateMachine):
         before = len(self.told)
         self.draining = True
         self.buffer.drain()
-        self.is_told_since(before)
+        if not self.holds():
+            self.is_told_since(before)
 
     def is_told_since(self, before: int) -> None:
         """Something has happened after which a buffer that is drained must say so."""
@@ -170,10 +193,20 @@ class Work(RuleBasedStateMachine):
     @invariant()
     def each_claim_is_in_one_place(self) -> None:
         """In the buffer once, or accepted once, or dropped."""
-        held = Counter(task_id for task_id, _ in self.buffer.held())
+        held = Counter(task_id for task_id, _, _ in self.buffer.held())
         everywhere = held + self.accepted + Counter(self.dropped)
         assert everywhere == Counter(range(1, self.came + 1))
         assert set(self.running) <= set(held)
+
+    @invariant()
+    def what_began_is_in_the_table(self) -> None:
+        """From its start until its outcome is accepted; and nothing that was never started."""
+        if not hasattr(self, "buffer"):
+            return
+        begun, interrupted = self.buffer.begun()
+        expected = {task_id for task_id, _, began in self.buffer.held() if began}
+        assert Counter(expected) == Counter(task_id for task_id, _ in begun + interrupted)
+        assert set(self.running) <= expected
 
     @invariant()
     def the_end_is_told_when_there_is_nothing_left(self) -> None:
@@ -200,7 +233,7 @@ class Work(RuleBasedStateMachine):
         self.buffer.put_outcomes(ended)
         self.buffer.drain()
         for _ in range(100):
-            if self.told[-1]:
+            if self.told and self.told[-1]:
                 break
             self.clock.now += 1.0
             self.a_batch_is_given()

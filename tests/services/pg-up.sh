@@ -1,18 +1,20 @@
 #!/bin/sh
-# A PostgreSQL cluster for tests: data, socket and log lie in FOLDER, and it listens on 127.0.0.1
+# A PostgreSQL cluster for tests: data, socket and log lie in FOLDER, and it listens on ADDRESS
 # PORT alone. Its role `farm` may make databases and is no superuser; its password is in PGPASSWORD.
 # Run again after a crash it is started with the data there are. Debian's own cluster is not touched.
 #
-#   pg-up.sh FOLDER PORT [on|off]     whether what is committed is on the disk (fsync); `off` is the
-#                                     default, where no machine is to lose its power
+#   pg-up.sh FOLDER PORT [on|off [ADDRESS]]
+#                 whether what is committed is on the disk (fsync); `off` is the default, where no
+#                 machine is to lose its power. ADDRESS is 127.0.0.1 if none is given
 #   pg-down.sh FOLDER
 #
 # Exit status 77: this machine does not let us, and the reason is on standard error.
 set -eu
 
-folder=${1:?usage: pg-up.sh FOLDER PORT [on|off]}
-port=${2:?usage: pg-up.sh FOLDER PORT [on|off]}
+folder=${1:?usage: pg-up.sh FOLDER PORT [on|off [ADDRESS]]}
+port=${2:?usage: pg-up.sh FOLDER PORT [on|off [ADDRESS]]}
 fsync=${3:-off}
+address=${4:-127.0.0.1}
 password=${PGPASSWORD:?the password of the role farm}
 unset PGPASSWORD
 
@@ -40,7 +42,7 @@ if [ ! -s "$folder/data/PG_VERSION" ]; then
     $as "$bin/initdb" -D "$folder/data" -U postgres -E UTF8 --locale=C --no-sync \
         --auth-local=trust --auth-host=scram-sha-256 >"$folder/made" 2>&1 || broken "initdb failed"
     cat >>"$folder/data/postgresql.conf" <<CONF
-listen_addresses = '127.0.0.1'
+listen_addresses = '$address'
 port = $port
 unix_socket_directories = '$folder'
 unix_socket_permissions = 0700
@@ -48,6 +50,7 @@ max_connections = 100
 shared_buffers = 32MB
 fsync = $fsync
 CONF
+    echo "host all all $address/24 scram-sha-256" >>"$folder/data/pg_hba.conf"
 fi
 
 # Those below a server that was killed may need a moment to end.

@@ -107,7 +107,7 @@ def _location_from(parsed: Parsed) -> "ServerLocation":
         server_dir=server_dir,
         access_file=access_file,
         passphrases=passphrases_from(parsed),
-        host=parsed.text("--host"),
+        host=parsed.host("--host"),
         port=parsed.whole("--port", default=0, lowest=1, highest=65535) or None,
         key=key,
     )

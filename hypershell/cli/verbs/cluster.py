@@ -63,7 +63,7 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
         client=client,
         client_arguments=_client_arguments(parsed, client),
         server_dir=parsed.text("--server-dir"),
-        bind_host=parsed.text("--bind") or "localhost",
+        bind_host=parsed.host("--bind") or "localhost",
         port=port_from(parsed, "--port", "--worker-port") or 0,
         key=key_from(parsed),
         is_verbose=parsed.flag("--verbose"),

@@ -232,8 +232,8 @@ def _serve_options(parsed: Parsed) -> "ServeOptions":
         inputs=input_options_from(parsed, mode),
         database=database_options_from(parsed, mode),
         planes=PlaneOptions(
-            host=parsed.text("--host"),
-            bind_host=parsed.text("--bind"),
+            host=parsed.host("--host"),
+            bind_host=parsed.host("--bind"),
             worker_port=port_from(parsed, "--port", "--worker-port"),
             client_port=port_from(parsed, "--client-port"),
             key=key_from(parsed),
@@ -259,7 +259,7 @@ def _generate_options(parsed: Parsed) -> "GenerateOptions":
         raise parsed.error(f"both ports are {worker_port}; they must differ")
     addresses, parts = {}, {}
     for plane, port in ((CLIENT, client_port), (WORKER, worker_port)):
-        given = (parsed.text(_HOST_OPTIONS[plane]), parsed.text("--host"), "localhost")
+        given = (parsed.host(_HOST_OPTIONS[plane]), parsed.host("--host"), "localhost")
         addresses[plane] = (next(host for host in given if host is not None), port)
         if (part := parsed.text(_FILE_OPTIONS[plane])) is not None:
             parts[plane] = Path(part)

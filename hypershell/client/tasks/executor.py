@@ -6,13 +6,17 @@ the `Output` that it is given.
 
 import logging
 from collections import deque
+from collections.abc import Collection, Iterable
 
+from hypershell.access.errors import shown
 from hypershell.client.task_buffer import TaskBuffer
-from hypershell.client.tasks.orders import Cancel, Orders, Resume, Stop
+from hypershell.client.tasks.orders import Cancel, Continue, Orders, Pause, Resume, Stop
 from hypershell.client.tasks.output import Output
+from hypershell.client.tasks.pause import TaskPause
 from hypershell.client.tasks.processes import Processes
 from hypershell.client.tasks.spawn import SHORT_OF, Child
 from hypershell.client.tasks.stopper import TaskStopper
+from hypershell.client.tasks.task_directory import DirectoryRefused
 from hypershell.client.tasks.time_limits import TimeLimits
 from hypershell.client.tasks.watch import Watch
 from hypershell.core.ending import Ending
@@ -54,13 +58,17 @@ class Executor:
         self._children: dict[Child, None] = {}
         self._stopper = TaskStopper()
         self._time_limits = TimeLimits()
+        self._pause = TaskPause(processes, self._stopper, self._time_limits)
+        self._cancelled_in_pause: list[tuple[int, int]] = []
         self._short_since: float | None = None
         self._stopping = False
         self._resume_asked = False
         self._gone: list[Outcome] = []  # of tasks that were ended
         self._said_broken = False
+        self._refused: set[str] = set()  # directories, each said once
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
+        orders.while_waiting = self._obey_pauses
 
     def running(self) -> list[Child]:
         """What was started and is not reaped."""
@@ -70,9 +78,11 @@ class Executor:
         """Start what can be started, wait until something happens, and deal with it."""
         if self._orders.pending or self._resume_asked:
             self._obey_orders()
-        if not self._stopping:
+        if not (self._stopping or self._pause.begun):
             self._fill_slots()
         self._collect_ended(*self._watch.wait(self._patience()))
+        if self._pause.begun:
+            return True
         if self._time_limits:
             self._end_overdue(clock.monotonic())
         if self._stopper:
@@ -86,6 +96,8 @@ class Executor:
         while pending:
             obeyed = True
             match pending.popleft():
+                case Cancel(pairs) if self._pause.begun:
+                    self._cancelled_in_pause += pairs
                 case Cancel(pairs):
                     self._cancel(pairs)
                 case Stop(grace_seconds):
@@ -93,10 +105,29 @@ class Executor:
                     self._stop(grace_seconds)
                 case Resume():
                     self._resume_asked = True
+                case Pause() | Continue() as order:
+                    self._pause_or_go_on(order)
         if self._resume_asked and not self._children:
             self._resume_asked = self._stopping = self._orders.stop_obeyed = False
         if obeyed:
             self._watch.wake()  # to obey is to look, by which another wake may have been lost
+
+    def _obey_pauses(self) -> None:
+        """While a slow reader of output is waited for: it may stand still as well."""
+        pending = self._orders.pending
+        while pending and isinstance(order := pending[0], Pause | Continue):
+            pending.popleft()
+            self._pause_or_go_on(order)
+
+    def _pause_or_go_on(self, order: Pause | Continue) -> None:
+        if isinstance(order, Pause):
+            self._pause.begin(self._children)
+            order.done.set()
+            return
+        self._pause.end(self._children)
+        if pairs := self._cancelled_in_pause:
+            self._cancelled_in_pause = []
+            self._cancel(pairs)
 
     def _collect_ended(self, ended: list[Child], readable: list[int]) -> None:
         self._forward(readable)
@@ -122,6 +153,8 @@ class Executor:
             self._check_output()
 
     def _patience(self) -> float | None:
+        if self._pause.begun:
+            return None
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
         if not (self._stopper or self._time_limits or self._output.is_failing):
@@ -142,6 +175,10 @@ class Executor:
             slot = self._free.popleft()
             try:
                 child = self._start(claim, slot)
+            except DirectoryRefused as error:
+                self._free.appendleft(slot)
+                self._give_back(claim, error)
+                continue
             except OSError as error:
                 self._free.appendleft(slot)
                 if error.errno in SHORT_OF:
@@ -151,12 +188,24 @@ class Executor:
                 self._buffer.put_outcomes([_unstartable(claim, error, slot)])
                 continue
             self._children[child] = None
+            self._buffer.note_started(child)
             if claim.packed_spec and (limit := claim.spec.timeout) is not None:
                 self._time_limits.add(child, limit)
             self._short_since = None
             started += 1
         if started == _MAX_STARTED_AT_ONCE:
             self._watch.wake()  # go on after a look at what has ended meanwhile
+
+    def _give_back(self, claim: Claim, error: DirectoryRefused) -> None:
+        """A claim whose directory cannot be entered here goes to another client, unstarted."""
+        directory = claim.spec.cwd or ""
+        if directory not in self._refused:
+            self._refused.add(directory)
+            log.info(
+                "cannot enter %s: %s; its tasks are given back", shown(directory), error.reason
+            )
+        refusal = Outcome(claim.task_id, claim.lease, Ending.NO_DIRECTORY, reason=error.reason)
+        self._buffer.put_outcomes([refusal])
 
     def _start(self, claim: Claim, slot: int) -> Child:
         if claim.spec.capture:
@@ -166,7 +215,7 @@ class Executor:
         try:
             self._watch.add(child)
         except OSError:
-            self._processes.kill(child)  # what cannot be watched must not run
+            self._processes.kill([child])  # what cannot be watched must not run
             self._processes.reap(child)
             raise
         return child
@@ -211,17 +260,21 @@ class Executor:
         if not self._stopping:
             self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         self._stopping = True
+        if self._pause.begun:
+            grace_seconds = 0.0
+            if pairs := self._cancelled_in_pause:
+                self._cancelled_in_pause = []
+                self._cancel(pairs)
         kill_at = clock.monotonic() + grace_seconds
-        for child in self._children:
-            self._end(child, Ending.INTERRUPTED, kill_at)
+        self._end(self._children, Ending.INTERRUPTED, kill_at)
+        self._pause.end_dead(self._children)
 
-    def _cancel(self, pairs: tuple[tuple[int, int], ...]) -> None:
+    def _cancel(self, pairs: Collection[tuple[int, int]]) -> None:
         self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         children = {(child.claim.task_id, child.claim.lease): child for child in self._children}
         kill_at = clock.monotonic() + self._grace_seconds
-        for pair in pairs:
-            if pair in children:
-                self._end(children[pair], Ending.CANCELLED, kill_at)
+        found = [children[pair] for pair in pairs if pair in children]
+        self._end(found, Ending.CANCELLED, kill_at)
         # It may have been put back meanwhile, for want of what it takes to start it.
         self._buffer.cancel(pair for pair in pairs if pair not in children)
 
@@ -231,13 +284,15 @@ class Executor:
         if not overdue:
             return
         self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
-        for child in overdue:
-            if child in self._children and child not in self._stopper:
-                self._end(child, Ending.TIMED_OUT, now + self._grace_seconds)
+        running = [c for c in overdue if c in self._children and c not in self._stopper]
+        self._end(running, Ending.TIMED_OUT, now + self._grace_seconds)
 
-    def _end(self, child: Child, ending: Ending, kill_at: float) -> None:
-        if self._stopper.add(child, ending, kill_at):
-            self._processes.terminate(child)
+    def _end(self, children: Iterable[Child], ending: Ending, kill_at: float) -> None:
+        new = [child for child in children if self._stopper.add(child, ending, kill_at)]
+        if new and self._pause.begun:
+            self._pause.kill(new)
+        elif new:
+            self._processes.terminate(new)
 
     def _end_stopped(self) -> None:
         """Kill those whose time is over, and collect those that are wholly gone."""
@@ -251,11 +306,11 @@ class Executor:
 
     def _look_for_gone(self, now: float) -> list[Child]:
         stopper, processes = self._stopper, self._processes
-        late = stopper.late(now)
-        for child in late:
-            processes.kill(child)
-        alive = processes.live_groups() if stopper.waits_for_groups(late) else set()
-        gone = stopper.gone(late, alive)
+        if late := stopper.late(now):
+            processes.kill(late)
+        if not stopper.waits_for_sessions():
+            return []
+        gone = stopper.gone(now, processes.live_sessions())
         alone = stopper.stopped_alone(gone)
         if not alone or not processes.kill_strays({c.claim.task_id for c in alone}):
             return gone
@@ -265,7 +320,7 @@ class Executor:
     def _return_gone(self) -> None:
         """Others may start these again as soon as they are known to have ended.
 
-        So what left their process groups is ended first.
+        So what left their sessions is ended first.
         """
         deadline = clock.monotonic() + _STRAYS_SECONDS
         while self._stopping and self._processes.kill_strays() and clock.monotonic() < deadline:

@@ -5,14 +5,17 @@ A simulation hands the executor another `Processes`; everything else that it doe
 
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Protocol
 
-from hypershell.client.tasks.spawn import Child, Spawner, reap, signal_group
+from hypershell.client.tasks.spawn import Child, Spawner, reap
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
-from hypershell.runtime.procfs import environments, live_groups
+from hypershell.runtime import clock
+from hypershell.runtime.procfs import environments, live_sessions, running_below, stopped_below
+
+_PAUSE_SECONDS = 0.5
 
 
 class Processes(Protocol):
@@ -24,14 +27,20 @@ class Processes(Protocol):
     def reap(self, child: Child) -> Outcome:
         """Collect a child that has ended: its outcome, as the shell or the kernel tells it."""
 
-    def terminate(self, child: Child) -> None:
-        """Ask all processes of a task that is not reaped yet to end."""
+    def terminate(self, children: Iterable[Child]) -> None:
+        """Ask all processes in the sessions of these tasks, which are not reaped yet, to end."""
 
-    def kill(self, child: Child) -> None:
-        """Kill all processes of a task that is not reaped yet."""
+    def kill(self, children: Iterable[Child]) -> None:
+        """Kill all processes in the sessions of these tasks, which are not reaped yet."""
 
-    def live_groups(self) -> set[int]:
-        """The process groups in which something is alive, zombies not counted."""
+    def pause(self, children: Iterable[Child]) -> None:
+        """Stop all processes of these tasks by SIGSTOP, and what tasks before them left."""
+
+    def go_on(self, children: Iterable[Child]) -> None:
+        """Continue those that `pause` stopped."""
+
+    def live_sessions(self) -> Collection[int]:
+        """The sessions in which something is alive, zombies not counted."""
 
     def kill_strays(self, task_ids: Collection[int] | None = None) -> int:
         """Kill what carries this client's mark in its environment, wherever it went.
@@ -41,31 +50,75 @@ class Processes(Protocol):
 
 
 class SystemProcesses:
-    """The real ones."""
+    """The real ones. Below `supervisor`, if there is one, is all that tasks leave running."""
 
-    def __init__(self, spawner: Spawner) -> None:
+    def __init__(self, spawner: Spawner, supervisor: int = 0) -> None:
         self._spawner = spawner
+        self._supervisor = supervisor
+        self._paused: set[int] = set()
         # Called for each task: the functions themselves, with no call in between.
         self.spawn = spawner.spawn
         self.reap = reap
 
-    def terminate(self, child: Child) -> None:
+    def terminate(self, children: Iterable[Child]) -> None:
         """See Processes."""
-        signal_group(child, signal.SIGTERM)
         # A task that was stopped by a signal must run to see that it is to end.
-        signal_group(child, signal.SIGCONT)
+        _signal_sessions(children, signal.SIGTERM, signal.SIGCONT)
 
-    def kill(self, child: Child) -> None:
+    def kill(self, children: Iterable[Child]) -> None:
         """See Processes."""
-        signal_group(child, signal.SIGKILL)
+        _signal_sessions(children, signal.SIGKILL)
 
-    def live_groups(self) -> set[int]:
+    def pause(self, children: Iterable[Child]) -> None:
         """See Processes."""
-        return live_groups()
+        root, sessions = self._root(), [child.pid for child in children]
+        not_ours: set[int] = set()
+        # Until a look finds nothing that runs: it may have started more in the meantime.
+        deadline = clock.monotonic() + _PAUSE_SECONDS
+        while running := running_below(root, sessions) - not_ours:
+            for pid in running:
+                try:
+                    os.kill(pid, signal.SIGSTOP)
+                    self._paused.add(pid)
+                except (ProcessLookupError, PermissionError):
+                    not_ours.add(pid)
+            if clock.monotonic() > deadline:
+                return  # the kernel holds one in a call, after which it is stopped
+            clock.sleep(0.001)
+
+    def go_on(self, children: Iterable[Child]) -> None:
+        """See Processes."""
+        stopped = stopped_below(self._root(), [child.pid for child in children])
+        for pid in self._paused & stopped:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGCONT)
+        self._paused.clear()
+
+    def _root(self) -> int:
+        """The process below which all is that tasks started: orphans come to the supervisor."""
+        return self._supervisor if self._supervisor == os.getppid() else os.getpid()
+
+    def live_sessions(self) -> Collection[int]:
+        """See Processes."""
+        return live_sessions()
 
     def kill_strays(self, task_ids: Collection[int] | None = None) -> int:
         """See Processes."""
         return kill_strays(self._spawner.client_id, task_ids)
+
+
+def _signal_sessions(children: Iterable[Child], *numbers: int) -> None:
+    """Signal all groups in the sessions of tasks; until one is reaped, its number is its own.
+
+    The group of the leader is signaled also where nothing tells which others there are.
+    """
+    sessions = live_sessions()
+    for child in children:
+        for group in sessions.get(child.pid, set()) | {child.pid}:
+            for number in numbers:
+                # It may have ended, or run as somebody else by now.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(group, number)
 
 
 def kill_strays(client_id: str, task_ids: Collection[int] | None = None) -> int:

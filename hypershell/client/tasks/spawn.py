@@ -1,10 +1,12 @@
 """Starts, signals and reaps tasks: the only module that knows processes.
 
-Each task is a process group of its own. It is started by posix_spawn, never by a fork of this
-process, which would cost more than the task itself.
+Each task is a session of its own: it has no terminal that could stop it or ask it anything, and
+what it starts is known by its session, also in a process group of its own (`timeout 5 cmd`). It is
+started by posix_spawn, never by a fork of this process, which would cost more than the task itself.
 """
 
 import errno
+import functools
 import os
 import resource
 import signal
@@ -12,6 +14,7 @@ import sys
 from dataclasses import dataclass
 
 from hypershell.client.tasks.direct_exec import plain_words
+from hypershell.client.tasks.task_directory import TaskDirectory
 from hypershell.core.ending import Ending
 from hypershell.core.environment import SECRETS
 from hypershell.core.errors import ShellUnusable
@@ -62,6 +65,7 @@ class Spawner:
     def __init__(self, shell: str, client_id: str, host: str) -> None:
         self._shell = os.fsencode(shell)
         self._shell_name = os.path.basename(self._shell)
+        self._directory = TaskDirectory()
         self._environment = _task_environment(host)
         self.rename(client_id)
         self._direct = shell == DEFAULT_SHELL and not any(
@@ -78,14 +82,21 @@ class Spawner:
         self._environment[b"TASK_CLIENT_ID"] = client_id.encode()
 
     def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
-        """Start a task with these descriptors as its output; OSError if it cannot be."""
+        """Start a task with these descriptors as its output; OSError if it cannot be.
+
+        DirectoryRefused where its directory is why.
+        """
         files = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
         started_at, started = clock.wall(), clock.monotonic()
-        pid = self._start(claim, self._variables(claim, slot), files)
+        path = self._directory.enter(claim.spec.cwd, started)
+        pid = self._start(claim, self._variables(claim, slot, path), files)
         return Child(claim, pid, slot, started, started_at)
 
-    def _variables(self, claim: Claim, slot: int) -> dict[bytes, bytes]:
+    def _variables(self, claim: Claim, slot: int, directory: bytes | None) -> dict[bytes, bytes]:
         variables = self._environment.copy()
+        # A shell would set PWD; a command that is started without one finds it as well.
+        if directory is not None:
+            variables[b"PWD"] = directory
         variables[b"TASK_ID"] = b"%d" % claim.task_id
         variables[b"TASK_ATTEMPT"] = b"%d" % claim.attempt
         variables[b"TASK_SLOT"] = b"%d" % slot
@@ -149,15 +160,39 @@ def _spawn(
     search: bool = False,
 ) -> int:
     start = os.posix_spawnp if search else os.posix_spawn
-    return start(
-        path,
-        arguments,
-        variables,
-        file_actions=files,
-        setpgroup=0,
-        setsigmask=(),
-        setsigdef=_DEFAULTED,
+    try:
+        return start(
+            path,
+            arguments,
+            variables,
+            file_actions=files,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULTED,
+        )
+    except NotImplementedError:  # this Python was built where the C library has no such flag
+        if search:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+        return _spawn_by_program(path, arguments, variables, files)
+
+
+def _spawn_by_program(
+    path: bytes,
+    arguments: list[bytes],
+    variables: dict[bytes, bytes],
+    files: list[tuple[int, int, int]],
+) -> int:
+    """Start a shell by setsid(1), which becomes that shell, in one more execution.
+
+    Where there is no such program, a task is a process group of its own and no more.
+    """
+    start = functools.partial(
+        os.posix_spawnp, file_actions=files, setsigmask=(), setsigdef=_DEFAULTED
     )
+    try:
+        return start(b"setsid", [b"setsid", path, *arguments[1:]], variables)
+    except FileNotFoundError:
+        return start(path, arguments, variables, setpgroup=0)
 
 
 def reap(child: Child) -> Outcome:
@@ -194,32 +229,12 @@ def _look_at_own_peak() -> int:
     return _own_peak[0]
 
 
-def signal_group(child: Child, number: int) -> None:
-    """Signal all processes of a task that is not reaped yet; until then its number is its own."""
-    try:
-        os.killpg(child.pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # all of it has ended, or runs as somebody else now
-
-
 def _task_environment(host: str) -> dict[bytes, bytes]:
     """The environment that all tasks share, without the key and the passphrase."""
     environment = {n: value for n, value in os.environb.items() if n not in _SECRETS}
-    # A shell would set PWD; a command that is started without one finds it as well.
-    if not _names_this_directory(environment.get(b"PWD", b"")):
-        try:
-            environment[b"PWD"] = os.getcwdb()
-        except OSError:
-            environment.pop(b"PWD", None)
+    environment.pop(b"PWD", None)  # each task has its own
     environment[b"TASK_CLIENT_HOST"] = os.fsencode(host)
     return environment
-
-
-def _names_this_directory(path: bytes) -> bool:
-    try:
-        return path.startswith(b"/") and os.path.samefile(path, b".")
-    except OSError:
-        return False
 
 
 def _anonymous_file(content: bytes) -> int:

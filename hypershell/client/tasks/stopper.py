@@ -1,4 +1,4 @@
-"""Tasks that are being ended: TERM to each process group, KILL after a grace, then what left it.
+"""Tasks that are being ended: TERM to each session, KILL after a grace, then what left it.
 
 It decides, and neither signals nor looks: the executor does what it says, and tells it what it saw.
 """
@@ -12,6 +12,8 @@ from hypershell.core.ending import Ending
 
 _LOOK_AGAIN_SECONDS = 0.05
 _STRAYS_SECONDS = 0.5
+_KILLED_SECONDS = 0.5
+"""How long processes that were killed are waited for: one that the kernel holds may take hours."""
 
 
 @dataclass(slots=True)
@@ -24,8 +26,8 @@ class _Stopping:
 class TaskStopper:
     """The tasks that are being ended; of some the leader has ended, and is not reaped yet.
 
-    A leader is not reaped while others of its group live: its number is what the group is
-    signaled by. Times are monotonic seconds.
+    A leader is not reaped while others of its session live: its number is what the session is
+    known by. Times are monotonic seconds.
     """
 
     def __init__(self) -> None:
@@ -49,6 +51,11 @@ class TaskStopper:
         self._stopping[child] = _Stopping(ending, kill_at)
         return True
 
+    def shift(self, seconds: float) -> None:
+        """All of them have so much more time."""
+        for stopping in self._stopping.values():
+            stopping.kill_at += seconds
+
     def leader_ended(self, child: Child) -> None:
         """The leader of a task that is being ended has ended; it is not reaped."""
         self._ended[child] = None
@@ -66,16 +73,20 @@ class TaskStopper:
         """The tasks whose grace time is over and that must be killed."""
         return {child for child, stopping in self._stopping.items() if now >= stopping.kill_at}
 
-    def waits_for_groups(self, late: Collection[Child]) -> bool:
-        """Whether it has to be known which groups are alive."""
-        return any(child not in late for child in self._ended)
+    def waits_for_sessions(self) -> bool:
+        """Whether it has to be known which sessions are alive."""
+        return bool(self._ended)
 
-    def gone(self, late: Collection[Child], alive: Collection[int]) -> list[Child]:
-        """The tasks with no process left in their groups; late ones were killed."""
-        return [child for child in self._ended if child in late or child.pid not in alive]
+    def gone(self, now: float, alive: Collection[int]) -> list[Child]:
+        """The tasks with no process left in their sessions, or none that can be killed."""
+        return [
+            child
+            for child in self._ended
+            if child.pid not in alive or now >= self._stopping[child].kill_at + _KILLED_SECONDS
+        ]
 
     def stopped_alone(self, gone: Collection[Child]) -> list[Child]:
-        """Those of them that may have left something outside their groups, to be looked for.
+        """Those of them that may have left something outside their sessions, to be looked for.
 
         What a task that is stopped with all others left is looked for once, for all of them.
         """

@@ -11,6 +11,7 @@ import sys
 from typing import Protocol
 
 from hypershell.client.tasks.spawn import Child
+from hypershell.runtime import clock
 
 
 class Watch(Protocol):
@@ -108,6 +109,8 @@ if sys.platform == "linux":
         def wait(self, timeout: float | None) -> tuple[list[Child], list[int]]:
             # Room for all events: then what a child wrote comes with the news of its end.
             most = self._most_events + len(self._children)
+            if timeout is not None and timeout > clock.LONGEST_WAIT:
+                timeout = clock.LONGEST_WAIT
             events = self._epoll.poll(timeout, most)
             ended, readable = [], []
             for descriptor, _ in events:
@@ -159,7 +162,7 @@ class SignalWatch:
 
     def wait(self, timeout: float | None) -> tuple[list[Child], list[int]]:
         """See Watch."""
-        self._poller.poll(None if timeout is None else timeout * 1000)
+        self._poller.poll(clock.poll_milliseconds(timeout))
         self._waker.clear()
         ended = [child for child in self._children if has_ended(child.pid)]
         # Once more, after the children: what one had written when it ended is here by now.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from hypershell.core.errors import InputDamaged, InputMissing, InputUnreadable, StartError
 from hypershell.core.task import MAX_LINE
+from hypershell.runtime import clock
 
 _CHUNK = 64 * 1024
 
@@ -67,7 +68,7 @@ class LineReader:
         if self._unread:
             lines, self._unread = self._unread, []
             return lines
-        events = dict(self._poller.poll(None if timeout is None else timeout * 1000))
+        events = dict(self._poller.poll(clock.poll_milliseconds(timeout)))
         if self._wake_read in events:
             os.read(self._wake_read, 4096)
         if self._descriptor not in events:

@@ -19,7 +19,7 @@ from hypershell.wire.client_plane import MAX_WAIT, SUBMIT_SECONDS
 from hypershell.wire.worker_messages import Phase
 
 if TYPE_CHECKING:
-    from hypershell.store.sql.queries import Queries
+    from hypershell.store.sql.patient import PatientQueries
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class ClientService:
         bus: EventBus,
         has_capacity: Callable[[float], bool],
         completion: CompletionWaiters,
-        queries: "Queries | None" = None,
+        queries: "PatientQueries | None" = None,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -62,12 +62,13 @@ class ClientService:
         checked = checked_lines(lines)
         if how.spec.capture:
             self._database()  # what they print is stored in the database
+        self._check_database()
         if self._scheduled.phase is not Phase.RUNNING:
             raise StoreClosed("the server is ending")
         if not self._has_capacity(SUBMIT_SECONDS):
             return []
         tasks = how.tasks(checked, self._store.new_id)
-        self._store.add(tasks, how.tags)
+        self._store.add(tasks, how.tags, made_in=how.made_in)
         self._bus.publish(TasksAdded, len(tasks))
         return [task.id for task in tasks]
 
@@ -82,7 +83,12 @@ class ClientService:
         tasks["sent"] -= untaken
         tasks["waiting"] += untaken
         clients = [_shown(client) for client in self._registry.clients()]
-        return self._facts | {"tasks": tasks | {"retried": counts.retried}, "clients": clients}
+        facts = self._facts
+        if self._queries is not None and (silent := self._queries.silent_seconds()):
+            facts = facts | {
+                "database": f"{facts['database']} (has not answered for {silent:.0f} s)"
+            }
+        return facts | {"tasks": tasks | {"retried": counts.retried}, "clients": clients}
 
     def count(self, selection: Any) -> int:
         """Count the tasks in a selection."""
@@ -179,6 +185,7 @@ class ClientService:
 
     def cancel(self, selection: Any) -> list[int]:
         """Cancel what is not final; how many tasks changed, run still, could not be changed."""
+        self._check_database()
         changed = self._store.cancel(_some(selection))
         if changed.running:
             untaken = self._scheduled.cancel(self._store.to_cancel())
@@ -188,6 +195,7 @@ class ClientService:
 
     def retry(self, selection: Any) -> list[int]:
         """Let failed, cancelled and interrupted tasks wait again."""
+        self._check_database()
         which = _some(selection)
         changed = self._store.retry(which)
         self._completion.forget(which.ids)
@@ -195,6 +203,7 @@ class ClientService:
 
     def delete(self, selection: Any) -> list[int]:
         """Delete tasks that are neither waiting nor running."""
+        self._check_database()
         return self._note("deleted", self._store.delete(_some(selection)))
 
     def _note(self, what: str, changed: Changed) -> list[int]:
@@ -212,7 +221,12 @@ class ClientService:
         )
         self._bus.publish(StopAsked, drain)
 
-    def _database(self) -> "Queries":
+    def _check_database(self) -> None:
+        """Refuse a change at once while the database hangs: DatabaseUnusable."""
+        if self._queries is not None:
+            self._queries.check_answers()
+
+    def _database(self) -> "PatientQueries":
         if self._queries is None:
             raise NoDatabase
         return self._queries

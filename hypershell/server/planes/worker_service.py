@@ -20,8 +20,10 @@ from hypershell.wire.worker_messages import (
     pack_answer,
     pack_welcome,
     printable,
+    unpack_begun,
     unpack_hello,
     unpack_outcome,
+    unpack_pairs,
     unpack_unwritten,
 )
 
@@ -77,19 +79,21 @@ class WorkerService:
         return pack_welcome(welcome)
 
     def exchange(
-        self, client_id: Any, session: Any, outcomes: Any, want: Any, wait: Any
+        self, client_id: Any, session: Any, outcomes: Any, want: Any, wait: Any, begun: Any
     ) -> list[Any]:
         """Give outcomes, take claims; the outcomes are recorded when this returns.
 
         Those that cannot be recorded for now are not `accepted`: the client lives on and asks
         again, however long that lasts.
         """
-        match client_id, session, outcomes, want, wait:
-            case str(), int(), list(), int(), int() | float() if 0 <= wait <= MAX_WAIT:
+        match client_id, session, outcomes, want, wait, begun:
+            case str(), int(), list(), int(), int() | float(), list() if 0 <= wait <= MAX_WAIT:
                 pass
             case _:
                 raise ValueError("not an exchange")
         given = [unpack_outcome(outcome) for outcome in outcomes]
+        for each in begun:
+            unpack_begun(each)
         client = self._registry.hear(client_id, session)
         if client is None:
             return pack_answer(Answer(False, self._scheduled.phase, []))
@@ -149,13 +153,14 @@ class WorkerService:
         if self._unwritten.note(client_id, host, said) and said.size:
             log.info("client %s cannot write the output of its tasks: %s", client_id, said.reason)
 
-    def leave(self, client_id: Any, reason: Any, dead: Any) -> None:
+    def leave(self, client_id: Any, reason: Any, dead: Any, begun: Any, interrupted: Any) -> None:
         """A client leaves, or its supervisor reports its death; its tasks are rescheduled."""
         match client_id, reason, dead:
             case str(), str(), bool():
                 pass
             case _:
                 raise ValueError("not a leave")
+        unpack_pairs(begun), unpack_pairs(interrupted)
         gone = self._registry.leave(client_id, Ending.LOST if dead else Ending.GIVEN_BACK)
         if gone is None:
             return

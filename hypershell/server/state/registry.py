@@ -78,6 +78,7 @@ class ClientRegistry:
         self._adopt = adopt
         self._clients: dict[str, Client] = {}
         self._changed = threads.condition_on(lock)
+        self._paused = False
 
     def join(self, hello: Hello) -> Welcome:
         """Take a client in, or back: one whose connection broke, or whose server was restarted.
@@ -94,7 +95,7 @@ class ClientRegistry:
                 client.heard = clock.monotonic()
                 client.known_phase = Phase.RUNNING
                 client.unannounced = client.cancelled.copy()
-            drop = tuple(pair for pair in hello.held if client.claims.get(pair[0]) != pair[1])
+            drop = tuple(h[:2] for h in hello.held if client.claims.get(h[0]) != h[1])
             welcome = Welcome(
                 client.id, client.session, self._lease_seconds, self._grace_seconds, drop
             )
@@ -112,7 +113,7 @@ class ClientRegistry:
                 return None
         if not _CLIENT_ID.fullmatch(hello.client_id):
             return None
-        return self._adopt(hello.client_id, list(hello.held))
+        return self._adopt(hello.client_id, [each[:2] for each in hello.held])
 
     def _enter(self, hello: Hello, claims: Pairs | None) -> Client:
         client_id = hello.client_id if claims is not None else chance.token_hex(4)
@@ -127,7 +128,7 @@ class ClientRegistry:
         """Outcomes for claims that a client that came back does not hold: they were never begun."""
         with self._lock:
             client = self._clients[hello.client_id]
-            held = set(hello.held)
+            held = {each[:2] for each in hello.held}
             return client, [
                 Outcome(task_id, lease, Ending.GIVEN_BACK)
                 for task_id, lease in client.claims.items()
@@ -213,8 +214,25 @@ class ClientRegistry:
             pause = min(timeout, due - now)
             if pause > 0:
                 self._changed.wait(pause)
+            self._changed.wait_for(lambda: not self._paused, timeout)
+            if self._paused:
+                return []
             limit = clock.monotonic() - self._lease_seconds
             return [c for c in self._clients.values() if c.heard <= limit and not c.calls]
+
+    def pause(self) -> None:
+        """No client is silent until `go_on`."""
+        with self._lock:
+            self._paused = True
+
+    def go_on(self, own_clients: set[str]) -> None:
+        """These were heard just now; the lease of others went on meanwhile."""
+        with self._lock:
+            self._paused = False
+            now = clock.monotonic()
+            for client_id in own_clients & self._clients.keys():
+                self._clients[client_id].heard = now
+            self._changed.notify_all()
 
     def _due(self, client: Client, now: float) -> float:
         """When a client may be silent, if nothing more is heard of it."""

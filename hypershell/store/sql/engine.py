@@ -1,17 +1,15 @@
 """Opens a task database, SQLite or PostgreSQL, and gives out connections to it."""
 
-import logging
 import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, select
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 
 from hypershell.core.environment import DATABASE
 from hypershell.core.query.pattern import regex_matches
@@ -24,27 +22,35 @@ from hypershell.store.sql.errors import (
     DatabaseMissing,
     DatabaseNewer,
     DatabaseOvertaken,
-    DatabaseTaken,
+    DatabasePooled,
     DatabaseUnusable,
-    DriverMissing,
+    LoginRefused,
     TablesMissing,
 )
 from hypershell.store.sql.file_lock import DatabaseLock
+from hypershell.store.sql.location import (
+    POSTGRESQL,
+    SQLITE,
+    absolute,
+    is_url,
+    parse_location,
+    shown,
+    sqlite_location,
+)
+from hypershell.store.sql.postgresql import WriterLock, open_engine
 from hypershell.store.sql.schema import FACTS, METADATA, VERSION, make_partial_for_postgresql
-
-SQLITE = "sqlite"
-POSTGRESQL = "postgresql"
 
 DATABASE_FILE = "hyper-shell.db"
 """The embedded database in a server directory."""
 
 _BUSY_SECONDS = 3.0
-_ADVISORY_LOCK = 0x68797065  # "hype": who holds it is the one that writes
+_REFUSALS = "password authentication failed|no password supplied|authentication failed for user"
+_POOLED = "not allowed in (transaction|statement) pooling mode"
 
 
 def sqlite_url(path: Path) -> str:
     """The URL of a SQLite file."""
-    return URL.create(SQLITE, database=str(path)).render_as_string()
+    return sqlite_location(path)
 
 
 def database_url(option: str | None, environ: Mapping[str, str], directory: Path) -> str:
@@ -55,21 +61,25 @@ def database_url(option: str | None, environ: Mapping[str, str], directory: Path
     named = environ.get(DATABASE, "") if option is None else option
     if not named:
         return sqlite_url(directory / DATABASE_FILE)
-    return named if "://" in named else sqlite_url(Path(named).absolute())
+    return named if is_url(named) else sqlite_url(absolute(named))
 
 
 class Database:
     """One database that is open. Several threads may read at once; one transaction writes."""
 
     def __init__(
-        self, url: URL, writer: Engine | None, reader: Engine, guard: DatabaseLock | None = None
+        self,
+        location: Path | URL,
+        writer: Engine | None,
+        reader: Engine,
+        guard: DatabaseLock | None = None,
     ) -> None:
-        self.url = url.render_as_string(hide_password=False)
-        self.where = shown(url)
-        self.dialect = url.get_backend_name()
+        self.where = shown(location)
+        self.dialect = SQLITE if isinstance(location, Path) else POSTGRESQL
         self._writer = writer
         self._reader = reader
         self._guard = guard
+        self._writer_lock = WriterLock(self.where)
         self._sign: str | None = None
 
     @contextmanager
@@ -95,6 +105,11 @@ class Database:
         if self.dialect == POSTGRESQL:
             self._take_lock(connection)
         return connection
+
+    def ping(self) -> None:
+        """Ask the simplest question; DatabaseUnusable. It hangs where the database does."""
+        with self.reading() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM facts").scalar()
 
     def close(self) -> None:
         """Close all connections."""
@@ -124,12 +139,10 @@ class Database:
 
     def _take_lock(self, connection: Connection) -> None:
         """Take the lock of the one server that writes, until its connection ends."""
-        lock = f"SELECT pg_try_advisory_lock({_ADVISORY_LOCK})"
         sign = select(FACTS.c.value).where(FACTS.c.name == "writer")
         try:
             with connection.begin():
-                if not connection.exec_driver_sql(lock).scalar():
-                    raise DatabaseTaken(where=self.where)
+                self._writer_lock.take(connection)
                 if self._sign and self._sign != connection.execute(sign).scalar():
                     raise DatabaseOvertaken(where=self.where)
         except BaseException:
@@ -151,33 +164,25 @@ def open_database(url: str, *, read_only: bool = False, create: bool = True) -> 
     A SQLite file that is not there is made, if it may be (`create`), for its owner alone; tables
     in PostgreSQL are made by `initdb`. Raises DatabaseUnusable and what derives from it.
     """
-    parsed = _parsed(url)
-    where = shown(parsed)
-    is_new = parsed.get_backend_name() == SQLITE and not os.path.exists(str(parsed.database))
+    location = parse_location(url)
+    is_new = isinstance(location, Path) and not os.path.lexists(location)
     try:
-        if parsed.get_backend_name() == SQLITE:
-            database = _open_sqlite(parsed, read_only, create)
+        if isinstance(location, Path):
+            database = _open_sqlite(location, read_only, create)
         else:
-            database = _open_postgresql(parsed, read_only)
+            database = _open_postgresql(location, read_only)
         try:
             _check_tables(database, read_only, create)
             if not read_only:
                 database.claim()
         except BaseException:
             database.close()
-            if is_new:
-                _remove_sqlite(Path(database.where))
+            if is_new and isinstance(location, Path):
+                _remove_sqlite(location)
             raise
     except (DBAPIError, sqlite3.Error) as error:
-        raise explained(error, where) from error
+        raise explained(error, shown(location)) from error
     return database
-
-
-def shown(url: URL) -> str:
-    """A database as a message names it: no password."""
-    if url.get_backend_name() == SQLITE:
-        return str(url.database)
-    return url.render_as_string(hide_password=True)
 
 
 def explained(error: Exception, where: str) -> DatabaseUnusable:
@@ -190,48 +195,37 @@ def explained(error: Exception, where: str) -> DatabaseUnusable:
         kind = DatabaseDamaged
     elif re.search(r"database( table)? is locked", reason):
         kind = DatabaseBusy
+    elif re.search(_REFUSALS, str(cause)):
+        kind = LoginRefused
+    elif re.search(_POOLED, str(cause)):
+        kind = DatabasePooled
     return kind(where=where, reason=reason)
-
-
-def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg://", url))
-    except (ArgumentError, ValueError) as error:
-        reason = "this is not the URL of a database"
-        raise DatabaseUnusable(where=url.partition("@")[2] or url, reason=reason) from error
-    if parsed.get_backend_name() not in (SQLITE, POSTGRESQL):
-        reason = "give sqlite:///PATH or postgresql://USER@HOST/NAME"
-        raise DatabaseUnusable(where=shown(parsed), reason=reason)
-    if parsed.get_backend_name() == SQLITE and parsed.database in (None, "", ":memory:"):
-        raise DatabaseUnusable(where=str(parsed), reason="it names no file; --no-db uses memory")
-    return parsed
 
 
 # SQLite.
 
 
-def _open_sqlite(url: URL, read_only: bool, create: bool) -> Database:
-    path = Path(str(url.database)).absolute()
-    where = str(path)
-    if not path.exists():
-        if read_only or not create:
-            raise DatabaseMissing(where=where)
-        try:
+def _open_sqlite(path: Path, read_only: bool, create: bool) -> Database:
+    where = shown(path)
+    try:
+        if not path.exists():
+            if read_only or not create:
+                raise DatabaseMissing(where=where)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError as error:
-            reason = (error.strerror or "").lower()
-            raise DatabaseUnusable(where=where, reason=reason) from error
-    if not path.is_file():
+        is_file = path.is_file()
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise DatabaseUnusable(where=where, reason=reason) from error
+    if not is_file:
         raise DatabaseUnusable(where=where, reason="it is not a file")
     local = is_local(path.parent)
-    url = url.set(database=where)
     reader = _sqlite_engine(lambda: _connect_sqlite(path, "ro", local), "BEGIN")
     if read_only:
-        return Database(url, None, reader)
+        return Database(path, None, reader)
     if not os.access(path, os.W_OK):
         raise DatabaseUnusable(where=where, reason="the file is read-only")
     writer = _sqlite_engine(lambda: _connect_sqlite(path, "rw", local), "BEGIN IMMEDIATE")
-    return Database(url, writer, reader, DatabaseLock(path))
+    return Database(path, writer, reader, DatabaseLock(path))
 
 
 def _remove_sqlite(path: Path) -> None:
@@ -275,31 +269,8 @@ def _regex_matches(pattern: bytes, value: object) -> bool:
     return isinstance(data, bytes) and regex_matches(pattern, data)
 
 
-# PostgreSQL.
-
-
 def _open_postgresql(url: URL, read_only: bool) -> Database:
-    arguments: dict[str, Any] = {
-        "connect_timeout": 10,
-        "application_name": "hyper-shell",
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 10_000,
-        "options": "-c synchronous_commit=on -c timezone=UTC",
-    }
-    arguments |= {name: value for name, value in url.query.items() if isinstance(value, str)}
-    # It warns of each connection that is lost; that is said in our words.
-    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
-    try:
-        bare = url.set(query={})
-        engines = [
-            create_engine(bare, connect_args=arguments, pool_pre_ping=True, max_overflow=100)
-            for _ in range(1 if read_only else 2)
-        ]
-    except ModuleNotFoundError as error:
-        raise DriverMissing(where=shown(url), package="psycopg") from error
-    return Database(url, None if read_only else engines[1], engines[0])
+    return Database(url, None if read_only else open_engine(url), open_engine(url))
 
 
 # Tables.
@@ -333,9 +304,9 @@ def _check_tables(database: Database, read_only: bool, create: bool) -> None:
 
 def initialize_database(url: str) -> bool:
     """Make the tables of a database where they are missing; whether they were. DatabaseUnusable."""
-    parsed = _parsed(url)
-    if parsed.get_backend_name() == SQLITE:
-        is_new = not Path(str(parsed.database)).exists()
+    location = parse_location(url)
+    if isinstance(location, Path):
+        is_new = not os.path.exists(location)
         open_database(url).close()
         return is_new
     try:
@@ -343,7 +314,7 @@ def initialize_database(url: str) -> bool:
         return False
     except TablesMissing:
         pass  # what else is wrong is said
-    database = _open_postgresql(parsed, read_only=False)
+    database = _open_postgresql(location, read_only=False)
     try:
         with database.reading() as connection:
             if _tables(connection) & set(METADATA.tables):

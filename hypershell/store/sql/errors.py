@@ -3,7 +3,8 @@
 StartError (core/errors)
 └── DatabaseUnusable         3  DatabaseMissing DatabaseDamaged DatabaseForeign DatabaseNewer
                                 DatabaseBusy DatabaseTaken DatabaseStalled DriverMissing
-                                DatabaseOvertaken TablesMissing NothingToResume InputChanged
+                                DatabaseOvertaken DatabasePooled LoginRefused TablesMissing
+                                NothingToResume InputChanged
 """
 
 from hypershell.core.errors import StartError
@@ -63,6 +64,20 @@ class DatabaseOvertaken(DatabaseUnusable):
 
     says = "another program changed the task database {where} while the connection was lost"
     hint = "`hyper-shell server --restart` continues with what is in it now"
+
+
+class DatabasePooled(DatabaseUnusable):
+    """A pooler gives each transaction another session, in which no lock lasts."""
+
+    says = "{where} leads to a connection pooler in transaction mode, where no lock can be held"
+    hint = "connect to PostgreSQL itself, or through a pool with pool_mode = session"
+
+
+class LoginRefused(DatabaseUnusable):
+    """The user or the password is wrong, or there is none."""
+
+    says = "cannot log in to the task database {where}: {reason}"
+    hint = "set PGPASSWORD, or add a line to ~/.pgpass (mode 600): HOST:PORT:DATABASE:USER:PASSWORD"
 
 
 class DatabaseStalled(DatabaseUnusable):

@@ -7,23 +7,26 @@ import base64
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from hypershell.core.ending import Code, Ending
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.state import FINAL
 from hypershell.core.task_spec import unpack_spec
+from hypershell.store.sql.directories import CWD
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, OUTPUTS, RUNS, STATES, TASKS
 
 _PAGE = 1000
 
 _COLUMNS = (
-    *("id", "line", "tags", "group", "priority", "run", "number", "state", "added_at", "attempts"),
+    *("id", "line", "tags", "group", "priority", "run", "number", "cwd", "state", "added_at"),
+    "attempts",
     *("client", "host", "started_at", "seconds", "ending", "exit_status", "signal", "reason"),
     *("user_seconds", "system_seconds", "peak_kib"),
 )
@@ -46,11 +49,11 @@ def export(database: Database, form: str) -> Iterator[bytes]:
 def _pages(connection: Connection) -> Iterator[list[_Stored]]:
     """All tasks by their ids, a page at a time."""
     uids = {row.id: row.uid for row in connection.execute(select(RUNS.c.id, RUNS.c.uid))}
-    columns = [column for column in TASKS.c if column.name != "owed"]
+    columns = [column for column in TASKS.c if column.name not in ("owed", "made_in", "cwd")]
+    every: Select[Any] = select(*columns, CWD.label("directory")).order_by(TASKS.c.id)
     after = 0
     while True:
-        query = select(*columns).where(TASKS.c.id > after).order_by(TASKS.c.id).limit(_PAGE)
-        tasks = connection.execute(query).all()
+        tasks = connection.execute(every.where(TASKS.c.id > after).limit(_PAGE)).all()
         if not tasks:
             return
         first, after = tasks[0].id, tasks[-1].id
@@ -150,6 +153,7 @@ def _task(stored: _Stored) -> dict[str, Any]:
         "priority": -task.rank,
         "run": stored.run,
         "number": task.number,
+        "cwd": None if task.directory is None else os.fsdecode(bytes(task.directory)),
         "state": STATES[task.state].value,
         "added_at": task.added_at,
         "attempts": len(stored.attempts),

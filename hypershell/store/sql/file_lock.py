@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hypershell.runtime import clock
 from hypershell.store.sql.errors import DatabaseTaken, DatabaseUnusable
+from hypershell.store.sql.location import shown
 
 _PATIENCE_SECONDS = 2.0
 """How long a short-lived verb may have it."""
@@ -27,8 +28,8 @@ class DatabaseLock:
         try:
             self._descriptor = os.open(path, flags, 0o600)
         except OSError as error:
-            reason = f"{path}: {(error.strerror or '').lower()}"
-            raise DatabaseUnusable(where=str(database), reason=reason) from error
+            reason = f"{shown(Path(path))}: {(error.strerror or '').lower()}"
+            raise DatabaseUnusable(where=shown(database), reason=reason) from error
         try:
             self._take(database)
         except BaseException:
@@ -49,9 +50,9 @@ class DatabaseLock:
                 return
             except BlockingIOError as error:
                 if clock.monotonic() > deadline:
-                    raise DatabaseTaken(where=str(database)) from error
+                    raise DatabaseTaken(where=shown(database)) from error
             except OSError as error:
                 reason = f"it cannot be locked: {(error.strerror or '').lower()}"
-                raise DatabaseUnusable(where=str(database), reason=reason) from error
+                raise DatabaseUnusable(where=shown(database), reason=reason) from error
             # flock knows no deadline.
             clock.sleep(_PAUSE_SECONDS)

@@ -18,7 +18,7 @@ on a connection of its own, after an empty change has been written, as what peop
 long or fail. The drivers' own statements are used where there is one for every task.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, select, tuple_, update
@@ -29,6 +29,7 @@ from hypershell.core.query.selection import Selection
 from hypershell.core.state import CANCEL, FINAL, TaskState
 from hypershell.core.task import Task
 from hypershell.runtime import clock
+from hypershell.store.sql.directories import cwd_beside
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.row_filter import row_filter
 from hypershell.store.sql.rows import rewind, task_of
@@ -59,7 +60,7 @@ from hypershell.store.sql.statements import (
     was_tried,
 )
 from hypershell.store.sql.writer import Writer
-from hypershell.store.tasks.journal import Commit, Found, Progress, Recorded
+from hypershell.store.tasks.journal import Added, Commit, Found, Progress, Recorded
 from hypershell.store.tasks.queue import Key
 
 _DECIDED = """\
@@ -87,11 +88,9 @@ class SqlJournal:
         self._database = database
         self._run = run
 
-    def added(
-        self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
-    ) -> Commit:
+    def added(self, added: Added, progress: Progress | None) -> Commit:
         """Insert the tasks, and how far the input was read."""
-        rows = new_rows(tasks, tags, self._run, self._run, clock.wall())
+        rows = new_rows(added, self._run, self._run, clock.wall())
 
         def work(connection: Connection) -> None:
             insert_new(connection, rows)
@@ -220,7 +219,8 @@ class SqlJournal:
         """Tasks of this run that wait, in order."""
         t = TASKS.c
         key = (t.group, t.rank, t.sequence, t.id)
-        query = select(TASKS).where(IS_WAITING, t.scope == self._run).order_by(*key).limit(limit)
+        query = select(TASKS, cwd_beside(self._run)).where(IS_WAITING, t.scope == self._run)
+        query = query.order_by(*key).limit(limit)
         if after is not None:
             query = query.where(tuple_(*key) > tuple_(*after))
 
@@ -230,7 +230,7 @@ class SqlJournal:
             # Of the statement alone: set for the connection it would go on to all that follow.
             with connection.execute(query, execution_options={"yield_per": 500}) as rows:
                 for row in rows:
-                    tasks.append(task_of(row))
+                    tasks.append(task_of(row, row.directory))
                     size += len(row.line)
                     if size >= most_bytes:
                         return tasks, True

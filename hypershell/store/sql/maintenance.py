@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from hypershell.core.ending import Ending
-from hypershell.store.sql.engine import SQLITE, Database
+from hypershell.store.sql.engine import Database
+from hypershell.store.sql.location import SQLITE
 from hypershell.store.sql.schema import STATE_NUMBERS
 
 _MAX_SHOWN = 100

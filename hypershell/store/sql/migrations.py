@@ -30,14 +30,18 @@ def migrate(connection: Connection) -> None:
 def show_as_current(reader: Engine, found: int) -> None:
     """Let the connections of an engine, which may only read, see the tables of this version.
 
-    A temporary view belongs to its connection alone, and hides the table of the same name.
+    A temporary view belongs to its connection alone, and hides a table of the same name.
     """
-    table = "main.tasks" if reader.dialect.name == _SQLITE else "tasks"
-    view = f"CREATE TEMPORARY VIEW tasks AS SELECT {COLUMNS[found]} FROM {table}"
+    main = "main." if reader.dialect.name == _SQLITE else ""
+    views = [
+        f"CREATE TEMPORARY VIEW {name} AS SELECT {query.replace('{main}', main)}"
+        for name, query in VIEWS[found].items()
+    ]
 
     def prepare(raw: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         cursor = raw.cursor()
-        cursor.execute(view)
+        for view in views:
+            cursor.execute(view)
         cursor.close()
         raw.commit()
 
@@ -112,8 +116,40 @@ def _from_1(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1}
+# From version 2 to 3: runs and tasks say where they were made, and where they run.
+
+_FROM_2 = (
+    """\
+    CREATE TABLE directories (
+        id INTEGER NOT NULL,
+        path {bytes} NOT NULL,
+        PRIMARY KEY (id),
+        UNIQUE (path)
+    )""",
+    "ALTER TABLE runs ADD COLUMN made_in INTEGER",
+    "ALTER TABLE runs ADD COLUMN cwd INTEGER",
+    "ALTER TABLE tasks ADD COLUMN made_in INTEGER",
+    "ALTER TABLE tasks ADD COLUMN cwd INTEGER",
+)
+
+
+def _from_2(connection: Connection) -> None:
+    kind = "BLOB" if connection.dialect.name == _SQLITE else "BYTEA"
+    for statement in _FROM_2:
+        connection.exec_driver_sql(statement.format(bytes=kind))
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}
 """What takes the tables of one version to the next. Version 1 is the first."""
 
-COLUMNS: dict[int, str] = {1: _COLUMNS_OF_1}
-"""The columns of `tasks` in this version, as they are taken from those of an older one."""
+_NOWHERE = "CAST(NULL AS INTEGER) AS made_in, CAST(NULL AS INTEGER) AS cwd"
+_NEW_IN_3 = {
+    "runs": f"*, {_NOWHERE} FROM {{main}}runs",
+    "directories": "id, path FROM {main}runs WHERE 1 = 0",
+}
+
+VIEWS: dict[int, dict[str, str]] = {
+    1: {"tasks": f"{_COLUMNS_OF_1}, {_NOWHERE} FROM {{main}}tasks", **_NEW_IN_3},
+    2: {"tasks": f"{_COLUMNS_OF_2}, {_NOWHERE} FROM {{main}}tasks", **_NEW_IN_3},
+}
+"""The tables of this version, as queries of those of an older one."""

@@ -19,6 +19,7 @@ from hypershell.store.sql.rows import rewind
 from hypershell.store.sql.runs import last_id
 from hypershell.store.sql.schema import STATE_NUMBERS, STATES, TASKS
 from hypershell.store.sql.statements import insert_new, new_rows, pieces
+from hypershell.store.tasks.journal import Added
 
 _NO_RUN = 0
 
@@ -38,7 +39,8 @@ class Offline:
             numbers = itertools.count(last_id(connection) + 1)
             for lines in batches:
                 tasks = submit_options.tasks(checked_lines(lines), lambda: next(numbers))
-                rows = new_rows(tasks, submit_options.tags, _NO_RUN, _NO_RUN, clock.wall())
+                added = Added(tasks, submit_options.tags, submit_options.made_in)
+                rows = new_rows(added, _NO_RUN, _NO_RUN, clock.wall())
                 insert_new(connection, rows)
                 ids += [task.id for task in tasks]
         return ids

@@ -1,6 +1,7 @@
 """What people ask of a task database: counts, rows, one task, why tasks failed. It only reads."""
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +15,7 @@ from hypershell.core.query.columns import COLUMNS
 from hypershell.core.query.selection import UNFINISHED, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.task_spec import SHOWN, unpack_spec
+from hypershell.store.sql.directories import CWD
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import Clause
 from hypershell.store.sql.row_filter import RowFilter, row_filter
@@ -207,6 +209,8 @@ def _row_query(fields: Sequence[str], with_attempt: bool) -> Select[Any]:
     columns = [column.label(name) for name, column in _TASK_COLUMNS.items() if name != "line"]
     if "line" in fields:
         columns.append(_T.line.label("line"))
+    if "cwd" in fields:
+        columns.append(CWD.label("cwd"))
     source: Any = TASKS
     if with_attempt:
         columns += [column.label(f"a_{name}") for name, column in _ATTEMPT_COLUMNS.items()]
@@ -223,7 +227,9 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
     facts = {name: value for name, value in row._mapping.items() if not name.startswith("a_")}
     facts["state"] = STATES[facts["state"]].value
     spec = unpack_spec(facts.pop("spec") or "")
-    facts |= {name: getattr(spec, name) for name in SHOWN}
+    facts = {name: getattr(spec, name) for name in SHOWN} | facts
+    if facts["cwd"] is not None:
+        facts["cwd"] = os.fsdecode(bytes(facts["cwd"]))
     facts["tags"] = json.loads(facts["tags"]) if facts["tags"] else {}
     if facts.get("line") is not None:
         facts["line"] = bytes(facts["line"])

@@ -6,12 +6,12 @@ from sqlalchemy import ColumnElement, Connection, Row, case, delete, select, upd
 
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
-from hypershell.core.task_spec import unpack_spec
+from hypershell.store.sql.directories import stored_spec
 from hypershell.store.sql.schema import OUTPUTS, STATE_NUMBERS, TASKS
 
 
-def task_of(row: Row[Any]) -> Task:
-    """The task of a row of `tasks`."""
+def task_of(row: Row[Any], directory: bytes | None = None) -> Task:
+    """The task of a row of `tasks`, which runs in this directory; None: in that of the run."""
     return Task(
         row.id,
         bytes(row.line),
@@ -23,7 +23,7 @@ def task_of(row: Row[Any]) -> Task:
         row.group,
         -row.rank,
         row.sequence,
-        unpack_spec(row.spec or ""),
+        stored_spec(row.spec, directory),
     )
 
 

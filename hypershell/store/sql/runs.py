@@ -3,14 +3,16 @@
 import os
 import socket
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
+from hypershell.core.origin import UNKNOWN, Origin
 from hypershell.core.run_mode import RunMode
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
 from hypershell.runtime import clock
+from hypershell.store.sql.directories import cwd_beside, cwd_of_run, directory_id
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import NothingToResume
 from hypershell.store.sql.rows import rewind, task_of
@@ -40,26 +42,41 @@ class Begun:
 
     `lines_read` and `digest` are of the input that it goes on with; `leftovers` the unfinished
     tasks of others. `unread` is the input of the run before it that was not read to its end.
+    Lines of its input run in the directory `cwd`; None if nobody says where.
     """
 
     id: int
     start: RecoveredState
     lease_seconds: float
+    cwd: str | None = None
     lines_read: int = 0
     digest: bytes = b""
     leftovers: int = 0
     unread: tuple[bytes, int] | None = None
 
 
-def begin_run(
-    database: Database, mode: RunMode, uid: str, path: bytes, lease_seconds: float
-) -> Begun:
-    """Begin a run, in one transaction. `path` is of its input: absolute, b"-", or b"" for none.
+class Making(NamedTuple):
+    """How a run is made: by which server, of which input, and where.
+
+    `path` is of its input: absolute, b"-", or b"" for none. With `moves`, what it takes over of
+    earlier runs runs where its own tasks do, and not where it did before.
+    """
+
+    uid: str
+    path: bytes
+    lease_seconds: float
+    origin: Origin = UNKNOWN
+    moves: bool = False
+
+
+def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
+    """Begin a run, in one transaction.
 
     The mode says which tasks of earlier runs become tasks of this one.
     `lease_seconds` of what it returns is how long a client of any earlier server may hold a task.
     NothingToResume; DatabaseUnusable.
     """
+    uid, path, lease_seconds, origin, _ = making
     with database.writing() as connection:
         before = _last_run(connection, path if mode is RunMode.RESUME else None)
         lines_read, digest = 0, b""
@@ -73,17 +90,20 @@ def begin_run(
         else:
             found = 0.0 if mode is RunMode.FILE else _lease_of_sent(connection)
             lease = max(lease_seconds, found)
-            run = _new_run(connection, uid, path, lease)
+            run = _new_run(connection, uid, path, lease, origin.made_in)
         unread = None
         skips_input = mode is RunMode.RESTART and before is not None
         if skips_input and before.path and not before.input_ended:
             unread = (before.path, before.lines_read)
         _take_over(connection, mode, run)
+        if making.moves:
+            _move(connection, mode, run, origin)
+        cwd = cwd_of_run(connection, run) or origin.cwd
         start = (
             RecoveredState(last_id(connection)) if mode is RunMode.FILE else _look(connection, run)
         )
         leftovers = _count_leftovers(connection, run) if mode.reads_input else 0
-    return Begun(run, start, lease, lines_read, digest, leftovers, unread)
+    return Begun(run, start, lease, cwd, lines_read, digest, leftovers, unread)
 
 
 def owed_lines(database: Database, scope: int | None) -> list[tuple[int, bytes]]:
@@ -153,7 +173,9 @@ def _values(uid: str, lease_seconds: float) -> dict[str, Any]:
     }
 
 
-def _new_run(connection: Connection, uid: str, path: bytes, lease_seconds: float) -> int:
+def _new_run(
+    connection: Connection, uid: str, path: bytes, lease_seconds: float, made_in: bytes
+) -> int:
     run = int(connection.execute(select(func.max(RUNS.c.id))).scalar() or 0) + 1
     values = {
         "id": run,
@@ -162,6 +184,7 @@ def _new_run(connection: Connection, uid: str, path: bytes, lease_seconds: float
         "lines_read": 0,
         "digest": b"",
         "input_ended": not path,
+        "made_in": directory_id(connection, made_in),
         **_values(uid, lease_seconds),
     }
     connection.execute(insert(RUNS).values(**values))
@@ -186,6 +209,17 @@ def _take_over(connection: Connection, mode: RunMode, run: int) -> None:
             connection.execute(update(TASKS).where(part, t.scope != run).values(scope=run))
 
 
+def _move(connection: Connection, mode: RunMode, run: int, origin: Origin) -> None:
+    """Have a run, and the tasks that it took over, run in the directory of an origin."""
+    t = TASKS.c
+    named = os.fsencode(origin.cwd or "")
+    cwd = directory_id(connection, named)
+    connection.execute(update(RUNS).where(RUNS.c.id == run).values(cwd=cwd))
+    if mode is not RunMode.FILE:
+        for part in (IS_WAITING, IS_UNSETTLED):
+            connection.execute(update(TASKS).where(part, t.scope == run).values(cwd=cwd))
+
+
 def _look(connection: Connection, run: int) -> RecoveredState:
     """What a run finds in its scope."""
     t = TASKS.c
@@ -202,9 +236,9 @@ def _look(connection: Connection, run: int) -> RecoveredState:
     for group, state, number in found:
         start.tally.add(group, STATES[state], number)
         start.waiting = start.waiting or STATES[state] is TaskState.WAITING
-    sent = select(TASKS).where(IS_UNSETTLED, t.state == _SENT, t.scope == run)
+    sent = select(TASKS, cwd_beside(run)).where(IS_UNSETTLED, t.state == _SENT, t.scope == run)
     for row in connection.execute(sent):
-        task: Task = task_of(row)
+        task: Task = task_of(row, row.directory)
         start.sent.append(task)
         if row.cancelling:
             start.cancelling.add(task.id)

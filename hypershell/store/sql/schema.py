@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from hypershell.core.state import TaskState
 
-VERSION = 2
+VERSION = 3
 """The version of the tables below; `facts` has the version of a database."""
 
 STATE_NUMBERS: dict[TaskState, int] = {
@@ -68,6 +68,15 @@ RUNS = Table(
     Column("lines_read", BigInteger, nullable=False),  # that are stored, or are no tasks
     Column("digest", LargeBinary, nullable=False),  # SHA-256 of these, each with a newline
     Column("input_ended", Boolean, nullable=False),
+    Column("made_in", Integer),  # the directory in which it was made; NULL if nobody knows
+    Column("cwd", Integer),  # the directory in which its lines run; NULL: where it was made
+)
+
+DIRECTORIES = Table(
+    "directories",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("path", LargeBinary, nullable=False, unique=True),  # absolute, or "client"
 )
 
 CLIENTS = Table(
@@ -103,7 +112,9 @@ TASKS = Table(
     Column("added_at", Double, nullable=False),
     Column("cause", Integer),  # why it FAILED
     Column("outcome_attempt", Integer),  # number of its last attempt that is recorded
-    Column("spec", Text),  # a packed TaskSpec; NULL for the default
+    Column("spec", Text),  # a packed TaskSpec, but for its cwd; NULL for the default
+    Column("made_in", Integer),  # the directory of its submission; NULL: that of its run
+    Column("cwd", Integer),  # the directory in which it runs; NULL: where it was made, or its run's
 )
 
 ATTEMPTS = Table(

@@ -12,7 +12,7 @@ from hypershell.runtime import clock
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import InputChanged
 from hypershell.store.sql.journal import SqlJournal
-from hypershell.store.sql.queries import Queries
+from hypershell.store.sql.patient import PatientQueries
 from hypershell.store.sql.runs import Begun, owed_lines, set_sink, sink_length
 from hypershell.store.sql.schema import RUNS
 from hypershell.store.sql.writer import Writer
@@ -33,9 +33,9 @@ class RunSession:
 
     def __init__(self, database: Database, begun: Begun, mode: RunMode) -> None:
         self.database = database
-        self.queries = Queries(database)
         self.begun = begun
         self.writer = Writer(database)
+        self.queries = PatientQueries(database, self.writer)
         self.journal = SqlJournal(self.writer, database, begun.id)
         self.digest = hashlib.sha256()  # of the input, as far as it is stored
         self._mode = mode

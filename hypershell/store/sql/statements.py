@@ -14,15 +14,17 @@ number of marks is a power of two, so that the driver finds few texts, and knows
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from hypershell.core.outcome import STDERR_TAIL
-from hypershell.core.task import Task, tags_of
+from hypershell.core.task import tags_of
 from hypershell.core.task_spec import DEFAULT_SPEC
-from hypershell.store.tasks.journal import Recorded
+from hypershell.store.sql.directories import directory_id
+from hypershell.store.tasks.journal import Added, Recorded
 
 Values = tuple[Any, ...]
 
@@ -33,7 +35,7 @@ INSERT INTO tasks (id, line, "group", rank, sequence, number, run, scope, added_
 state, lease, attempt, failures, losses, cancelling, owed)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {marks} 0, 0, 1, 0, 0, FALSE, FALSE) ON CONFLICT DO NOTHING"""
 _NEW_PLAIN = _NEW.format(more="", marks="")
-_NEW_FULL = _NEW.format(more="tags, spec,", marks="?, ?,")
+_NEW_FULL = _NEW.format(more="tags, spec, made_in, cwd,", marks="?, ?, ?, ?,")
 _NEW_TAG = "INSERT INTO tags (key, value, task) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
 _ATTEMPT = """\
@@ -45,7 +47,9 @@ _ATTEMPT_FULL = _ATTEMPT.format(more="client, reason, err", marks="?, ?, ?")
 
 
 class NewRows(NamedTuple):
-    """New tasks: those with tags or settings of their own, and the others; and all tags."""
+    """New tasks: those with tags, settings or a directory of their own, and the others; and all
+    tags. The last two values of the former are paths, which become ids when they are inserted.
+    """
 
     plain: list[Values]
     full: list[Values]
@@ -59,10 +63,9 @@ class AttemptRows(NamedTuple):
     full: list[Values]
 
 
-def new_rows(
-    tasks: Sequence[Task], tags: Mapping[str, str], run: int, scope: int, now: float
-) -> NewRows:
-    """The rows of tasks that wait, all with these tags beside those that their lines set."""
+def new_rows(added: Added, run: int, scope: int, now: float) -> NewRows:
+    """The rows of tasks that wait."""
+    tasks, tags, made_in = added
     rows = NewRows([], [], [])
     for task in tasks:
         values = (
@@ -81,14 +84,19 @@ def new_rows(
             continue
         own = {**tags_of(task.line), **tags}
         rows.tags.extend((key, value, task.id) for key, value in own.items())
-        rows.full.append((*values, json.dumps(own) if own else None, task.spec.pack() or None))
+        cwd = os.fsencode(task.spec.cwd or "")
+        others = json.dumps(own) if own else None, task.spec.pack_for_row() or None
+        rows.full.append((*values, *others, made_in, b"" if cwd == made_in else cwd))
     return rows
 
 
 def insert_new(connection: Connection, rows: NewRows) -> None:
     """Insert them, those that are not there yet."""
+    paths = {path for values in rows.full for path in values[-2:]}
+    ids = {path: directory_id(connection, path) for path in sorted(paths)}
+    full = [(*values[:-2], ids[values[-2]], ids[values[-1]]) for values in rows.full]
     run_many(connection, _NEW_PLAIN, rows.plain)
-    run_many(connection, _NEW_FULL, rows.full)
+    run_many(connection, _NEW_FULL, full)
     run_many(connection, _NEW_TAG, rows.tags)
 
 

@@ -8,8 +8,8 @@ The invariant: changes become durable in the order in which they were put, each 
 commit is finished exactly once, after its change is durable or when it never will be. `put` is
 called by the threads that change the store, often under the store's lock, and never blocks;
 `PendingCommit.wait` blocks, and must not be called under that lock. `one_pass` belongs to the
-writer's loop, which alone has the connection. From `limit_patience` on one more thread watches for
-a database that does not even answer.
+writer's loop, which alone has the connection. One more thread looks every second for a database
+that does not even answer: it says so, and ends all waiting where patience is limited.
 
 The lock "database writer" guards what was put and what is under way, and is never held while the
 database is written; it is the innermost, and nothing is called inside it but `finish`, which takes
@@ -47,6 +47,11 @@ _RETAKE_SECONDS = 60.0
 
 _SILENT_SECONDS = 10.0
 """Seconds beyond the patience for a write that neither succeeds nor fails."""
+
+_SLOW_SECONDS = 3.0
+"""Seconds after which a write that neither succeeds nor fails is worth a word."""
+
+_LOOK_SECONDS = 1.0
 
 
 class PendingCommit:
@@ -88,6 +93,9 @@ class Writer:
         self._patience = math.inf
         self._patience_from = 0.0
         self._begin = 0.0  # of the write that is under way
+        self._attempt = 0.0  # when its last attempt began; 0 between attempts
+        self._watcher: threads.Thread | None = None
+        self._over = threads.event()
         self.stalled = threads.event()
 
     def put(self, work: Work) -> PendingCommit:
@@ -103,11 +111,14 @@ class Writer:
 
     def one_pass(self) -> bool:
         """Write all that is here, waiting for it; False when closed and all is written."""
+        if self._watcher is None:
+            self._watcher = self._start_watcher()
         with self._changed:
             self._changed.wait_for(lambda: self._work or self._closed)
             batch, self._work = self._work, []
             self._under_way, self._begin = batch, clock.monotonic()
         if not batch:
+            self._over.set()
             self._disconnect()
             return False
         try:
@@ -132,31 +143,52 @@ class Writer:
         with self._changed:
             self._patience = seconds
             self._patience_from = clock.monotonic()
-        threads.start_thread("patience", self._end_silence)
+
+    def silent_seconds(self) -> float:
+        """For how long a write has neither succeeded nor failed; 0 unless that is remarkable."""
+        attempt = self._attempt
+        silent = clock.monotonic() - attempt if attempt else 0.0
+        return silent if silent > _SLOW_SECONDS else 0.0
+
+    def _start_watcher(self) -> threads.Thread | None:
+        try:
+            return threads.start_thread("database watch", self._watch)
+        except RuntimeError as error:
+            log.debug("nobody watches the database: %s", error)
+            return None
+
+    def _watch(self) -> None:
+        """Look for a database that does not answer, until there is nothing more to write."""
+        while not self._over.wait(_LOOK_SECONDS):
+            if self.silent_seconds() and not self.stalled.is_set():
+                self.stalled.set()
+                where = self._database.where
+                log.error(
+                    "the task database %s does not answer; no tasks are handed out until it does",
+                    where,
+                )
+            self._end_silence()
 
     def _end_silence(self) -> None:
         """Let those go who wait for a database that does not even say that it cannot be written."""
         with self._changed:
-            while self._under_way or not (self._closed or self._gave_up):
-                since = max(self._begin, self._patience_from)
-                remaining = since + self._patience + _SILENT_SECONDS - clock.monotonic()
-                if self._under_way and remaining <= 0:
-                    break
-                self._changed.wait(max(remaining, 0.1))
-            else:
+            since = max(self._begin, self._patience_from)
+            overdue = clock.monotonic() - since - self._patience - _SILENT_SECONDS
+            if not self._under_way or overdue < 0:
                 return
         self._fail(DatabaseStalled(where=self._database.where, reason="it does not answer"))
 
     def _write_until_done(self, batch: list[tuple[Work, PendingCommit]]) -> None:
         backoff, begin = Backoff(_FIRST_PAUSE, _MAX_PAUSE), self._begin
+        taken_since = math.inf  # by a connection that may be our own, lost one
         while True:
             try:
                 self._write(batch)
             except (DBAPIError, sqlite3.Error, DatabaseTaken) as error:
                 self._disconnect()
-                if not _may_pass(error) or (
-                    isinstance(error, DatabaseTaken) and clock.monotonic() - begin > _RETAKE_SECONDS
-                ):
+                is_taken, now = isinstance(error, DatabaseTaken), clock.monotonic()
+                taken_since = min(taken_since, now) if is_taken else math.inf
+                if not _may_pass(error) or now - taken_since > _RETAKE_SECONDS:
                     raise self._explain(error) from error
                 self._say_stalled(error)
                 if clock.monotonic() > max(begin, self._patience_from) + self._patience:
@@ -170,12 +202,16 @@ class Writer:
             return
 
     def _write(self, batch: list[tuple[Work, PendingCommit]]) -> None:
-        if self._connection is None:
-            self._connection = self._database.connect()
-        connection = self._connection
-        with connection.begin():
-            for work, _ in batch:
-                work(connection)
+        self._attempt = clock.monotonic()
+        try:
+            if self._connection is None:
+                self._connection = self._database.connect()
+            connection = self._connection
+            with connection.begin():
+                for work, _ in batch:
+                    work(connection)
+        finally:
+            self._attempt = 0.0
 
     def _say_stalled(self, error: Exception) -> None:
         if not self.stalled.is_set():
@@ -195,6 +231,7 @@ class Writer:
             for _, commit in self._under_way + self._work:
                 commit.finish(self._gave_up)
             self._under_way, self._work = [], []
+        self._over.set()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -24,6 +24,16 @@ class Recorded(NamedTuple):
     attempt: int = 1
 
 
+class Added(NamedTuple):
+    """New tasks, all with these `tags` beside their own. `made_in` is the directory in which they
+    were submitted, b"" for lines of the run's own input.
+    """
+
+    tasks: Sequence[Task]
+    tags: Mapping[str, str] = {}
+    made_in: bytes = b""
+
+
 class Progress(NamedTuple):
     """How far the input was read: lines, the SHA-256 of them, and whether that was all."""
 
@@ -56,10 +66,8 @@ class Journal(Protocol):
 
     keeps: bool
 
-    def added(
-        self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
-    ) -> Commit:
-        """Tasks were added, all with these tags beside their own."""
+    def added(self, added: Added, progress: Progress | None) -> Commit:
+        """Tasks were added, and the input was read this far."""
 
     def leased(self, tasks: Sequence[Task]) -> Commit:
         """Tasks were handed out."""
@@ -115,9 +123,7 @@ class NoJournal:
 
     keeps = False
 
-    def added(
-        self, tasks: Sequence[Task], tags: Mapping[str, str], progress: Progress | None
-    ) -> Commit:
+    def added(self, added: Added, progress: Progress | None) -> Commit:
         """Do nothing; so do the methods below."""
         return _DONE
 

@@ -19,6 +19,7 @@ from hypershell.runtime import threads
 from hypershell.store.tasks.errors import NoDatabase, StoreClosed
 from hypershell.store.tasks.ids import Ids
 from hypershell.store.tasks.journal import (
+    Added,
     Found,
     Journal,
     NoJournal,
@@ -84,10 +85,12 @@ class TaskStore:
         tasks: Iterable[Task],
         tags: Mapping[str, str] = _NO_TAGS,
         progress: Progress | None = None,
+        made_in: bytes = b"",
     ) -> None:
         """Add new tasks, in order; each is WAITING. StoreClosed after the end of the run.
 
-        All of them have these `tags` beside those that their lines set.
+        All of them have these `tags` beside those that their lines set, and were submitted in the
+        directory `made_in`, unless they are lines of the run's own input.
         """
         added = list(tasks)
         with self._lock:
@@ -99,7 +102,7 @@ class TaskStore:
             for task in added:
                 self._waiting.take_in(task)
             self._revisions += 1
-            commit = self._journal.added(added, tags, progress)
+            commit = self._journal.added(Added(added, tags, made_in), progress)
         commit.wait()
 
     def lease(self, limit: int, most_bytes: int = _EVERYTHING) -> list[Task]:

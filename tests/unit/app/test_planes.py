@@ -82,6 +82,18 @@ def test_the_machines_own_name_opens_all_addresses() -> None:
     assert "*" == planned(host=this_host())[WORKER].bind_host
 
 
+@pytest.mark.parametrize("address", ["127.0.1.1", "127.0.0.1", "::1"])
+def test_the_machines_full_name_opens_all_addresses(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its own hosts file has for it."""
+    full = f"{this_host().partition('.')[0]}.example.org"
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *a, **k: look_up(address, *a, **k))
+
+    assert "*" == planned(host=full)[WORKER].bind_host
+
+
 def test_bind_says_where_to_listen_whatever_the_name() -> None:
     """-H limits what --host would open."""
     plans = planned(host="node1.invalid", bind_host="127.0.0.1")

@@ -2,15 +2,23 @@
 
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
 from hypershell.client.client import Client
-from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, SignalCame
+from hypershell.client.events import (
+    BufferDrained,
+    ClientEvent,
+    LoopFailed,
+    PauseAsked,
+    PauseOver,
+    SignalCame,
+)
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.session import Session
 from hypershell.client.task_buffer import TaskBuffer
-from hypershell.client.tasks.orders import Orders, Stop
+from hypershell.client.tasks.orders import Continue, Orders, Pause, Stop
 from hypershell.core.ending import Ending
 from hypershell.core.errors import ConnectionLost, KeyRefused, TasksUnstartable
 from hypershell.core.outcome import Outcome
@@ -39,12 +47,22 @@ class Link:
     def __init__(self, said: list[object]) -> None:
         self.heard_at = clock.boottime()
         self.said = said
+        self.paused = False
+
+    def pause(self) -> None:
+        """See ServerLink."""
+        self.paused = True
+
+    def go_on(self, heard_at: float = 0.0) -> None:
+        """See ServerLink."""
+        self.paused = False
+        self.heard_at = max(self.heard_at, heard_at)
 
     def is_up(self) -> bool:
         """Always."""
         return True
 
-    def leave(self, reason: str, dead: bool) -> None:
+    def leave(self, reason: str, dead: bool, begun=(), interrupted=()) -> None:
         """Note it."""
         self.said.append(("leave", reason, dead))
 
@@ -65,6 +83,13 @@ class Pipe:
         """It lives."""
         return False
 
+    def paused(self) -> None:
+        """Note it."""
+        self.said.append("paused")
+
+    def resumed(self, heard_at: float) -> None:
+        """It is known."""
+
     def left(self) -> None:
         """Note it."""
         self.said.append("left")
@@ -77,7 +102,8 @@ class Scene:
         self.said: list[object] = []
         self.script: list[Callable[[], object]] = []
         self.inbox: Inbox[ClientEvent] = ScriptedInbox(self.script)
-        self.orders = Orders(lambda: None)
+        self.orders = Orders(self.obey)
+        self.stands_still = True
         self.buffer = TaskBuffer(
             1, lambda: None, lambda all_accepted: self.inbox.put(BufferDrained(all_accepted))
         )
@@ -88,8 +114,17 @@ class Scene:
             hello, WELCOME, self.link, self.buffer, tasks, pipe, lambda name: None, self.inbox.put
         )
         self.client = Client(
-            self.inbox, self.session, self.link, self.buffer, tasks, pipe, idle_timeout
+            self.inbox, self.session, self.link, self.buffer, tasks, pipe, idle_timeout, self
         )
+
+    def obey(self) -> None:
+        """As the executor obeys a pause."""
+        if self.stands_still and isinstance(order := self.orders.pending[-1], Pause):
+            order.done.set()
+
+    def paused(self, client_id: str) -> None:
+        """As the launcher is told that tasks stand still."""
+        self.said.append("acknowledged")
 
     def play(self, *happens: Callable[[], object]) -> int:
         """Let these happen one after another; the exit status."""
@@ -225,19 +260,76 @@ def test_a_client_that_is_idle_too_long_leaves():
     assert [("leave", "it was idle", False), "left"] == scene.said
 
 
-def test_a_lease_that_is_over_stops_all(scene):
-    """Another client may have the tasks in a moment; the server hears it if it can."""
+@pytest.mark.parametrize(("silent", "grace"), [(24.0, 5.0), (27.0, 2.0), (60.0, 0.0)])
+def test_a_lease_that_is_over_stops_all(scene, silent, grace):
+    """Another client may have the tasks in a moment: what is left of the lease is their grace."""
     scene.start(1)
 
     def the_lease_is_over() -> None:
-        scene.link.heard_at -= 25.0
+        scene.link.heard_at -= silent
         scene.end(1)
 
     with pytest.raises(ConnectionLost, match="within the lease of 30 s"):
         scene.play(the_lease_is_over)
 
-    assert [Stop(5.0)] == list(scene.orders.pending)
+    (stop,) = scene.orders.pending
+    assert grace == pytest.approx(stop.grace_seconds, abs=0.5)
     assert [("leave", "its lease expired", True), "left"] == scene.said
+
+
+@pytest.mark.parametrize("heard_ago", [0.0, None])
+def test_a_pause_by_the_launcher_is_no_part_of_the_lease_if_the_server_says_so(scene, heard_ago):
+    """However long it was; where the lease went on meanwhile, the tasks are ended as they stand."""
+    scene.start(1)
+
+    def paused_for_long() -> None:
+        scene.link.heard_at -= 60.0
+
+    def go_on() -> None:
+        heard_at = None if heard_ago is None else clock.boottime() - heard_ago
+        scene.inbox.put(PauseOver(heard_at))
+
+    def end() -> None:
+        scene.end(1)
+        scene.session.handle(Answer(True, Phase.OVER, []))
+
+    script = (scene.tell(PauseAsked(by_launcher=True)), paused_for_long, go_on, end)
+    with pytest.raises(ConnectionLost) if heard_ago is None else nullcontext():
+        scene.play(*script)
+
+    assert ["paused", "acknowledged"] == scene.said[:2]
+    orders = [type(order) for order in scene.orders.pending if type(order) is not Pause]
+    assert [Stop if heard_ago is None else Continue] == orders
+
+
+def test_tasks_that_do_not_stand_still_in_time_run_on(scene, monkeypatch):
+    """The launcher hears nothing, so that the lease goes on as well."""
+    scene.start(1)
+    scene.stands_still = False
+    monkeypatch.setattr("hypershell.client.client._PAUSE_SECONDS", 0.01)
+
+    def end() -> None:
+        scene.session.handle(Answer(True, Phase.OVER, []))
+
+    scene.play(scene.tell(PauseAsked(by_launcher=True)), end)
+
+    assert ["left"] == scene.said
+    assert [Pause, Continue] == [type(order) for order in scene.orders.pending]
+
+
+def test_a_signal_ends_a_client_whose_tasks_stand_still(scene):
+    """Its launcher has died, say: nobody will tell it to go on."""
+    scene.start(1)
+
+    status = scene.play(
+        scene.tell(PauseAsked(by_launcher=True)),
+        scene.tell(SignalCame(signal.SIGTERM)),
+        lambda: scene.end(1),
+        scene.give,
+    )
+
+    assert 143 == status
+    assert not scene.link.paused
 
 
 def test_tasks_that_cannot_be_started_here_end_the_client_in_order(scene):

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import psutil
 import pytest
 
 from hypershell.client.tasks.spawn import Child
@@ -101,7 +102,7 @@ def test_tasks_are_given_a_moment_to_end_when_they_are_stopped(bench):
 
 
 def test_a_task_that_does_not_heed_term_is_killed_after_the_grace(make_bench, watch):
-    """With all of its group, on either watch."""
+    """With all of its session, on either watch."""
     bench = make_bench(watch, grace=0.2)
     bench.claim(b"trap '' TERM; echo here; while :; do sleep 60; done")
     bench.passes_until(lambda: b"here" in bench.out)
@@ -126,8 +127,8 @@ def test_the_children_of_a_task_end_with_it(bench):
     until(lambda: state_of(child) in ("", "Z"), PROMPT, "the child has ended")
 
 
-def test_a_leader_is_not_reaped_while_its_group_lives(make_bench):
-    """Its number is what the group is killed by: one that ignores TERM meets KILL."""
+def test_a_leader_is_not_reaped_while_its_session_lives(make_bench):
+    """Its number is what the session is known by: one that ignores TERM meets KILL."""
     bench = make_bench(best_watch(), grace=0.3)
     bench.claim(b"(trap '' TERM; echo here; while :; do sleep 60; done) & echo $!; wait")
     bench.passes_until(lambda: bench.out.count(b"\n") == 2)
@@ -140,6 +141,42 @@ def test_a_leader_is_not_reaped_while_its_group_lives(make_bench):
     assert state_of(stubborn) not in ("", "Z")
     bench.passes_until_ended(1)
     until(lambda: state_of(stubborn) in ("", "Z"), PROMPT, "the stubborn one has ended")
+
+
+TIMED = "timeout 60 sh -c 'trap \"\" TERM; echo $$; while :; do sleep 60; done'"
+"""A command in a group of its own, which shows its number and does not heed SIGTERM."""
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel", "time limit"])
+def test_a_command_in_a_group_of_its_own_ends_with_its_task(make_bench, watch, how):
+    """However the task is ended: what is stopped and killed is its session. It hides its mark."""
+    bench = make_bench(watch, grace=0.2)
+    spec = TaskSpec(timeout=0.5) if how == "time limit" else TaskSpec()
+    command = f"env -i PATH=$PATH {TIMED}; exit 5".encode()
+    bench.buffer.put_claims([Claim(1, 1, 1, command, packed_spec=spec.pack())])
+    bench.passes_until(lambda: b"\n" in bench.out)
+
+    if how == "stop":
+        bench.stop()
+    elif how == "cancel":
+        bench.orders.cancel([(1, 1)])
+    bench.passes_until_ended(1)
+
+    assert state_of(int(bench.out)) in ("", "Z")
+
+
+def test_a_command_in_a_group_of_its_own_is_asked_to_end(bench):
+    """It has its grace, as the shell above it has."""
+    bench.claim(
+        b'trap : TERM; timeout 60 sh -c \'trap "echo bye; exit" TERM; echo here; '
+        b"while :; do sleep 0.05; done'; :"
+    )
+    bench.passes_until(lambda: b"here" in bench.out)
+
+    bench.stop()
+    bench.passes_until_ended(1)
+
+    assert b"here\nbye\n" == bench.out
 
 
 def test_a_task_that_is_stopped_by_a_signal_can_still_be_ended(bench):
@@ -353,7 +390,7 @@ def test_a_cancelled_task_is_ended_and_the_others_run_on(bench):
 
 
 def test_a_cancelled_task_that_does_not_heed_term_is_killed(make_bench, watch):
-    """With what left its group, after the grace, on either watch."""
+    """With what left its session, after the grace, on either watch."""
     bench = make_bench(watch, grace=0.2)
     bench.claim(b"trap '' TERM; setsid sleep 60 & echo $!; while :; do sleep 60; done")
     bench.passes_until(lambda: b"\n" in bench.out)
@@ -499,3 +536,33 @@ def test_a_task_that_is_being_stopped_when_its_limit_passes_has_not_failed(make_
     outcomes = bench.passes_until_ended(1)
 
     assert [(Ending.INTERRUPTED, signal.SIGKILL)] == codes(outcomes)
+
+
+def test_all_that_tasks_started_stands_still_and_runs_on(bench):
+    """Also in other groups and sessions; what had stopped itself before stays stopped."""
+    bench.claim(
+        b"timeout 60 sh -c 'echo $$; while :; do sleep 0.02; done'; :",
+        b"env -i setsid sh -c 'echo $$; while :; do sleep 0.02; done' & sh -c 'kill -STOP $$'",
+    )
+    bench.passes_until(lambda: bench.out.count(b"\n") == 2)
+    pids = [int(word) for word in bench.out.split()]
+    until(lambda: len(processes_in("T")) == 1, PROMPT, "one stopped itself")
+    stopped = processes_in("T")
+
+    done = bench.orders.pause()
+    bench.passes_until(done.is_set)
+    during = processes_in("T")
+    bench.orders.go_on()
+    bench.watch.wake()
+    bench.executor.one_pass()
+
+    assert {*pids, *stopped} < during
+    until(lambda: processes_in("T") == stopped, PROMPT, "they run on")
+    bench.stop()
+    bench.passes_until_ended(2)
+
+
+def processes_in(state: str) -> set[int]:
+    """The processes below this one that are in this state."""
+    below = psutil.Process().children(recursive=True)
+    return {process.pid for process in below if state_of(process.pid) == state}

@@ -31,6 +31,7 @@ class Served:
         self.secret = SECRET
         self.held: tuple[tuple[int, int], ...] = ()
         self.returns: list[tuple[str, bool]] = []
+        self.hung_up = 0
         self.park_seconds = 10.0
         self.welcome = None
         self.port = 0
@@ -52,6 +53,10 @@ class Served:
         if self.welcome is None:
             return hello
         return Hello(hello.host, hello.pid, 1, self.welcome.client_id, self.held)
+
+    def server_hung_up(self) -> None:
+        """Count it."""
+        self.hung_up += 1
 
     def returned(self, welcome, still_known: bool) -> None:
         """As a client does."""
@@ -190,12 +195,13 @@ def test_a_server_that_has_gone_is_waited_for(served):
     coming.result()
 
     assert [(welcome.client_id, True)] == served.returns
+    assert 1 == served.hung_up
 
 
 def test_a_server_that_does_not_know_the_client_is_joined_again(served):
     """By which the client learns that what it holds is not its own any more."""
     welcome = served.join()
-    served.parts.worker_service.leave(welcome.client_id, "it was given up", False)
+    served.parts.leave(welcome, "it was given up")
     assert exchange(served.link) is None
 
     served.reconnect()
@@ -370,7 +376,7 @@ def test_a_returner_gives_what_has_ended_until_it_is_accepted(served):
     parts.receive()
 
     assert giving.result()
-    assert ((claim.task_id, claim.lease),) == held
+    assert ((claim.task_id, claim.lease, True),) == held
     assert () == buffer.held()
     assert 1 == parts.store.counts().succeeded
     assert [(welcome.client_id, True)] == served.returns
@@ -439,3 +445,35 @@ def test_a_call_of_a_session_that_is_over_does_not_break_the_next(served, monkey
     assert late.result() is None
     assert served.link.is_up()
     assert 1 == len(served.returns)
+
+
+def test_no_call_begins_while_the_server_stands_still(served):
+    """Nor a connection; the lease counts from when the server runs on, if it says so."""
+    served.join()
+    served.link.pause()
+    call = Call(exchange, served.link)
+
+    assert not call.is_over(0.2)
+    later = served.link.heard_at + 100.0
+    served.link.go_on(later)
+
+    assert call.result() is not None
+    assert later == served.link.heard_at
+
+
+def test_a_connection_that_breaks_while_the_server_stands_still_is_made_again_afterwards(served):
+    """Until then nobody knocks at its door."""
+    served.join()
+    exchange(served.link)
+    parked = Call(exchange, served.link, 10.0)
+    until(lambda: served.parts.scheduled.parked() == 1, 5.0, "the call is parked")
+    served.link.pause()
+    served.cut()
+    assert parked.result() is None
+
+    back = Call(served.reconnect)
+
+    assert not back.is_over(0.2)
+    served.link.go_on()
+    back.result()
+    assert served.link.is_up()

@@ -84,7 +84,7 @@ def test_claims_go_to_the_buffer_and_are_held(site):
 
     hello = site.session.greet()
 
-    assert ("c1", ((1, 1), (2, 1))) == (hello.client_id, hello.held)
+    assert ("c1", ((1, 1, False), (2, 1, False))) == (hello.client_id, hello.held)
 
 
 def test_a_cancelled_task_that_runs_is_ended(site):
@@ -146,7 +146,7 @@ def test_a_client_that_is_still_known_keeps_what_it_has(site):
     site.session.returned(Welcome("c1", 2, 30.0, 5.0, ((1, 1), (2, 1))), still_known=True)
 
     assert [Cancel(((1, 1),))] == site.taken_orders()
-    assert ((3, 1), (1, 1)) == site.buffer.held()
+    assert ((3, 1, False), (1, 1, True)) == site.buffer.held()
 
 
 def test_a_server_that_was_started_again_begins_its_run(site):

@@ -5,6 +5,8 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -215,13 +217,45 @@ def test_a_signal_that_the_client_ignored_when_it_started_stays_ignored(run):
     assert (0, b"alive\n") == (outcome.code, output)
 
 
-def test_a_task_is_a_process_group_of_its_own(spawn, tmp_path):
-    """All of it can be signaled, and nothing else is."""
-    child = spawn(b"ps -o pgid= -p $$; :")
+@pytest.fixture(params=["flag", "program", "neither"])
+def session_by(request, monkeypatch, tmp_path) -> str:
+    """How tasks get a session: by posix_spawn, without that by setsid(1), without both not."""
+    if request.param != "flag":
+        for name in ("posix_spawn", "posix_spawnp"):
+            monkeypatch.setattr(os, name, without_setsid(getattr(os, name)))
+    if request.param == "neither":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    return request.param
 
-    reap(child)
 
-    assert child.pid == int((tmp_path / "out").read_bytes())
+def without_setsid(start: Callable[..., int]) -> Callable[..., int]:
+    """The same as it is in a Python that was built for an old C library."""
+
+    def refuse(*arguments: Any, setsid: bool = False, **settings: Any) -> int:
+        if setsid:
+            raise NotImplementedError("The 'setsid' option is not supported by this system")
+        return start(*arguments, **settings)
+
+    return refuse
+
+
+@pytest.mark.parametrize("command", [b"exit 3", b"/bin/true"])
+def test_a_task_is_a_session_of_its_own(session_by, spawn, command):
+    """All of it can be signaled, and nothing else is; with a shell and without one."""
+    child = spawn(command)
+
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    own = os.getsid(0) if session_by == "neither" else child.pid
+    assert (child.pid, own) == (os.getpgid(child.pid), os.getsid(child.pid))
+
+
+def test_a_command_that_is_not_there_is_told_by_the_shell(session_by, spawn, tmp_path):
+    """However its session was made."""
+    outcome = reap(spawn(b"no-such-command"))
+
+    assert 127 == outcome.code
+    assert (tmp_path / "out").read_bytes().endswith(b"sh: 1: no-such-command: not found\n")
 
 
 def is_inheritable(descriptor: int) -> bool:

@@ -38,29 +38,28 @@ def test_a_task_is_terminated_once(stopper):
     assert 4.0 == stopper.patience(1.0)
 
 
-def test_a_leader_that_ended_is_gone_when_its_group_is(stopper):
+def test_a_leader_that_ended_is_gone_when_its_session_is(stopper):
     """Until then its number must stay its own."""
     one = child(1)
     stopper.add(one, Ending.INTERRUPTED, kill_at=10.0)
-    assert [] == stopper.gone(set(), alive={1})
+    assert not stopper.waits_for_sessions()
 
     stopper.leader_ended(one)
 
-    assert stopper.waits_for_groups(late=set())
-    assert [] == stopper.gone(set(), alive={1, 2})
-    assert [one] == stopper.gone(set(), alive={2})
+    assert stopper.waits_for_sessions()
+    assert [] == stopper.gone(1.0, alive={1, 2})
+    assert [one] == stopper.gone(1.0, alive={2})
 
 
-def test_a_group_that_was_killed_is_not_waited_for(stopper):
-    """There is no need to know whether it is alive: it is not."""
+def test_what_was_killed_and_does_not_go_is_waited_for_for_half_a_second(stopper):
+    """The kernel may hold a process in a call for hours; others are dying, and have that long."""
     one = child(1)
     stopper.add(one, Ending.INTERRUPTED, kill_at=10.0)
     stopper.leader_ended(one)
 
-    late = stopper.late(10.0)
-
-    assert not stopper.waits_for_groups(late)
-    assert [one] == stopper.gone(late, alive=set())
+    assert {one} == stopper.late(10.0)
+    assert [] == stopper.gone(10.4, alive={1})
+    assert [one] == stopper.gone(10.5, alive={1})
 
 
 def test_a_task_that_is_wholly_gone_is_taken_out_with_its_ending(stopper):
@@ -85,3 +84,14 @@ def test_what_a_cancelled_task_left_is_looked_for_for_half_a_second(stopper):
     assert [cancelled] == stopper.wait_for_strays([cancelled], now=1.0)
     assert [cancelled] == stopper.wait_for_strays([cancelled], now=1.4)
     assert [] == stopper.wait_for_strays([cancelled], now=1.5)
+
+
+def test_a_grace_can_be_put_off(stopper):
+    """By as long as the tasks stood still."""
+    one = child(1)
+    stopper.add(one, Ending.CANCELLED, kill_at=10.0)
+
+    stopper.shift(60.0)
+
+    assert set() == stopper.late(69.9)
+    assert {one} == stopper.late(70.0)

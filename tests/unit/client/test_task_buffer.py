@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from hypershell.client.begun_table import BegunTable
 from hypershell.client.prefetch import HORIZON_SECONDS, STALLED_SECONDS, Prefetch
 from hypershell.client.task_buffer import EXCESS_SECONDS, OLDEST_SECONDS, TaskBuffer
 from hypershell.core.ending import Ending
@@ -54,7 +55,7 @@ def test_a_new_buffer_asks_for_as_many_as_there_are_slots(woken, drained):
     """At once: nothing is known of the tasks yet."""
     buffer = TaskBuffer(2, lambda: woken.append(None), drained.append)
 
-    assert ([], 2) == buffer.next_batch(0)
+    assert ([], 2, []) == buffer.next_batch(0)
 
 
 def test_nothing_is_due_while_nothing_has_changed(buffer):
@@ -100,14 +101,14 @@ def test_an_outcome_is_due_at_once_when_there_is_nothing_to_run(buffer):
     start(buffer, 1, 2)
     buffer.put_outcomes(ended(1))
 
-    assert (ended(1), 2) == buffer.next_batch(0)
+    assert (ended(1), 2, []) == buffer.next_batch(0)
 
 
 def test_an_outcome_waits_for_company_while_there_is_plenty_to_run(buffer):
     """But not for long."""
     start(buffer, 1, 2)
     buffer.put_outcomes(ended(1, seconds=0.001))
-    outcomes, want = buffer.next_batch(0)
+    outcomes, want, _ = buffer.next_batch(0)
     buffer.accepted(0.001)
     buffer.put_claims(claims(*range(10, 10 + want)))
     begin = time.monotonic()
@@ -151,7 +152,7 @@ def test_what_is_being_given_is_still_held(buffer):
     buffer.put_outcomes(ended(1))
     buffer.next_batch(0)
 
-    assert ((1, 1),) == buffer.held()
+    assert ((1, 1, True),) == buffer.held()
     buffer.accepted(0.001)
     assert () == buffer.held()
 
@@ -162,7 +163,7 @@ def test_all_that_is_here_is_held(buffer):
     buffer.put_claims(claims(3))
     buffer.put_outcomes(ended(1))
 
-    assert [(1, 1), (2, 1), (3, 1)] == sorted(buffer.held())
+    assert [(1, 1, True), (2, 1, True), (3, 1, False)] == sorted(buffer.held())
 
 
 def test_a_claim_that_could_not_be_started_stays_the_next(buffer):
@@ -183,7 +184,7 @@ def test_what_is_dropped_is_not_started(buffer):
 
     buffer.drop([(1, 1), (2, 1), (3, 1)])
 
-    assert ((2, 1),) == buffer.held()
+    assert ((2, 1, True),) == buffer.held()
     assert buffer.start_next() is None
 
 
@@ -193,7 +194,7 @@ def test_a_claim_of_another_lease_is_not_dropped(buffer):
 
     buffer.drop([(1, 1)])
 
-    assert ((1, 2),) == buffer.held()
+    assert ((1, 2, False),) == buffer.held()
 
 
 def test_a_drained_buffer_gives_back_what_is_ready(buffer):
@@ -203,7 +204,7 @@ def test_a_drained_buffer_gives_back_what_is_ready(buffer):
 
     buffer.drain()
 
-    outcomes, want = buffer.next_batch(0)
+    outcomes, want, _ = buffer.next_batch(0)
     assert 0 == want
     assert [(2, Ending.GIVEN_BACK), (3, Ending.GIVEN_BACK)] == [
         (o.task_id, o.ending) for o in outcomes
@@ -239,7 +240,7 @@ def test_an_empty_buffer_is_drained_when_the_server_knows(buffer, drained):
     buffer.drain()
     assert [False] == drained
 
-    assert ([], 0) == buffer.next_batch(0)
+    assert ([], 0, []) == buffer.next_batch(0)
     buffer.accepted(0.001)
 
     assert [False, True] == drained
@@ -254,7 +255,7 @@ def test_a_batch_that_was_on_its_way_does_not_tell_the_server(buffer, drained):
 
     buffer.accepted(0.001)
     assert True not in drained
-    assert ([], 0) == buffer.next_batch(0)
+    assert ([], 0, []) == buffer.next_batch(0)
 
 
 def test_a_claim_that_could_not_be_started_goes_back_from_a_drained_buffer(buffer):
@@ -302,7 +303,7 @@ def test_a_buffer_that_starts_over_asks_again(buffer):
     """The server that it joined has heard nothing yet."""
     buffer.start_over(draining=False)
 
-    assert ([], 2) == buffer.next_batch(0)
+    assert ([], 2, []) == buffer.next_batch(0)
 
 
 def test_a_wait_until_nothing_runs_ends_with_the_last_task(buffer):
@@ -371,7 +372,7 @@ def test_a_claim_that_is_cancelled_before_it_began_ends_at_once(buffer):
 
     running = buffer.cancel([(1, 1), (2, 1)])
 
-    outcomes, _ = buffer.next_batch(1.0)
+    outcomes, *_ = buffer.next_batch(1.0)
     assert [(1, 1)] == running
     assert [(2, Ending.CANCELLED)] == [(o.task_id, o.ending) for o in outcomes]
     assert 3 == buffer.start_next().task_id
@@ -411,20 +412,20 @@ def test_what_must_be_dropped_and_runs_is_returned(buffer):
     buffer.put_claims(claims(2, 3))
 
     assert [(1, 1)] == buffer.drop([(1, 1), (2, 1)])
-    assert ((3, 1), (1, 1)) == buffer.held()
+    assert ((3, 1, False), (1, 1, True)) == buffer.held()
 
 
 def test_a_buffer_asks_a_server_that_was_started_again_for_more(buffer):
     """It has heard no number yet; one that was drained by the server before takes claims again."""
     start(buffer, 1, 2)
     buffer.drain()
-    assert ([], 0) == buffer.next_batch(0)
+    assert ([], 0, []) == buffer.next_batch(0)
     buffer.accepted(0.001)
 
     buffer.go_on(draining=False)
 
-    assert ([], 2) == buffer.next_batch(0)
-    assert ((1, 1), (2, 1)) == buffer.held()
+    assert ([], 2, []) == buffer.next_batch(0)
+    assert ((1, 1, True), (2, 1, True)) == buffer.held()
 
 
 def test_a_batch_of_much_output_is_split(buffer):
@@ -440,3 +441,129 @@ def test_a_batch_of_much_output_is_split(buffer):
 
     assert outcomes == [outcome for batch in batches for outcome in batch]
     assert 8 == len(batches)
+
+
+# What a signal to all may have ended.
+
+
+def by_term(*numbers: int) -> list[Outcome]:
+    """Outcomes of tasks that TERM ended."""
+    return [Outcome(number, 1, Ending.SIGNALED, 15, seconds=10.0) for number in numbers]
+
+
+def test_an_ending_by_term_is_given_a_second_later(buffer):
+    """Its slot is free at once: meanwhile the client asks for another claim."""
+    start(buffer, 1, 2)
+    begin = time.monotonic()
+    buffer.put_outcomes(by_term(1))
+
+    first, second = buffer.next_batch(0), None
+    buffer.accepted(0.001)
+    while not (second and second.outcomes):
+        second = buffer.next_batch(2.0)
+
+    assert ([], 3, []) == first
+    assert by_term(1) == second.outcomes
+    assert 0.9 < time.monotonic() - begin < 2.0
+
+
+@pytest.mark.parametrize("order", [("end", "told"), ("told", "end")])
+def test_an_ending_by_term_is_an_interruption_where_the_client_is_told_to_end(buffer, order):
+    """Before or after: no second is waited for."""
+    start(buffer, 1, 2)
+    for event in order:
+        if event == "end":
+            buffer.put_outcomes(by_term(1))
+        else:
+            buffer.tell_to_end()
+
+    assert [Ending.INTERRUPTED] == [o.ending for o in buffer.next_batch(0).outcomes]
+    assert ([(2, 1)], [(1, 1)]) == buffer.begun()
+
+
+def test_a_drained_buffer_is_not_empty_while_it_holds_an_outcome(buffer, drained):
+    """Nothing runs, but the client has no reason to hurry yet."""
+    start(buffer, 1)
+    buffer.drain()
+    buffer.put_outcomes(by_term(1))
+    assert [] == drained
+
+    buffer.tell_to_end()
+
+    assert [False] == drained
+
+
+# What has begun.
+
+
+class Started:
+    """A task as the executor started it."""
+
+    def __init__(self, number: int, ago: float) -> None:
+        self.claim = Claim(number, 1, 1, b"true")
+        self.pid, self.slot = 1000 + number, number
+        self.started, self.started_at = time.monotonic() - ago, 5.0
+
+
+def test_a_task_that_has_run_for_half_a_second_is_told_once(buffer):
+    """With its slot and process; shorter ones cost nothing."""
+    start(buffer, 1, 2)
+    buffer.note_started(Started(1, ago=0.6))
+    buffer.note_started(Started(2, ago=0.0))
+
+    batch = buffer.next_batch(0)
+    buffer.accepted(0.001)
+
+    assert [(1, 1, 5.0, 1, 1001)] == batch.begun
+    assert buffer.next_batch(0) is None
+    assert [(2, 1, 5.0, 2, 1002)] == buffer.next_batch(2.0).begun
+
+
+def test_what_was_told_in_vain_is_told_again(buffer):
+    """The connection broke; or the server was started again."""
+    start(buffer, 1)
+    buffer.note_started(Started(1, ago=0.6))
+    tell = (buffer.not_accepted, lambda: (buffer.accepted(0.001), buffer.go_on(draining=False)))
+
+    told = []
+    for answer in tell:
+        told.append(buffer.next_batch(0).begun)
+        answer()
+    told.append(buffer.next_batch(0).begun)
+
+    assert [[(1, 1, 5.0, 1, 1001)]] * 3 == told
+
+
+def test_a_task_that_has_ended_is_not_told_of(buffer):
+    """Its outcome says more."""
+    start(buffer, 1)
+    buffer.note_started(Started(1, ago=0.6))
+    buffer.put_outcomes(ended(1))
+
+    assert (ended(1), []) == buffer.next_batch(0)[::2]
+
+
+def test_no_task_starts_while_the_table_is_full(woken, drained):
+    """It starts when another's outcome is accepted."""
+    buffer = TaskBuffer(1, lambda: woken.append(None), drained.append, BegunTable(1))
+    start(buffer, 1)
+    buffer.put_claims(claims(2))
+    buffer.put_outcomes(ended(1))
+    assert buffer.start_next() is None
+    woken.clear()
+
+    buffer.next_batch(1.0)
+    buffer.accepted(0.001)
+
+    assert [None] == woken
+    assert 2 == buffer.start_next().task_id
+
+
+def test_a_task_of_which_no_process_could_be_started_has_not_begun(buffer):
+    """If its client dies now, it is given back."""
+    start(buffer, 1)
+
+    buffer.put_outcomes([Outcome(1, 1, Ending.GIVEN_BACK)])
+
+    assert ([], []) == buffer.begun()
+    assert ((1, 1, False),) == buffer.held()

@@ -11,10 +11,11 @@ import pytest
 from hypershell.runtime.procfs import (
     descendants,
     environments,
-    live_groups,
+    live_sessions,
     load_average,
     memory_percent,
 )
+from tests.helpers.waiting import until
 
 ORPHAN_MAKER = """
 import ctypes, subprocess, sys
@@ -60,22 +61,29 @@ def wait_until_ended(pid: int) -> None:
 
 
 def test_a_zombie_is_not_alive(start):
-    """A group of which only an unreaped leader is left can be let go."""
+    """A session of which only an unreaped leader is left can be let go."""
     leader = start("true")
     wait_until_ended(leader)
 
-    groups = live_groups()
+    sessions = live_sessions()
 
-    assert leader not in groups
-    assert os.getpgid(0) in groups
+    assert leader not in sessions
+    assert os.getpgid(0) in sessions[os.getsid(0)]
 
 
-def test_a_group_is_alive_as_long_as_one_of_its_processes_is(start):
+def test_a_session_is_alive_as_long_as_one_of_its_processes_is(start):
     """Its leader may have ended long ago."""
     leader = start("sh", "-c", "sleep 60 & exit 0")
     wait_until_ended(leader)
 
-    assert leader in live_groups()
+    assert {leader} == live_sessions()[leader]
+
+
+def test_a_session_has_the_groups_that_its_processes_made(start):
+    """As `timeout` makes one for itself and what it runs."""
+    leader = start("timeout", "60", "sh", "-c", "timeout 60 sleep 60")
+
+    until(lambda: len(live_sessions()[leader]) == 2, 10.0, "there is a group in the session")
 
 
 def test_a_name_with_brackets_and_blanks_confuses_nobody(start, tmp_path):
@@ -85,7 +93,7 @@ def test_a_name_with_brackets_and_blanks_confuses_nobody(start, tmp_path):
 
     leader = start(str(program), "60")
 
-    assert leader in live_groups()
+    assert leader in live_sessions()
     assert leader in descendants()
 
 

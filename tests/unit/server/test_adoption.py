@@ -11,7 +11,8 @@ from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.wire.worker_messages import Hello
 from tests.helpers.fakes import Call
 
-OLD = Hello("node1", 7, 2, "0a1b2c3d", ((1, 1), (2, 5), (3, 1)))
+HELD = ((1, 1), (2, 5), (3, 1))
+OLD = Hello("node1", 7, 2, "0a1b2c3d", tuple((*pair, True) for pair in HELD))
 
 
 class Adopting:
@@ -49,7 +50,7 @@ def test_a_client_with_nothing_to_go_on_with_may_be_adopted():
 
     welcome = adopting.registry.join(OLD)
 
-    assert ("0a1b2c3d", OLD.held) == (welcome.client_id, welcome.drop)
+    assert ("0a1b2c3d", HELD) == (welcome.client_id, welcome.drop)
 
 
 def test_a_client_that_is_not_adopted_joins_anew():
@@ -59,7 +60,7 @@ def test_a_client_that_is_not_adopted_joins_anew():
     welcome = adopting.registry.join(OLD)
 
     assert "0a1b2c3d" != welcome.client_id
-    assert OLD.held == welcome.drop
+    assert HELD == welcome.drop
     assert 0 == adopting.registry.claimed()
     assert [welcome.client_id] == [event.client_id for event in adopting.joined]
 
@@ -69,7 +70,7 @@ def test_a_name_that_is_none_of_ours_is_not_kept(name):
     """It is written into logs and tables."""
     adopting = Adopting([(1, 1)])
 
-    welcome = adopting.registry.join(Hello("node1", 7, 2, name, ((1, 1),)))
+    welcome = adopting.registry.join(Hello("node1", 7, 2, name, ((1, 1, True),)))
 
     assert [] == adopting.asked
     assert name != welcome.client_id

@@ -9,7 +9,8 @@ from tests.helpers.waiting import until
 
 def back(parts: ServerParts, client: Welcome, *held: tuple[int, int]) -> Welcome:
     """The client comes back after a broken connection."""
-    return parts.greet(Hello("node1", 1, 1, client.client_id, held))
+    all_begun = tuple((*pair, True) for pair in held)
+    return parts.greet(Hello("node1", 1, 1, client.client_id, all_begun))
 
 
 def test_what_nobody_has_taken_is_taken_back():

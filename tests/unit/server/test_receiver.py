@@ -119,7 +119,7 @@ def test_a_task_that_its_last_client_lost_is_failed():
         client = parts.join()
         parts.scheduler.dispatch()
         assert [b"a"] == commands(parts.exchange(client, want=1))
-        leaving = Call(parts.worker_service.leave, client.client_id, "it was killed", True)
+        leaving = Call(parts.leave, client, "it was killed", True)
         parts.receive()
         leaving.result()
 

@@ -16,7 +16,7 @@ from tests.helpers.waiting import until
 
 def held_by(client: Welcome, *claims: Claim) -> Hello:
     """How a client greets that comes back with these claims."""
-    return Hello("node1", 1, 1, client.client_id, tuple((c.task_id, c.lease) for c in claims))
+    return Hello("node1", 1, 1, client.client_id, tuple((c.task_id, c.lease, True) for c in claims))
 
 
 def test_each_client_has_a_name_of_its_own():
@@ -114,7 +114,7 @@ def test_the_tasks_of_a_client_that_leaves_go_to_others():
     parts.exchange(one, want=2)
     waiting = parts.park(other, want=2)
 
-    leaving = Call(parts.worker_service.leave, one.client_id, "it was killed", True)
+    leaving = Call(parts.leave, one, "it was killed", True)
     parts.receive()
     leaving.result()
     parts.scheduler.dispatch()
@@ -130,7 +130,7 @@ def test_what_a_client_never_started_is_no_further_attempt_when_it_leaves():
     client, other = parts.join(), parts.join()
     parts.exchange(client, want=1)
 
-    leaving = Call(parts.worker_service.leave, client.client_id, "it was idle", False)
+    leaving = Call(parts.leave, client)
     parts.receive()
     leaving.result()
 
@@ -143,7 +143,7 @@ def test_a_client_that_left_takes_nothing_with_it():
     parts = ServerParts()
     one, other = parts.join(), parts.join()
     gone = parts.park(one)
-    parts.worker_service.leave(one.client_id, "it was killed", True)
+    parts.leave(one, "it was killed", True)
 
     parts.add(b"a")
     parts.scheduler.dispatch()
@@ -156,9 +156,9 @@ def test_to_leave_twice_is_harmless():
     """The client and its supervisor may both say it."""
     parts = ServerParts()
     client = parts.join()
-    parts.worker_service.leave(client.client_id, "done", False)
+    parts.leave(client, "done")
 
-    parts.worker_service.leave(client.client_id, "done", False)
+    parts.leave(client, "done")
 
     assert [] == parts.registry.clients()
 
@@ -286,31 +286,56 @@ def test_a_client_that_comes_back_is_told_the_phase_anew():
 @pytest.mark.parametrize(
     "arguments",
     [
-        (None, 1, [], 0, 0),
-        ("c", "1", [], 0, 0),
-        ("c", 1, {}, 0, 0),
-        ("c", 1, [["x"]], 0, 0),
-        ("c", 1, [], "1", 0),
-        ("c", 1, [], 0, None),
+        (None, 1, [], 0, 0, []),
+        ("c", "1", [], 0, 0, []),
+        ("c", 1, {}, 0, 0, []),
+        ("c", 1, [["x"]], 0, 0, []),
+        ("c", 1, [], "1", 0, []),
+        ("c", 1, [], 0, None, []),
+        ("c", 1, [], 0, 0, None),
+        ("c", 1, [], 0, 0, [[1, 1]]),
+        ("c", 1, [], 0, 0, [[1, 1, 1, 1, 1]]),
     ],
 )
 def test_an_exchange_of_other_things_is_refused(arguments):
     """Whatever a peer sends."""
-    with pytest.raises(ValueError, match="not an"):
+    with pytest.raises(ValueError, match="not a"):
         ServerParts().worker_service.exchange(*arguments)
 
 
-@pytest.mark.parametrize("greeting", [None, [], "x", ["h", 1, 0, "", []], ["h", 1, 1, "", [[1]]]])
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        None,
+        [],
+        "x",
+        ["h", 1, 0, "", []],
+        ["h", 1, 1, "", [[1]]],
+        ["h", 1, 1, "", [[1, 1]]],
+        ["h", 1, 1, "", [[1, 1, 1]]],
+    ],
+)
 def test_a_greeting_of_other_things_is_refused(greeting):
     """Whatever a peer sends."""
     with pytest.raises(ValueError, match="not a"):
         ServerParts().worker_service.join(greeting)
 
 
-@pytest.mark.parametrize("arguments", [(1, "x", True), ("c", None, True), ("c", "x", 1)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (1, "x", True, [], []),
+        ("c", None, True, [], []),
+        ("c", "x", 1, [], []),
+        ("c", "x", True, None, []),
+        ("c", "x", True, [], None),
+        ("c", "x", True, [[1]], []),
+        ("c", "x", True, [], [[1, "1"]]),
+    ],
+)
 def test_a_leave_of_other_things_is_refused(arguments):
     """Whatever a peer sends."""
-    with pytest.raises(ValueError, match="not a leave"):
+    with pytest.raises(ValueError, match="not a"):
         ServerParts().worker_service.leave(*arguments)
 
 
@@ -327,7 +352,7 @@ def test_a_peer_cannot_forge_a_log_line_by_its_last_words(caplog):
     parts = ServerParts()
     client = parts.join()
 
-    parts.worker_service.leave(client.client_id, "done\nclient 7 joined\x1b[31m", False)
+    parts.leave(client, "done\nclient 7 joined\x1b[31m")
 
     said = caplog.records[-1].getMessage()
     assert "done?client 7 joined?[31m" in said

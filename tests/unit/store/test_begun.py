@@ -6,7 +6,7 @@ from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
 from hypershell.core.task_spec import TaskSpec
 from hypershell.store.sql.engine import open_database, sqlite_url
-from hypershell.store.sql.runs import begin_run
+from hypershell.store.sql.runs import Making, begin_run
 from tests.helpers.stored import StoredRun, ended
 
 
@@ -23,9 +23,9 @@ def test_clients_of_any_server_before_have_their_lease(tmp_path: Path):
     run.die()
     database = open_database(url)
 
-    other = begin_run(database, RunMode.FILE, "other", b"-", 2.0)
-    first = begin_run(database, RunMode.RESTART, "first", b"", 2.0)
-    second = begin_run(database, RunMode.RESTART, "second", b"", 2.0)
+    other = begin_run(database, RunMode.FILE, Making("other", b"-", 2.0))
+    first = begin_run(database, RunMode.RESTART, Making("first", b"", 2.0))
+    second = begin_run(database, RunMode.RESTART, Making("second", b"", 2.0))
     database.close()
 
     assert [2.0, 30.0, 30.0] == [begun.lease_seconds for begun in (other, first, second)]

@@ -112,6 +112,11 @@ def test_settings_of_the_first_version_survive(first, read_only):
 
 
 TO_VERSION_1 = (
+    "ALTER TABLE tasks DROP COLUMN made_in",
+    "ALTER TABLE tasks DROP COLUMN cwd",
+    "ALTER TABLE runs DROP COLUMN made_in",
+    "ALTER TABLE runs DROP COLUMN cwd",
+    "DROP TABLE directories",
     "ALTER TABLE tasks RENAME COLUMN sequence TO turn",
     "ALTER TABLE tasks DROP COLUMN spec",
     "ALTER TABLE tasks ADD COLUMN max_retries INTEGER NOT NULL DEFAULT -1",

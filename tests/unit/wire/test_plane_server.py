@@ -166,9 +166,9 @@ def test_who_speaks_otherwise_is_sent_away(stranger, said):
     ("said", "answer"),
     [
         (GREETING, b"hyper-shell ok\n"),
-        (b"hyper-shell 1 worker worker\n", b"hyper-shell version 2\n"),
-        (b"hyper-shell 2 client client\n", b"hyper-shell plane worker\n"),
-        (b"hyper-shell 2 worker client\n", b"hyper-shell plane worker\n"),
+        (b"hyper-shell 1 worker worker\n", b"hyper-shell version 3\n"),
+        (b"hyper-shell 3 client client\n", b"hyper-shell plane worker\n"),
+        (b"hyper-shell 3 worker client\n", b"hyper-shell plane worker\n"),
     ],
 )
 def test_a_greeting_is_answered_in_clear(stranger, said, answer):
@@ -266,7 +266,7 @@ def test_a_peer_that_drips_meets_the_deadline(monkeypatch, stranger, greeted):
     if greeted:
         sock.sendall(GREETING)
         sock.recv(100)
-    drip = b"\x16\x03\x01\x01\x00" + b"\x01" * 500 if greeted else b"hyper-shell 2 worker" * 50
+    drip = b"\x16\x03\x01\x01\x00" + b"\x01" * 500 if greeted else b"hyper-shell 3 worker" * 50
     begin = time.monotonic()
 
     with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.wire.codec import decode, encode
@@ -13,8 +14,10 @@ from hypershell.wire.worker_messages import (
     pack_hello,
     pack_welcome,
     unpack_answer,
+    unpack_begun,
     unpack_hello,
     unpack_outcome,
+    unpack_pairs,
     unpack_welcome,
 )
 
@@ -32,7 +35,7 @@ def test_a_greeting_with_an_endless_host_name_is_refused():
         unpack_hello(pack_hello(Hello("n" * 256, 1, 1)))
 
 
-@pytest.mark.parametrize("ending", [-1, len(Ending), 2**40])
+@pytest.mark.parametrize("ending", [-1, max(Ending) + 1, 2**40])
 def test_an_outcome_with_an_unknown_ending_is_refused(ending):
     """A newer client must not end tasks in a way that this server does not know."""
     packed = decode(encode(Outcome(1, 1, Ending.EXITED)))
@@ -42,7 +45,7 @@ def test_an_outcome_with_an_unknown_ending_is_refused(ending):
         unpack_outcome(packed)
 
 
-@pytest.mark.parametrize("ending", [Ending.LOST, Ending.ORPHANED])
+@pytest.mark.parametrize("ending", [e for e in Ending if not e.reported])
 def test_an_ending_that_only_the_server_tells_is_refused(ending):
     """A client that says it is lost is not."""
     with pytest.raises(ValueError, match="outcome"):
@@ -76,6 +79,36 @@ def test_an_outcome_that_no_database_could_keep_is_refused(field):
     """One that got in would end the server, or all who ask for it later."""
     with pytest.raises(ValueError, match="outcome"):
         unpack_outcome(decode(encode(Outcome(1, 1, Ending.EXITED)._replace(**field))))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"started_at": math.nan},
+        {"started_at": -1.0},
+        {"started_at": 1e300},
+        {"started_at": 1},
+        {"slot": -1},
+        {"slot": 100_001},
+        {"slot": True},
+        {"pid": -1},
+        {"pid": 2**31},
+        {"task_id": "1"},
+        {"lease": None},
+    ],
+    ids=str,
+)
+def test_a_begun_task_that_no_database_could_keep_is_refused(field):
+    """It is written like an outcome."""
+    with pytest.raises(ValueError, match="begun"):
+        unpack_begun(decode(encode(Begun(1, 1, 1e9, 1, 7)._replace(**field))))
+
+
+@pytest.mark.parametrize("packed", [None, {}, [1], [[1]], [[1, 2, 3]], [[1, "2"]]], ids=str)
+def test_what_are_no_pairs_are_refused(packed):
+    """A task of a client is an id and a lease."""
+    with pytest.raises(ValueError, match="not a"):
+        unpack_pairs(packed)
 
 
 @pytest.mark.parametrize("pid", [-1, 2**31])

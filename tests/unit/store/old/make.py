@@ -1,6 +1,6 @@
 """Makes a task database as this release lays it out, with tasks in each state.
 
-    python -m tests.unit.store.old.make tests/unit/store/old/v2.db
+    python -m tests.unit.store.old.make tests/unit/store/old/v3.db
 
 Run once for each version of the tables and never again: what it made stays, and must open for
 ever.
@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from hypershell.core.ending import Ending
+from hypershell.core.origin import Origin
 from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.retry import Policy
@@ -19,11 +20,16 @@ from hypershell.core.task_spec import TaskSpec
 from hypershell.store.sql.engine import sqlite_url
 from tests.helpers.stored import StoredRun, ended
 
+_FIRST = Origin(b"/data", "/data")
+_SECOND = Origin(b"/data \xff", "/scratch")
+
 
 def make(path: Path) -> None:
     """Two runs: one that came to its end, and one whose server died."""
     url = sqlite_url(path)
-    with StoredRun(url, policy=Policy(max_retries=1), path=b"/data/first", owes=True) as run:
+    with StoredRun(
+        url, policy=Policy(max_retries=1), path=b"/data/first", owes=True, origin=_FIRST
+    ) as run:
         run.add(b"echo one", spec=TaskSpec(max_retries=3, capture=True))
         run.add(b"echo two # HYPERSHELL: kind:a", b"false \xff", b"sleep 9", b"exit 4")
         one, two, three, four, five = run.store.lease(5)
@@ -35,7 +41,7 @@ def make(path: Path) -> None:
         run.finish(Outcome(last.id, last.lease, Ending.LOST), *(ended(task, 4) for task in others))
         run.store.cancel(Selection(ids=(last.id,)))
         run.store.printed([three.id], b"/data/failed", 8)()
-    run = StoredRun(url, path=b"/data/second")
+    run = StoredRun(url, path=b"/data/second", origin=_SECOND, moves=True)
     run.add(*[b"task %d # HYPERSHELL: group:%d" % (n, n // 4) for n in range(8)])
     tasks = run.store.lease(4)
     run.finish(ended(tasks[0]))

@@ -1,0 +1,94 @@
+"""Which of the tasks that run here the server is to be told of: those that have run for a while.
+
+Short tasks, which are most, end before anybody is told of them and so cost nothing.
+"""
+
+from collections import deque
+from collections.abc import Container, Iterable
+from typing import Protocol
+
+from hypershell.core.begun import Begun
+from hypershell.core.outcome import Outcome
+from hypershell.core.task import Claim
+
+TELL_AFTER_SECONDS = 0.5
+
+_LOOK_SECONDS = 0.1
+_NO_LOOK_SECONDS = 3600.0
+
+
+class Started(Protocol):
+    """A task that was started; `started` is monotonic time, `started_at` wall time."""
+
+    claim: Claim
+    pid: int
+    slot: int
+    started: float
+    started_at: float
+
+
+class BegunNews:
+    """What was started and is not told yet, what is being told, and what was told.
+
+    The executor calls `note_started`, without a lock; all else happens under the buffer's.
+    """
+
+    def __init__(self) -> None:
+        self._untold: deque[Started] = deque()
+        self._telling: list[Started] = []
+        self._told: dict[tuple[int, int], Started] = {}
+        self.note_started = self._untold.append
+        """A task was started. The function of the deque itself: it is called for every task."""
+
+    def is_due(self, now: float, running: Container[tuple[int, int]]) -> bool:
+        """Whether there is something to tell."""
+        untold = self._untold
+        while untold and (untold[0].started + TELL_AFTER_SECONDS) <= now:
+            if _pair(untold[0]) in running:
+                return True
+            untold.popleft()
+        return False
+
+    def take(self, now: float, running: Container[tuple[int, int]]) -> list[Begun]:
+        """What is to be told now."""
+        while self.is_due(now, running):
+            self._telling.append(self._untold.popleft())
+        return [
+            Begun(c.claim.task_id, c.claim.lease, c.started_at, c.slot, c.pid)
+            for c in self._telling
+        ]
+
+    def arrived(self) -> None:
+        """What was being told has arrived."""
+        if self._telling:
+            self._told.update((_pair(each), each) for each in self._telling)
+            self._telling = []
+
+    def did_not_arrive(self) -> None:
+        """It may not have: it is told again."""
+        self._untold.extendleft(reversed(self._telling))
+        self._telling = []
+
+    def ended(self, outcomes: Iterable[Outcome]) -> None:
+        """These tasks do not run any more."""
+        if self._told:
+            for outcome in outcomes:
+                self._told.pop((outcome.task_id, outcome.lease), None)
+
+    def start_over(self) -> None:
+        """The server is another: it is told again of all that runs."""
+        self.did_not_arrive()
+        self._untold.extendleft(reversed(self._told.values()))
+        self._told.clear()
+
+    def patience(self, now: float, running: int) -> float:
+        """Seconds until a look is due, where `running` tasks run."""
+        if running <= len(self._told):
+            return _NO_LOOK_SECONDS
+        if not self._untold:
+            return _LOOK_SECONDS  # the executor is about to note it
+        return max(0.0, self._untold[0].started + TELL_AFTER_SECONDS - now)
+
+
+def _pair(started: Started) -> tuple[int, int]:
+    return started.claim.task_id, started.claim.lease

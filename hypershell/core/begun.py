@@ -1,0 +1,16 @@
+"""What a client tells of a task that it has begun and that still runs."""
+
+from typing import NamedTuple
+
+
+class Begun(NamedTuple):
+    """A task that runs: under which lease, since when, in which slot and process of its client.
+
+    `started_at` is wall time in seconds since the epoch, to show.
+    """
+
+    task_id: int
+    lease: int
+    started_at: float
+    slot: int
+    pid: int
