@@ -314,13 +314,15 @@ class Server:
 
     def _begin_reports(self) -> None:
         """The reports begin; those of a run that goes on append to what is there."""
-        session = self._run_session
-        if session is None:
-            self._failures.begin()
-        else:
-            self._failures.begin(session.begin_sink, session.owed())
+        session, goes_on = self._run_session, self._reader is None or self._options.resumes
+        if goes_on and session is not None:
+            self._failures.go_on(session.begin_sink, session.owed())
+        elif goes_on:
+            self._failures.go_on()
+        elif session is not None:
+            self._failures.begin(session.begin_sink)
         if self._joblog is not None:
-            self._joblog.begin(append=self._reader is None or self._options.resumes)
+            self._joblog.begin(append=goes_on)
 
     def _loop_failed(self, name: str, error: Exception) -> None:
         if not isinstance(error, StartError):
