@@ -5,6 +5,7 @@ order of `_close`. Parts hear of each other by events alone, and `_subscribe` sa
 """
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_END_SECONDS = 5.0
+"""Seconds that a run may take to end after a second signal, beside the grace time for tasks and as
+much for reports."""
+
 _NOTIFY_SECONDS = 1.0
 """Seconds that the end of a run waits for clients that have not heard of it."""
 
@@ -128,6 +133,7 @@ class Server:
         self._subscribe()
         self._unfinished_numbers: tuple[int, ...] = ()
         self._unwritten = 0
+        self._signalled = False
 
     def run(
         self,
@@ -170,12 +176,15 @@ class Server:
             unwritten_output=self._unwritten_output.texts(),
         )
 
-    def interrupt(self, number: int) -> None:
+    def interrupt(self, number: int) -> float:
         """A signal came: SIGINT once finishes what runs; twice, or any other, stops it.
 
-        May be called from any thread.
+        Returns within how many seconds the process is to have ended then; a first one sets no
+        bound of its own. May be called from any thread.
         """
+        again, self._signalled = self._signalled, True
         self._bus.publish(SignalCame, number)
+        return 2 * self._options.grace + _END_SECONDS if again else math.inf
 
     def told_to_end(self) -> bool:
         """Whether a signal or a peer ended the run."""
@@ -305,13 +314,15 @@ class Server:
 
     def _begin_reports(self) -> None:
         """The reports begin; those of a run that goes on append to what is there."""
-        session = self._run_session
-        if session is None:
-            self._failures.begin()
-        else:
-            self._failures.begin(session.begin_sink, session.owed())
+        session, goes_on = self._run_session, self._reader is None or self._options.resumes
+        if goes_on and session is not None:
+            self._failures.go_on(session.begin_sink, session.owed())
+        elif goes_on:
+            self._failures.go_on()
+        elif session is not None:
+            self._failures.begin(session.begin_sink)
         if self._joblog is not None:
-            self._joblog.begin(append=self._reader is None or self._options.resumes)
+            self._joblog.begin(append=goes_on)
 
     def _loop_failed(self, name: str, error: Exception) -> None:
         if not isinstance(error, StartError):

@@ -83,10 +83,11 @@ def failures_text(causes: list[dict[str, Any]]) -> str:
 
 def _cause(cause: dict[str, Any]) -> str:
     head, _, printed = cause["text"].partition("\n")
+    head = cell("cause", head)
     parts = [f"cause {cause['cause']}: {head}, {counted(cause['count'], 'task')}\n"]
-    parts += [f"    {line}\n" for line in printed.splitlines()]
+    parts += [f"    {cell('line', line)}\n" for line in printed.split("\n") if line]
     if cause["hosts"]:
-        parts.append(f"  hosts    {', '.join(cause['hosts'])}\n")
+        parts.append(f"  hosts    {cell('hosts', ', '.join(cause['hosts']))}\n")
     parts.append(f"  example  task {cause['example']}: {cell('line', cause['line'])}\n")
     parts.append(_tail("  which printed last", cause["stderr"]))
     return "".join(parts)

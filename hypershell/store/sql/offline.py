@@ -35,10 +35,13 @@ class Offline:
     def submit(self, batches: Iterable[list[bytes]], submit_options: SubmitOptions) -> list[int]:
         """Add the lines as tasks that wait, all or none; their ids."""
         ids: list[int] = []
+        checked = [checked_lines(lines) for lines in batches]
+        for lines in checked:  # what is wrong with them is no fault of the database
+            submit_options.tasks(lines, lambda: 1)
         with self._database.writing() as connection:
             numbers = itertools.count(last_id(connection) + 1)
-            for lines in batches:
-                tasks = submit_options.tasks(checked_lines(lines), lambda: next(numbers))
+            for lines in checked:
+                tasks = submit_options.tasks(lines, lambda: next(numbers))
                 added = Added(tasks, submit_options.tags, submit_options.made_in)
                 rows = new_rows(added, _NO_RUN, _NO_RUN, clock.wall())
                 insert_new(connection, rows)

@@ -18,6 +18,7 @@ from hypershell.core.task_spec import SHOWN, unpack_spec
 from hypershell.store.sql.directories import CWD
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import Clause, in_states, states_meant
+from hypershell.store.sql.kinds import checked, checked_text
 from hypershell.store.sql.row_filter import RowFilter, row_filter
 from hypershell.store.sql.schema import (
     ATTEMPTS,
@@ -256,6 +257,7 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
     elif row._mapping.get("a_ending") is not None:
         tried = {n[2:]: value for n, value in row._mapping.items() if n.startswith("a_")}
         facts |= _tried(tried)
+    checked(facts)
     return facts
 
 
@@ -289,8 +291,9 @@ def _attempts(connection: Connection, task_id: int) -> list[dict[str, Any]]:
     found = []
     last = connection.execute(query.order_by(_A.number.desc()).limit(_MAX_ATTEMPTS)).all()
     for row in reversed(last):
-        tried = {name: row._mapping[name] for name in _ATTEMPT_COLUMNS}
-        found.append({"number": row.number, **_tried(tried), "stderr": bytes(row.err or b"")})
+        tried = _tried({name: row._mapping[name] for name in _ATTEMPT_COLUMNS})
+        checked({"attempt": row.number, **tried})
+        found.append({"number": row.number, **tried, "stderr": bytes(row.err or b"")})
     return found
 
 
@@ -311,13 +314,13 @@ def _hosts(
     pairs = which.distinct(connection, query, 2)
     for cause, host in sorted(pairs, key=lambda pair: str(pair[1])):
         if len(hosts.setdefault(cause, [])) < _MAX_HOSTS:
-            hosts[cause].append(host)
+            hosts[cause].append(checked_text(host))
     return hosts
 
 
 def _cause_text(connection: Connection, cause: int | None) -> str:
     query = select(CAUSES.c.text).where(CAUSES.c.id == cause)
-    return str(connection.execute(query).scalar() or "unknown")
+    return checked_text(connection.execute(query).scalar()) or "unknown"
 
 
 def _example(connection: Connection, task_id: int) -> dict[str, Any]:
