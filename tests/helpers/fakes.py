@@ -11,7 +11,7 @@ from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.task import Claim, Task, new_task
 from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
-from hypershell.server.events import EventBus
+from hypershell.server.events import EventBus, TasksBegun
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.planes.worker_service import WorkerService
@@ -87,11 +87,14 @@ class ServerParts:
         self.store = TaskStore(policy, owes=sink.is_wanted)
         clients: dict[str, Client] = {}
         self.registry = ClientRegistry(self.lock, lease, 5.0, self.bus, clients=clients)
-        self.scheduled = ScheduledQueue(self.lock, bundlesize, self.bus, clients)
+        self.scheduled = ScheduledQueue(
+            self.lock, bundlesize, self.bus, clients, max_lost=policy.max_lost
+        )
         self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
         self.finished = FinishedQueue()
         self.failures = Failures(sink, self.store.printed)
         self.failures.subscribe(self.bus)
+        self.bus.subscribe(lambda e: self.store.begin(e.client_id, e.begun), TasksBegun)
         self.worker_service = WorkerService(self.registry, self.scheduled, self.finished)
         self.receiver = Receiver(
             self.finished, self.store, self.registry, self.scheduler, self.scheduled, self.bus

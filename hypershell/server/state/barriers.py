@@ -1,9 +1,12 @@
-"""What a client is not given for now: a task that just failed there, a directory it cannot enter.
+"""What a client is not given for now: what just failed there, a directory it cannot enter, a second
+suspect.
 
 A task that failed goes to a client on which it has not failed, as long as one that takes tasks is
 connected; once it has failed on all of them, to any but the last. It waits for a slot there,
 however long that takes: whatever that client runs has to end before the run does in any case. A
 directory that a client could not enter is kept from it for REFUSED_SECONDS; then it may try again.
+A task whose client died while it ran may be what killed it: a client has one such at most at a
+time, so that they do not become suspect by each other.
 
 All of it is in memory: after a restart of the server any client may have any task. The lock of the
 registry and the scheduled queue is held by whoever calls. Time is monotonic, in seconds.
@@ -12,6 +15,7 @@ registry and the scheduled queue is held by whoever calls. Time is monotonic, in
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from hypershell.core.retry import is_suspect
 from hypershell.core.task import Task
 from hypershell.core.task_spec import CLIENT_CWD
 from hypershell.server.state.registry import Client
@@ -22,11 +26,12 @@ REFUSED_SECONDS = 60.0
 
 class Barrier(NamedTuple):
     """What keeps a task from some clients: a directory that one of them cannot enter, None if all
-    can; and the clients on which it has failed, the last one last.
+    can; the clients on which it has failed, the last one last; and whether it is suspect.
     """
 
     directory: str | None
     failed_on: tuple[str, ...]
+    suspect: bool = False
 
 
 class Barriers:
@@ -77,14 +82,16 @@ class Barriers:
     def barrier_of(self, task: Task) -> Barrier | None:
         """What keeps a task from some clients; None if nothing does."""
         directory = self.directory_of(task)
-        failed_on = self._failed_on.get(task.id, ())
+        failed_on, suspect = self._failed_on.get(task.id, ()), is_suspect(task)
         if directory in self._refused:
-            return Barrier(directory, failed_on)
-        return Barrier(None, failed_on) if failed_on else None
+            return Barrier(directory, failed_on, suspect)
+        return Barrier(None, failed_on, suspect) if failed_on or suspect else None
 
     def lets(self, client: Client, barrier: Barrier, now: float) -> bool:
         """Whether a client may be given tasks that are behind this barrier."""
-        directory, failed_on = barrier
+        directory, failed_on, suspect = barrier
+        if suspect and client.suspects:
+            return False
         if not self._can_enter(client.id, directory, now):
             return False
         if client.id not in failed_on:

@@ -23,6 +23,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from hypershell.access.errors import shown
+from hypershell.core.retry import Policy
 from hypershell.core.task import Task
 from hypershell.runtime import clock, threads
 from hypershell.server.events import CapacityFreed, EventBus, PhaseChanged, TasksLeased
@@ -45,7 +46,7 @@ class ScheduledQueue:
     """Bundles in the order of leaving. Publishes TasksLeased, CapacityFreed, PhaseChanged.
 
     `clients` are those that are connected, by their ids; `cwd` is the directory in which tasks run
-    that say nothing themselves.
+    that say nothing themselves. A task that lost `max_lost` clients is not given to another.
     """
 
     def __init__(
@@ -55,12 +56,13 @@ class ScheduledQueue:
         bus: EventBus,
         clients: Mapping[str, Client] | None = None,
         cwd: str | None = None,
+        max_lost: int = Policy().max_lost,
     ) -> None:
         self._lock = lock
         self._bus = bus
         self._capacity = max(CAPACITY, 2 * bundlesize)
         self._barriers = Barriers({} if clients is None else clients, cwd)
-        self._bundles = Bundles(self._barriers)
+        self._bundles = Bundles(self._barriers, max_lost)
         self._said: set[str] = set()  # directories that no client can enter
         self._parked: OrderedDict[threads.Condition, Client] = OrderedDict()
         self._sought: dict[tuple[int, int], float] = {}  # cancelled, client unknown
@@ -86,7 +88,7 @@ class ScheduledQueue:
     def offer(self, bundles: list[Bundle], first: bool = False) -> None:
         """Add bundles after, or with `first` before, those that are here."""
         with self._lock:
-            self._bundles.add(bundles, first)
+            self._bundles.add(bundles, first, clock.monotonic())
             self._wake_hungry(len(bundles))
 
     def take(self, client: Client, session: int, want: int, wait_seconds: float) -> list[Task]:
@@ -130,7 +132,7 @@ class ScheduledQueue:
         now = clock.monotonic()
         wanted = set(pairs)
         with self._lock:
-            untaken = self._bundles.remove(wanted)
+            untaken = self._bundles.remove(wanted, now)
             self._sought = {p: at for p, at in self._sought.items() if now - at < _SEEK_SECONDS}
             self._sought.update((pair, now) for pair in wanted)
             for task in untaken:
@@ -213,7 +215,7 @@ class ScheduledQueue:
             directories = {self._barriers.directory_of(task) for task in tasks}
             for directory in directories:
                 self._barriers.note_refused(client.id, directory, now)
-            self._bundles.sort()
+            self._bundles.sort(now)
         log.info(
             "client %s on %s cannot enter %s (%s); others are given its tasks",
             client.id,
@@ -277,7 +279,5 @@ class ScheduledQueue:
         if self.phase is not Phase.RUNNING or self._paused:
             return []
         tasks = self._bundles.take(client, clock.monotonic())
-        claims = client.claims
-        for task in tasks:
-            claims[task.id] = task.lease
+        client.claim(tasks)
         return tasks
