@@ -126,7 +126,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _load_leaf(context: ssl.SSLContext, pem: bytes) -> None:
     """Give the context its certificate; `load_cert_chain` takes only a file, so one in memory."""
-    if hasattr(os, "memfd_create"):
+    if hasattr(os, "memfd_create") and os.path.exists("/proc/self/fd"):
         descriptor = os.memfd_create("leaf", os.MFD_CLOEXEC)
         with os.fdopen(descriptor, "wb") as file:
             file.write(pem)
