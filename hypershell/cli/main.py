@@ -54,11 +54,14 @@ again and again: a sixth of a server's start.
 
 def program() -> NoReturn:
     """Run the command line of this process, and end the process."""
-    _open_standard_streams()
-    gc.set_threshold(_GARBAGE_THRESHOLD)
-    from hypershell.cli.output.stdout import watch_stdout
+    try:
+        _open_standard_streams()
+        gc.set_threshold(_GARBAGE_THRESHOLD)
+        from hypershell.cli.output.stdout import watch_stdout
 
-    watch_stdout()
+        watch_stdout()
+    except Exception as error:  # noqa: BLE001 - whatever the system refuses this early
+        leave(explain(error))
     try:
         leave(main())
     except BrokenPipeError:
