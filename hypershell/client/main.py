@@ -159,7 +159,8 @@ def take_leave(find: Find, client_id: str, reason: str, begun: BegunTable) -> No
 
     What it had not begun is given back.
     """
-    log.warning("the client died (%s); its tasks were killed", reason)
+    hint = "; memory may have run out" if reason == "KILL" else ""
+    log.warning("the client died (%s); its tasks were killed%s", reason, hint)
     try:
         WorkerProxy(*find()).leave(client_id, f"it died ({reason})", True, *begun.read())
     except (HyperShellError, *BROKEN) as error:
