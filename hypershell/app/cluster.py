@@ -27,7 +27,12 @@ from hypershell.core.run_mode import RunMode
 from hypershell.launch.launcher import Launcher
 from hypershell.launch.local import LocalLauncher
 from hypershell.runtime import clock
-from hypershell.runtime.signals import hand_over_stops, hold_stops, stop_this_process
+from hypershell.runtime.signals import (
+    hand_over_signals,
+    hand_over_stops,
+    hold_stops,
+    stop_this_process,
+)
 from hypershell.server.options import ServerOptions
 from hypershell.server.server import Server
 from hypershell.serverdir.directory import server_directory
@@ -42,6 +47,14 @@ _PAUSE_SECONDS = 5.0
 
 _LEAVE_SECONDS = 1.0
 """Seconds that clients which know of the end have. One that has not even joined is notified."""
+
+_STOP_SECONDS = 10.0
+"""Seconds that clients which are told to stop have beside the grace time: more than they need to
+find out themselves that they cannot.
+"""
+
+_HURRIED_SECONDS = 12.0
+"""Seconds that all of it may take after a further signal."""
 
 
 _AS_LONG_AS_WE_LIVE = "999999999"
@@ -98,7 +111,14 @@ def run_cluster(options: ClusterOptions) -> int:
         try:
             return _run(options, run, sock, key, launcher)
         finally:
-            launcher.wait(_LEAVE_SECONDS)
+            hand_over_signals(lambda _: _hurry(launcher))
+            launcher.wait(_LEAVE_SECONDS, options.run.grace + _STOP_SECONDS)
+
+
+def _hurry(launcher: Launcher) -> float:
+    """A signal came while the server has ended and its clients have not."""
+    launcher.hurry()
+    return _HURRIED_SECONDS
 
 
 def _written_files(server_dir: str | None) -> WrittenFiles:

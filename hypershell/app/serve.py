@@ -78,7 +78,7 @@ def run_server(
 
     `prepare` is called with it before it runs, and may start threads.
     """
-    hand_over_signals(server.interrupt)
+    hand_over_signals(lambda sent: server.interrupt(sent.number))
     prepare(server)
     result = server.run(started, ended)
     for level, text in summary(result):

@@ -11,7 +11,7 @@ HyperShellError
 │                               TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown HostLookupFailed
 │                               HostUnsupported NotOurServer VersionMismatch ServerLeft
-│                               ServerStalled WaitTooLong
+│                               ServerHungUp ServerStalled WaitTooLong
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
 └── ConnectionLost           6  SubmitLost ClientsEnded
 
@@ -255,6 +255,13 @@ class ServerLeft(NoServer):
 
     says = "the server ended before it answered: {what}"
     hint = "see its log; `hyper-shell server --restart` runs the remaining tasks"
+
+
+class ServerHungUp(NoServer):
+    """The server broke the connection during a request, and lives."""
+
+    says = "the server did not answer: {what}; it is still running"
+    hint = "try again; its log says whether it is short of descriptors or memory"
 
 
 class ServerStalled(NoServer):

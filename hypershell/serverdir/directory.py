@@ -9,6 +9,7 @@ from pathlib import Path
 from hypershell.access.errors import (
     DirectoryExposed,
     DirectoryForeign,
+    DirectoryOpen,
     DirectoryUnusable,
     FileUnreadable,
     NeverStarted,
@@ -221,10 +222,10 @@ class ServerDirectory:
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid():
             raise DirectoryForeign(path=shown(self.path), owner=status.st_uid)
-        if status.st_mode & OTHERS and not os.listdir(descriptor):
-            # Nobody else has anything in it: from here on it is a server directory.
-            os.fchmod(descriptor, 0o700)
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & OTHERS and not os.listdir(descriptor):
+            # Somebody made it for something; its rights are not ours to change.
+            raise DirectoryOpen(path=shown(self.path), mode=mode)
         if mode & _OTHERS_WRITE:
             raise DirectoryExposed(path=shown(self.path), mode=mode)
         self._check_entries(descriptor)

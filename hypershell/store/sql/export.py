@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, Select, select
 from hypershell.core.ending import Ending
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.query.fields import FIELDS, Kind
-from hypershell.core.state import FINAL
+from hypershell.core.state import FINAL, shown_as
 from hypershell.core.task_spec import unpack_spec
 from hypershell.core.units import moment, signal_name
 from hypershell.store.sql.directories import CWD
@@ -168,7 +168,7 @@ def _task(stored: _Stored) -> dict[str, Any]:
         "run": stored.run,
         "number": task.number,
         "cwd": None if task.directory is None else os.fsdecode(bytes(task.directory)),
-        "state": STATES[task.state].value,
+        "state": shown_as(STATES[task.state]).value,
         "added": task.added_at,
         "attempt": task.attempt,
         "failures": task.failures,

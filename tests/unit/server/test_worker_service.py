@@ -34,7 +34,7 @@ def test_a_client_that_is_not_known_is_told_so():
     """It was given up: what it holds may run elsewhere."""
     parts = ServerParts(b"a")
     client = parts.join()
-    parts.registry.leave(client.client_id, Ending.LOST)
+    parts.registry.give_up(client.client_id)
 
     answer = parts.exchange(client, want=1)
 
@@ -109,20 +109,20 @@ def test_what_is_given_back_goes_to_another_under_its_next_lease():
 
 
 def test_the_tasks_of_a_client_that_leaves_go_to_others():
-    """At once, each as the next attempt."""
+    """At once; what had begun as the next attempt, the rest as the same."""
     parts = ServerParts(b"a", b"b")
     one, other = parts.join(), parts.join()
-    parts.exchange(one, want=2)
+    first, _ = parts.exchange(one, want=2).claims
     waiting = parts.park(other, want=2)
 
-    leaving = Call(parts.leave, one, "it was killed", True)
+    leaving = Call(parts.leave, one, "it was killed", True, [first])
     parts.receive()
     leaving.result()
     parts.scheduler.dispatch()
 
     claims = waiting.result().claims
     claims += parts.exchange(other, want=2).claims
-    assert [(b"a", 2), (b"b", 2)] == sorted((c.command, c.attempt) for c in claims)
+    assert [(b"a", 2), (b"b", 1)] == sorted((c.command, c.attempt) for c in claims)
 
 
 def test_what_a_client_never_started_is_no_further_attempt_when_it_leaves():
@@ -223,7 +223,7 @@ def test_a_client_that_was_given_up_comes_back_as_another():
     parts = ServerParts(b"a")
     client = parts.join()
     (claim,) = parts.exchange(client, want=1).claims
-    parts.registry.leave(client.client_id, Ending.LOST)
+    parts.registry.give_up(client.client_id)
 
     again = parts.greet(held_by(client, claim))
 
@@ -400,7 +400,7 @@ def test_what_a_client_could_not_write_is_kept_as_it_last_said():
     say = parts.worker_service.unwritten
 
     say(client, [1, 5, "no space left on device", False])
-    parts.registry.leave(client, Ending.GIVEN_BACK)
+    parts.worker_service.leave(client, "idle", False, [], [])
     say(client, [3, 15, "no space left\x1b[2J", True])
     say("ffffffff", [3, 15, "no", True])
 
