@@ -11,6 +11,8 @@ A process may end between any two reads: what cannot be read has ended, or is no
 import os
 from collections.abc import Collection, Iterator
 
+from hypershell.runtime.limits import opening
+
 
 def live_sessions() -> dict[int, set[int]]:
     """The sessions in which something is alive, zombies not counted: the live groups of each.
@@ -90,7 +92,7 @@ def environments() -> Iterator[tuple[int, list[bytes]]]:
         if pid == own:
             continue
         try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
+            with opening, open(f"/proc/{pid}/environ", "rb") as file:
                 variables = file.read().split(b"\0")
         except OSError:
             continue
@@ -106,11 +108,14 @@ def memory_percent() -> float:
     """How much of the memory of this machine is in use."""
     import psutil
 
-    return float(psutil.virtual_memory().percent)
+    with opening:
+        return float(psutil.virtual_memory().percent)
 
 
 def _pids() -> Iterator[int]:
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+    with opening:
+        names = os.listdir("/proc") if os.path.isdir("/proc") else []
+    for name in names:
         if name.isdigit():
             yield int(name)
 
@@ -125,7 +130,7 @@ def _stats() -> Iterator[tuple[int, list[bytes]]]:
 def _stat(pid: int) -> list[bytes] | None:
     """The fields of one process, as above; None if it has ended."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
+        with opening, open(f"/proc/{pid}/stat", "rb") as file:
             # Its name comes before them, and may hold anything, brackets and blanks too.
             return file.read().rpartition(b")")[2].split()
     except OSError:

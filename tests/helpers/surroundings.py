@@ -50,7 +50,8 @@ SURROUNDINGS = (
     Surrounding("HOME is /proc", "export HOME=/proc"),
     Surrounding(
         "HOME is no UTF-8",
-        "bad=$(printf '%s/h\\377\\376' \"$HOME\"); mkdir -p \"$bad\"; export HOME=\"$bad\"; cd \"$bad\"",
+        "bad=$(printf '%s/h\\377\\376' \"$HOME\"); mkdir -p \"$bad\"; "
+        'export HOME="$bad"; cd "$bad"',
     ),
     Surrounding(
         "HOME is long",
@@ -82,7 +83,9 @@ SURROUNDINGS = (
     Surrounding("a removed directory", 'mkdir "$HOME/gone"; cd "$HOME/gone"; rmdir "$HOME/gone"'),
     Surrounding("a directory that is closed", runs_in=f"chmod 0 . ; exec {_USER}"),
     Surrounding("a user without a name", 'chmod 777 "$HOME"', runs_in=f"exec {_USER}"),
-    Surrounding("SIGPIPE, SIGCHLD and SIGTERM ignored", runs_in=_python(_EACH.format("[13, 17, 15]"))),
+    Surrounding(
+        "SIGPIPE, SIGCHLD and SIGTERM ignored", runs_in=_python(_EACH.format("[13, 17, 15]"))
+    ),
     Surrounding("all signals ignored", runs_in=_python(_EACH.format(_ALL))),
     Surrounding("SIGCHLD and SIGTERM blocked", runs_in=_python(_BLOCK.format("[17, 15]"))),
     Surrounding("all signals blocked", runs_in=_python(_BLOCK.format(_ALL))),
@@ -91,7 +94,10 @@ SURROUNDINGS = (
         Surrounding(f"{n} processes", 'chmod 777 "$HOME"', runs_in=_PROCESSES.format(n))
         for n in (1, 2, 4, 8)
     ),
-    *(Surrounding(f"{n} MiB of memory", runs_in=f"prlimit --as={n << 20}") for n in (40, 60, 90, 150)),
+    *(
+        Surrounding(f"{n} MiB of memory", runs_in=f"prlimit --as={n << 20}")
+        for n in (40, 60, 90, 150)
+    ),
     Surrounding("files of no size", "ulimit -f 0"),
     Surrounding("files of 8 KiB", "ulimit -f 16"),
     Surrounding("umask 777", "umask 777"),
