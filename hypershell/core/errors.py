@@ -134,10 +134,10 @@ class AddressUnusable(StartError):
 
 
 class OutputUnwritable(StartError):
-    """Standard output cannot be written."""
+    """Standard output or standard error cannot be written."""
 
-    says = "cannot write to standard output: {reason}"
-    hint = "the output is incomplete; check where standard output goes"
+    says = "cannot write to {where}: {reason}"
+    hint = "the output is incomplete; check where {where} goes"
 
 
 class FileUnwritable(StartError):
