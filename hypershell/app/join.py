@@ -10,7 +10,7 @@ from hypershell.app.locate import ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
-from hypershell.core.errors import NoServer
+from hypershell.core.errors import KeyRefused, NoServer
 
 
 class JoinOptions(NamedTuple):
@@ -39,8 +39,8 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
             find = location.rooted().worker_address
             try:
                 return run_client(options.client, find, supervisor_pipe, begun, control)
-            except NoServer as error:
-                error.note(place=location.place())
+            except (NoServer, KeyRefused) as error:
+                error.note(place=location.place(), remark=location.remark())
                 raise
 
         return explained(run)

@@ -93,19 +93,21 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
             except ValueError as error:
                 raise parsed.error(str(error)) from error
         elif name not in COLUMNS:
-            known = ", ".join(COLUMNS)
-            raise parsed.error(f"unknown field {name}", f"fields are {known} and tag.KEY")
+            known = f"fields are {', '.join(COLUMNS)} and tag.KEY"
+            raise parsed.error(f"unknown field {name}", parsed.option_like([name]) or known)
     return tuple(names) or _SHOWN
 
 
 def run(options: ListOptions) -> int:
     """List tasks, once or again every second until Ctrl-C; the exit status."""
-    from hypershell.app.task_api import open_task_api
+    from hypershell.app.task_api import check_cause, open_task_api
     from hypershell.cli.output.rows import write
     from hypershell.runtime import clock
 
+    api = open_task_api(options.source)
+    check_cause(api, options.selection)
     if not options.watches:
-        _show(open_task_api(options.source), options)
+        _show(api, options)
         return 0
     try:
         while True:
