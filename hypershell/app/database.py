@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -82,17 +83,18 @@ def _input_path(reader: LineReader | None) -> bytes:
 def _say_what_is_left(run_session: "RunSession", mode: RunMode) -> None:
     begun = run_session.begun
     if begun.leftovers:
-        log.warning(
+        log.info(
             "%s from earlier runs will not be run; use `hyper-shell server --restart` to run them",
             counted(begun.leftovers, "unfinished task"),
         )
     if begun.unread is not None:
         path, lines = begun.unread
-        log.warning(
-            "the previous run did not read %s beyond line %d; `hyper-shell server FILE "
-            "--resume` continues there",
+        log.info(
+            "the previous run did not read %s beyond line %d; `hyper-shell server %s --resume` "
+            "continues there",
             os.fsdecode(path),
             lines,
+            shlex.quote(os.fsdecode(path)),
         )
     unfinished = begun.start.tally.unfinished()
     if mode is not RunMode.FILE:

@@ -21,16 +21,24 @@ def explained(
 ) -> int:
     """The exit status that a call returns, or of the error that it raises, once that is explained.
 
-    With --debug an error is raised, as one of those that are `passed_on` is always.
+    With --debug its traceback is shown first. One of those that are `passed_on` is raised.
     """
     try:
         return call()
     except passed_on:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is explained
         if Debugging.on:
-            raise
+            _show_traceback(error)
         return explain(error)
+
+
+def _show_traceback(error: Exception) -> None:
+    import traceback
+    from contextlib import suppress
+
+    with suppress(OSError):
+        traceback.print_exception(error)
 
 
 def explain(error: Exception) -> int:
@@ -52,6 +60,7 @@ def say_plainly(error: Exception) -> int:
 
 
 def _explain(error: Exception) -> int:
+    from hypershell.cli.hints import fitted
     from hypershell.cli.system_errors import understood
     from hypershell.core.errors import HyperShellError
     from hypershell.core.visible import visible
@@ -60,7 +69,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, HyperShellError):
         lines, status = [f"hyper-shell: error: {error}"], error.exit_code
         if error.advice:
-            lines.append(f"hint: {error.advice}")
+            lines.append(f"hint: {fitted(error.advice)}")
     else:
         lines = [
             f"hyper-shell: error: {type(error).__name__}: {error}",

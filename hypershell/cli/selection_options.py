@@ -51,7 +51,7 @@ def ids_from(parsed: Parsed, words: list[str]) -> tuple[int, ...]:
     try:
         return read_ids(words, MAX_IDS)
     except ValueError as error:
-        raise parsed.error(str(error)) from error
+        raise parsed.error(str(error), parsed.option_like(words)) from error
 
 
 def _states(parsed: Parsed) -> tuple[TaskState, ...]:

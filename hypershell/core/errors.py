@@ -219,21 +219,27 @@ class NoServer(HyperShellError):
     """
 
     exit_code = 4
-    defaults: ClassVar[Mapping[str, str]] = {"place": "the host and port", "patience": ""}
+    defaults: ClassVar[Mapping[str, str]] = {
+        "place": "the host and port",
+        "patience": "",
+        "remark": "",
+    }
 
 
 class ServerUnreachable(NoServer):
     """Nothing listens there, or it does not answer in time."""
 
     says = "no server at {host} port {port}: {reason}"
-    hint = "start one with `hyper-shell server FILE`, or check {place}{patience}"
+    hint = "start one with `hyper-shell server FILE`, or check {place}{patience}{remark}"
 
 
 class ServerSilent(NoServer):
     """A program listens there and sends nothing."""
 
     says = "the program at {host} port {port} does not answer like a hyper-shell server"
-    hint = "check {place}; if it is a hyper-shell server, it is frozen or overloaded{patience}"
+    hint = (
+        "check {place}; if it is a hyper-shell server, it is frozen or overloaded{patience}{remark}"
+    )
 
 
 class HostUnknown(NoServer):
@@ -309,7 +315,8 @@ class KeyRefused(Refused):
     """The two sides have different keys."""
 
     says = "the server at {host} port {port} refused this key"
-    hint = "use the key that the server was started with (-k, or HYPERSHELL_AUTH)"
+    hint = "use the key that the server was started with (-k, or HYPERSHELL_AUTH){remark}"
+    defaults: ClassVar[Mapping[str, str]] = {"remark": ""}
 
 
 class PlaneRefused(Refused):

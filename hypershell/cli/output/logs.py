@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from hypershell.core.errors import FileUnwritable
@@ -12,26 +13,31 @@ from hypershell.core.visible import visible
 
 
 class LogOptions(NamedTuple):
-    """The program name, path, format and level of the log. No path: standard error."""
+    """The program name, path, format and level of the log. No path: standard error.
+
+    `fit` makes of a message what this user is told.
+    """
 
     verb: str
     path: str | None = None
     is_json: bool = False
     level: int = logging.INFO
+    fit: Callable[[str], str] = str
 
 
 class HumanFormatter(logging.Formatter):
     """A line for people: time, who speaks, the level if it matters, what is said."""
 
-    def __init__(self, verb: str) -> None:
+    def __init__(self, verb: str, fit: Callable[[str], str] = str) -> None:
         super().__init__()
         self._verb = verb
+        self._fit = fit
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of one record; a traceback only with every detail asked for."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        line = f"{clock} {self._verb}: {level}{visible(record.getMessage())}"
+        line = f"{clock} {self._verb}: {level}{visible(self._fit(record.getMessage()))}"
         if record.exc_info and logging.getLogger("hypershell").level <= logging.DEBUG:
             trace = self.formatException(record.exc_info).split("\n")
             line += "\n" + "\n".join(map(visible, trace))
@@ -41,9 +47,10 @@ class HumanFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (RFC 3339, UTC), level, verb, pid, message."""
 
-    def __init__(self, verb: str) -> None:
+    def __init__(self, verb: str, fit: Callable[[str], str] = str) -> None:
         super().__init__()
         self._verb = verb
+        self._fit = fit
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of one record."""
@@ -53,7 +60,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "verb": self._verb,
             "pid": record.process,
-            "message": record.getMessage(),
+            "message": self._fit(record.getMessage()),
         }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
@@ -117,7 +124,8 @@ def set_up(options: LogOptions) -> None:
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise FileUnwritable(path=path, reason=reason, option="--log-file") from error
-    handler.setFormatter((JsonFormatter if options.is_json else HumanFormatter)(options.verb))
+    formatter = JsonFormatter if options.is_json else HumanFormatter
+    handler.setFormatter(formatter(options.verb, options.fit))
     logger = logging.getLogger("hypershell")
     logger.handlers = [handler]
     logger.propagate = False

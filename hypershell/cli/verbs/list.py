@@ -99,8 +99,8 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
             except ValueError as error:
                 raise parsed.error(str(error)) from error
         elif name not in COLUMNS:
-            known = ", ".join(COLUMNS)
-            raise parsed.error(f"unknown field {name}", f"fields are {known} and tag.KEY")
+            known = f"fields are {', '.join(COLUMNS)} and tag.KEY"
+            raise parsed.error(f"unknown field {name}", parsed.option_like([name]) or known)
     if names:
         return tuple(names)
     given = {name for name in STATE_OPTIONS if parsed.flag(name)}
@@ -109,11 +109,13 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
 
 def run(options: ListOptions) -> int:
     """List tasks, once or again every second until Ctrl-C; the exit status."""
-    from hypershell.app.task_api import open_task_api
+    from hypershell.app.task_api import check_cause, open_task_api
     from hypershell.cli.output.rows import write
 
+    api = open_task_api(options.source)
+    check_cause(api, options.selection)
     if not options.watches:
-        _show(open_task_api(options.source), options, write)
+        _show(api, options, write)
         return 0
     try:
         _watch(options)
