@@ -4,13 +4,16 @@ The supervisor's process stays small: what the client needs is imported in the c
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.app.locate import ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
 from hypershell.core.errors import KeyRefused, NoServer
+
+if TYPE_CHECKING:
+    from hypershell.client.last_words import LastWords
 
 
 class JoinOptions(NamedTuple):
@@ -45,9 +48,9 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
 
         return explained(run)
 
-    def leave(client_id: str, reason: str) -> None:
-        from hypershell.client.main import take_leave
+    def last_words() -> "LastWords":
+        from hypershell.client.last_words import LastWords
 
-        take_leave(location.worker_address, client_id, reason, begun)
+        return LastWords(location.worker_address, begun)
 
-    return Supervisor(be_client, leave).run()
+    return Supervisor(be_client, last_words, begun).run()

@@ -52,3 +52,9 @@ def log_options_from(parsed: Parsed) -> LogOptions:
         level=logging.WARNING if parsed.flag("--quiet") else level,
         fit=fitted,
     )
+
+
+def named_outputs(parsed: Parsed) -> list[tuple[str, str | None]]:
+    """The files to which a verb that runs tasks or logs writes, each with its option."""
+    names = {"-o": "--output", "-e": "--errors", "--log-file": "--log-file"}
+    return [(option, parsed.text(name)) for option, name in names.items() if name in parsed]

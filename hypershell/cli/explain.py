@@ -35,14 +35,18 @@ def _show_traceback(error: Exception) -> None:
     import traceback
     from contextlib import suppress
 
+    from hypershell.core.visible import visible
+
+    lines = "".join(traceback.format_exception(error)).splitlines()
     with suppress(OSError):
-        traceback.print_exception(error)
+        print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
 
 
 def explain(error: Exception) -> int:
     """Say on standard error what happened and what to do; the exit status."""
     from hypershell.cli.hints import fitted
     from hypershell.core.errors import HyperShellError
+    from hypershell.core.visible import visible
 
     error = _understood(error)
     if isinstance(error, HyperShellError):
@@ -56,7 +60,7 @@ def explain(error: Exception) -> int:
         ]
         status = INTERNAL_ERROR
     try:
-        print("\n".join(map(_visible, lines)), file=sys.stderr, flush=True)
+        print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
     except OSError:
         pass  # nobody to tell
     return status
@@ -76,10 +80,3 @@ def _understood(error: Exception) -> Exception:
             return TooFewDescriptors(limit=os.sysconf("SC_OPEN_MAX"))
         cause = cause.__cause__
     return error
-
-
-def _visible(line: str) -> str:
-    """A line with nothing in it that moves a cursor, such as the name of a file may have."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
-    )

@@ -119,6 +119,9 @@ def _run_verb(verb: Verb, words: list[str]) -> int:
     parsed = parse(module.USAGE, verb.name, words, getattr(module, "WORDS", None))
     if parsed is None:
         return 0
+    from hypershell.runtime.signals import begin_with_defaults
+
+    begin_with_defaults()
     options = module.options_from(parsed)
     if "--log-file" in parsed:
         from hypershell.cli.common_options import log_options_from

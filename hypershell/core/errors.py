@@ -2,14 +2,16 @@
 
 HyperShellError
 ├── UsageError               2  the command line is wrong
-├── InputIsOutput            2  a run would write over the file that it reads
+├── InputIsOutput            2  a run would write to the file that it reads
+├── OutputsMixed             2  two outputs of a run would go to one file
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
-│                               AddressUnusable FileUnwritable OutputUnwritable ShellUnusable
-│                               TooManySlots TooFewDescriptors TasksUnstartable TasksNotKept
-│                               ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
+│                               AddressUnusable FileUnwritable FileNotOurs OutputUnwritable
+│                               ShellUnusable TooManySlots TooFewDescriptors TasksUnstartable
+│                               TasksNotKept ServerUnable WorkingDirectoryGone
+│                               TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown HostLookupFailed
 │                               HostUnsupported NotOurServer VersionMismatch ServerLeft
-│                               ServerStalled WaitTooLong
+│                               ServerHungUp ServerStalled WaitTooLong
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
 └── ConnectionLost           6  SubmitLost ClientsEnded
 
@@ -61,11 +63,19 @@ class UsageError(HyperShellError):
 
 
 class InputIsOutput(HyperShellError):
-    """A run would write over the file that it reads."""
+    """A run would write to the file that it reads."""
 
     exit_code = 2
     says = "{path} is also the input file"
     hint = "give {option} another path"
+
+
+class OutputsMixed(HyperShellError):
+    """Two outputs of a run would go to one file."""
+
+    exit_code = 2
+    says = "{option} and {other} both name {path}"
+    hint = "give them different paths"
 
 
 class StartError(HyperShellError):
@@ -135,6 +145,13 @@ class FileUnwritable(StartError):
 
     says = "cannot write {path}: {reason}"
     hint = "give {option} a path in a directory that you can write to"
+
+
+class FileNotOurs(StartError):
+    """A file that a run would write over is not one that runs wrote."""
+
+    says = "{path} is not empty, and {reason}"
+    hint = "give {option} another path, or replace what is in it with --overwrite"
 
 
 class ShellUnusable(StartError):
@@ -244,6 +261,13 @@ class ServerLeft(NoServer):
 
     says = "the server ended before it answered: {what}"
     hint = "see its log; `hyper-shell server --restart` runs the remaining tasks"
+
+
+class ServerHungUp(NoServer):
+    """The server broke the connection during a request, and lives."""
+
+    says = "the server did not answer: {what}; it is still running"
+    hint = "try again; its log says whether it is short of descriptors or memory"
 
 
 class ServerStalled(NoServer):

@@ -25,9 +25,12 @@ class Launcher(Protocol):
     def go_on(self, heard_at: float) -> None:
         """Let them run on. The lease of a client that said so counts from this boot time on."""
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, stop_seconds: float) -> None:
         """Wait until all have ended; those that still run after `seconds` are stopped.
 
-        If `watch` was never called there is no server that they could have joined: they are
-        stopped at once.
+        Those that do not stop in `stop_seconds` are killed. If `watch` was never called there is no
+        server that they could have joined: they are killed at once.
         """
+
+    def hurry(self) -> None:
+        """Kill in `wait` what still runs, now. May be called from any thread."""

@@ -41,6 +41,18 @@ def descendants() -> list[int]:
     return found
 
 
+def ancestors(pid: int) -> list[int] | None:
+    """The processes above one, its parent first; None if it has ended, or cannot be looked at."""
+    found: list[int] = []
+    while pid > 1:
+        fields = _stat(pid)
+        if fields is None:
+            return found or None
+        pid = int(fields[1])
+        found.append(pid)
+    return found
+
+
 def running_below(root: int, sessions: Collection[int]) -> set[int]:
     """The processes that are alive and not stopped, below `root` or in one of these sessions.
 
@@ -106,10 +118,15 @@ def _pids() -> Iterator[int]:
 def _stats() -> Iterator[tuple[int, list[bytes]]]:
     """Each process and the fields of its `stat`: state, parent, group, session, ..."""
     for pid in _pids():
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                # Its name comes before them, and may hold anything, brackets and blanks too.
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        yield pid, fields
+        if (fields := _stat(pid)) is not None:
+            yield pid, fields
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """The fields of one process, as above; None if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # Its name comes before them, and may hold anything, brackets and blanks too.
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None

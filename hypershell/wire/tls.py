@@ -20,8 +20,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _CURVE = ec.SECP256R1()
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # SEC 2, 2.4.2
 
-# Clocks of compute nodes are not to be relied on, and a leaf lives as long as its process.
-_NOT_BEFORE = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
+# Clocks of compute nodes are not to be relied on (one without a battery begins in 1970, or before
+# it in some time zones), and a leaf lives as long as its process.
+_NOT_BEFORE = datetime.datetime(1950, 1, 1, tzinfo=datetime.timezone.utc)
 _NOT_AFTER = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hypershell.core.errors import FileUnwritable
+from hypershell.core.visible import visible
 
 
 class LogOptions(NamedTuple):
@@ -35,9 +36,10 @@ class HumanFormatter(logging.Formatter):
         """The line of one record; a traceback only with every detail asked for."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        line = f"{clock} {self._verb}: {level}{self._fit(record.getMessage())}"
+        line = f"{clock} {self._verb}: {level}{visible(self._fit(record.getMessage()))}"
         if record.exc_info and logging.getLogger("hypershell").level <= logging.DEBUG:
-            line += "\n" + self.formatException(record.exc_info)
+            trace = self.formatException(record.exc_info).split("\n")
+            line += "\n" + "\n".join(map(visible, trace))
         return line
 
 

@@ -48,8 +48,11 @@ class RunSession:
             raise reader.error or InputChanged(path=reader.path, lines=lines)
 
     def begin_sink(self, path: bytes, device: int, inode: int, size: int) -> int:
-        """How many bytes of a file of failed lines are to stay; the rest was never promised."""
-        length = 0
+        """How many bytes of a file of failed lines are to stay; the rest was never promised.
+
+        All of it where the run reads its input from the start: it is emptied later.
+        """
+        length = size
         if self._mode is not RunMode.FILE:
             known = sink_length(self.database, path, device, inode)
             length = size if known is None else min(known, size)
