@@ -37,8 +37,11 @@ def _show_traceback(error: Exception) -> None:
     import traceback
     from contextlib import suppress
 
+    from hypershell.core.visible import visible
+
+    lines = "".join(traceback.format_exception(error)).splitlines()
     with suppress(OSError):
-        traceback.print_exception(error)
+        print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
 
 
 def explain(error: Exception) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -53,21 +54,29 @@ class LocalLauncher:
     def start(self) -> None:
         """See `Launcher`."""
         shared = () if self._output_lock is None else (self._output_lock,)
-        for _ in range(self._number):
-            ours, theirs = socket.socketpair()
-            control = {environment.CONTROL: str(theirs.fileno())}
-            # A session of its own: what a terminal sends reaches it through the server alone.
-            with theirs:
-                client = subprocess.Popen(
-                    self._command,
-                    env=self._environment | control,
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._stdout,
-                    start_new_session=True,
-                    pass_fds=[theirs.fileno(), *shared],
-                )
-            self._clients.append(client)
-            self._channels.append(ours)
+        # The server needs descriptors as well: beyond these, clients cannot be paused.
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+        for number in range(self._number):
+            if number < most:
+                ours, theirs = socket.socketpair()
+                with theirs:
+                    self._start_client(theirs.fileno(), *shared)
+                self._channels.append(ours)
+            else:
+                self._start_client(None, *shared)
+
+    def _start_client(self, control: int | None, *shared: int) -> None:
+        channel = {} if control is None else {environment.CONTROL: str(control)}
+        # A session of its own: what a terminal sends reaches it through the server alone.
+        client = subprocess.Popen(
+            self._command,
+            env=self._environment | channel,
+            stdin=subprocess.DEVNULL,
+            stdout=self._stdout,
+            start_new_session=True,
+            pass_fds=[*shared, *map(int, channel.values())],
+        )
+        self._clients.append(client)
 
     def watch(self, ended: Callable[[int], None]) -> None:
         """See `Launcher`."""
