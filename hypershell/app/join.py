@@ -39,9 +39,13 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
-            find = location.rooted().worker_address
+            rooted = location.rooted()
+            find = rooted.worker_address
+            client = options.client
+            if location.server_dir is not None:
+                client = client._replace(server_dir=rooted.server_dir)
             try:
-                return run_client(options.client, find, supervisor_pipe, begun, control)
+                return run_client(client, find, supervisor_pipe, begun, control)
             except NoServer as error:
                 error.note(place=location.place())
                 raise

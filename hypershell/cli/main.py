@@ -54,11 +54,14 @@ again and again: a sixth of a server's start.
 
 def program() -> NoReturn:
     """Run the command line of this process, and end the process."""
-    _open_standard_streams()
-    gc.set_threshold(_GARBAGE_THRESHOLD)
-    from hypershell.cli.output.stdout import watch_stdout
+    try:
+        _open_standard_streams()
+        gc.set_threshold(_GARBAGE_THRESHOLD)
+        from hypershell.cli.output.stdout import watch_stdout
 
-    watch_stdout()
+        watch_stdout()
+    except Exception as error:  # noqa: BLE001 - whatever the system refuses this early
+        leave(explain(error))
     try:
         leave(main())
     except BrokenPipeError:
@@ -114,7 +117,12 @@ def _run_verb(verb: Verb, words: list[str]) -> int:
     from importlib import import_module
 
     from hypershell.cli.options import parse
+    from hypershell.core.environment import secrets_in
 
+    if secrets := secrets_in(os.environ):
+        from hypershell.runtime.initial_environment import hide
+
+        hide(secrets)
     module = import_module(verb.module)
     parsed = parse(module.USAGE, verb.name, words, getattr(module, "WORDS", None))
     if parsed is None:

@@ -6,9 +6,9 @@ HyperShellError
 ├── OutputsMixed             2  two outputs of a run would go to one file
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable FileNotOurs OutputUnwritable
-│                               ShellUnusable TooManySlots TooFewDescriptors TasksUnstartable
-│                               TasksNotKept ServerUnable WorkingDirectoryGone
-│                               TaskDirectoryUnusable
+│                               ShellUnusable TooManySlots TooFewDescriptors TooFewProcesses
+│                               OutOfMemory SystemRefused TasksUnstartable TasksNotKept
+│                               ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown HostLookupFailed
 │                               HostUnsupported NotOurServer VersionMismatch ServerLeft
 │                               ServerHungUp ServerStalled WaitTooLong
@@ -134,10 +134,10 @@ class AddressUnusable(StartError):
 
 
 class OutputUnwritable(StartError):
-    """Standard output cannot be written."""
+    """Standard output or standard error cannot be written."""
 
-    says = "cannot write to standard output: {reason}"
-    hint = "the output is incomplete; check where standard output goes"
+    says = "cannot write to {where}: {reason}"
+    hint = "the output is incomplete; check where {where} goes"
 
 
 class FileUnwritable(StartError):
@@ -173,6 +173,27 @@ class TooFewDescriptors(StartError):
 
     says = "too many open files"
     hint = "raise the limit (`ulimit -n`), which is {limit}"
+
+
+class TooFewProcesses(StartError):
+    """The system starts no further thread or process for this user."""
+
+    says = "the system starts no further {what} for this user"
+    hint = "raise the limits on processes and memory (`ulimit -u`, `ulimit -v`), or end some"
+
+
+class OutOfMemory(StartError):
+    """The system gives this process no more memory."""
+
+    says = "out of memory"
+    hint = "raise the limit (`ulimit -v`, or that of the batch job), or use a smaller -N"
+
+
+class SystemRefused(StartError):
+    """The system refused something that every process may do."""
+
+    says = "the system refused a call: {reason}{what}"
+    hint = "check this machine: /proc, /dev, /tmp, its disks, and the limits (`ulimit -a`)"
 
 
 class TasksUnstartable(StartError):

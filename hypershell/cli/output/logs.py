@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 from typing import NamedTuple
@@ -66,17 +67,56 @@ class _QuietHandler(logging.StreamHandler):  # type: ignore[type-arg]
         """There is nowhere left to complain."""
 
 
+class _FileHandler(logging.Handler):
+    """Appends to a file, a line in one write; standard error has what that does not take."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+        self._descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
+        )
+        self._is_failing = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        line = self.format(record) + "\n"
+        data = line.encode("utf-8", "backslashreplace")
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            self._is_failing = False
+        except OSError as error:
+            self._say_instead(line, error)
+
+    def _say_instead(self, line: str, error: OSError) -> None:
+        if not self._is_failing:
+            self._is_failing = True
+            reason = (error.strerror or str(error)).lower()
+            where = f"cannot write the log to {visible(self._path)}: {reason}"
+            line = f"hyper-shell: {where}; it continues here\n{line}"
+        try:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # there is nowhere left to complain
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        super().close()
+
+
 def set_up(options: LogOptions) -> None:
     """Configure logging for this process; FileUnwritable."""
     path = options.path
     try:
-        stream = sys.stderr
-        if path is not None:
-            stream = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        handler = _QuietHandler(sys.stderr) if path is None else _FileHandler(path)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise FileUnwritable(path=path, reason=reason, option="--log-file") from error
-    handler = _QuietHandler(stream)
     handler.setFormatter((JsonFormatter if options.is_json else HumanFormatter)(options.verb))
     logger = logging.getLogger("hypershell")
     logger.handlers = [handler]
