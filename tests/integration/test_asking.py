@@ -313,6 +313,31 @@ def test_terms_of_a_submission_hold_for_its_tasks(site: Site) -> None:
     assert {"tags": {"a": "1", "b": "2"}, "group": 1, "priority": -5, "attempt": 3} == row
 
 
+def test_what_runs_is_told_from_what_a_client_holds_in_advance(site: Site) -> None:
+    """By every verb alike: the numbers agree, and each acts on what it shows as such."""
+    site.serve()
+    site.run("submit", "-f", site.farm.write_lines(["sleep 60"] * 30)).wait()
+    site.client("-N", 2)
+    until(lambda: site.info()["tasks"]["running"] == 2, PROMPT, "two tasks run")
+
+    counts = [out(site.run("list", "--count", f"--{state}")) for state in ("running", "waiting")]
+    rows = listed(site, "--running")
+    long = listed(site, "id", "--where", "started < 2h ago")
+    recent = listed(site, "id", "--where", "started > 2h ago and host != ''")
+    waiting = out(site.run("cancel", "--waiting"))
+    until(lambda: site.info()["tasks"]["waiting"] == 0, PROMPT, "the client has dropped them")
+    still = out(site.run("list", "--count", "--running"))
+    running = out(site.run("cancel", "--running"))
+
+    assert ["2\n", "28\n"] == counts
+    assert all(row["pid"] > 0 and row["client"] and row["started"] for row in rows)
+    assert {1, 2} == {row["slot"] for row in rows}
+    assert ([], 2) == (long, len(recent))
+    assert ("28 tasks cancelled\n", "2\n") == (waiting, still)
+    assert "2 tasks cancelled, 2 still stopping\n" == running
+    until(lambda: site.info()["tasks"]["cancelled"] == 30, PROMPT, "all are cancelled")
+
+
 def test_a_list_that_is_watched_is_drawn_over_what_was_there(site: Site) -> None:
     """The screen is cleared once, and shows no more than fits; what does not is counted."""
     site.run("cluster", site.farm.write_lines([f"true {n}" for n in range(30)]), "-q").wait()

@@ -60,7 +60,7 @@ class Bundles:
         """Add bundles after, or with `first` before, those that are here."""
         free = bundles
         # A task that was out before, as all that are suspect, is a bundle of its own.
-        if self._barriers.any() or any(is_suspect(bundle[0]) for bundle in bundles):
+        if self._barriers.any() or any(bundle[0].losses for bundle in bundles):
             free = self._set_apart(bundles, first, now)
         if first:
             self._free.extendleft(reversed(free))

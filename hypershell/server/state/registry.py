@@ -14,7 +14,6 @@ from hypershell.core.begun import Begun
 from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import Outcome
-from hypershell.core.retry import is_suspect
 from hypershell.core.task import Task
 from hypershell.runtime import chance, clock, threads
 from hypershell.server.events import ClientJoined, ClientLeft, EventBus, TasksBegun
@@ -92,9 +91,10 @@ class Client:
 
     def claim(self, tasks: Iterable[Task]) -> None:
         """It holds these tasks from now on."""
+        claims = self.claims
         for task in tasks:
-            self.claims[task.id] = task.lease
-            if is_suspect(task):
+            claims[task.id] = task.lease
+            if task.losses:  # `is_suspect`, without a call for each task
                 self.suspects[task.id] = task.losses
 
     def note_begun(self, pairs: Iterable[tuple[int, int]]) -> Pairs:

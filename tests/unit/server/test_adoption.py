@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from hypershell.core.ending import Ending
 from hypershell.core.task import Task
 from hypershell.server.events import ClientJoined, EventBus
 from hypershell.server.state.registry import Client, ClientRegistry, Departure
@@ -136,3 +137,23 @@ def _wait_for_silence(registry: ClientRegistry) -> list[Client]:
     while not silent:
         silent = registry.wait_for_silent(timeout=1.0)
     return silent
+
+
+def test_a_client_of_the_previous_server_may_leave_with_what_it_had_begun():
+    """Its supervisor says so; what it held besides is told from what nobody comes back with."""
+    adopting = Adopting([(1, 1), (2, 5)])
+    departure = Departure(dead=True, begun=[(1, 1)], interrupted=[(2, 5)])
+
+    client, outcomes = adopting.registry.leave("0a1b2c3d", departure)
+
+    assert [("0a1b2c3d", [(1, 1), (2, 5)])] == adopting.asked
+    assert [(1, 1, Ending.LOST), (2, 5, Ending.INTERRUPTED)] == [o[:3] for o in outcomes]
+    assert ("0a1b2c3d", []) == (client.id, adopting.registry.clients())
+
+
+def test_a_stranger_that_leaves_takes_nothing():
+    """Whatever it says to have begun."""
+    adopting = Adopting(None)
+
+    assert adopting.registry.leave("0a1b2c3d", Departure(dead=True, begun=[(1, 1)])) is None
+    assert adopting.registry.leave("nobody", Departure(dead=True, begun=[(1, 1)])) is None
