@@ -10,7 +10,7 @@ from hypershell.app.locate import ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
-from hypershell.core.errors import NoServer
+from hypershell.core.errors import KeyRefused, NoServer
 
 if TYPE_CHECKING:
     from hypershell.client.last_words import LastWords
@@ -46,8 +46,8 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
                 client = client._replace(server_dir=rooted.server_dir)
             try:
                 return run_client(client, find, supervisor_pipe, begun, control)
-            except NoServer as error:
-                error.note(place=location.place())
+            except (NoServer, KeyRefused) as error:
+                error.note(place=location.place(), remark=location.remark())
                 raise
 
         return explained(run)

@@ -28,11 +28,16 @@ class Submission:
     line: bytes = b""
 
 
-def submit(submission: Submission, say: Callable[[str], None]) -> Iterator[list[int]]:
+def submit(
+    submission: Submission,
+    say: Callable[[str], None],
+    offline: Callable[[], None] = lambda: None,
+) -> Iterator[list[int]]:
     """Submit lines, and yield the ids of each batch as soon as it is stored.
 
-    `say` is told what a person should know of the input.
-    A task database takes all lines or none; of a server's batches, those before an error stay.
+    `say` is told what a person should know of the input. `offline` is called when they are in a
+    task database on which no server works. That takes all lines or none; of a server's batches,
+    those before an error stay.
     Raises SubmitLost, what is wrong with the input, and what opening the source raises.
     """
     path, submit_options = submission.path, submitted_here(submission.submit_options)
@@ -41,6 +46,7 @@ def submit(submission: Submission, say: Callable[[str], None]) -> Iterator[list[
     api = open_task_api(submission.source)
     if isinstance(api, LocalTasks):
         yield api.submit(list(batches), submit_options)
+        offline()
     else:
         assert isinstance(api, RemoteTasks)
         sender = BatchSender(api.proxy, submit_options)

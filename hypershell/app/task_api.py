@@ -21,6 +21,7 @@ from hypershell.core.errors import (
     ServerStalled,
     ServerUnable,
     TasksNotKept,
+    UsageError,
 )
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.serverdir.directory import ServerDirectory, server_directory
@@ -97,6 +98,13 @@ def open_task_api(source: TaskSource, patience: float = PATIENCE_SECONDS) -> Tas
         if local is None:
             raise error
         return local
+
+
+def check_cause(api: TaskApi, selection: Selection) -> None:
+    """UsageError for a selection by a cause that no failed task has."""
+    if selection.cause and not api.failures(Selection(cause=selection.cause)):
+        hint = "`hyper-shell failures` shows the causes"
+        raise UsageError(f"no failed task has cause {selection.cause}", hint=hint)
 
 
 def open_remote_tasks(

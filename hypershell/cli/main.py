@@ -54,11 +54,14 @@ again and again: a sixth of a server's start.
 
 def program() -> NoReturn:
     """Run the command line of this process, and end the process."""
-    _open_standard_streams()
-    gc.set_threshold(_GARBAGE_THRESHOLD)
-    from hypershell.cli.output.stdout import watch_stdout
+    try:
+        _open_standard_streams()
+        gc.set_threshold(_GARBAGE_THRESHOLD)
+        from hypershell.cli.output.stdout import watch_stdout
 
-    watch_stdout()
+        watch_stdout()
+    except Exception as error:  # noqa: BLE001 - whatever the system refuses this early
+        leave(explain(error))
     try:
         leave(main())
     except BrokenPipeError:
@@ -105,7 +108,7 @@ def _run(words: list[str]) -> int:
         print(usage(), end="")
         return 0
     if words[0] not in VERBS:
-        raise _unknown(words[0])
+        raise _unknown(words)
     return _run_verb(VERBS[words[0]], words[1:])
 
 
@@ -151,13 +154,13 @@ def usage() -> str:
     return USAGE
 
 
-def _unknown(word: str) -> Exception:
-    from difflib import get_close_matches
-
+def _unknown(words: list[str]) -> Exception:
     from hypershell.cli.arguments import no_such_option
+    from hypershell.cli.meant import meant_by_verb
     from hypershell.cli.verb_table import VERBS
     from hypershell.core.errors import UsageError
 
+    word = words[0]
     name = word.partition("=")[0]
     if word in _OPTIONS or name == "--server-dir":
         return UsageError(f"{name} must be followed by a verb")
@@ -165,9 +168,7 @@ def _unknown(word: str) -> Exception:
         return UsageError(f"{name} takes no value")
     if word.startswith("-"):
         return UsageError(no_such_option(name, _OPTIONS))
-    close = get_close_matches(word, VERBS, 1)
-    hint = f"did you mean `hyper-shell {close[0]}`?" if close else ""
-    return UsageError(f"there is no verb {word}", hint=hint)
+    return UsageError(f"there is no verb {word}", hint=meant_by_verb(words, list(VERBS)))
 
 
 def _verbs() -> str:

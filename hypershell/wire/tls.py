@@ -133,7 +133,7 @@ def _load_leaf(context: ssl.SSLContext, pem: bytes) -> None:
 
 
 def _load_file(context: ssl.SSLContext, pem: bytes) -> None:
-    if hasattr(os, "memfd_create"):
+    if hasattr(os, "memfd_create") and os.path.exists("/proc/self/fd"):
         descriptor = os.memfd_create("leaf", os.MFD_CLOEXEC)
         with os.fdopen(descriptor, "wb") as file:
             file.write(pem)

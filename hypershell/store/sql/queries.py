@@ -256,13 +256,13 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
         facts |= {} if known else dict.fromkeys(("slot", "pid", "started"))
     elif row._mapping.get("a_ending") is not None:
         tried = {n[2:]: value for n, value in row._mapping.items() if n.startswith("a_")}
-        facts |= _tried(tried)
+        facts |= attempt_facts(tried)
     checked(facts)
     return facts
 
 
-def _tried(tried: dict[str, Any]) -> dict[str, Any]:
-    """What an attempt tells, by the names of FIELDS."""
+def attempt_facts(tried: dict[str, Any]) -> dict[str, Any]:
+    """What an attempt tells, by the names of FIELDS, of its columns by theirs; changes `tried`."""
     ending, code = Ending(tried.pop("ending")), tried.pop("code")
     tried["exit_status"] = code if ending.code_is is Code.EXIT_STATUS else None
     tried["signal"] = code if ending.code_is is Code.SIGNAL else None
@@ -291,7 +291,7 @@ def _attempts(connection: Connection, task_id: int) -> list[dict[str, Any]]:
     found = []
     last = connection.execute(query.order_by(_A.number.desc()).limit(_MAX_ATTEMPTS)).all()
     for row in reversed(last):
-        tried = _tried({name: row._mapping[name] for name in _ATTEMPT_COLUMNS})
+        tried = attempt_facts({name: row._mapping[name] for name in _ATTEMPT_COLUMNS})
         checked({"attempt": row.number, **tried})
         found.append({"number": row.number, **tried, "stderr": bytes(row.err or b"")})
     return found
