@@ -40,6 +40,8 @@ _DEFAULTED = tuple(
     {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU, signal.SIGCHLD}
 )
 
+_SPARE = 3  # standard output and error, and a script
+
 _NOWHERE = (os.devnull, os.O_WRONLY, 0)
 
 _FALL_BACK = frozenset(
@@ -86,6 +88,10 @@ class Spawner:
         self._directory = TaskDirectory()
         self._limit = limit
         self._own_limit = descriptor_limit()
+        # The first ones that are free: before there are as many as the limit allows.
+        self._spare = [] if limit is None else [_open_nowhere() for _ in range(_SPARE)]
+        if limit is not None and max(self._spare) >= limit.soft:
+            self._limit = None  # so low that nothing could be started under it from here
         self._environment = _task_environment(host, added or {})
         self.rename(client_id)
         may_be_direct = shell == DEFAULT_SHELL and not any(
@@ -93,7 +99,7 @@ class Spawner:
         )
         self._direct: bool | None = None if may_be_direct else False  # None: not known yet
         # Tasks inherit it: one thing less to be done for each of them.
-        devnull = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        devnull = _open_nowhere()
         os.dup2(devnull, 0)
         os.close(devnull)
 
@@ -182,12 +188,42 @@ class Spawner:
     ) -> int:
         if self._limit is None:
             return _spawn(path, arguments, variables, files, search)
+        if high := {action[1] for action in files if action[1] >= self._limit.soft}:
+            return self._spawn_high(path, arguments, variables, files, high, search)
         with opening:  # no other thread must meet the limit of the task
             self._limit.set()
             try:
                 return _spawn(path, arguments, variables, files, search)
             finally:
                 self._own_limit.set()
+
+    def _spawn_high(
+        self,
+        path: bytes,
+        arguments: list[bytes],
+        variables: dict[bytes, bytes],
+        files: Files,
+        high: set[int],
+        search: bool,
+    ) -> int:
+        """The same where descriptors are above the limit of the task: lower ones stand for them.
+
+        The C library takes no other for file actions, although the kernel would.
+        """
+        lower: dict[int, int] = {}
+        try:
+            for spare, descriptor in zip(self._spare, high, strict=False):
+                os.dup2(descriptor, spare, inheritable=False)
+                lower[descriptor] = spare
+            low = [(kind, lower.get(first, first), *rest) for kind, first, *rest in files]
+            return self._spawn(path, arguments, variables, low, search)
+        finally:
+            for spare in lower.values():
+                os.dup2(0, spare, inheritable=False)  # a pipe must not stay open by it
+
+
+def _open_nowhere() -> int:
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def check_shell(path: str) -> None:

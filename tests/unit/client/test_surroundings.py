@@ -156,6 +156,29 @@ def test_a_task_gets_the_limit_that_its_client_was_given(printed):
     assert own == descriptor_limit() == DescriptorLimit(*resource.getrlimit(resource.RLIMIT_NOFILE))
 
 
+def test_a_task_is_started_also_where_its_output_is_above_its_limit(printed):
+    """As with more slots than it may have files open; and no descriptor of it stays open."""
+    given = DescriptorLimit(100, descriptor_limit().hard)
+    spawner = Spawner(DEFAULT_SHELL, "01234567", "node1", limit=given)
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]
+
+    found = [
+        printed(spawner, command)
+        for command in (b"ulimit -n", b"sh -c 'ulimit -n'", b"echo " + b"x" * 200_000)
+    ]
+    read_end, write_end = os.pipe()
+    claim = Claim(1, 1, 1, b"echo a; echo b >&2")
+    outcome = reap(spawner.spawn(claim, 1, write_end, write_end))
+    os.close(write_end)
+    with open(read_end, "rb") as pipe:
+        through_pipe = pipe.read()
+    for descriptor in many:
+        os.close(descriptor)
+
+    assert [b"100\n", b"100\n", b"x" * 200_000 + b"\n"] == found
+    assert (True, b"a\nb\n") == (outcome.ok, through_pipe)
+
+
 def test_a_limit_that_was_not_raised_is_not_touched(printed, monkeypatch):
     """No call of the system is made for it."""
     spawner = Spawner(DEFAULT_SHELL, "01234567", "node1")
