@@ -10,7 +10,7 @@ from hypershell.app.locate import ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
-from hypershell.core.errors import NoServer
+from hypershell.core.errors import KeyRefused, NoServer
 
 if TYPE_CHECKING:
     from hypershell.client.last_words import LastWords
@@ -39,11 +39,15 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
-            find = location.rooted().worker_address
+            rooted = location.rooted()
+            find = rooted.worker_address
+            client = options.client
+            if location.server_dir is not None:
+                client = client._replace(server_dir=rooted.server_dir)
             try:
-                return run_client(options.client, find, supervisor_pipe, begun, control)
-            except NoServer as error:
-                error.note(place=location.place())
+                return run_client(client, find, supervisor_pipe, begun, control)
+            except (NoServer, KeyRefused) as error:
+                error.note(place=location.place(), remark=location.remark())
                 raise
 
         return explained(run)
