@@ -40,17 +40,15 @@ class BegunTable:
         self._words = memoryview(self._memory).cast("q")
         self._free: list[int] = []
         self._entries: dict[Pair, int] = {}
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no task may begin until another is forgotten."""
-        return not self._free and self._words[0] >= self.capacity
+        self.room = capacity
+        """How many more tasks may begin before one is forgotten."""
 
     def __contains__(self, pair: Pair) -> bool:
         return pair in self._entries
 
     def mark(self, task_id: int, lease: int) -> None:
-        """This task is about to be started; the table must not be full."""
+        """This task is about to be started; there must be room."""
+        self.room -= 1
         words = self._words
         if self._free:
             index = self._free.pop()
@@ -76,6 +74,7 @@ class BegunTable:
         if (index := self._entries.pop(pair, None)) is not None:
             self._words[index] = _FREE
             self._free.append(index)
+            self.room += 1
 
     def clear(self) -> None:
         """None of the tasks is ours any more."""

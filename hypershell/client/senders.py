@@ -17,6 +17,9 @@ AGAIN_SECONDS = 10.0
 
 _MAX_NAMED = 10
 
+_NOTED_SECONDS = 0.1
+"""Seconds within which the process of a task that was started is in the table."""
+
 
 class Senders:
     """Decides for one process whether a signal is an order; `say` is given the warnings.
@@ -78,8 +81,15 @@ class Senders:
             self._say(f"{came}: ignored; a second one within {AGAIN_SECONDS:g} s ends this client")
         return is_repeated
 
+    def _task_of(self, pids: list[int]) -> int | None:
+        """The task, which may be so new that the executor has not noted its process yet."""
+        deadline = clock.monotonic() + _NOTED_SECONDS
+        while (task := self._begun.task_of(pids)) is None and clock.monotonic() < deadline:
+            clock.sleep(0.01)
+        return task
+
     def _describe(self, pid: int, known: list[int] | None) -> str:
-        task = self._begun.task_of([pid] if known is None else known)
+        task = self._task_of([pid] if known is None else known)
         if task is not None:
             return f"task {task}"
         begun, ended = self._begun.read()

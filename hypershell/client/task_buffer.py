@@ -97,7 +97,7 @@ class TaskBuffer:
     def start_next(self) -> Claim | None:
         """The next claim, which counts as running and begun from now on; None if none is ready."""
         with self._changed:
-            if not self._ready or self._begun.is_full:
+            if not self._ready or not self._begun.room:
                 self._executor_waits = True
                 return None
             claim = self._ready.popleft()
@@ -195,7 +195,7 @@ class TaskBuffer:
             self._round_trip += 0.25 * (round_trip_seconds - self._round_trip)
             self._report_if_drained()
             # It waited for room in the table.
-            wake = self._executor_waits and bool(self._ready) and not self._begun.is_full
+            wake = self._executor_waits and bool(self._ready) and self._begun.room > 0
             if wake:
                 self._executor_waits = False
         if wake:

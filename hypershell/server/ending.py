@@ -25,6 +25,7 @@ from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.units import counted
 from hypershell.runtime import clock, threads
 from hypershell.runtime.loop import Loop
+from hypershell.runtime.signals import ENDING
 from hypershell.server.events import InputEnded, LoopFailed, RunGivenUp, SignalCame, StopAsked
 from hypershell.server.reports.reports import Reports
 from hypershell.server.state.registry import ClientRegistry
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 _STOP_SECONDS = 2.0
 """Seconds after the grace time for clients to report that their tasks have stopped."""
+
+_SIGNAL_SECONDS = 1.0
+"""Seconds within which a signal that is sent to clients and server alike has come to both."""
 
 
 class _MaybeOver:
@@ -120,13 +124,28 @@ class EndOfRun:
                     if drain and not again:
                         self._drain("no new tasks are started")
                         continue
+                case RunGivenUp(ClientsEnded() as error):
+                    self._note_clients_ended(error)
+                    return  # there is nobody to wait for
                 case LoopFailed(error=error) | RunGivenUp(error):
                     self.failure = self.failure or error
-                    if isinstance(error, ClientsEnded):
-                        return  # there is nobody to wait for
             if deadline is None:
                 self._stop()
                 deadline = clock.monotonic() + self._grace_seconds + _STOP_SECONDS
+
+    def _note_clients_ended(self, error: ClientsEnded) -> None:
+        """All clients have ended, perhaps by a signal that is on its way here as well."""
+        by_signal = error.facts["status"] % 128 in ENDING
+        deadline = clock.monotonic() + (_SIGNAL_SECONDS if by_signal else 0.0)
+        while not self.signal:
+            match self._inbox.get(timeout=max(0.0, deadline - clock.monotonic())):
+                case None:
+                    self.failure = self.failure or error
+                    return
+                case SignalCame(number):
+                    self.signal = number
+                case LoopFailed(error=failed):
+                    self.failure = self.failure or failed
 
     def _drain(self, how: str) -> None:
         if claimed := self._registry.claimed():

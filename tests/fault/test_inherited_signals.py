@@ -52,6 +52,20 @@ def test_a_run_is_the_same_whatever_is_inherited(farm, how, names):
     assert {"SigBlk:\t0000000000000000"} == set(farm.read("masks"))
 
 
+@pytest.mark.parametrize(("how", "names"), [STATES[0], *(rarely(*state) for state in STATES[1:2])])
+def test_run_is_the_same_whatever_is_inherited(farm, how, names):
+    """It ends with the status of its command, and a server by TERM."""
+    server = start(farm, how, names, "server", "--forever", "-p", 0)
+    farm.port = server.port
+    client = farm.start_client()
+
+    run = start(farm, how, names, "run", "--", "exit 7")
+
+    assert 7 == run.wait()
+    server.signal(signal.SIGTERM)
+    assert [143, 0] == [server.wait(), client.wait()]
+
+
 @pytest.mark.parametrize(("how", "names"), [("blocked", "TERM"), rarely("ignored", "TERM")])
 def test_term_is_heard_whatever_is_inherited(farm, how, names):
     """By a cluster and its client, and by a client that waits for its server."""

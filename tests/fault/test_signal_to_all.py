@@ -84,12 +84,18 @@ EVERYDAY = [
 GAPS = (0.0, 0.003, 0.1)
 
 
+def shown(value: object) -> str | None:
+    """An order, in the name of a test."""
+    return "_".join(value) if isinstance(value, tuple) else None
+
+
 @pytest.mark.parametrize(
     ("name", "order", "gap"),
     [
         *EVERYDAY,
         *(rarely(name, order, gap) for name in NUMBERS for order in ALL_ORDERS for gap in GAPS),
     ],
+    ids=shown,
 )
 def test_a_signal_to_the_tree_of_a_cluster_fails_no_task(farm, name, order, gap):
     """It ends with the status of the signal, and `--resume` runs all of them."""
@@ -124,6 +130,7 @@ CLIENT_KINDS = KINDS[:3]
             for gap in GAPS
         ),
     ],
+    ids=shown,
 )
 def test_a_signal_to_the_tree_of_a_client_fails_no_task(farm, name, order, gap):
     """Its tasks go to another client of the server, which heard nothing."""

@@ -40,11 +40,11 @@ def test_a_table_that_is_full_has_room_again_when_a_task_is_forgotten():
     table = BegunTable(2)
     table.mark(1, 1)
     table.mark(2, 1)
-    assert table.is_full
+    assert not table.room
 
     table.forget((1, 1))
 
-    assert not table.is_full
+    assert 1 == table.room
     table.mark(3, 1)
     assert {(2, 1), (3, 1)} == set(table.read()[0])
 
@@ -66,7 +66,7 @@ def test_a_table_that_is_cleared_is_empty():
     table.clear()
 
     assert ([], []) == table.read()
-    assert not table.is_full
+    assert 4 == table.room
 
 
 @pytest.mark.parametrize("trial", range(8))

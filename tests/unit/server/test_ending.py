@@ -7,6 +7,7 @@ import pytest
 
 from hypershell.core.errors import ClientsEnded
 from hypershell.runtime.loop import Loop
+from hypershell.server import ending as module
 from hypershell.server.ending import EndOfRun
 from hypershell.server.events import InputEnded, LoopFailed, RunGivenUp, SignalCame, StopAsked
 from hypershell.server.reports.reports import Reports
@@ -172,3 +173,25 @@ def test_a_draining_run_ends_with_the_last_claim():
 
     waiting.result()
     assert ending.end.stopped
+
+
+@pytest.mark.parametrize("signal_first", [True, False])
+def test_clients_that_ended_by_a_signal_to_all_are_no_failure(ending, signal_first):
+    """The run ended by it too, whichever was heard first."""
+    events = [SignalCame(signal.SIGTERM), RunGivenUp(ClientsEnded(status=143))]
+
+    for event in events if signal_first else events[::-1]:
+        ending.end.note(event)
+    ending.end.wait()
+
+    assert (signal.SIGTERM, None) == (ending.end.signal, ending.end.failure)
+
+
+def test_clients_that_ended_by_a_signal_of_their_own_are_a_failure(ending, monkeypatch):
+    """Nobody told the run to end."""
+    monkeypatch.setattr(module, "_SIGNAL_SECONDS", 0.05)
+    ending.end.note(RunGivenUp(ended := ClientsEnded(status=143)))
+
+    ending.end.wait()
+
+    assert (0, ended) == (ending.end.signal, ending.end.failure)
