@@ -19,7 +19,7 @@ FLOORS = {
 """A room imports from rooms on lower floors, and from itself."""
 
 DRAWERS = {
-    "cli.verb_table": 0, "cli.arguments": 0, "cli.meant": 0,
+    "cli.verb_table": 0, "cli.arguments": 0, "cli.meant": 0, "cli.system_errors": 0,
     "cli.hints": 1, "cli.texts": 1, "cli.selection_texts": 1,
     "cli.output": 2, "cli.prompts": 2, "cli.explain": 2,
     "cli.completion": 3,
