@@ -254,6 +254,8 @@ class Supervisor:
         foreign = _kill_all(signal.SIGTERM)
         now = clock.monotonic()
         kill_at, end_at = now + _GRACE_SECONDS, now + _CLEANUP_SECONDS
+        stopped: set[int] = set()
+        sweeps = 0
         while left := set(descendants()) - foreign:
             self._reap()
             now = clock.monotonic()
@@ -262,10 +264,18 @@ class Supervisor:
                 return False
             if any(number in ENDING for number in self._orders()):
                 kill_at, end_at = now, min(end_at, now + _HURRIED_SECONDS)
-            if now >= kill_at:
-                foreign = _kill_whatever_they_start()
             if self._supervision.beat_due(clock.boottime()):
                 self._still_here()
+            if now >= kill_at and (new := left - stopped) and sweeps < _MAX_SWEEPS:
+                # They may start others faster than they could be killed: all are stopped first.
+                for pid in new:
+                    _signal(pid, signal.SIGSTOP)
+                stopped |= new
+                sweeps += 1
+                continue
+            if now >= kill_at:
+                foreign = _kill_all(signal.SIGKILL)
+                stopped, sweeps = set(), 0
             clock.sleep(0.01)
         self._reap()
         if foreign:
@@ -308,22 +318,6 @@ def _kill_all(number: int) -> set[int]:
         except PermissionError:
             foreign.add(pid)
     return foreign
-
-
-def _kill_whatever_they_start() -> set[int]:
-    """The same by SIGKILL, of processes that start others faster than they could be killed.
-
-    All are stopped first, until none is new.
-    """
-    stopped: set[int] = set()
-    for _ in range(_MAX_SWEEPS):
-        new = set(descendants()) - stopped
-        if not new:
-            break
-        stopped |= new
-        for pid in new:
-            _signal(pid, signal.SIGSTOP)
-    return _kill_all(signal.SIGKILL)
 
 
 def _story(status: int) -> str:
