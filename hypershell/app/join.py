@@ -6,7 +6,7 @@ The supervisor's process stays small: what the client needs is imported in the c
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from hypershell.app.locate import ServerLocation
+from hypershell.app.locate import Finder, ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
@@ -29,7 +29,7 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     The client runs in a child process, where `explained` calls it and turns an error into an exit
     status. It cannot read from a terminal: a passphrase is asked for beforehand.
     """
-    location = options.location.with_passphrase()
+    find = Finder(options.location.with_passphrase())
 
     # Made before the client is: it writes, and the supervisor reads what it left.
     begun = BegunTable(options.client.slots + SPARE_ENTRIES)
@@ -39,11 +39,11 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
-            find = location.rooted().worker_address
+            find.root()
             try:
                 return run_client(options.client, find, supervisor_pipe, begun, control)
             except NoServer as error:
-                error.note(place=location.place())
+                error.note(place=options.location.place())
                 raise
 
         return explained(run)
@@ -51,6 +51,6 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     def last_words() -> "LastWords":
         from hypershell.client.last_words import LastWords
 
-        return LastWords(location.worker_address, begun)
+        return LastWords(find, begun)
 
     return Supervisor(be_client, last_words, begun).run()

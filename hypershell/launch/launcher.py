@@ -7,8 +7,10 @@ from typing import Protocol
 class Launcher(Protocol):
     """Starts the clients of a run and ends them."""
 
-    def prepare(self, arguments: list[str], key: str) -> None:
-        """Say what each client gets: arguments of `hyper-shell client`, and the key."""
+    def prepare(self, arguments: list[str], key: str, run: str) -> None:
+        """Say what each client gets: arguments of `hyper-shell client`, the key, and the uid of
+        the run, by which commands in tasks find the server.
+        """
 
     def start(self) -> None:
         """Start the clients; returns at once."""

@@ -39,11 +39,12 @@ class LocalLauncher:
         self._channels: list[socket.socket] = []
         self._paused: dict[socket.socket, str] = {}
 
-    def prepare(self, arguments: list[str], key: str) -> None:
+    def prepare(self, arguments: list[str], key: str, run: str) -> None:
         """See `Launcher`."""
         self._command = [*_this_program(), "client", *arguments]
         parent = str(os.getpid())
-        self._environment = os.environ | {environment.AUTH: key, environment.PARENT: parent}
+        ours = {environment.AUTH: key, environment.PARENT: parent, environment.RUN: run}
+        self._environment = os.environ | ours
         if self._number > 1 and hasattr(os, "memfd_create"):
             self._output_lock = os.memfd_create("output lock", os.MFD_CLOEXEC)
             self._environment[environment.OUTPUT_LOCK] = str(self._output_lock)

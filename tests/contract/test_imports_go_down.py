@@ -24,10 +24,11 @@ DRAWERS = {
     "cli.completion": 2,
     "cli.complaint": 3,
     "cli.options": 4,
-    "cli.common_options": 5, "cli.selection_options": 5,
-    "cli.changing": 6, "cli.server_options": 6,
-    "cli.verbs": 7,
-    "cli.main": 8,
+    "cli.run_option": 5,
+    "cli.common_options": 6, "cli.selection_options": 6,
+    "cli.changing": 7, "cli.server_options": 7,
+    "cli.verbs": 8,
+    "cli.main": 9,
     "store.tasks": 1, "store.sql": 2,
 }  # fmt: skip
 """The floors within a room: a module imports from lower ones, and from its own drawer."""

@@ -26,6 +26,8 @@ Export options:
   --format FORM     json, csv or joblog [default: json].
 
 {DATABASE_PLACE_OPTIONS}\
+  --run UID         The database of the run with this server_uid, where it is
+                    not that of the server directory.
   -h, --help        Show this text and exit.
 
 Exit status:
