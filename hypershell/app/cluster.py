@@ -24,12 +24,14 @@ from hypershell.app.starting import Beginning, Served, hold_home, serve_in_turn
 from hypershell.client.descriptors import check_slots
 from hypershell.client.options import ClientOptions
 from hypershell.client.outputs import check_outputs
+from hypershell.core import environment
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.origin import Origin
 from hypershell.core.run_mode import RunMode
 from hypershell.launch.launcher import Launcher
 from hypershell.launch.local import LocalLauncher
 from hypershell.runtime import clock
+from hypershell.runtime.initial_environment import added_by_python
 from hypershell.runtime.signals import (
     hand_over_signals,
     hand_over_stops,
@@ -133,7 +135,8 @@ def _serve_with_clients(
         )
         where = ["-H", _reachable(sock), "-p", str(sock.getsockname()[1])]
         where += ["--wait", _AS_LONG_AS_WE_LIVE]
-        launcher.prepare([*options.client_arguments, *where], key, run.uid)
+        variables = _client_variables(options) | {environment.RUN: run.uid}
+        launcher.prepare([*options.client_arguments, *where], key, variables)
         launcher.start()
         hold_stops()  # the clients must not be left alone
         try:
@@ -231,6 +234,21 @@ def _hold(
             raise
         log.warning("%s; the tasks of this run are kept in memory", error)
         return None
+
+
+def _client_variables(options: ClusterOptions) -> dict[str, str | None]:
+    """What is changed in the environment of the clients, and so of their tasks.
+
+    They get what this process was given, but for a password that was given to this process alone.
+    """
+    variables: dict[str, str | None] = {os.fsdecode(name): None for name in added_by_python()}
+    if options.server_dir is not None:
+        path = server_directory(options.server_dir, os.environ).path
+        variables[environment.SERVER_DIR] = str(path)
+    url = options.database.url or os.environ.get(environment.DATABASE) or ""
+    if not options.database.in_memory and url.startswith("postgresql"):
+        variables[environment.PGPASSWORD] = None
+    return variables
 
 
 def _reachable(sock: socket) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.access.errors import shown
@@ -12,6 +13,7 @@ from hypershell.core.units import counted
 from hypershell.server.input.lines import STDIN
 from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.homes import MAIN
+from hypershell.serverdir.lineage import is_gone, lineage_of
 
 if TYPE_CHECKING:
     from hypershell.store.sql.engine import Database
@@ -74,6 +76,13 @@ def begin(options: DatabaseOptions, run: OpenedRun, held: LockedDirectory) -> "R
     except BaseException:
         database.close()
         raise
+    run_session.lineage_of = lineage_of
+    if dead := run_session.give_up_dead(is_gone):
+        log.info(
+            "%s of the previous server had ended; not waiting for %s",
+            counted(dead, "client"),
+            "it" if dead == 1 else "them",
+        )
     _say_what_is_left(run_session, mode)
     return run_session
 
@@ -113,17 +122,18 @@ def _say_what_is_left(run_session: "RunSession", mode: RunMode) -> None:
             counted(begun.leftovers, "unfinished or failed task"),
         )
     elif begun.leftovers:
-        log.warning(
+        log.info(
             "%s from earlier runs will not be run; use `hyper-shell server --restart` to run them",
             counted(begun.leftovers, "unfinished task"),
         )
     if begun.unread is not None:
         path, lines = begun.unread
-        log.warning(
-            "the previous run did not read %s beyond line %d; `hyper-shell server FILE "
-            "--resume` continues there",
+        log.info(
+            "the previous run did not read %s beyond line %d; `hyper-shell server %s --resume` "
+            "continues there",
             os.fsdecode(path),
             lines,
+            shlex.quote(os.fsdecode(path)),
         )
     unfinished = begun.start.tally.unfinished()
     if mode is not RunMode.FILE:

@@ -10,7 +10,7 @@ from hypershell.app.locate import Finder, ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
-from hypershell.core.errors import NoServer
+from hypershell.core.errors import KeyRefused, NoServer
 
 if TYPE_CHECKING:
     from hypershell.client.last_words import LastWords
@@ -29,7 +29,8 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     The client runs in a child process, where `explained` calls it and turns an error into an exit
     status. It cannot read from a terminal: a passphrase is asked for beforehand.
     """
-    find = Finder(options.location.with_passphrase())
+    location = options.location.with_passphrase()
+    find = Finder(location)
 
     # Made before the client is: it writes, and the supervisor reads what it left.
     begun = BegunTable(options.client.slots + SPARE_ENTRIES)
@@ -39,11 +40,14 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
-            find.root()
+            rooted = find.root()
+            client = options.client
+            if location.server_dir is not None:
+                client = client._replace(server_dir=rooted.server_dir)
             try:
-                return run_client(options.client, find, supervisor_pipe, begun, control)
-            except NoServer as error:
-                error.note(place=options.location.place())
+                return run_client(client, find, supervisor_pipe, begun, control)
+            except (NoServer, KeyRefused) as error:
+                error.note(place=location.place(), remark=location.remark())
                 raise
 
         return explained(run)

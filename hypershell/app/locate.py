@@ -92,6 +92,7 @@ class ServerLocation:
     what the file says of the worker plane. Of several servers in a directory it is the one with the
     database of the `run` of this uid; "" is the current one, or else the only one. With a `home`
     it is the last one there.
+    `key_is_set` says that the key is from the environment.
     """
 
     server_dir: str | None = None
@@ -102,6 +103,7 @@ class ServerLocation:
     host: str | None = None
     port: int | None = None
     key: str | None = field(default=None, repr=False)
+    key_is_set: bool = False
 
     def directory(self) -> "ServerDirectory | None":
         """The server directory; None if an access file was named instead."""
@@ -170,6 +172,12 @@ class ServerLocation:
             return f"the host and port in {shown(self.access_file)}"
         return "the host and port in the access file of the server directory"
 
+    def remark(self) -> str:
+        """The end of a hint: that the server directory was not looked at, and why."""
+        if self.key_is_set:
+            return "; as HYPERSHELL_AUTH is set, the server directory was not looked at"
+        return ""
+
     def explain(self, error: NoServer) -> NoServer:
         """A better error for an access file that leads to no server, if the directory knows one."""
         error.note(place=self.place())
@@ -226,9 +234,10 @@ class Finder:
         self._location = location
         self._found = mmap.mmap(-1, _HOME_BYTES)  # shared with the processes that are forked
 
-    def root(self) -> None:
-        """Make no path relative from here on, for a process that changes directory: `rooted`."""
+    def root(self) -> ServerLocation:
+        """Look at the location that is `rooted` from here on; a process that changes directory."""
         self._location = self._location.rooted()
+        return self._location
 
     def __call__(self) -> tuple[str, int, bytes]:
         """Host, port and secret of the worker plane; NoServer if it is not there (yet)."""

@@ -23,6 +23,7 @@ from hypershell.core.errors import (
     ServerStalled,
     ServerUnable,
     TasksNotKept,
+    UsageError,
 )
 from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, Changed, Selection
 from hypershell.serverdir.directory import ServerDirectory, server_directory
@@ -107,6 +108,13 @@ def open_task_api(source: TaskSource, patience: float = PATIENCE_SECONDS) -> Tas
         if found is None:
             raise error
         return found
+
+
+def check_cause(api: TaskApi, selection: Selection) -> None:
+    """UsageError for a selection by a cause that no failed task has."""
+    if selection.cause and not api.failures(Selection(cause=selection.cause)):
+        hint = "`hyper-shell failures` shows the causes"
+        raise UsageError(f"no failed task has cause {selection.cause}", hint=hint)
 
 
 def open_remote_tasks(

@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hypershell.app.locate import Passphrases, ServerLocation
+from hypershell.cli.hints import fitted
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.logs import LogOptions
 from hypershell.cli.prompts import passphrase_prompt
@@ -70,6 +71,7 @@ def log_options_from(parsed: Parsed) -> LogOptions:
         path=parsed.text("--log-file"),
         is_json="json" == parsed.choice("--log-format", ("human", "json"), "human"),
         level=logging.WARNING if parsed.flag("--quiet") else level,
+        fit=fitted,
     )
 
 

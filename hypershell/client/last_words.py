@@ -32,7 +32,8 @@ class LastWords:
 
     def leave(self, client_id: str, reason: str) -> None:
         """The client is dead, and nothing of it runs: its tasks need not wait for its lease."""
-        log.warning("the client died (%s); its tasks were killed", reason)
+        hint = "; memory may have run out" if reason == "KILL" else ""
+        log.warning("the client died (%s); its tasks were killed%s", reason, hint)
         try:
             proxy = self._connected()
             proxy.leave(client_id, f"it died ({reason})", True, *self._begun.read())

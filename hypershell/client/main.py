@@ -30,8 +30,10 @@ from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import SystemProcesses
 from hypershell.client.tasks.spawn import Spawner, check_shell
 from hypershell.client.tasks.watch import Watch, best_watch
+from hypershell.core.environment import SERVER_DIR
 from hypershell.core.errors import HyperShellError
 from hypershell.core.unwritten import Unwritten
+from hypershell.runtime.limits import DescriptorLimit, opening
 from hypershell.runtime.loop import Loop
 from hypershell.runtime.signals import (
     Sent,
@@ -73,7 +75,7 @@ def run_client(
         launcher.listen(inbox.put)  # which alone says when to pause
     else:
         hand_over_stops(lambda: inbox.put(PauseAsked(by_launcher=False)))
-    link = ServerLink(find)
+    link = ServerLink(_found_under_lock(find))
     pipe = SupervisorPipe(supervisor_pipe)
     return _run(options, link, pipe, begun, orders, watch, launcher)
 
@@ -89,7 +91,7 @@ def _run(
 ) -> int:
     """Join, run tasks until the end, leave; the exit status."""
     inbox = signals.inbox
-    outputs = _prepare(options)
+    outputs, limit = _prepare(options)
     host = socket.gethostname()
     hello = greeting(host, options.slots)
     try:
@@ -99,7 +101,8 @@ def _run(
     signals.grace_seconds = welcome.grace_seconds
     pipe.joined(welcome, link.heard_at)
 
-    spawner = Spawner(options.shell, welcome.client_id, host)
+    added = _added(options.server_dir)
+    spawner = Spawner(options.shell, welcome.client_id, host, added, limit)
     processes = SystemProcesses(spawner, supervisor=os.getppid())
     orders = Orders(watch.wake)
     buffer = TaskBuffer(
@@ -150,12 +153,28 @@ def _finish_output(output: Output, link: ServerLink) -> Unwritten | None:
     return unwritten
 
 
-def _prepare(options: ClientOptions) -> Outputs:
-    """See that tasks can be run at all; where their output goes."""
+def _prepare(options: ClientOptions) -> tuple[Outputs, DescriptorLimit | None]:
+    """See that tasks can be run at all; where their output goes, and what they may have open."""
     check_shell(options.shell)
     outputs = open_outputs(options, os.environ)
-    take_descriptors(options.slots)
-    return outputs
+    return outputs, take_descriptors(options.slots)
+
+
+def _found_under_lock(find: Find) -> Find:
+    """Reads an access file, as tasks may be started meanwhile."""
+
+    def found() -> tuple[str, int, bytes]:
+        with opening:
+            return find()
+
+    return found
+
+
+def _added(server_dir: str | None) -> dict[str, str]:
+    """The variables that tasks get beside ours: `submit` in a task finds its own server."""
+    named = server_dir or os.environ.get(SERVER_DIR)
+    # Tasks run elsewhere: a relative path would mean another directory there.
+    return {} if not named or named.startswith("~") else {SERVER_DIR: os.path.abspath(named)}
 
 
 def _loop_failed(inbox: Inbox[ClientEvent], name: str, error: Exception) -> None:

@@ -397,7 +397,7 @@ class TaskBuffer:
             look = 0.1  # to see whether all slots are stalled
         if self._held:
             look = min(look, self._held.due_at() - now)
-        return max(0.0, min(look, self._news.patience(now, len(self._running))))
+        return max(0.0, min(look, self._news.patience(now, self._running)))
 
 
 def _how_many(outcomes: list[Outcome]) -> int:

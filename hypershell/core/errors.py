@@ -4,13 +4,13 @@ HyperShellError
 ├── UsageError               2  the command line is wrong
 ├── InputIsOutput            2  a run would write to the file that it reads
 ├── OutputsMixed             2  two outputs of a run would go to one file
-├── SelectionUnknown         2  there is no such run, or no such cause
+├── SelectionUnknown         2  there is no such run
 ├── IdsAmbiguous             2  several runs have tasks of these ids
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable FileNotOurs OutputUnwritable
-│                               ShellUnusable TooManySlots TooFewDescriptors TasksUnstartable
-│                               TasksNotKept RunNotKept ServerUnable WorkingDirectoryGone
-│                               TaskDirectoryUnusable
+│                               ShellUnusable TooManySlots TooFewDescriptors TooFewProcesses
+│                               OutOfMemory SystemRefused TasksUnstartable TasksNotKept
+│                               RunNotKept ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown HostLookupFailed
 │                               HostUnsupported NotOurServer VersionMismatch ServerLeft
 │                               ServerHungUp ServerStalled WaitTooLong
@@ -81,11 +81,11 @@ class OutputsMixed(HyperShellError):
 
 
 class SelectionUnknown(HyperShellError):
-    """A run or a cause that was named does not exist."""
+    """A run that was named does not exist."""
 
     exit_code = 2
     says = "there is no {what}"
-    hint = "`hyper-shell list run --run all` shows the runs, `hyper-shell failures` the causes"
+    hint = "`hyper-shell list run --run all` shows the runs"
 
 
 class IdsAmbiguous(HyperShellError):
@@ -152,10 +152,10 @@ class AddressUnusable(StartError):
 
 
 class OutputUnwritable(StartError):
-    """Standard output cannot be written."""
+    """Standard output or standard error cannot be written."""
 
-    says = "cannot write to standard output: {reason}"
-    hint = "the output is incomplete; check where standard output goes"
+    says = "cannot write to {where}: {reason}"
+    hint = "the output is incomplete; check where {where} goes"
 
 
 class FileUnwritable(StartError):
@@ -193,6 +193,27 @@ class TooFewDescriptors(StartError):
     hint = "raise the limit (`ulimit -n`), which is {limit}"
 
 
+class TooFewProcesses(StartError):
+    """The system starts no further thread or process for this user."""
+
+    says = "the system starts no further {what} for this user"
+    hint = "raise the limits on processes and memory (`ulimit -u`, `ulimit -v`), or end some"
+
+
+class OutOfMemory(StartError):
+    """The system gives this process no more memory."""
+
+    says = "out of memory"
+    hint = "raise the limit (`ulimit -v`, or that of the batch job), or use a smaller -N"
+
+
+class SystemRefused(StartError):
+    """The system refused something that every process may do."""
+
+    says = "the system refused a call: {reason}{what}"
+    hint = "check this machine: /proc, /dev, /tmp, its disks, and the limits (`ulimit -a`)"
+
+
 class TasksUnstartable(StartError):
     """The machine of a client cannot start another process."""
 
@@ -223,21 +244,27 @@ class NoServer(HyperShellError):
     """
 
     exit_code = 4
-    defaults: ClassVar[Mapping[str, str]] = {"place": "the host and port", "patience": ""}
+    defaults: ClassVar[Mapping[str, str]] = {
+        "place": "the host and port",
+        "patience": "",
+        "remark": "",
+    }
 
 
 class ServerUnreachable(NoServer):
     """Nothing listens there, or it does not answer in time."""
 
     says = "no server at {host} port {port}: {reason}"
-    hint = "start one with `hyper-shell server FILE`, or check {place}{patience}"
+    hint = "start one with `hyper-shell server FILE`, or check {place}{patience}{remark}"
 
 
 class ServerSilent(NoServer):
     """A program listens there and sends nothing."""
 
     says = "the program at {host} port {port} does not answer like a hyper-shell server"
-    hint = "check {place}; if it is a hyper-shell server, it is frozen or overloaded{patience}"
+    hint = (
+        "check {place}; if it is a hyper-shell server, it is frozen or overloaded{patience}{remark}"
+    )
 
 
 class HostUnknown(NoServer):
@@ -313,7 +340,8 @@ class KeyRefused(Refused):
     """The two sides have different keys."""
 
     says = "the server at {host} port {port} refused this key"
-    hint = "use the key that the server was started with (-k, or HYPERSHELL_AUTH)"
+    hint = "use the key that the server was started with (-k, or HYPERSHELL_AUTH){remark}"
+    defaults: ClassVar[Mapping[str, str]] = {"remark": ""}
 
 
 class PlaneRefused(Refused):

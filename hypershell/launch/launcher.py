@@ -1,15 +1,16 @@
 """What a launcher promises: it starts the clients of a run, and ends them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 
 class Launcher(Protocol):
     """Starts the clients of a run and ends them."""
 
-    def prepare(self, arguments: list[str], key: str, run: str) -> None:
-        """Say what each client gets: arguments of `hyper-shell client`, the key, and the uid of
-        the run, by which commands in tasks find the server.
+    def prepare(self, arguments: list[str], key: str, variables: Mapping[str, str | None]) -> None:
+        """Say what each client gets: arguments of `hyper-shell client`, and the key.
+
+        Its environment is ours, with these variables; None takes one out of it.
         """
 
     def start(self) -> None:

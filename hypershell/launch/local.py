@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from hypershell.core import environment
@@ -39,12 +39,13 @@ class LocalLauncher:
         self._channels: list[socket.socket] = []
         self._paused: dict[socket.socket, str] = {}
 
-    def prepare(self, arguments: list[str], key: str, run: str) -> None:
+    def prepare(self, arguments: list[str], key: str, variables: Mapping[str, str | None]) -> None:
         """See `Launcher`."""
         self._command = [*_this_program(), "client", *arguments]
         parent = str(os.getpid())
-        ours = {environment.AUTH: key, environment.PARENT: parent, environment.RUN: run}
-        self._environment = os.environ | ours
+        changed: dict[str, str | None] = {**os.environ, **variables}
+        ours = {name: value for name, value in changed.items() if value is not None}
+        self._environment = ours | {environment.AUTH: key, environment.PARENT: parent}
         if self._number > 1 and hasattr(os, "memfd_create"):
             self._output_lock = os.memfd_create("output lock", os.MFD_CLOEXEC)
             self._environment[environment.OUTPUT_LOCK] = str(self._output_lock)

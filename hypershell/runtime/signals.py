@@ -92,7 +92,27 @@ def wait_for_signals(numbers: Collection[int], deliver: Deliver) -> None:
             last = sent.number
             ends_at = min(ends_at, time.monotonic() + deliver(sent))
 
-    threading.Thread(target=wait, name="signals", daemon=True).start()
+    start_in_time(threading.Thread(target=wait, name="signals", daemon=True))
+
+
+START_SECONDS = 10.0
+"""A thread that has not begun to run by then never will."""
+
+
+class _Started(threading.Event):
+    """What `Thread.start` waits for: without memory the thread may end before it sets it."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not super().wait(START_SECONDS if timeout is None else timeout):
+            raise RuntimeError("can't start new thread")
+        return True
+
+
+def start_in_time(thread: threading.Thread) -> None:
+    """Start a thread; RuntimeError if it cannot be, or does not begin to run."""
+    if hasattr(thread, "_started"):
+        thread._started = _Started()
+    thread.start()
 
 
 def _next(numbers: Collection[int], until: float) -> Sent | None:

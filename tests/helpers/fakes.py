@@ -20,6 +20,7 @@ from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.codec import decode, encode
 from hypershell.wire.worker_messages import (
@@ -80,6 +81,7 @@ class ServerParts:
         policy: Policy = Policy(),  # noqa: B008 - it is frozen
         lease: float = 30.0,
         sink: LineSink | None = None,
+        unwritten: UnwrittenOutput | None = None,
     ) -> None:
         self.bus = EventBus()
         self.lock = threading.RLock()
@@ -95,7 +97,9 @@ class ServerParts:
         self.failures = Failures(sink, self.store.printed)
         self.failures.subscribe(self.bus)
         self.bus.subscribe(lambda e: self.store.begin(e.client_id, e.begun), TasksBegun)
-        self.worker_service = WorkerService(self.registry, self.scheduled, self.finished)
+        self.worker_service = WorkerService(
+            self.registry, self.scheduled, self.finished, unwritten=unwritten
+        )
         self.receiver = Receiver(
             self.finished, self.store, self.registry, self.scheduler, self.scheduled, self.bus
         )

@@ -1,7 +1,5 @@
 """Broken surroundings for a command: what a machine, a batch system or a script may have left."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 
@@ -50,8 +48,7 @@ SURROUNDINGS = (
     Surrounding("HOME is /proc", "export HOME=/proc"),
     Surrounding(
         "HOME is no UTF-8",
-        "bad=$(printf '%s/h\\377\\376' \"$HOME\"); mkdir -p \"$bad\"; "
-        'export HOME="$bad"; cd "$bad"',
+        "bad=$(printf '%s/h\\377' \"$HOME\"); mkdir \"$bad\"; export HOME=\"$bad\"; cd \"$bad\"",
     ),
     Surrounding(
         "HOME is long",
@@ -83,9 +80,7 @@ SURROUNDINGS = (
     Surrounding("a removed directory", 'mkdir "$HOME/gone"; cd "$HOME/gone"; rmdir "$HOME/gone"'),
     Surrounding("a directory that is closed", runs_in=f"chmod 0 . ; exec {_USER}"),
     Surrounding("a user without a name", 'chmod 777 "$HOME"', runs_in=f"exec {_USER}"),
-    Surrounding(
-        "SIGPIPE, SIGCHLD and SIGTERM ignored", runs_in=_python(_EACH.format("[13, 17, 15]"))
-    ),
+    Surrounding("three signals ignored", runs_in=_python(_EACH.format("[13, 17, 15]"))),
     Surrounding("all signals ignored", runs_in=_python(_EACH.format(_ALL))),
     Surrounding("SIGCHLD and SIGTERM blocked", runs_in=_python(_BLOCK.format("[17, 15]"))),
     Surrounding("all signals blocked", runs_in=_python(_BLOCK.format(_ALL))),
@@ -94,10 +89,7 @@ SURROUNDINGS = (
         Surrounding(f"{n} processes", 'chmod 777 "$HOME"', runs_in=_PROCESSES.format(n))
         for n in (1, 2, 4, 8)
     ),
-    *(
-        Surrounding(f"{n} MiB of memory", runs_in=f"prlimit --as={n << 20}")
-        for n in (40, 60, 90, 150)
-    ),
+    *(Surrounding(f"{n} MiB of memory", runs_in=f"prlimit --as={n << 20}") for n in (40, 60, 90)),
     Surrounding("files of no size", "ulimit -f 0"),
     Surrounding("files of 8 KiB", "ulimit -f 16"),
     Surrounding("umask 777", "umask 777"),
@@ -115,6 +107,3 @@ SURROUNDINGS = (
 def script(surrounding: Surrounding, command: str) -> str:
     """A shell script that runs a command in these surroundings."""
     return f"{surrounding.before}\n{surrounding.runs_in} {command}\n"
-
-
-Make = Callable[[Path], None]

@@ -1,15 +1,13 @@
 """Text of others on a terminal: nothing in it moves a cursor, sets a title or turns a line."""
 
-import contextlib
-import os
-import pty
-import threading
 import unicodedata
 from collections.abc import Iterator
 
 import pytest
 
 from tests.helpers.access import Site
+from tests.helpers.farm import Farm
+from tests.helpers.terminal import Terminal
 
 EVIL = "A\x1b]0;title\x07\x1b[2J\x1bPdcs\x1b\\\x9b31m\u202egnp.\u2066\x08\x7f\rB"
 """OSC, CSI, DCS, a C1 control, both kinds of direction, backspace, DEL and carriage return."""
@@ -37,33 +35,9 @@ VERBS = {
 }
 
 
-class Terminal:
-    """A terminal, and all that was shown on it."""
-
-    def __init__(self) -> None:
-        self._ours, self.theirs = pty.openpty()
-        self._shown: list[bytes] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError):  # as its last user hangs up
-            while data := os.read(self._ours, 65536):
-                self._shown.append(data)
-
-    def close(self) -> str:
-        """All that was shown, once nobody writes to it any more."""
-        os.close(self.theirs)
-        self._reader.join(10)
-        os.close(self._ours)
-        return b"".join(self._shown).decode("utf-8")
-
-
 @pytest.fixture(scope="module")
 def evil_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A database whose tasks have such text in their line, their tags and what they printed."""
-    from tests.helpers.farm import Farm
-
     farm = Farm(tmp_path_factory.mktemp("evil"))
     site = Site(farm)
     quoted = EVIL.encode("unicode_escape").decode().replace("\\x", "\\\\x")
@@ -86,7 +60,7 @@ def test_no_verb_lets_text_of_others_steer_a_terminal(evil_site: Site, words: tu
     assert status in (0, 1, 2, 3, 4, 5)
     steering = {
         character
-        for character in shown.replace("\r\n", "\n")
+        for character in shown
         if character not in "\n\t" and unicodedata.category(character)[0] == "C"
     }
     assert set() == steering

@@ -49,6 +49,26 @@ class _Terminal:
         sys.stdout.buffer.flush()
 
 
+def write_error(data: bytes) -> None:
+    """Write to standard error what a task wrote there; OutputUnwritable.
+
+    Where there is none, or nobody reads it any more, that is not an error.
+    """
+    if sys.stderr is None:
+        return
+    sys.stderr.flush()
+    try:
+        sys.stderr.buffer.write(data)
+        sys.stderr.buffer.flush()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        from hypershell.core.errors import OutputUnwritable
+
+        reason = (error.strerror or "").lower()
+        raise OutputUnwritable(where="standard error", reason=reason) from error
+
+
 class _Output(io.FileIO):
     """Descriptor 1. A failed write is reported once, and later output is dropped."""
 
@@ -66,4 +86,5 @@ class _Output(io.FileIO):
             from hypershell.core.errors import OutputUnwritable
 
             self._is_told = True
-            raise OutputUnwritable(reason=(error.strerror or "").lower()) from error
+            reason = (error.strerror or "").lower()
+            raise OutputUnwritable(where="standard output", reason=reason) from error

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hypershell.cli.output.rows import cell, facts_text
+from hypershell.core.ending import Ending
 from hypershell.core.task_spec import SHOWN
 from hypershell.core.units import counted
 
@@ -38,6 +39,9 @@ _ATTEMPT = (
     "memory",
 )
 
+_KILLED = "KILL that nobody sent by hand often means that memory ran out, or a limit on it"
+_KILLS = (Ending.SIGNALED.describe(9), Ending.EXITED.describe(137))  # as a shell reports it
+
 
 def task_text(task: dict[str, Any]) -> str:
     """One task, its attempts, and what a failed attempt last printed."""
@@ -47,6 +51,8 @@ def task_text(task: dict[str, Any]) -> str:
     for attempt in (*task["attempts"], *_running(task)):
         parts.append(f"\nattempt {attempt['number']} ({attempt['ending']})\n")
         parts.append(_facts(attempt, _ATTEMPT, "  "))
+        if attempt.get("signal") == 9 or attempt.get("exit_status") == 137:
+            parts.append(f"  {_KILLED}\n")
         parts.append(_tail("  standard error", attempt.get("stderr", b"")))
     if task["output"] is not None:
         out, err = task["output"]
@@ -86,6 +92,8 @@ def _cause(cause: dict[str, Any], shows_run: bool) -> str:
     head = cell("cause", head)
     parts = [f"cause {cause['cause']}: {head}, {counted(cause['count'], 'task')}\n"]
     parts += [f"    {cell('line', line)}\n" for line in printed.split("\n") if line]
+    if head in _KILLS:
+        parts.append(f"    {_KILLED}\n")
     if cause["hosts"]:
         parts.append(f"  hosts    {cell('hosts', ', '.join(cause['hosts']))}\n")
     of_run = f" of run {cause['run']}" if shows_run and cause["run"] else ""

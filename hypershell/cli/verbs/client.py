@@ -115,6 +115,7 @@ def _location_from(parsed: Parsed) -> "ServerLocation":
         host=parsed.host("--host"),
         port=parsed.whole("--port", default=0, lowest=1, highest=65535) or None,
         key=key,
+        key_is_set=key is not None and parsed.text("--auth") is None,
     )
 
 

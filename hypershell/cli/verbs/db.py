@@ -1,5 +1,6 @@
 """`hyper-shell db`: looks after a task database."""
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ task and its last attempt; or as GNU parallel's joblog, with one line per
 finished task. `check` and `export` also work while a server is running.
 
 Export options:
-  --format FORM     json, csv or joblog [default: json].
+  --format FORM     json, csv or joblog. The default is what the name of FILE
+                    ends in (.csv or .joblog), else json.
 
 {DATABASE_PLACE_OPTIONS}\
   --run UID         The database of the run with this server_uid, where it is
@@ -37,10 +39,13 @@ Exit status:
 Examples:
   $ hyper-shell db check
 
-  $ hyper-shell db export --format csv tasks.csv
+  $ hyper-shell db export tasks.csv
 
   $ hyper-shell db export | jq 'select(.state == "failed") | .line'
 """
+
+
+_FORM_OF_ENDING = {".csv": "csv", ".joblog": "joblog"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,13 @@ def options_from(parsed: Parsed) -> DbOptions:
     from hypershell.store.sql.export import FORMS
 
     path = parsed.text("FILE")
-    form = parsed.choice("--format", tuple(FORMS), "json")
+    form = parsed.choice("--format", tuple(FORMS), _form_of(path))
     return DbOptions("export", place, form, None if path == "-" else path)
+
+
+def _form_of(path: str | None) -> str:
+    """The format that the ending of a file's name stands for."""
+    return _FORM_OF_ENDING.get(os.path.splitext(path or "")[1].lower(), "json")
 
 
 def run(options: DbOptions) -> int:

@@ -32,7 +32,7 @@ from hypershell.core.task import Task
 from hypershell.runtime import clock
 from hypershell.store.sql.directories import cwd_beside
 from hypershell.store.sql.engine import Database
-from hypershell.store.sql.row_filter import check_names, row_filter
+from hypershell.store.sql.row_filter import check_run, row_filter
 from hypershell.store.sql.rows import rewind, task_of
 from hypershell.store.sql.schema import (
     ATTEMPTS,
@@ -41,6 +41,7 @@ from hypershell.store.sql.schema import (
     FACTS,
     IS_UNSETTLED,
     IS_WAITING,
+    LINEAGE,
     OUTPUTS,
     RUNNING,
     RUNS,
@@ -193,13 +194,24 @@ class SqlJournal:
         row = (client, host, pid, slots, clock.wall())
         return self._writer.put(lambda connection: run_many(connection, _CLIENT, [row]))
 
+    def noted_lineage(self, client: str, note: str) -> Commit:
+        """By this the next server may prove that the client, which joins, has ended."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(FACTS).where(FACTS.c.name == LINEAGE + client))
+            connection.execute(FACTS.insert().values(name=LINEAGE + client, value=note))
+
+        return self._writer.put(work)
+
     def left(self, clients: Sequence[str]) -> Commit:
         """These clients left: they hold nothing any more."""
         present = update(CLIENTS).where(CLIENTS.c.left_at.is_(None))
         change = present.where(CLIENTS.c.id.in_(clients)).values(left_at=clock.wall())
+        notes = delete(FACTS).where(FACTS.c.name.in_([LINEAGE + client for client in clients]))
 
         def work(connection: Connection) -> None:
             connection.execute(change)
+            connection.execute(notes)
 
         return self._writer.put(work)
 
@@ -218,7 +230,7 @@ class SqlJournal:
         self.flush().wait()
         # Not by the writer: what people ask may take long or fail, and is none of its business.
         with self._database.reading() as connection:
-            check_names(connection, selection)
+            check_run(connection, selection)
             return [
                 Found(row.id, STATES[row.state], row.group, row.scope == self._run)
                 for row in which.rows(connection, query)

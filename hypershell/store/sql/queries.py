@@ -19,7 +19,7 @@ from hypershell.store.sql.directories import CWD
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import Clause, in_states, states_meant
 from hypershell.store.sql.kinds import checked, checked_text
-from hypershell.store.sql.row_filter import RowFilter, check_names, row_filter
+from hypershell.store.sql.row_filter import RowFilter, check_run, row_filter
 from hypershell.store.sql.rows import spec_of_row
 from hypershell.store.sql.schema import (
     ATTEMPTS,
@@ -188,7 +188,7 @@ class Queries:
         """A snapshot in which all that a selection names exists, and its filter."""
         which = row_filter(selection, self._database.dialect)
         with self._database.reading() as connection:
-            check_names(connection, selection)
+            check_run(connection, selection)
             yield connection, which
 
 
@@ -250,13 +250,13 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
         facts |= {} if known else dict.fromkeys(("slot", "pid", "started"))
     elif row._mapping.get("a_ending") is not None:
         tried = {n[2:]: value for n, value in row._mapping.items() if n.startswith("a_")}
-        facts |= _tried(tried)
+        facts |= attempt_facts(tried)
     checked(facts)
     return facts
 
 
-def _tried(tried: dict[str, Any]) -> dict[str, Any]:
-    """What an attempt tells, by the names of FIELDS."""
+def attempt_facts(tried: dict[str, Any]) -> dict[str, Any]:
+    """What an attempt tells, by the names of FIELDS, of its columns by theirs; changes `tried`."""
     ending, code = Ending(tried.pop("ending")), tried.pop("code")
     tried["exit_status"] = code if ending.code_is is Code.EXIT_STATUS else None
     tried["signal"] = code if ending.code_is is Code.SIGNAL else None
@@ -285,7 +285,7 @@ def _attempts(connection: Connection, task_id: int) -> list[dict[str, Any]]:
     found = []
     last = connection.execute(query.order_by(_A.number.desc()).limit(_MAX_ATTEMPTS)).all()
     for row in reversed(last):
-        tried = _tried({name: row._mapping[name] for name in _ATTEMPT_COLUMNS})
+        tried = attempt_facts({name: row._mapping[name] for name in _ATTEMPT_COLUMNS})
         checked({"attempt": row.number, **tried})
         found.append({"number": row.number, **tried, "stderr": bytes(row.err or b"")})
     return found

@@ -32,7 +32,7 @@ from hypershell.store.sql.filters import (
     text_of,
     without_condition,
 )
-from hypershell.store.sql.schema import CAUSES, TASKS
+from hypershell.store.sql.schema import TASKS
 
 _PAGE = 200
 _LONG = 2**16
@@ -122,16 +122,12 @@ class RowFilter:
             return [row[0] for row in islice(rows, limit)]
 
 
-def check_names(connection: Connection, selection: Selection) -> None:
-    """SelectionUnknown if the run or the cause that a selection names does not exist."""
+def check_run(connection: Connection, selection: Selection) -> None:
+    """SelectionUnknown if the run that a selection names does not exist."""
     if selection.run not in ("", ALL_RUNS, LAST_RUN):
         query = runs_named(selection.run).limit(1)
         if connection.execute(query).first() is None:
             raise SelectionUnknown(what=f"run {selection.run}")
-    if selection.cause:
-        known = select(CAUSES.c.id).where(CAUSES.c.id == selection.cause)
-        if connection.execute(known).first() is None:
-            raise SelectionUnknown(what=f"cause {selection.cause}")
 
 
 def row_filter(selection: Selection, dialect: str, now: float | None = None) -> RowFilter:

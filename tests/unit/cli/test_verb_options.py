@@ -242,9 +242,16 @@ def test_a_command_becomes_a_line(verb):
     lines = [each.line if verb == "run" else each.submission.line for each in found]
 
     assert [b"a | b", b"echo 'a b'"] == lines
-    for words in ([""], ["# nothing"], ["a\nb"]):
+    for words in ([""], ["# nothing"], ["\n"]):
         with pytest.raises(UsageError):
             options(verb, "--", *words)
+
+
+def test_a_command_of_several_lines_is_one_line():
+    """A name may have a newline in it, and a task is a line."""
+    found = options("run", "--", "test", "-e", "two\nlines")
+
+    assert rb"""eval "$(printf ' test -e '\''two\nlines'\''')" """.strip() == found.line
 
 
 def test_what_a_command_prints_is_kept_only_for_run():
