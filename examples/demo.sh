@@ -70,6 +70,9 @@ tasks_of() { grep -v -e '^[[:space:]]*#' -e '^[[:space:]]*$' "$1" | LC_ALL=C sor
 # A key made up for this run. In the environment it does not show in `ps`, and both sides find it.
 HYPERSHELL_AUTH=$("$python" -c 'import secrets; print("hs1_" + secrets.token_urlsafe(32))')
 export HYPERSHELL_AUTH
+# Whatever else this user runs, and however it is set up, this demonstration is apart from it.
+export HYPERSHELL_SERVER_DIR=$scratch/server-directory
+unset HYPERSHELL_DATABASE HYPERSHELL_RUN
 export CALIBRATION=$scratch/calibration
 mkdir "$CALIBRATION"
 touch "$CALIBRATION/first" "$CALIBRATION/third"

@@ -63,7 +63,11 @@ def write(path: Path, access: Access, seal: Seal) -> None:
         plane: ClosedDoor(endpoint.host, endpoint.port, seal.close(endpoint.key))
         for plane, endpoint in access.endpoints.items()
     }
-    text = render(__version__, access.server_uid, endpoints, seal)
+    write_copy(path, render(__version__, access.server_uid, endpoints, seal))
+
+
+def write_copy(path: Path, text: bytes) -> None:
+    """Make the access file `path` of these bytes, as `write` does; AccessFileUnwritable."""
     try:
         made = create_private(path, text, _MODE)
     except OSError as error:
@@ -90,7 +94,12 @@ def read(path: Path, ring: Keyring) -> Access:
 
     AccessFileMissing if there is none (yet); everything else that can be wrong is Refused.
     """
-    layout = _load(path)
+    return open_text(read_text(path), path, ring)
+
+
+def open_text(text: bytes, path: Path, ring: Keyring) -> Access:
+    """What the bytes of the access file `path` open; Refused."""
+    layout = _parsed(text, path)
     seal = ring.open(layout.recipe, path)
     endpoints = _open_endpoints(layout, seal, path)
     return Access(layout.server_uid, endpoints.get(CLIENT), endpoints.get(WORKER))
@@ -127,12 +136,20 @@ def reseal(path: Path, ring: Keyring, out: Path, seal: Seal) -> None:
     write(out, read(path, ring), seal)
 
 
-def _load(path: Path) -> Layout:
-    """A file that is ours alone and well formed; what it says is not to be followed yet."""
+def read_text(path: Path) -> bytes:
+    """The bytes of an access file that is ours alone; AccessFileMissing, Refused."""
     try:
-        text = read_private(path, "access file", _LARGEST)
+        return read_private(path, "access file", _LARGEST)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise AccessFileMissing(path=shown(path)) from error
+
+
+def _load(path: Path) -> Layout:
+    """A file that is ours alone and well formed; what it says is not to be followed yet."""
+    return _parsed(read_text(path), path)
+
+
+def _parsed(text: bytes, path: Path) -> Layout:
     try:
         return parse(text)
     except NewerFormat as newer:

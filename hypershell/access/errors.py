@@ -4,8 +4,10 @@ HyperShellError
 ├── StartError               3  NoHome AccessFileExists AccessFileUnwritable
 │                               DirectoryUnusable DirectoryForeign DirectoryExposed DirectoryOpen
 │                               DirectoryLocked DirectoryBusy DirectoryClaimed CurrentBlocked
+│                               RunLives
+├── RunsAmbiguous            2  several servers live in the directory, and none was named
 ├── NoServer                 4  AccessFileMissing NeverStarted ServerEnded ServerDied
-│                               ServerOutOfReach
+│                               ServerOutOfReach RunMissing
 └── Refused                  5  FileExposed FileForeign FileUnreadable
                                 AccessFileDamaged AccessFileNewer AccessFileTampered PartMissing
                                 SealKeyMissing SealKeyDiffers SealKeyDamaged SealKeyUnmade
@@ -16,7 +18,7 @@ import os
 import re
 import shlex
 
-from hypershell.core.errors import NoServer, Refused, StartError
+from hypershell.core.errors import HyperShellError, NoServer, Refused, StartError
 
 _PLAIN = re.compile(r"[\w@%+=:,./~-]+")
 
@@ -108,6 +110,13 @@ class DirectoryClaimed(StartError):
     hint = "stop it there with `{stop}`; if it has certainly ended, start with --take-over"
 
 
+class RunLives(StartError):
+    """A server still works on the run that was to be continued."""
+
+    says = "run {uid} {of}is still running: {holder}"
+    hint = "wait until it ends, or stop it with `hyper-shell server stop --run {uid}`"
+
+
 class CurrentBlocked(StartError):
     """Something else is where the link to the current run belongs."""
 
@@ -148,6 +157,21 @@ class ServerOutOfReach(NoServer):
 
     says = "the server in {path} cannot be reached from here: {holder}"
     hint = "check whether it answers on {host}: `{info}`"
+
+
+class RunMissing(NoServer):
+    """No run has that uid."""
+
+    says = "there is no run {uid} in {path}"
+    hint = "`hyper-shell server info` shows the live runs, `hyper-shell list run --run all` all"
+
+
+class RunsAmbiguous(HyperShellError):
+    """None of several live servers is the current one."""
+
+    exit_code = 2
+    says = "several servers are running in {path}, and none of them is the current one: {runs}"
+    hint = "name one with --run UID; `hyper-shell server info` shows them"
 
 
 class FileExposed(Refused):

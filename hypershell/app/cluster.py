@@ -6,24 +6,27 @@ start up side by side.
 
 import logging
 import os
+from collections.abc import Callable
 from socket import socket
 from typing import NamedTuple
 
 from hypershell.access.endpoints import new_server_uid
 from hypershell.access.keys import CLIENT, WORKER, new_key, plane_secret
 from hypershell.app.bind import bind, check_key
-from hypershell.app.database import DatabaseOptions, begin, is_named
+from hypershell.app.database import DatabaseOptions, begin, input_path, is_named
 from hypershell.app.locate import Passphrases
 from hypershell.app.opened_run import OpenedRun
 from hypershell.app.origin import check_directory, origin_here
 from hypershell.app.planes import BoundPlanes, PlannedPlane
-from hypershell.app.serve import Hooks, run_server, serve_found
+from hypershell.app.serve import KEPT_RUNS, Hooks, run_server, serve_found
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
+from hypershell.app.starting import Beginning, Served, hold_home, serve_in_turn
 from hypershell.client.descriptors import check_slots
 from hypershell.client.options import ClientOptions
 from hypershell.client.outputs import check_outputs
 from hypershell.core import environment
 from hypershell.core.errors import ClientsEnded, StartError
+from hypershell.core.origin import Origin
 from hypershell.core.run_mode import RunMode
 from hypershell.launch.launcher import Launcher
 from hypershell.launch.local import LocalLauncher
@@ -37,8 +40,9 @@ from hypershell.runtime.signals import (
 )
 from hypershell.server.options import ServerOptions
 from hypershell.server.server import Server
-from hypershell.serverdir.directory import server_directory
+from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.serverdir.held import LockedDirectory
+from hypershell.serverdir.homes import has_database
 from hypershell.serverdir.written_files import WrittenFiles
 from hypershell.wire.address import shown_host
 
@@ -83,17 +87,41 @@ class ClusterOptions(NamedTuple):
     port: int = 0
     key: str | None = None
     is_verbose: bool = False
+    keep_runs: int = KEPT_RUNS
 
 
 def run_cluster(options: ClusterOptions) -> int:
     """Run a cluster to its end; the exit status. StartError, or what ended it early."""
-    key = options.key or new_key()
     cwd = options.run.spec.cwd
     check_directory(cwd)
     origin = origin_here(cwd)
     # What a client would end with is an error of the start, before anything is read.
     check_slots(options.client.slots)
     check_outputs(options.client.out_path, options.client.err_path)
+    directory = _directory(options)
+    if directory is None:
+        return _serve_with_clients(options, origin, lambda uid: None).status
+    beginning = Beginning(
+        directory,
+        options.database,
+        input_path(options.inputs.path),
+        origin,
+        may_share=True,
+        wait_seconds=1.0,
+    )
+    return serve_in_turn(
+        beginning,
+        lambda home: _serve_with_clients(
+            options, origin, lambda uid: _hold(options, beginning, home, uid)
+        ),
+    )
+
+
+def _serve_with_clients(
+    options: ClusterOptions, origin: Origin, hold: Callable[[str], LockedDirectory | None]
+) -> Served:
+    """Start the clients, and run the server that they join in the home that `hold` returns."""
+    key = options.key or new_key()
     reader, sink = open_input_and_sink(
         options.inputs,
         lambda: _written_files(options.server_dir),
@@ -107,11 +135,12 @@ def run_cluster(options: ClusterOptions) -> int:
         )
         where = ["-H", _reachable(sock), "-p", str(sock.getsockname()[1])]
         where += ["--wait", _AS_LONG_AS_WE_LIVE]
-        launcher.prepare([*options.client_arguments, *where], key, _client_variables(options))
+        variables = _client_variables(options) | {environment.RUN: run.uid}
+        launcher.prepare([*options.client_arguments, *where], key, variables)
         launcher.start()
         hold_stops()  # the clients must not be left alone
         try:
-            return _run(options, run, sock, key, launcher)
+            return _run(options, run, sock, key, launcher, hold(run.uid))
         finally:
             hand_over_signals(lambda _: _hurry(launcher))
             launcher.wait(_LEAVE_SECONDS, options.run.grace + _STOP_SECONDS)
@@ -132,28 +161,32 @@ def _written_files(server_dir: str | None) -> WrittenFiles:
 
 
 def _run(
-    options: ClusterOptions, run: OpenedRun, sock: socket, key: str, launcher: Launcher
-) -> int:
+    options: ClusterOptions,
+    run: OpenedRun,
+    sock: socket,
+    key: str,
+    launcher: Launcher,
+    held: LockedDirectory | None,
+) -> Served:
     def prepare(server: Server) -> None:
         launcher.watch(lambda status: server.give_up(ClientsEnded(status=status)))
         hand_over_stops(lambda: _stop(server, launcher))
 
-    held = _hold(options, run.uid)
     if held is None:
         planes = {WORKER: (sock, plane_secret(key, WORKER))}
         server = Server(run.server_options(), run.reader, run.sink, planes)
-        return run_server(server, lambda: None, prepare=prepare)
-    hooks = Hooks(prepare, logging.INFO if options.is_verbose else logging.DEBUG)
-    passphrases = Passphrases()
-    passphrases.ring()
+        return Served(run_server(server, lambda: None, prepare=prepare), server.told_to_end())
+    level = logging.INFO if options.is_verbose else logging.DEBUG
+    hooks = Hooks(prepare, level, options.keep_runs)
     with held, bind("localhost", 0, any_port_will_do=True) as client:
+        seal = Passphrases().ring().new_seal()
         plans = {
             WORKER: PlannedPlane(options.bind_host, None, 0, key, others_do=False),
             CLIENT: PlannedPlane("localhost", None, 0, new_key(), others_do=True),
         }
         bound = BoundPlanes(sock, client, plans)
-        session = begin(options.database, run, held.path)
-        return serve_found(run, held, bound, passphrases, session, hooks)
+        session = begin(options.database, run, held)
+        return serve_found(run, held, bound, seal, session, hooks)
 
 
 def _stop(server: Server, launcher: Launcher) -> None:
@@ -171,19 +204,33 @@ def _stop(server: Server, launcher: Launcher) -> None:
     launcher.go_on(heard_at)
 
 
-def _hold(options: ClusterOptions, uid: str) -> LockedDirectory | None:
-    """The server directory; None if nobody asked for it and it cannot be had.
-
-    A run that is one command and has its clients with it does not depend on being found.
-    """
+def _directory(options: ClusterOptions) -> ServerDirectory | None:
+    """The server directory; None if nobody asked for it and there can be none."""
     named = is_named(options.database, options.server_dir)
     if options.database.in_memory and not named:
         return None
     try:
-        directory = server_directory(options.server_dir, os.environ)
-        return directory.hold("server", uid, wait_seconds=1.0)
+        return server_directory(options.server_dir, os.environ)
     except StartError as error:
         if named:
+            raise
+        log.warning("%s; the tasks of this run are kept in memory", error)
+        return None
+
+
+def _hold(
+    options: ClusterOptions, beginning: Beginning, home: str, uid: str
+) -> LockedDirectory | None:
+    """The home of the run; None if nobody asked for the directory and it cannot be used.
+
+    A run that is one command and has its clients with it does not depend on being found. But where
+    there is a task database, a later --resume would take an earlier run of that for this one.
+    """
+    try:
+        return hold_home(beginning, home, uid)
+    except StartError as error:
+        is_new = not has_database(beginning.directory.path, home)
+        if is_named(options.database, options.server_dir) or not is_new:
             raise
         log.warning("%s; the tasks of this run are kept in memory", error)
         return None

@@ -6,7 +6,7 @@ The supervisor's process stays small: what the client needs is imported in the c
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from hypershell.app.locate import ServerLocation
+from hypershell.app.locate import Finder, ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
@@ -30,6 +30,7 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     status. It cannot read from a terminal: a passphrase is asked for beforehand.
     """
     location = options.location.with_passphrase()
+    find = Finder(location)
 
     # Made before the client is: it writes, and the supervisor reads what it left.
     begun = BegunTable(options.client.slots + SPARE_ENTRIES)
@@ -39,8 +40,7 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
-            rooted = location.rooted()
-            find = rooted.worker_address
+            rooted = find.root()
             client = options.client
             if location.server_dir is not None:
                 client = client._replace(server_dir=rooted.server_dir)
@@ -55,6 +55,6 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     def last_words() -> "LastWords":
         from hypershell.client.last_words import LastWords
 
-        return LastWords(location.worker_address, begun)
+        return LastWords(find, begun)
 
     return Supervisor(be_client, last_words, begun).run()

@@ -62,22 +62,24 @@ class Passphrases:
             self._rings.append(keyring(self.file, os.environ))
         return self._rings[0]
 
-    def open(self, path: "Path") -> "Access":
+    def open(self, path: "Path", text: bytes | None = None) -> "Access":
         """What an access file opens, after asking for its passphrase if need be.
 
-        Raises AccessFileMissing, or Refused for everything else that is wrong with the file.
+        Its bytes are read, unless they are given. Raises AccessFileMissing, or Refused for
+        everything else that is wrong with the file.
         """
-        from hypershell.access.access_file import read
+        from hypershell.access.access_file import open_text, read_text
         from hypershell.access.errors import PassphraseMissing
 
+        text = read_text(path) if text is None else text
         try:
-            return read(path, self.ring())
+            return open_text(text, path, self.ring())
         except PassphraseMissing:
             if self.ask is None:
                 raise
         if path not in self._typed:
             self._typed[path] = self.ask(path)
-        return read(path, replace(self.ring(), passphrase=self._typed[path]))
+        return open_text(text, path, replace(self.ring(), passphrase=self._typed[path]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,16 @@ class ServerLocation:
     With a `key`, the server is at `host` and `port`, or at their defaults. Without one, an access
     file says where it is: `access_file`, or the file in the server directory `server_dir`, which
     may be None for that of the environment or the default one. `host` and `port` then replace
-    what the file says of the worker plane. `key_is_set` says that the key is from the environment.
+    what the file says of the worker plane. Of several servers in a directory it is the one with the
+    database of the `run` of this uid; "" is the current one, or else the only one. With a `home`
+    it is the last one there.
+    `key_is_set` says that the key is from the environment.
     """
 
     server_dir: str | None = None
     access_file: str | None = None
+    run: str = ""
+    home: str | None = None
     passphrases: Passphrases = field(default_factory=Passphrases)
     host: str | None = None
     port: int | None = None
@@ -111,7 +118,28 @@ class ServerLocation:
         from pathlib import Path
 
         directory = self.directory()
-        return Path(self.access_file or "") if directory is None else directory.find_access()
+        if directory is None:
+            return Path(self.access_file or "")
+        return directory.find_access(self.run, self.home)
+
+    def of_server(self, uid: str) -> "ServerLocation":
+        """This location of the server with this uid and of no other, if its directory knows it."""
+        from hypershell.access.errors import RunMissing
+
+        directory = self.directory()
+        if directory is None:
+            return self
+        try:
+            directory.run_named(uid)
+        except RunMissing:
+            return self  # a file that was brought here: there is but one server
+        return replace(self, run=uid)
+
+    def chosen(self) -> "ServerLocation":
+        """This location for a command that has to name one server; RunsAmbiguous."""
+        directory = None if self.run else self.directory()
+        only = "" if directory is None else directory.only_run()
+        return replace(self, run=only) if only else self
 
     def endpoint(self, plane: str, command: str) -> "Endpoint":
         """Where a plane is and its key; NoServer without a file, Refused if it cannot be opened.
@@ -158,7 +186,7 @@ class ServerLocation:
             return error
         if directory.last_run() is None:
             return error  # a file that was brought here: the directory knows nothing of the server
-        return directory.why_no_server()
+        return directory.why_no_server(self.run)
 
     def rooted(self) -> "ServerLocation":
         """This location for a process that changes directory: no path in it is relative.
@@ -194,6 +222,43 @@ class ServerLocation:
         return replace(self, passphrases=Passphrases(_rings=[replace(ring, passphrase=ask(path))]))
 
 
+class Finder:
+    """Finds the server of a client again: the one that it found first, or a successor of that.
+
+    It is made before a client and its supervisor part, and what one of them finds binds both.
+    """
+
+    def __init__(self, location: ServerLocation) -> None:
+        import mmap
+
+        self._location = location
+        self._found = mmap.mmap(-1, _HOME_BYTES)  # shared with the processes that are forked
+
+    def root(self) -> ServerLocation:
+        """Look at the location that is `rooted` from here on; a process that changes directory."""
+        self._location = self._location.rooted()
+        return self._location
+
+    def __call__(self) -> tuple[str, int, bytes]:
+        """Host, port and secret of the worker plane; NoServer if it is not there (yet)."""
+        location = self._location
+        if location.key is not None or location.access_file is not None:
+            return location.worker_address()
+        number = int.from_bytes(self._found[:], "big")
+        if not number:
+            from hypershell.serverdir.run_record import load_run
+
+            record = load_run(location.access_path().parent).record
+            number = 1 + int(record.home or 0 if record else 0)
+        home = f"{number - 1:03d}" if number > 1 else ""
+        address = replace(location, home=home).worker_address()
+        self._found[:] = number.to_bytes(_HOME_BYTES, "big")
+        return address
+
+
+_HOME_BYTES = 8
+
+
 def connect(
     location: ServerLocation, command: str, patience: float = PATIENCE_SECONDS
 ) -> "ClientPlaneProxy":
@@ -206,8 +271,12 @@ def connect(
     from hypershell.runtime.backoff import Backoff
     from hypershell.wire.client_plane import ClientPlaneProxy
 
-    endpoint = location.endpoint(CLIENT, command)
+    location = location.chosen()
+    path = location.access_path()
+    access = location.passphrases.open(path)
+    endpoint = access.endpoint(CLIENT, command, path)
     proxy = ClientPlaneProxy(endpoint.host, endpoint.port, plane_secret(endpoint.key, CLIENT))
+    proxy.server_uid = access.server_uid
     begin, backoff, said = clock.monotonic(), Backoff(0.1, 1.0), False
     while True:
         try:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hypershell.app.homes import database_with_run
 from hypershell.core.errors import FileUnwritable
 from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.store.sql.engine import (
@@ -32,17 +33,24 @@ class ByteWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DatabasePlace:
-    """A task database: its URL, or None for that of the environment or the server directory."""
+    """A task database: its URL, or None for that of the environment or the server directory, or
+    the one that has the `run` of this uid, if one is named.
+    """
 
     server_dir: str | None = None
     url: str | None = None
+    run: str = ""
 
     def directory(self) -> ServerDirectory:
-        """The server directory."""
-        return server_directory(self.server_dir, os.environ)
+        """The directory whose lock guards the database; SelectionUnknown."""
+        directory = server_directory(self.server_dir, os.environ)
+        return database_with_run(directory, self.run).directory if self.run else directory
 
     def full_url(self) -> str:
-        """The URL of the database."""
+        """The URL of the database; SelectionUnknown."""
+        if self.run:
+            directory = server_directory(self.server_dir, os.environ)
+            return database_with_run(directory, self.run).url
         return database_url(self.url, os.environ, self.directory().path)
 
     def open(self) -> Database:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hypershell import __version__
+from hypershell.access.access_file import read_text
 from hypershell.access.endpoints import Access, Endpoint, generate
 from hypershell.access.errors import AccessFileMissing, shown
 from hypershell.access.keys import (
@@ -30,6 +31,7 @@ from hypershell.core.errors import HyperShellError, InputMissing, NoServer
 from hypershell.runtime import clock
 from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.holder import this_host
+from hypershell.serverdir.homes import MAIN
 from hypershell.serverdir.run_record import Run
 from hypershell.wire.address import look_up
 from hypershell.wire.plane import greets
@@ -191,13 +193,22 @@ def _is_own_name(host: str) -> bool:
     return host.lower().partition(".")[0] == this_host().lower().partition(".")[0]
 
 
-def access_from_file(named: str | None, passphrases: Passphrases) -> Access | None:
-    """What an access file opens, which must be both planes; None if none is named."""
+class PreparedAccess(NamedTuple):
+    """An access file that was made beforehand: what it opens, and its bytes."""
+
+    access: Access
+    text: bytes
+
+
+def access_from_file(named: str | None, passphrases: Passphrases) -> PreparedAccess | None:
+    """An access file that opens both planes; None if none is named."""
     if named is None:
         return None
     path = Path(named)
     try:
-        return passphrases.open(path).need_full("hyper-shell server start", path)
+        text = read_text(path)
+        access = passphrases.open(path, text).need_full("hyper-shell server start", path)
+        return PreparedAccess(access, text)
     except AccessFileMissing as error:
         raise InputMissing(path=named) from error
 
@@ -223,7 +234,7 @@ def run_answers(run: Run) -> bool:
     return record is not None and greets(record.client_host, record.client_port, CLIENT)
 
 
-def facts_of(access: Access, directory: Path, database: str | None) -> dict[str, Any]:
+def facts_of(access: Access, held: LockedDirectory, database: str | None) -> dict[str, Any]:
     """What `server info` tells of the server itself; no key."""
     facts: dict[str, Any] = {
         "server_uid": access.server_uid,
@@ -231,7 +242,8 @@ def facts_of(access: Access, directory: Path, database: str | None) -> dict[str,
         "host": this_host(),
         "started": clock.wall(),
         "version": __version__,
-        "directory": shown(directory),
+        "directory": shown(held.path),
+        "current": held.home == MAIN,
         "database": database or "none (in memory)",
     }
     for plane, endpoint in access.endpoints.items():

@@ -45,7 +45,8 @@ def run_command(options: RunOptions) -> CommandResult:
             ids = api.submit([options.line], submit_options)
         ended = wait_for(api, Selection(ids=tuple(ids)))
     except KeyboardInterrupt:
-        return CommandResult(_INTERRUPTED, _cancel(options.location, ids))
+        location = options.location.of_server(api.proxy.server_uid)
+        return CommandResult(_INTERRUPTED, _cancel(location, ids))
     if ended["unfinished"]:
         note = f"task {ids[0]} cannot start: an earlier group failed"
         return CommandResult(1, note)

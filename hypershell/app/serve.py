@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.access.endpoints import new_server_uid
-from hypershell.access.errors import DirectoryLocked, shown
-from hypershell.access.keys import WORKER, plane_secret
-from hypershell.app.database import DatabaseOptions, begin, is_named
+from hypershell.access.errors import shown
+from hypershell.access.seal import Seal
+from hypershell.app.database import DatabaseOptions, begin, input_path
+from hypershell.app.homes import unfinished_runs
 from hypershell.app.locate import Passphrases
 from hypershell.app.opened_run import OpenedRun
 from hypershell.app.origin import origin_here
 from hypershell.app.planes import (
     BoundPlanes,
-    Plan,
     PlaneOptions,
+    PreparedAccess,
     access_from_file,
     facts_of,
     plan,
@@ -25,6 +26,13 @@ from hypershell.app.planes import (
     run_answers,
 )
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
+from hypershell.app.starting import (
+    Beginning,
+    Served,
+    hold_home,
+    input_digest,
+    serve_in_turn,
+)
 from hypershell.core.errors import StartError
 from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
@@ -41,6 +49,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+KEPT_RUNS = 20
+"""Run directories that stay, unless --keep-runs says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
@@ -54,20 +65,19 @@ class ServeOptions:
     access_file: str | None = None
     passphrases: Passphrases = field(default_factory=Passphrases)
     take_over: bool = False
+    keep_runs: int = KEPT_RUNS
 
 
 class Hooks(NamedTuple):
     """What a caller adds to a run.
 
     `prepare` is called with the server before it runs, and may start threads. Where the server
-    listens is logged at `level`.
+    listens is logged at `level`. The directories of the last `keep` runs stay.
     """
 
     prepare: Callable[[Server], None] = lambda server: None
     level: int = logging.INFO
-
-
-_NO_HOOKS = Hooks()
+    keep: int = KEPT_RUNS
 
 
 def run_server(
@@ -180,65 +190,60 @@ def serve(options: ServeOptions) -> int:
     """Run a server to its end; the exit status. StartError, Refused, or what ended it early."""
     passphrases = options.passphrases
     passphrases.ring()  # report an unreadable passphrase file before anything else
-    directory = server_directory(options.server_dir, os.environ)
-    origin = origin_here(options.run.spec.cwd)
-    prepared = access_from_file(options.access_file, passphrases)
-    reader, sink = open_input_and_sink(
-        options.inputs, directory.written_files, options.database.mode is not RunMode.FILE
+    beginning = Beginning(
+        directory=server_directory(options.server_dir, os.environ),
+        options=options.database,
+        path=input_path(options.inputs.path),
+        origin=origin_here(options.run.spec.cwd),
+        take_over=options.take_over,
+        answers=run_answers,
     )
-    uid = prepared.server_uid if prepared else new_server_uid()
-    run = OpenedRun(options.run, reader, sink, uid, origin)
-    try:
-        held = directory.hold("server", uid, take_over=options.take_over, answers=run_answers)
-    except DirectoryLocked as error:
-        named = is_named(options.database, options.server_dir)
-        if options.planes.key is None or reader is None or prepared or named:
-            raise
-        # Its clients have the key and the port, and need no directory to find it.
-        log.warning(
-            "%s; clients need the port and key of this server, and its tasks are kept in memory",
-            error,
-        )
-        return _serve_alone(run, plan(options.planes))
-    with held:
-        predecessor = None if prepared else predecessor_access(held, passphrases)
-        with plan(options.planes, prepared, predecessor).bind() as planes:
-            session = begin(options.database, run, held.path)
-            return serve_found(run, held, planes, passphrases, session)
+    prepared = access_from_file(options.access_file, passphrases)
+    return serve_in_turn(beginning, lambda home: _serve_in(home, options, beginning, prepared))
 
 
-def _serve_alone(run: OpenedRun, planned: Plan) -> int:
-    """Run a server without a directory: the worker plane alone, for clients that have its key."""
-    worker = planned.plans[WORKER]
-    with worker.bind() as sock:
-        planes = {WORKER: (sock, plane_secret(worker.key, WORKER))}
-
-        def started() -> None:
-            address = sock.getsockname()[:2]
-            log.info(
-                "server %s is listening on %s: port %d for workers (`hyper-shell client`)",
-                run.uid,
-                *address,
-            )
-
-        return run_server(Server(run.server_options(), run.reader, run.sink, planes), started)
+def _serve_in(
+    home: str, options: ServeOptions, beginning: Beginning, prepared: PreparedAccess | None
+) -> Served:
+    reader, sink = open_input_and_sink(
+        options.inputs,
+        beginning.directory.written_files,
+        options.database.mode is not RunMode.FILE,
+    )
+    uid = prepared.access.server_uid if prepared else new_server_uid()
+    run = OpenedRun(options.run, reader, sink, uid, beginning.origin)
+    with hold_home(beginning, home, uid) as held:
+        found = prepared.access if prepared else None
+        predecessor = None if prepared else predecessor_access(held, options.passphrases)
+        with plan(options.planes, found, predecessor).bind() as planes:
+            session = begin(options.database, run, held)
+            seal = prepared.text if prepared else options.passphrases.ring().new_seal()
+            return serve_found(run, held, planes, seal, session, Hooks(keep=options.keep_runs))
 
 
 def serve_found(
     run: OpenedRun,
     held: LockedDirectory,
     planes: BoundPlanes,
-    passphrases: Passphrases,
+    seal: Seal | bytes,
     session: "RunSession | None",
-    hooks: Hooks = _NO_HOOKS,
-) -> int:
-    """Run a server that others find by the directory that is held; the exit status."""
+    hooks: Hooks,
+) -> Served:
+    """Run a server that others find by the home that is held.
+
+    `seal` closes its access file, or is the whole file as it was made beforehand.
+    """
     access = planes.access(run.uid)
-    facts = facts_of(access, held.path, None if session is None else session.database.where)
+    facts = facts_of(access, held, None if session is None else session.database.where)
+    path = input_path(None if run.reader is None else run.reader.path)
     records: list[Run] = []
 
     def started() -> None:
-        records.append(held.start_run(access, passphrases.ring().new_seal()))
+        record = held.start_run(
+            access, seal, input_digest=input_digest(path), in_memory=session is None
+        )
+        records.append(record)
+        _prune(held, hooks.keep)
         log.log(
             hooks.level,
             "server %s is listening on %s: port %d for workers (`hyper-shell client`), "
@@ -261,4 +266,14 @@ def serve_found(
     server = Server(
         run.server_options(session), run.reader, run.sink, planes.secrets(), facts, session
     )
-    return run_server(server, started, ended, hooks.prepare, resume_command(run, session))
+    resume = resume_command(run, session)
+    status = run_server(server, started, ended, hooks.prepare, resume)
+    return Served(status, server.told_to_end())
+
+
+def _prune(held: LockedDirectory, keep: int) -> None:
+    """Remove the directories of old runs; what cannot be removed stays, and is no obstacle."""
+    try:
+        held.prune(keep, lambda home: unfinished_runs(held.path, home))
+    except StartError as error:
+        log.warning("the directories of old runs stay: %s", error)

@@ -2,14 +2,17 @@
 
 import os
 import select
+from dataclasses import replace
 from typing import Any
 
+from hypershell.access.errors import RunsAmbiguous
 from hypershell.access.keys import CLIENT
 from hypershell.app.locate import ServerLocation, connect
-from hypershell.core.errors import NoServer, ServerUnreachable
+from hypershell.core.errors import HyperShellError, NoServer, ServerUnreachable
 from hypershell.runtime import clock
 from hypershell.runtime.backoff import Backoff
 from hypershell.serverdir.holder import this_host
+from hypershell.serverdir.homes import MAIN, LiveRun
 from hypershell.wire.codec import WireError
 
 _BROKEN = (EOFError, OSError, WireError)
@@ -49,7 +52,41 @@ def _watch_process(facts: dict[str, Any]) -> int | None:
 
 
 def server_facts(location: ServerLocation) -> dict[str, Any]:
-    """What the server says of itself, its tasks and its clients; NoServer, Refused."""
+    """What the server says of itself, its tasks and its clients, and all live `runs`; NoServer,
+    Refused.
+
+    Of several live ones of which none is the current one, there are only the `runs`.
+    """
+    try:
+        facts = _facts(location)
+    except RunsAmbiguous:
+        facts = {}
+    directory = location.directory()
+    own = {name: facts[name] for name in _RUN_FACTS if name in facts}
+    runs = [
+        own if each.holder.server_uid == facts.get("server_uid") else _live_facts(each, location)
+        for each in ([] if directory is None else directory.live_runs())
+    ]
+    return facts | {"runs": runs or [own]}  # there are none where it is not a server's directory
+
+
+_RUN_FACTS = ("server_uid", "current", "pid", "host", "started", "tasks")
+
+
+def _live_facts(live: LiveRun, location: ServerLocation) -> dict[str, Any]:
+    """One of the live runs: what its server says, or what its owner record does."""
+    holder = live.holder
+    uid, started = holder.server_uid, live.run and live.run.record and live.run.record.started
+    known = (uid, live.home == MAIN, holder.pid, holder.host, started or None, None)
+    facts: dict[str, Any] = dict(zip(_RUN_FACTS, known, strict=True))
+    try:
+        said = connect(replace(location, run=uid), "hyper-shell server info").info()
+    except (HyperShellError, *_BROKEN):
+        return facts
+    return facts | {"tasks": said["tasks"]}
+
+
+def _facts(location: ServerLocation) -> dict[str, Any]:
     try:
         return connect(location, "hyper-shell server info").info()
     except _BROKEN as error:

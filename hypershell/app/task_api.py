@@ -7,15 +7,17 @@ a task database, that is read, or changed under the directory's lock.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from hypershell.access.errors import RunMissing
+from hypershell.app.homes import database_with_run, idle_database, is_live, main_database
 from hypershell.app.locate import PATIENCE_SECONDS, ServerLocation, connect
-from hypershell.core import environment
 from hypershell.core.errors import (
     HyperShellError,
     NoServer,
     RequestRefused,
+    SelectionUnknown,
     ServerHungUp,
     ServerLeft,
     ServerStalled,
@@ -23,9 +25,8 @@ from hypershell.core.errors import (
     TasksNotKept,
     UsageError,
 )
-from hypershell.core.query.selection import Changed, Selection
+from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, Changed, Selection
 from hypershell.serverdir.directory import ServerDirectory, server_directory
-from hypershell.serverdir.holder import SERVER
 from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.codec import WireError
 from hypershell.wire.refusal import CallRefused, ErrorKind
@@ -74,30 +75,39 @@ class TaskApi(Protocol):
 class TaskSource:
     """Where the tasks are: at a server, or in a task database, if its URL is given.
 
-    `verb` is the command, for errors and for the owner record of the directory's lock.
+    `verb` is the command, for errors and for the owner record of the directory's lock. `ids` are
+    tasks that it names. One that `adds` tasks adds them to the directory's own database. The
+    location's run may be ALL_RUNS: the tasks are then those of all servers and databases.
     """
 
     location: ServerLocation
     database_url: str | None
     verb: str
+    ids: tuple[int, ...] = ()
+    adds: bool = False
 
 
 def open_task_api(source: TaskSource, patience: float = PATIENCE_SECONDS) -> TaskApi:
     """The server, or the database of a directory without one; NoServer, StartError, Refused.
 
     A server that does not answer is waited for, for so many seconds.
+    SelectionUnknown if there is no such run; IdsAmbiguous and RunsAmbiguous if one must be named.
     """
     verb, location = source.verb, source.location
     if source.database_url is not None:
         directory = location.directory() or server_directory(None, os.environ)
         return LocalTasks(source.database_url, directory, verb)
+    if location.run == ALL_RUNS:
+        from hypershell.app.many_tasks import open_all_tasks
+
+        return open_all_tasks(replace(location, run=""), verb)
     try:
         return open_remote_tasks(location, verb, patience)
     except NoServer as error:
-        local = _local_tasks_at(location, verb)
-        if local is None:
+        found = _tasks_without_server(source, error)
+        if found is None:
             raise error
-        return local
+        return found
 
 
 def check_cause(api: TaskApi, selection: Selection) -> None:
@@ -111,29 +121,34 @@ def open_remote_tasks(
     location: ServerLocation, verb: str, patience: float = PATIENCE_SECONDS
 ) -> "RemoteTasks":
     """The server at a location; NoServer, Refused."""
+    proxy = connect(location, f"hyper-shell {verb}", patience)
 
     def is_there() -> bool:
         directory = location.directory()
-        holder = None if directory is None else directory.live_holder()
-        return holder is not None and holder.verb == SERVER
+        live = [] if directory is None else directory.live_runs()
+        return any(each.holder.server_uid == proxy.server_uid for each in live)
 
-    return RemoteTasks(connect(location, f"hyper-shell {verb}", patience), verb, is_there)
+    return RemoteTasks(proxy, verb, is_there)
 
 
-def _local_tasks_at(location: ServerLocation, verb: str) -> "LocalTasks | None":
-    """The task database of a directory in which no server lives, if it has one."""
+def _tasks_without_server(source: TaskSource, error: NoServer) -> TaskApi | None:
+    """The task database that is meant, if no server lives that has it; None if there is none."""
+    location, verb = source.location, source.verb
     directory = location.directory()
     if directory is None:
         return None
-    holder = directory.live_holder()
-    if holder is not None and holder.verb == SERVER:
-        return None
-    from hypershell.store.sql.engine import DATABASE_FILE
-
-    own = directory.path / DATABASE_FILE
-    if not own.exists() and not os.environ.get(environment.DATABASE):
-        return None
-    return LocalTasks(None, directory, verb)
+    if not location.run:
+        if is_live(directory):
+            return None  # it cannot be reached
+        found = main_database(directory) if source.adds else None
+        found = found or idle_database(directory, source.ids)
+        return None if found is None else LocalTasks(found.url, found.directory, verb)
+    found = database_with_run(directory, location.run)
+    if not is_live(found.directory):
+        return LocalTasks(found.url, found.directory, verb)
+    # Another run has this one's database; which, its own directory tells, unless that was removed.
+    is_known = not isinstance(error, RunMissing)
+    return None if is_known else open_remote_tasks(replace(location, home=found.home), verb)
 
 
 class RemoteTasks:
@@ -210,6 +225,8 @@ def refusal(error: CallRefused, verb: str) -> HyperShellError:
     match error.kind:
         case ErrorKind.NO_DATABASE:
             return TasksNotKept()
+        case ErrorKind.NOT_FOUND:
+            return SelectionUnknown(what=str(error).removeprefix("there is no "))
         case ErrorKind.ENDING:
             return ServerLeft(what="it is ending")
         case ErrorKind.DATABASE_UNUSABLE:
@@ -250,8 +267,8 @@ class LocalTasks:
     def wait(self, selection: Selection, seconds: float) -> dict[str, Any]:
         """The state now: while no server runs, unfinished tasks stay unfinished."""
         with self._reading() as queries:
-            everything = selection.is_everything()
-            unfinished, bad = queries.last_run() if everything else queries.outcome(selection)
+            which = Selection(run=LAST_RUN) if selection.is_whole_run() else selection
+            unfinished, bad = queries.outcome(which)
         return {"unfinished": unfinished, "bad": bad, "over": True}
 
     def submit(self, batches: Iterable[list[bytes]], submit_options: "SubmitOptions") -> list[int]:

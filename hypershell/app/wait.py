@@ -1,12 +1,12 @@
 """Waits until tasks are final."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypershell.app.locate import PATIENCE_SECONDS
 from hypershell.app.task_api import RemoteTasks, TaskApi, TaskSource, check_cause, open_task_api
-from hypershell.core.errors import NoServer, ServerLeft, TasksNotKept, WaitTooLong
+from hypershell.core.errors import NoServer, SelectionUnknown, ServerLeft, TasksNotKept, WaitTooLong
 from hypershell.core.query.selection import Selection
 from hypershell.core.units import counted
 from hypershell.runtime import clock
@@ -55,11 +55,29 @@ def wait(options: WaitOptions) -> WaitVerdict:
     unknown = _unknown(api, which)
     try:
         ended = wait_for(api, which, options.seconds)
-    except ServerLeft:
+    except ServerLeft as left:
         # It may have ended because all was done: its database tells, if it has one.
-        api = _after(options.source)
-        ended = api.wait(which, 0)
+        if not isinstance(api, RemoteTasks):
+            raise
+        source, which = _of_server(options.source, which, api)
+        try:
+            api = _after(source)
+            ended = api.wait(which, 0)
+        except SelectionUnknown:
+            raise left from None  # it kept its tasks in memory
     return WaitVerdict(ended["unfinished"], ended["bad"], unknown, isinstance(api, RemoteTasks))
+
+
+def _of_server(
+    source: TaskSource, which: Selection, api: RemoteTasks
+) -> tuple[TaskSource, Selection]:
+    """The same tasks, of the server that answered first: another may be the one that is meant by
+    who asks now.
+    """
+    location = source.location.of_server(api.proxy.server_uid)
+    if location.run and which.is_whole_run():
+        which = Selection(run=location.run)
+    return replace(source, location=location), which
 
 
 def wait_for(api: TaskApi, which: Selection, seconds: float | None = None) -> dict[str, Any]:

@@ -22,6 +22,9 @@ MAY_REPEAT = "May be repeated."
 
 _SEPARATED = re.compile(r"(?<!\S)\[?(--|::::?\+?) ([A-Z]+)\.\.\.\]?(?!\S)")
 _DIGIT_OPTIONS = {"-0": "--null"}
+FORMER_NAMES = {"--from-run": "--run"}
+"""Spellings of an earlier release, which no text shows, by what they are called now."""
+
 _MAX_SUGGESTIONS = 3
 
 
@@ -78,6 +81,9 @@ class UsageText:
         for digit, name in _DIGIT_OPTIONS.items():
             if name in table:
                 table[digit] = table[name]
+        for former, name in FORMER_NAMES.items():
+            if name in table and "--where" in table:
+                table[former] = table[name]
         return table
 
     @cached_property

@@ -9,7 +9,7 @@ from hypershell.cli.common_options import source_from
 from hypershell.cli.hints import fitted
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.rows import warn, write
-from hypershell.cli.selection_options import selection_from
+from hypershell.cli.selection_options import names_no_task, selection_from
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.units import counted
 
@@ -26,9 +26,9 @@ class ChangeOptions:
 def change_options_from(parsed: Parsed) -> ChangeOptions:
     """The options of a verb that changes tasks; UsageError, if they mean all tasks."""
     which = selection_from(parsed, parsed.words("ID"))
-    if which.is_everything():
+    if names_no_task(which) and parsed.text("--run") is None:
         raise parsed.error("no tasks selected", "give ids, or options such as --tag or --failed")
-    return ChangeOptions(source_from(parsed), which, parsed.flag("--json"))
+    return ChangeOptions(source_from(parsed, which), which, parsed.flag("--json"))
 
 
 def change(

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from hypershell.cli.options import Parsed
-from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
+from hypershell.cli.run_option import run_from
+from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, MAX_IDS, UNFINISHED, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions, read_tag
 from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task, new_task
@@ -41,9 +42,22 @@ def selection_from(parsed: Parsed, ids: list[str] | None = None) -> Selection:
         states=_states(parsed),
         tags=tuple(_tags(parsed)),
         where=where,
-        run=parsed.text("--from-run") or "",
+        run=_run(parsed, bool(ids)),
         cause=parsed.whole("--cause", default=0, lowest=1) if "--cause" in parsed else 0,
     )
+
+
+def _run(parsed: Parsed, has_ids: bool) -> str:
+    """The run whose tasks are meant: of ids, which are looked up in all of them, no single one."""
+    named = run_from(parsed, several=True)
+    if has_ids:
+        return ALL_RUNS if named == ALL_RUNS else ""
+    return named or LAST_RUN
+
+
+def names_no_task(selection: Selection) -> bool:
+    """Whether it says nothing but the run."""
+    return replace(selection, run="").is_everything()
 
 
 def ids_from(parsed: Parsed, words: list[str]) -> tuple[int, ...]:

@@ -20,7 +20,9 @@ Selection options:
   --cancelled        Tasks that were cancelled.
   --remaining        Tasks that are not finished: waiting, running or
                      interrupted.
-  --from-run UID     Tasks of the run with this server_uid.
+  --run UID          Tasks of the run with this server_uid, of the `last` run,
+                     or of `all` runs. The default is the last run; tasks that
+                     are named by their ids may be of any.
   --cause NUM        Tasks that failed for this cause, a number that `failures`
                      shows.
 """

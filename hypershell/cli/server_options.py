@@ -7,6 +7,7 @@ from hypershell.app.named_files import check_files
 from hypershell.app.server_inputs import InputOptions
 from hypershell.cli.common_options import named_outputs
 from hypershell.cli.options import Parsed
+from hypershell.cli.run_option import run_from
 from hypershell.cli.selection_options import spec_from
 from hypershell.core import environment
 from hypershell.core.retry import Policy
@@ -98,7 +99,15 @@ def database_options_from(parsed: Parsed, mode: RunMode) -> DatabaseOptions:
     for name in given:
         if in_memory and given[name]:
             raise parsed.error(f"{name} needs a task database, but --no-db runs without one")
-    return DatabaseOptions(url, in_memory, mode)
+    runs = run_from(parsed, several=True)
+    if runs and mode is not RunMode.RESTART:
+        raise parsed.error("--run says which tasks --restart runs", "add --restart, or omit --run")
+    return DatabaseOptions(url, in_memory, mode, runs)
+
+
+def keep_runs_from(parsed: Parsed) -> int:
+    """How many run directories to keep; UsageError."""
+    return parsed.whole("--keep-runs", default=20, lowest=1)
 
 
 def key_from(parsed: Parsed) -> str | None:

@@ -35,6 +35,13 @@ Database options:
                              ones.
   --resume                   Continue an earlier run of FILE that died or was
                              stopped.
+  --run UID                  Which tasks --restart runs: those of the run with
+                             this server_uid, of the `last` run, or of `all`.
+                             The default is all runs and submissions that were
+                             made in this working directory.
+  --keep-runs NUM            Keep the directories of the last NUM runs; older
+                             ones are removed if all of their tasks have
+                             finished [default: 20].
 
 Failure options:
   --print                    Print the lines of failed tasks to standard output.
@@ -65,6 +72,12 @@ Address options:
   -k KEY, --auth KEY    The key that clients must have: at least 16 characters,
                         unless the server listens on loopback only. Other users
                         can read a command line, so set HYPERSHELL_AUTH instead.
+"""
+
+RUN_PLACE_OPTION = """\
+  --run UID               Where several servers share a directory, the one that
+                          has the run with this server_uid. The default is the
+                          first of them, which `server info` shows as current.
 """
 
 PLACE_OPTIONS = """\

@@ -15,6 +15,10 @@ SEAL_KEY = "HYPERSHELL_SEAL_KEY"
 SERVER_DIR = "HYPERSHELL_SERVER_DIR"
 """The server directory, as `--server-dir` gives it."""
 
+RUN = "HYPERSHELL_RUN"
+"""The run whose server a command asks that names none, as `--run` gives it: a task has that of the
+server that runs it."""
+
 DATABASE = "HYPERSHELL_DATABASE"
 """The task database, as `--database` gives it."""
 

@@ -4,11 +4,13 @@ HyperShellError
 ├── UsageError               2  the command line is wrong
 ├── InputIsOutput            2  a run would write to the file that it reads
 ├── OutputsMixed             2  two outputs of a run would go to one file
+├── SelectionUnknown         2  there is no such run
+├── IdsAmbiguous             2  several runs have tasks of these ids
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable FileNotOurs OutputUnwritable
 │                               ShellUnusable TooManySlots TooFewDescriptors TooFewProcesses
 │                               OutOfMemory SystemRefused TasksUnstartable TasksNotKept
-│                               ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
+│                               RunNotKept ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown HostLookupFailed
 │                               HostUnsupported NotOurServer VersionMismatch ServerLeft
 │                               ServerHungUp ServerStalled WaitTooLong
@@ -76,6 +78,22 @@ class OutputsMixed(HyperShellError):
     exit_code = 2
     says = "{option} and {other} both name {path}"
     hint = "give them different paths"
+
+
+class SelectionUnknown(HyperShellError):
+    """A run that was named does not exist."""
+
+    exit_code = 2
+    says = "there is no {what}"
+    hint = "`hyper-shell list run --run all` shows the runs"
+
+
+class IdsAmbiguous(HyperShellError):
+    """Runs with databases of their own have tasks of the same ids."""
+
+    exit_code = 2
+    says = "several runs have tasks with these ids: {runs}"
+    hint = "name one of them with --run UID"
 
 
 class StartError(HyperShellError):
@@ -210,6 +228,13 @@ class TasksNotKept(StartError):
 
     says = "this server has no database (--no-db), so its tasks cannot be shown or changed"
     hint = "start it without --no-db; `hyper-shell server info` shows its progress"
+
+
+class RunNotKept(StartError):
+    """The last run of an input left nothing to resume."""
+
+    says = "the last run of {path} ({uid}) was kept in memory (--no-db), so it cannot be resumed"
+    hint = "omit --resume to run {path} from its first line"
 
 
 class NoServer(HyperShellError):

@@ -14,6 +14,8 @@ from hypershell.access.errors import (
     FileUnreadable,
     NeverStarted,
     NoHome,
+    RunMissing,
+    RunsAmbiguous,
     ServerDied,
     ServerEnded,
     ServerOutOfReach,
@@ -25,7 +27,17 @@ from hypershell.core.environment import SERVER_DIR
 from hypershell.core.errors import NoServer, StartError
 from hypershell.runtime.mounts import lock_reaches_all
 from hypershell.serverdir.held import LockedDirectory
-from hypershell.serverdir.holder import SERVER, Fate, Holder
+from hypershell.serverdir.holder import SERVER, Holder
+from hypershell.serverdir.homes import (
+    MAIN,
+    MAIN_DATABASE,
+    LiveRun,
+    home_path,
+    live_holder,
+    live_runs,
+    newest_named,
+    newest_of_home,
+)
 from hypershell.serverdir.lock import DirectoryLock
 from hypershell.serverdir.run_record import (
     ACCESS,
@@ -34,6 +46,7 @@ from hypershell.serverdir.run_record import (
     check_current,
     current_run,
     is_run_name,
+    new_run_directory,
     runs_in,
     shown_time,
 )
@@ -41,7 +54,6 @@ from hypershell.serverdir.written_files import WRITTEN, WrittenFiles
 
 _OTHERS_WRITE = 0o022
 _OUR_NAMES = frozenset({ACCESS, CURRENT, WRITTEN, "lock", "claim"})
-_DATABASE = "hyper-shell.db"
 
 
 def server_directory(option: str | None, environ: Mapping[str, str]) -> "ServerDirectory":
@@ -133,12 +145,84 @@ class ServerDirectory:
             return WrittenFiles(None)
         return WrittenFiles(self.path)
 
-    def find_access(self) -> Path:
-        """The access file by which a client finds the server: that of the current run, or the
-        one that lies in the directory by itself, where there is no shared file system.
+    def hold_home(
+        self, home: str, verb: str = SERVER, server_uid: str = "", *, take_over: bool = False
+    ) -> LockedDirectory:
+        """The same of a home that is there, which may be the run directory of an earlier run."""
+        if home == MAIN:
+            return self.hold(verb, server_uid, take_over=take_over)
+        return self._hold_run(home, verb, server_uid, take_over=take_over)
+
+    def hold_new_home(self, server_uid: str) -> LockedDirectory:
+        """Make the directory of the next run, as a home of its own; DirectoryUnusable.
+
+        For a server that finds the server directory itself held.
+        """
+        self._prepare()
+        try:
+            path = new_run_directory(self.path)
+        except OSError as error:
+            raise self._unusable(error) from error
+        return self._hold_run(path.name, SERVER, server_uid, is_new=True)
+
+    def _hold_run(
+        self,
+        home: str,
+        verb: str,
+        server_uid: str,
+        *,
+        take_over: bool = False,
+        is_new: bool = False,
+    ) -> LockedDirectory:
+        path = home_path(self.path, home)
+        lock = DirectoryLock(path, self._reaches)
+        lock.take(verb, server_uid, 0.0, take_over, lambda: False)
+        return LockedDirectory(self.path, lock, home, path if is_new else None)
+
+    def of_home(self, home: str) -> "ServerDirectory":
+        """The directory whose lock guards a home."""
+        return ServerDirectory(home_path(self.path, home), self._reaches)
+
+    def live_runs(self) -> list[LiveRun]:
+        """The servers that live, or may live, in this directory."""
+        return live_runs(self.path, self._reaches)
+
+    def only_run(self) -> str:
+        """The uid of the run that a command means which names none, "" if it is the current one.
+
+        Where no server has the directory itself, it is the only one that lives; RunsAmbiguous if
+        there are several.
+        """
+        holder = self.live_holder()
+        if holder is not None and holder.verb == SERVER:
+            return ""
+        uids = [each.holder.server_uid for each in self.live_runs() if each.home != MAIN]
+        if len(uids) > 1:
+            raise RunsAmbiguous(path=shown(self.path), runs=", ".join(uids))
+        return uids[0] if uids else ""
+
+    def run_named(self, uid: str) -> Run:
+        """The newest run of this uid; RunMissing."""
+        try:
+            run = newest_named(runs_in(self.path), uid)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if run is None:
+            raise RunMissing(uid=uid, path=shown(self.path))
+        return run
+
+    def find_access(self, uid: str = "", home: str | None = None) -> Path:
+        """The access file by which a client finds the server: that of the current run, or of the
+        only one that lives, or the one that lies in the directory by itself, where there is no
+        shared file system. With a `uid`, that of the server which has the database of this run;
+        with a `home`, that of the last one there.
 
         It may belong to a server that died. Raises `why_no_server()` if there is none.
         """
+        if home is None and uid:
+            return self._access_of(uid)
+        if home:
+            return self._access_in(home)
         run = current_run(self.path)
         try:
             for path in (self.path / CURRENT / ACCESS, self.path / ACCESS):
@@ -146,19 +230,40 @@ class ServerDirectory:
                 if path.exists() and not is_over:
                     return path
             os.stat(self.path)
+            if home is None and (only := self.only_run()):
+                return self._access_of(only)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
             raise self._unreadable(error) from error
         raise self.why_no_server()
 
-    def why_no_server(self) -> NoServer:
-        """The error when no server answers: never started, ended, died, or out of reach."""
+    def _access_in(self, home: str) -> Path:
+        run = newest_of_home(self.path, home)
+        if run is None or run.ended_cleanly:
+            raise self.why_no_server()
+        return run.access_path
+
+    def _access_of(self, uid: str) -> Path:
+        run = self.run_named(uid)
+        for each in self.live_runs():
+            if run.record and each.home == run.record.home and each.run is not None:
+                return each.run.access_path
+        if run.ended_cleanly:
+            raise self.why_no_server(uid)
+        return run.access_path
+
+    def why_no_server(self, uid: str = "") -> NoServer:
+        """The error when no server answers: never started, ended, died, or out of reach.
+
+        With a `uid`, of the server which has the database of this run; RunMissing.
+        """
         facts = self._commands()
-        holder = self.live_holder()
+        run = self.run_named(uid) if uid else self.last_run()
+        home = run.record.home if uid and run is not None and run.record else MAIN
+        holder = live_holder(home_path(self.path, home), self._reaches)
         if holder is not None and holder.verb == SERVER:
             return ServerOutOfReach(holder=holder, host=holder.host, **facts)
-        run = self.last_run()
         if run is None or run.record is None:
             return NeverStarted(**facts)
         record = run.record
@@ -170,12 +275,7 @@ class ServerDirectory:
 
     def live_holder(self) -> Holder | None:
         """Who has the directory now, or may have it if that cannot be checked from here."""
-        lock = DirectoryLock(self.path, self._reaches)
-        is_free = lock.is_free()
-        holder = lock.holder()
-        if holder is not None and is_free and lock.fate_of(holder) is Fate.GONE:
-            return None
-        return holder
+        return live_holder(self.path, self._reaches)
 
     def last_run(self) -> Run | None:
         """The run that the link names, else the latest that came to be published."""
@@ -233,7 +333,7 @@ class ServerDirectory:
     def _check_entries(self, descriptor: int) -> None:
         """See that nothing was planted under the names that we use while others could write."""
         for name in os.listdir(descriptor):
-            if name in _OUR_NAMES or name.startswith(_DATABASE) or is_run_name(name):
+            if name in _OUR_NAMES or name.startswith(MAIN_DATABASE) or is_run_name(name):
                 with suppress(FileNotFoundError):
                     owner = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_uid
                     if owner != os.geteuid():

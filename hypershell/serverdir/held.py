@@ -1,18 +1,27 @@
-"""What the holder of a server directory may do in it."""
+"""What the holder of a home may do: its run's directory, access file and record."""
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from hypershell import __version__
-from hypershell.access.access_file import write
+from hypershell.access.access_file import write, write_copy
 from hypershell.access.endpoints import FULL, Access
 from hypershell.access.errors import DirectoryUnusable, cause, shown
 from hypershell.access.seal import Seal
 from hypershell.runtime import clock
 from hypershell.serverdir.holder import this_host
+from hypershell.serverdir.homes import (
+    MAIN,
+    RUN_DATABASE,
+    database_path,
+    home_path,
+    newest_of_home,
+)
 from hypershell.serverdir.lock import DirectoryLock
+from hypershell.serverdir.pruning import Unfinished, prune_runs
 from hypershell.serverdir.run_record import (
     CURRENT,
     Run,
@@ -25,11 +34,19 @@ from hypershell.serverdir.run_record import (
 
 
 class LockedDirectory:
-    """A server directory that is ours until this is released, or the process ends."""
+    """A home in a server directory that is ours until this is released, or the process ends.
 
-    def __init__(self, path: Path, lock: DirectoryLock) -> None:
+    `path` is the server directory, `home` the name of the home. A home that was made for this run
+    is its run directory, `reserved`.
+    """
+
+    def __init__(
+        self, path: Path, lock: DirectoryLock, home: str = MAIN, reserved: Path | None = None
+    ) -> None:
         self.path = path
+        self.home = home
         self._lock = lock
+        self._reserved = reserved
 
     def __enter__(self) -> "LockedDirectory":
         return self
@@ -42,39 +59,98 @@ class LockedDirectory:
     ) -> None:
         self.release()
 
+    @property
+    def home_path(self) -> Path:
+        """The directory of the home."""
+        return home_path(self.path, self.home)
+
+    @property
+    def database_path(self) -> Path:
+        """Where the task database of the home is, unless another is named."""
+        return database_path(self.path, self.home)
+
     def release(self) -> None:
-        """Free the directory. A run that was not ended by now counts as died."""
+        """Free the home. A run that was not ended by now counts as died."""
+        if self._reserved is not None:
+            if self._reserved != self.home_path:
+                _discard(self._reserved)
+            elif not (self._reserved / RUN_DATABASE).exists():
+                self._lock.release()
+                _discard(self._reserved)
+            self._reserved = None
         self._lock.release()
 
     def predecessor(self) -> Run | None:
-        """The current run, if its server died: its keys and ports are to be taken over.
+        """The last run of this home, if its server died: its keys and ports are to be taken over.
 
         Its clients may have lived through the crash and look for them. A clean end leaves none.
         """
-        run = current_run(self.path)
+        is_main = self.home == MAIN
+        run = current_run(self.path) if is_main else newest_of_home(self.path, self.home)
         return None if run is None or run.ended_cleanly else run
 
-    def start_run(self, access: Access, seal: Seal, *, started: float | None = None) -> Run:
-        """Make the next run's directory with its access file and record, and publish it.
+    def place(self) -> int:
+        """The number of this run, by which starts are ordered: its directory is made now."""
+        if self._reserved is None:
+            try:
+                self._reserved = new_run_directory(self.path)
+            except OSError as error:
+                raise DirectoryUnusable(path=shown(self.path), reason=cause(error)) from error
+        return int(self._reserved.name)
 
-        `access` opens both planes, where the server now listens. A failure leaves the current
-        run as it is: DirectoryUnusable, or AccessFileUnwritable.
+    def start_run(
+        self,
+        access: Access,
+        seal: Seal | bytes,
+        *,
+        started: float | None = None,
+        input_digest: str = "",
+        in_memory: bool = False,
+    ) -> Run:
+        """Fill the run's directory with its access file and record, and publish it.
+
+        `access` opens both planes, where the server now listens. `seal` closes the file, or is the
+        whole file as somebody made it beforehand. A failure leaves the current run as it is:
+        DirectoryUnusable, or AccessFileUnwritable. The last two are for the record.
         """
-        path: Path | None = None
         try:
-            path = new_run_directory(self.path)
-            run = Run(path, _record(access, clock.wall() if started is None else started))
-            write(run.access_path, access, seal)
-            assert run.record is not None
-            write_record(path, run.record)
-            run.publish()
+            record = replace(
+                _record(access, clock.wall() if started is None else started),
+                home=self.home,
+                input=input_digest,
+                in_memory=in_memory,
+            )
+            self.place()
+            assert self._reserved is not None
+            run = Run(self._reserved, record)
+            if isinstance(seal, bytes):
+                write_copy(run.access_path, seal)
+            else:
+                write(run.access_path, access, seal)
+            write_record(run.path, record)
+            if self.home == MAIN:
+                run.publish()
         except BaseException as error:
-            if path is not None and linked_name(path.parent / CURRENT) != path.name:
-                _discard(path)
+            is_ours = self._reserved in (None, self.home_path)  # with a database in it
+            is_out = self._reserved and self._reserved.name == linked_name(self.path / CURRENT)
+            if self._reserved is not None and not is_ours and not is_out:
+                _discard(self._reserved)
+                self._reserved = None
             if isinstance(error, OSError):
                 raise DirectoryUnusable(path=shown(self.path), reason=cause(error)) from error
             raise
+        self._reserved = None
         return run
+
+    def prune(self, keep: int, unfinished: Unfinished) -> list[str]:
+        """Remove old runs that nobody needs, but for the newest `keep`; the names of those gone.
+
+        It is for the holder of the server directory: any other removes nothing.
+        """
+        try:
+            return prune_runs(self.path, keep, unfinished) if self.home == MAIN else []
+        except OSError as error:
+            raise DirectoryUnusable(path=shown(self.path), reason=cause(error)) from error
 
 
 def _record(access: Access, started: float) -> ServerRecord:

@@ -39,6 +39,9 @@ _GRACE_SECONDS = 3.0
 """Seconds that a holder may take to write its record. Readers hold the lock briefly too."""
 
 _PAUSE_SECONDS = 0.01
+LOCK = "lock"
+"""The file that the kernel's lock is on."""
+
 _LARGEST_CLAIM = 16 * 1024
 
 
@@ -48,7 +51,7 @@ class DirectoryLock:
     def __init__(self, directory: Path, reaches: Callable[[Path], bool] = lock_reaches_all) -> None:
         self.directory = directory
         self._reaches = reaches
-        self._lock = directory / "lock"
+        self._lock = directory / LOCK
         self._claim = directory / "claim"
         self._descriptor: int | None = None
         self._mine: Holder | None = None

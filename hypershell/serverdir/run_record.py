@@ -35,7 +35,9 @@ class ServerRecord:
     """What a run's `server.json` says: who, where and since when; no key.
 
     `started` and `ended` are seconds of wall-clock time, to be shown only. `ended` is None while
-    the server runs, and stays so if it died.
+    the server runs, and stays so if it died. `home` is where its lock and its task database are:
+    the number of a run directory, or "" for the server directory. `input` is a digest of the path
+    of its input, "" without one; `in_memory` says that it keeps no task beyond its end.
     """
 
     server_uid: str
@@ -50,6 +52,9 @@ class ServerRecord:
     client_port: int
     ended: float | None = None
     reason: str = ""
+    home: str = ""
+    input: str = ""
+    in_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,13 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "reason": _is_word,
 }
 
+_LATER: dict[str, tuple[Callable[[Any], bool], Any]] = {
+    "home": (lambda value: value == "" or (isinstance(value, str) and is_run_name(value)), ""),
+    "input": (_is_word, ""),
+    "in_memory": (lambda value: isinstance(value, bool), False),
+}
+"""Fields that the record of an earlier release lacks, with what they mean there."""
+
 
 def _record_from(text: bytes) -> ServerRecord | None:
     """Read a record; None if it is not a whole and plausible one."""
@@ -226,4 +238,7 @@ def _record_from(text: bytes) -> ServerRecord | None:
         return None
     if not all(name in fields and check(fields[name]) for name, check in _CHECKS.items()):
         return None
-    return ServerRecord(**{name: fields[name] for name in _CHECKS})
+    later = {name: fields.get(name, default) for name, (_, default) in _LATER.items()}
+    if not all(check(later[name]) for name, (check, _) in _LATER.items()):
+        return None
+    return ServerRecord(**{name: fields[name] for name in _CHECKS}, **later)

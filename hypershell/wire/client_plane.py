@@ -31,6 +31,9 @@ class ClientPlaneProxy(PlaneProxy):
     ValueError where the answer is not one to this question.
     """
 
+    server_uid = ""
+    """By which name the access file calls the server, for those who look for it again."""
+
     def __init__(self, host: str, port: int, secret: bytes) -> None:
         super().__init__(CLIENT, CLIENT_SERVICE, host, port, secret)
 

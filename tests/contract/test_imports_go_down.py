@@ -19,16 +19,17 @@ FLOORS = {
 """A room imports from rooms on lower floors, and from itself."""
 
 DRAWERS = {
-    "cli.verb_table": 0, "cli.arguments": 0, "cli.meant": 0, "cli.system_errors": 0,
-    "cli.hints": 1, "cli.texts": 1, "cli.selection_texts": 1,
+    "cli.verb_table": 0, "cli.arguments": 0, "cli.meant": 0,
+    "cli.hints": 1, "cli.texts": 1, "cli.selection_texts": 1, "cli.system_errors": 1,
     "cli.output": 2, "cli.prompts": 2, "cli.explain": 2,
     "cli.completion": 3,
     "cli.complaint": 4,
     "cli.options": 5,
-    "cli.common_options": 6, "cli.selection_options": 6,
-    "cli.changing": 7, "cli.server_options": 7,
-    "cli.verbs": 8,
-    "cli.main": 9,
+    "cli.run_option": 6,
+    "cli.common_options": 7, "cli.selection_options": 7,
+    "cli.changing": 8, "cli.server_options": 8,
+    "cli.verbs": 9,
+    "cli.main": 10,
     "store.tasks": 1, "store.sql": 2,
 }  # fmt: skip
 """The floors within a room: a module imports from lower ones, and from its own drawer."""

@@ -8,12 +8,41 @@ from hypershell.core.units import counted
 
 
 def show_server(facts: dict[str, Any]) -> None:
-    """Print a server, its tasks and its clients, as tables."""
-    shown = {name: value for name, value in facts.items() if name != "clients"}
+    """Print a server, its tasks and its clients, as tables, and the other live ones."""
+    runs = facts["runs"]
+    if "clients" in facts:
+        _show_one(facts)
+    if len(runs) > 1:
+        write(f"{'' if 'clients' not in facts else chr(10)}{counted(len(runs), 'live run')}\n")
+        write_records([_run_row(run) for run in runs])
+
+
+def _run_row(run: dict[str, Any]) -> dict[str, Any]:
+    """One live run as a line of the table."""
+    return {
+        "run": run["server_uid"],
+        "current": "yes" if run["current"] else "no",
+        "pid": run["pid"],
+        "host": run["host"],
+        "started": "-" if run["started"] is None else _moment(run["started"]),
+        "tasks": "-" if run["tasks"] is None else _tasks(run["tasks"]),
+    }
+
+
+def _moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _tasks(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{n} {state}" for state, n in numbers.items() if n) or "none yet"
+
+
+def _show_one(facts: dict[str, Any]) -> None:
+    shown = {name: value for name, value in facts.items() if name not in ("clients", "runs")}
     clients = facts["clients"]
-    shown["started"] = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts["started"]))
-    tasks = [f"{number} {state}" for state, number in shown.pop("tasks").items() if number]
-    shown["tasks"] = ", ".join(tasks) or "none yet"
+    shown["current"] = "yes" if facts["current"] else "no"
+    shown["started"] = _moment(facts["started"])
+    shown["tasks"] = _tasks(shown.pop("tasks"))
     write_facts(shown.items())
     write(f"\n{counted(len(clients), 'client')}\n")
     if clients:

@@ -82,12 +82,12 @@ def _tail(what: str, text: bytes) -> str:
     return f"{what}:\n{shown}" if lines else ""
 
 
-def failures_text(causes: list[dict[str, Any]]) -> str:
-    """Causes of failure: how many tasks each has, where, and an example."""
-    return "\n".join(map(_cause, causes)) or "no failed tasks\n"
+def failures_text(causes: list[dict[str, Any]], *, shows_runs: bool = False) -> str:
+    """Causes of failure: how many tasks each has, where, and an example, perhaps with its run."""
+    return "\n".join(_cause(cause, shows_runs) for cause in causes) or "no failed tasks\n"
 
 
-def _cause(cause: dict[str, Any]) -> str:
+def _cause(cause: dict[str, Any], shows_run: bool) -> str:
     head, _, printed = cause["text"].partition("\n")
     head = cell("cause", head)
     parts = [f"cause {cause['cause']}: {head}, {counted(cause['count'], 'task')}\n"]
@@ -96,6 +96,7 @@ def _cause(cause: dict[str, Any]) -> str:
         parts.append(f"    {_KILLED}\n")
     if cause["hosts"]:
         parts.append(f"  hosts    {cell('hosts', ', '.join(cause['hosts']))}\n")
-    parts.append(f"  example  task {cause['example']}: {cell('line', cause['line'])}\n")
+    of_run = f" of run {cause['run']}" if shows_run and cause["run"] else ""
+    parts.append(f"  example  task {cause['example']}{of_run}: {cell('line', cause['line'])}\n")
     parts.append(_tail("  which printed last", cause["stderr"]))
     return "".join(parts)

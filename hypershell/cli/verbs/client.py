@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
-from hypershell.cli.texts import LOG_OPTIONS, PLACE_OPTIONS, RUN_OPTIONS
+from hypershell.cli.texts import LOG_OPTIONS, PLACE_OPTIONS, RUN_OPTIONS, RUN_PLACE_OPTION
 from hypershell.core import environment
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ Server options:
   -T SEC, --timeout SEC
                         Leave after SEC seconds without a task.
 
-{PLACE_OPTIONS}
+{PLACE_OPTIONS}\
+{RUN_PLACE_OPTION}
 {RUN_OPTIONS}
 {LOG_OPTIONS}
 Other options:
@@ -93,6 +94,7 @@ def _location_from(parsed: Parsed) -> "ServerLocation":
     """Where the server is. A place that was named comes before a key of the environment."""
     from hypershell.app.locate import ServerLocation
     from hypershell.cli.common_options import passphrases_from
+    from hypershell.cli.run_option import run_from
 
     access_file, server_dir = parsed.text("--access-file"), parsed.text("--server-dir")
     key = parsed.text("--auth")
@@ -101,12 +103,15 @@ def _location_from(parsed: Parsed) -> "ServerLocation":
         key = os.environ.get(environment.AUTH) if key is None else key
     elif key is not None:
         raise parsed.error(f"-k and {named} cannot be used together")
+    if key is not None and parsed.text("--run") is not None:
+        raise parsed.error("--run needs a server directory, but -k or HYPERSHELL_AUTH is given")
     if key == "":
         raise parsed.error("the key is empty", "give a key with -k or HYPERSHELL_AUTH, or neither")
     return ServerLocation(
         server_dir=server_dir,
         access_file=access_file,
         passphrases=passphrases_from(parsed),
+        run=run_from(parsed),
         host=parsed.host("--host"),
         port=parsed.whole("--port", default=0, lowest=1, highest=65535) or None,
         key=key,

@@ -24,8 +24,9 @@ standard error, so that standard output has only the lines of failed tasks.
 {ADDRESS_OPTIONS}\
   --server-dir DIR      The server directory, where other commands find this
                         server and where its task database is. The default is
-                        HYPERSHELL_SERVER_DIR, or ~/.hyper-shell; if another
-                        server uses that default, tasks are kept in memory.
+                        HYPERSHELL_SERVER_DIR, or ~/.hyper-shell. If a server
+                        is already running there, this run has a task database
+                        of its own, and --run UID reaches it.
 
 {LOG_OPTIONS}
 Other options:
@@ -46,6 +47,7 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
     from hypershell.cli.server_options import (
         database_options_from,
         input_options_from,
+        keep_runs_from,
         key_from,
         mode_from,
         port_from,
@@ -67,6 +69,7 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
         port=port_from(parsed, "--port", "--worker-port") or 0,
         key=key_from(parsed),
         is_verbose=parsed.flag("--verbose"),
+        keep_runs=keep_runs_from(parsed),
     )
 
 

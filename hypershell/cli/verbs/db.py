@@ -28,6 +28,8 @@ Export options:
                     ends in (.csv or .joblog), else json.
 
 {DATABASE_PLACE_OPTIONS}\
+  --run UID         The database of the run with this server_uid, where it is
+                    not that of the server directory.
   -h, --help        Show this text and exit.
 
 Exit status:

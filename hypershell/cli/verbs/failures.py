@@ -25,7 +25,8 @@ Failure options:
                      `hyper-shell list --help`.
   --tag KEY:VALUE    Only tasks with this tag; KEY alone matches any value. May
                      be repeated.
-  --from-run UID     Only tasks of the run with this server_uid.
+  --run UID          Only tasks of the run with this server_uid, of the `last`
+                     run, or of `all` runs. The default is the last run.
 
 {PLACE_OPTIONS}
 {DATABASE_OPTIONS}
@@ -55,7 +56,8 @@ def options_from(parsed: Parsed) -> FailuresOptions:
     from hypershell.cli.common_options import source_from
     from hypershell.cli.selection_options import selection_from
 
-    return FailuresOptions(source_from(parsed), selection_from(parsed), parsed.flag("--json"))
+    selection = selection_from(parsed)
+    return FailuresOptions(source_from(parsed, selection), selection, parsed.flag("--json"))
 
 
 def run(options: FailuresOptions) -> int:
@@ -63,10 +65,11 @@ def run(options: FailuresOptions) -> int:
     from hypershell.app.task_api import open_task_api
     from hypershell.cli.output.rows import write, write_json
     from hypershell.cli.output.task_view import failures_text
+    from hypershell.core.query.selection import ALL_RUNS
 
     causes = open_task_api(options.source).failures(options.selection)
     if options.json:
         write_json(causes)
     else:
-        write(failures_text(causes))
+        write(failures_text(causes, shows_runs=options.selection.run == ALL_RUNS))
     return 0

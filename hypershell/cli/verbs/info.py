@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS
-from hypershell.cli.texts import PLACE_OPTIONS
+from hypershell.cli.texts import PLACE_OPTIONS, RUN_PLACE_OPTION
 
 if TYPE_CHECKING:
     from hypershell.app.task_api import TaskSource
@@ -20,7 +20,8 @@ more) and what a failed attempt printed last.
 Info options:
   --json  Print JSON.
 
-{PLACE_OPTIONS}
+{PLACE_OPTIONS}\
+{RUN_PLACE_OPTION}
 {DATABASE_OPTIONS}
 Other options:
   -h, --help  Show this text and exit.
@@ -45,11 +46,12 @@ def options_from(parsed: Parsed) -> InfoOptions:
     """Which task to show; UsageError."""
     from hypershell.cli.common_options import source_from
     from hypershell.cli.selection_options import ids_from
+    from hypershell.core.query.selection import Selection
 
     ids = ids_from(parsed, [parsed.text("ID") or ""])
     if len(ids) != 1:
         raise parsed.error("`info` takes one task id", "`hyper-shell list` shows several tasks")
-    return InfoOptions(source_from(parsed), ids[0], parsed.flag("--json"))
+    return InfoOptions(source_from(parsed, Selection(ids=ids)), ids[0], parsed.flag("--json"))
 
 
 def run(options: InfoOptions) -> int:

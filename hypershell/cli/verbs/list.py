@@ -18,7 +18,7 @@ USAGE = f"""\
 Usage:
   hyper-shell list [FIELD...] [options]
 
-Show tasks of this run and of earlier ones, one per row, with the given fields.
+Show tasks of the last run, or of others, one per row, with the given fields.
 With --running alone, they are those that say where each task runs.
 
 List options:
@@ -43,6 +43,8 @@ Examples:
       'exit_status >= 3 and duration > 10m'
 
   $ hyper-shell list --count --remaining
+
+  $ hyper-shell list --failed --run all
 
   $ hyper-shell list line --format plain --failed --tag site:A > again.txt
 """
@@ -74,9 +76,10 @@ def options_from(parsed: Parsed) -> ListOptions:
     from hypershell.cli.output.rows import FORMATS
     from hypershell.cli.selection_options import selection_from
 
+    selection = selection_from(parsed)
     return ListOptions(
-        source=source_from(parsed),
-        selection=selection_from(parsed),
+        source=source_from(parsed, selection),
+        selection=selection,
         fields=_fields(parsed),
         form=parsed.choice("--format", FORMATS, "table"),
         limit=parsed.whole("--limit", default=0, lowest=1) or None,
@@ -89,7 +92,7 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
     """The fields that were named, with commas or blanks between them; UsageError."""
     from hypershell.cli.selection_options import STATE_OPTIONS
     from hypershell.core.query.columns import COLUMNS
-    from hypershell.core.query.selection import checked_tag
+    from hypershell.core.query.selection import ALL_RUNS, checked_tag
 
     names = [name for word in parsed.words("FIELD") for name in word.split(",") if name]
     for name in names:
@@ -104,7 +107,9 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
     if names:
         return tuple(names)
     given = {name for name in STATE_OPTIONS if parsed.flag(name)}
-    return _SHOWN_RUNNING if given == {"--running"} else _SHOWN
+    shown = _SHOWN_RUNNING if given == {"--running"} else _SHOWN
+    # Ids are those of a database, and there may be several.
+    return ("id", "run", *shown[1:]) if parsed.text("--run") == ALL_RUNS else shown
 
 
 def run(options: ListOptions) -> int:

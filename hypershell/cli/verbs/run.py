@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import NEW_TASK_OPTIONS
-from hypershell.cli.texts import PLACE_OPTIONS
+from hypershell.cli.texts import PLACE_OPTIONS, RUN_PLACE_OPTION
 
 if TYPE_CHECKING:
     from hypershell.app.run_command import RunOptions
@@ -18,7 +18,8 @@ ended, its standard output and standard error are passed on, up to 1 MiB of
 each, and its exit status is the exit status of this command. Ctrl-C cancels it.
 
 {NEW_TASK_OPTIONS}
-{PLACE_OPTIONS}
+{PLACE_OPTIONS}\
+{RUN_PLACE_OPTION}
 Other options:
   -h, --help  Show this text and exit.
 

@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
-from hypershell.cli.texts import ADDRESS_OPTIONS, LOG_OPTIONS, PLACE_OPTIONS, TASK_OPTIONS
+from hypershell.cli.texts import (
+    ADDRESS_OPTIONS,
+    LOG_OPTIONS,
+    PLACE_OPTIONS,
+    RUN_PLACE_OPTION,
+    TASK_OPTIONS,
+)
 
 if TYPE_CHECKING:
     from hypershell.app.access_files import GenerateOptions
@@ -69,7 +75,8 @@ server has ended.
 Stop options:
   --drain                 Let running tasks finish first.
 
-{PLACE_OPTIONS}
+{PLACE_OPTIONS}\
+{RUN_PLACE_OPTION}
 Other options:
   -h, --help  Show this text and exit.
 
@@ -88,7 +95,8 @@ Show the server of a directory, its tasks and its clients.
 Info options:
   --json                  Print JSON.
 
-{PLACE_OPTIONS}
+{PLACE_OPTIONS}\
+{RUN_PLACE_OPTION}
 Other options:
   -h, --help  Show this text and exit.
 
@@ -107,7 +115,8 @@ Return as soon as the server of a directory answers.
 Wait options:
   --timeout SEC           Give up after SEC seconds. The default is 60.
 
-{PLACE_OPTIONS}
+{PLACE_OPTIONS}\
+{RUN_PLACE_OPTION}
 Other options:
   -h, --help  Show this text and exit.
 
@@ -214,6 +223,7 @@ def _serve_options(parsed: Parsed) -> "ServeOptions":
     from hypershell.cli.server_options import (
         database_options_from,
         input_options_from,
+        keep_runs_from,
         key_from,
         mode_from,
         port_from,
@@ -245,6 +255,7 @@ def _serve_options(parsed: Parsed) -> "ServeOptions":
         access_file=access_file,
         passphrases=passphrases_from(parsed),
         take_over=parsed.flag("--take-over"),
+        keep_runs=keep_runs_from(parsed),
     )
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS, NEW_TASK_OPTIONS
-from hypershell.cli.texts import PLACE_OPTIONS
+from hypershell.cli.texts import PLACE_OPTIONS, RUN_PLACE_OPTION
 
 if TYPE_CHECKING:
     from hypershell.app.submit import Submission
@@ -27,7 +27,8 @@ Submit options:
   --json                  Print the ids as JSON.
 
 {NEW_TASK_OPTIONS}
-{PLACE_OPTIONS}
+{PLACE_OPTIONS}\
+{RUN_PLACE_OPTION}
 {DATABASE_OPTIONS}
 Other options:
   -h, --help  Show this text and exit.
@@ -59,7 +60,7 @@ def options_from(parsed: Parsed) -> SubmitVerbOptions:
 
     path = parsed.text("--file")
     submission = Submission(
-        source=source_from(parsed),
+        source=source_from(parsed, adds=True),
         submit_options=submit_options_from(parsed),
         path=path,
         line=line_from(parsed) if path is None else b"",

@@ -17,7 +17,7 @@ Wait until tasks have finished: succeeded, failed or cancelled. An ID may be a
 range, such as 10-20.
 
 Wait options:
-  --all          All tasks of this run.
+  --all          All tasks of the last run, or of --run.
   --timeout SEC  Wait at most SEC seconds.
 
 {SELECTION_OPTIONS}
@@ -44,17 +44,17 @@ def options_from(parsed: Parsed) -> "WaitOptions":
     """Which tasks to wait for, and how long; UsageError."""
     from hypershell.app.wait import WaitOptions
     from hypershell.cli.common_options import source_from
-    from hypershell.cli.selection_options import selection_from
+    from hypershell.cli.selection_options import names_no_task, selection_from
 
     which = selection_from(parsed, parsed.words("ID"))
-    if which.is_everything() != parsed.flag("--all"):
+    if names_no_task(which) != parsed.flag("--all"):
         what = (
             "--all cannot be used with a selection" if parsed.flag("--all") else "no tasks selected"
         )
         raise parsed.error(what, "give ids, options such as --tag or --failed, or --all")
     timeout = parsed.text("--timeout")
     seconds = None if timeout is None else parsed.seconds("--timeout", default=0)
-    return WaitOptions(source_from(parsed), which, seconds)
+    return WaitOptions(source_from(parsed, which), which, seconds)
 
 
 def run(options: "WaitOptions") -> int:

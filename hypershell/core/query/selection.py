@@ -14,6 +14,9 @@ _LARGEST_ID = 2**62
 _LARGEST_CAUSE = 2**31 - 1
 _RUN = re.compile(r"[\w.-]{0,100}", re.ASCII)
 
+ALL_RUNS, LAST_RUN = "all", "last"
+"""What stands for the uid of a run: every run, and the run that the newest start took on."""
+
 UNFINISHED = tuple(state for state in SHOWN_STATES if state not in FINAL)
 """The states of tasks that are not final, as people see them."""
 
@@ -23,7 +26,8 @@ class Selection:
     """The tasks for which all of these hold; an empty one holds for every task.
 
     `states` are as people see them. `tags` are keys and values, "" meaning any value; `where` is a
-    condition as text, `run` the server_uid of the run that read the tasks, `cause` the number of a
+    condition as text, `run` the server_uid of the run that took the tasks on, or LAST_RUN, or
+    ALL_RUNS, `cause` the number of a
     cause of failure.
     """
 
@@ -35,8 +39,12 @@ class Selection:
     cause: int = 0
 
     def is_everything(self) -> bool:
-        """Whether it means all tasks."""
+        """Whether it names nothing at all."""
         return self == Selection()
+
+    def is_whole_run(self) -> bool:
+        """Whether it means, for who waits, all of the last run: of a server, its own."""
+        return self.is_everything() or self == Selection(run=LAST_RUN)
 
     def pack(self) -> dict[str, Any]:
         """Turn it into plain values."""
@@ -68,6 +76,11 @@ class Selection:
             parse(where, 0.0)
         states, tags = _states(packed["states"]), tags_from(packed["tags"])
         return cls(tuple(ids), states, tags, where, run, cause)
+
+
+def is_run(value: str) -> bool:
+    """Whether this can name a run."""
+    return bool(value) and _RUN.fullmatch(value) is not None
 
 
 def _is_id(value: object) -> bool:

@@ -116,7 +116,7 @@ class ClientService:
         return self._database().failures(which)
 
     def wait(self, selection: Any, seconds: Any) -> dict[str, Any]:
-        """Wait until all of a selection is final, or all of the run if it is everything.
+        """Wait until all of a selection is final.
 
         Returns after `seconds` at the latest, and when no more of it can become final:
         the numbers of tasks that are `unfinished` and `bad`, and whether it is `over`.
@@ -124,8 +124,8 @@ class ClientService:
         which = Selection.unpack(selection)
         if not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_WAIT:
             raise ValueError("not a number of seconds")
-        by_ids = which == Selection(ids=which.ids)  # everything is no ids, and nothing else
-        if self._queries is None and not by_ids:
+        in_memory = which.is_whole_run() or which == Selection(ids=which.ids)
+        if self._queries is None and not in_memory:
             raise NoDatabase
         deadline = clock.monotonic() + seconds
         while True:
@@ -150,11 +150,11 @@ class ClientService:
         ended = self._ended(which)
         if revision is not None:
             return ended, revision == self._store.idle_revision()
-        return ended, not ended["unfinished"] and not which.is_everything()
+        return ended, not ended["unfinished"] and not which.is_whole_run()
 
     def _unfinished(self, which: Selection) -> list[int]:
         """Ids that are waited for; of the whole run one that is none stands for all of them."""
-        if which.is_everything():
+        if which.is_whole_run():
             return [] if self._is_idle() else [0]
         if self._queries is not None:
             return self._queries.unfinished(which, _WATCHED)
@@ -166,7 +166,7 @@ class ClientService:
 
     def _ended(self, which: Selection) -> dict[str, int]:
         """How it went."""
-        if which.is_everything():
+        if which.is_whole_run():
             numbers = self._store.counts().shown()
             bad = numbers[TaskState.FAILED] + numbers[TaskState.CANCELLED]
             return {"unfinished": sum(numbers[state] for state in UNFINISHED), "bad": bad}

@@ -1,6 +1,6 @@
 """Which kind an error of a verb has when it travels: the one place that decides it."""
 
-from hypershell.core.errors import HyperShellError
+from hypershell.core.errors import HyperShellError, SelectionUnknown
 from hypershell.store.sql.errors import DatabaseUnusable
 from hypershell.store.tasks.errors import NoDatabase, StoreClosed
 from hypershell.wire.refusal import ErrorKind
@@ -8,6 +8,7 @@ from hypershell.wire.refusal import ErrorKind
 _KINDS: tuple[tuple[type[Exception], ErrorKind], ...] = (
     (NoDatabase, ErrorKind.NO_DATABASE),
     (StoreClosed, ErrorKind.ENDING),
+    (SelectionUnknown, ErrorKind.NOT_FOUND),
     (DatabaseUnusable, ErrorKind.DATABASE_UNUSABLE),
     (HyperShellError, ErrorKind.BAD_REQUEST),
     (ValueError, ErrorKind.BAD_REQUEST),

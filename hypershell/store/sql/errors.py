@@ -5,7 +5,7 @@ StartError (core/errors)
                                 DatabaseLinked
                                 DatabaseBusy DatabaseTaken DatabaseStalled DriverMissing
                                 DatabaseOvertaken DatabasePooled LoginRefused TablesMissing
-                                NothingToResume InputChanged
+                                SettingsUnknown NothingToResume InputChanged
 """
 
 from hypershell.core.errors import StartError
@@ -51,6 +51,13 @@ class DatabaseNewer(DatabaseUnusable):
 
     says = "the task database {where} has layout {theirs}; this release supports {ours}"
     hint = "use a release that is at least as new as the one that wrote it"
+
+
+class SettingsUnknown(DatabaseUnusable):
+    """A task has a setting that this release does not have."""
+
+    says = "cannot read task {task} of the task database: {reason}"
+    hint = "use the release that wrote it, or a later one; or check it with `hyper-shell db check`"
 
 
 class DatabaseBusy(DatabaseUnusable):

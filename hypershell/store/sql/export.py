@@ -18,11 +18,11 @@ from hypershell.core.ending import Ending
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.query.fields import FIELDS, Kind
 from hypershell.core.state import FINAL, shown_as
-from hypershell.core.task_spec import unpack_spec
 from hypershell.core.units import moment, signal_name
 from hypershell.store.sql.directories import CWD
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.queries import attempt_facts
+from hypershell.store.sql.rows import spec_of_row
 from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, OUTPUTS, RUNS, STATES, TASKS
 
 _PAGE = 1000
@@ -78,7 +78,7 @@ def _json_lines(connection: Connection) -> Iterator[bytes]:
     for page in _pages(connection):
         for stored in page:
             # One at a time: what a task printed may be as large as a page of others.
-            spec = unpack_spec(stored.task.spec or "")
+            spec = spec_of_row(stored.task.id, stored.task.spec)
             output = _output(connection, stored.task.id) if spec.capture else {}
             yield (json.dumps(_object(stored) | output) + "\n").encode()
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from hypershell.core.ending import Code, Ending, endings_with
 from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, Value
-from hypershell.core.query.selection import Selection
+from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, Selection
 from hypershell.core.state import TaskState, meant_by
 from hypershell.store.sql.schema import (
     ATTEMPTS,
@@ -40,6 +40,7 @@ from hypershell.store.sql.schema import (
     RUNNING,
     RUNNING_NUMBER,
     RUNS,
+    STARTS,
     STATE_NUMBERS,
     TAGS,
     TASKS,
@@ -71,12 +72,39 @@ def without_condition(selection: Selection) -> list[Clause]:
         clauses.extend(in_states(states_meant(selection.states)))
     for key, value in selection.tags:
         clauses.append(_T.id.in_(_tagged(key, TAGS.c.value == value if value else true())))
-    if selection.run:
-        clauses.append(_T.run.in_(select(RUNS.c.id).where(RUNS.c.uid == selection.run)))
+    if selection.run == LAST_RUN:
+        clauses.append(in_last_run())
+    elif selection.run not in ("", ALL_RUNS):
+        named = runs_named(selection.run)
+        clauses.append(or_(_T.run.in_(named), _T.scope.in_(named)))
     if selection.cause:
         # Only what FAILED has a cause.
         clauses += [IS_UNSETTLED, _T.cause == selection.cause]
     return clauses
+
+
+def in_last_run() -> ColumnElement[bool]:
+    """The tasks that the newest start took on, and those that were submitted since for the next.
+
+    Without any start, all that wait for one. What was submitted before, and was left alone by that
+    start, belongs to no run.
+    """
+    last_id = func.coalesce(_of_newest(STARTS.c.last_id), 0)
+    return or_(_T.scope == newest_run(), and_(_T.scope == 0, _T.id > last_id))
+
+
+def newest_run() -> ColumnElement[int]:
+    """The run that the newest start works on, or worked on; 0, of what waits, if none did."""
+    return func.coalesce(_of_newest(STARTS.c.run), 0)
+
+
+def _of_newest(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return select(column).order_by(STARTS.c.number.desc()).limit(1).scalar_subquery()
+
+
+def runs_named(uid: str) -> Select[tuple[int]]:
+    """The runs on which a server of this uid worked."""
+    return select(STARTS.c.run).where(STARTS.c.uid == uid)
 
 
 def _by_ids(ids: tuple[int, ...]) -> ColumnElement[bool]:

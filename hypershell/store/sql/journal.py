@@ -32,7 +32,7 @@ from hypershell.core.task import Task
 from hypershell.runtime import clock
 from hypershell.store.sql.directories import cwd_beside
 from hypershell.store.sql.engine import Database
-from hypershell.store.sql.row_filter import row_filter
+from hypershell.store.sql.row_filter import check_run, row_filter
 from hypershell.store.sql.rows import rewind, task_of
 from hypershell.store.sql.schema import (
     ATTEMPTS,
@@ -222,13 +222,15 @@ class SqlJournal:
     # Questions.
 
     def find(self, selection: Selection) -> list[Found]:
-        """The tasks of a selection; ValueError for one that the database cannot read."""
+        """The tasks of a selection; ValueError for one that the database cannot read, or
+        SelectionUnknown."""
         t = TASKS.c
         which = row_filter(selection, self._database.dialect)
         query = select(t.id, t.state, t.group, t.scope).order_by(t.id)
         self.flush().wait()
         # Not by the writer: what people ask may take long or fail, and is none of its business.
         with self._database.reading() as connection:
+            check_run(connection, selection)
             return [
                 Found(row.id, STATES[row.state], row.group, row.scope == self._run)
                 for row in which.rows(connection, query)

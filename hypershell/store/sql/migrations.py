@@ -157,7 +157,33 @@ def _from_3(connection: Connection) -> None:
     connection.exec_driver_sql(_FROM_3 + rowless)
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
+# From version 4 to 5: every start of a server.
+
+_FROM_4 = (
+    """\
+    CREATE TABLE starts (
+        number INTEGER NOT NULL,
+        uid TEXT NOT NULL,
+        run INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        last_id BIGINT NOT NULL,
+        PRIMARY KEY (number)
+    )""",
+    "INSERT INTO starts (number, uid, run, place, last_id) SELECT id, uid, id, 0, 0 FROM runs",
+)
+
+
+def _from_4(connection: Connection) -> None:
+    for statement in _FROM_4:
+        connection.exec_driver_sql(statement)
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+    4: _from_4,
+}
 """What takes the tables of one version to the next. Version 1 is the first."""
 
 _NOWHERE = "CAST(NULL AS INTEGER) AS made_in, CAST(NULL AS INTEGER) AS cwd"
@@ -165,14 +191,19 @@ _NEW_IN_3 = {
     "runs": f"*, {_NOWHERE} FROM {{main}}runs",
     "directories": "id, path FROM {main}runs WHERE 1 = 0",
 }
+_NEW_IN_5 = {
+    "starts": "id AS number, uid, id AS run, 0 AS place, 0 AS last_id FROM {main}runs",
+}
 _NEW_IN_4 = {
     "running": """\
 id AS task, uid AS client, pid AS slot, pid, started_at FROM {main}runs WHERE 1 = 0""",
+    **_NEW_IN_5,
 }
 
 VIEWS: dict[int, dict[str, str]] = {
     1: {"tasks": f"{_COLUMNS_OF_1}, {_NOWHERE} FROM {{main}}tasks", **_NEW_IN_3, **_NEW_IN_4},
     2: {"tasks": f"{_COLUMNS_OF_2}, {_NOWHERE} FROM {{main}}tasks", **_NEW_IN_3, **_NEW_IN_4},
     3: _NEW_IN_4,
+    4: _NEW_IN_5,
 }
 """The tables of this version, as queries of those of an older one."""

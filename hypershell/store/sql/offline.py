@@ -14,7 +14,7 @@ from hypershell.core.submission import SubmitOptions, checked_lines
 from hypershell.runtime import clock
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.journal import delete_tasks
-from hypershell.store.sql.row_filter import row_filter
+from hypershell.store.sql.row_filter import check_run, row_filter
 from hypershell.store.sql.rows import rewind
 from hypershell.store.sql.runs import last_id
 from hypershell.store.sql.schema import STATE_NUMBERS, STATES, TASKS
@@ -66,7 +66,7 @@ class Offline:
             found = _found(connection, selection)
             chosen = _in(found, RETRY.at_once)
             for ids in pieces(chosen):
-                rewind(connection, _T.id.in_(ids), _NO_RUN)
+                rewind(connection, _T.id.in_(ids))
         return _changed(found, len(chosen))
 
     def delete(self, selection: Selection) -> Changed:
@@ -82,6 +82,7 @@ class Offline:
 def _found(connection: Connection, selection: Selection) -> dict[TaskState, list[int]]:
     """The ids of a selection by state."""
     found: dict[TaskState, list[int]] = {}
+    check_run(connection, selection)
     which = row_filter(selection, connection.dialect.name)
     for row in which.rows(connection, select(_T.id, _T.state).order_by(_T.id)):
         found.setdefault(STATES[row[1]], []).append(row[0])

@@ -2,24 +2,25 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select
 
 from hypershell.core.ending import Code, Ending
 from hypershell.core.query.columns import COLUMNS
 from hypershell.core.query.selection import UNFINISHED, Selection
 from hypershell.core.state import TaskState, shown_as
-from hypershell.core.task_spec import SHOWN, unpack_spec
+from hypershell.core.task_spec import SHOWN
 from hypershell.store.sql.directories import CWD
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.filters import Clause, in_states, states_meant
 from hypershell.store.sql.kinds import checked, checked_text
-from hypershell.store.sql.row_filter import RowFilter, row_filter
+from hypershell.store.sql.row_filter import RowFilter, check_run, row_filter
+from hypershell.store.sql.rows import spec_of_row
 from hypershell.store.sql.schema import (
     ATTEMPTS,
     CAUSES,
@@ -104,8 +105,7 @@ class Queries:
         if TaskState.WAITING in selection.states:
             # Parts that exclude each other, each of which finds its index.
             parts, selection = _parts_of(selection.states), replace(selection, states=())
-        which = row_filter(selection, self._database.dialect)
-        with self._database.reading() as connection:
+        with self._found(selection) as (connection, which):
             return sum(which.count(connection, *part) for part in parts)
 
     def rows(
@@ -117,17 +117,13 @@ class Queries:
         what a task does not have is None.
         """
         limit = min(limit, MAX_ROWS)
-        which = row_filter(selection, self._database.dialect)
         query = _row_query(fields, _needs_attempt(fields)).where(_T.id > after).order_by(_T.id)
-        if which.test is None:
-            query = query.limit(limit)
         found: list[list[Any]] = []
         size = 0
-        with (
-            self._database.reading() as connection,
-            closing(which.rows(connection, query)) as rows,
-        ):
-            for row in rows:
+        with self._found(selection) as (connection, which), ExitStack() as stack:
+            if which.test is None:
+                query = query.limit(limit)
+            for row in stack.enter_context(closing(which.rows(connection, query))):
                 facts = _facts(row)
                 found.append([_value(facts, name) for name in fields])
                 size += len(facts.get("line") or b"") + len(row.tags or "")
@@ -156,8 +152,7 @@ class Queries:
     def failures(self, selection: Selection) -> list[dict[str, Any]]:
         """The FAILED tasks of a selection by cause, the most frequent first."""
         failed: list[Clause] = [IS_UNSETTLED, _T.state == _FAILED]
-        which = row_filter(selection, self._database.dialect)
-        with self._database.reading() as connection:
+        with self._found(selection) as (connection, which):
             groups = which.groups(connection, _T.cause, *failed)
             hosts = _hosts(connection, which, failed)
             found = [
@@ -174,28 +169,27 @@ class Queries:
 
     def unfinished(self, selection: Selection, limit: int) -> list[int]:
         """Ids of tasks of a selection that are not final; the first ones."""
-        which = row_filter(selection, self._database.dialect)
-        with self._database.reading() as connection:
+        with self._found(selection) as (connection, which):
             parts = [which.ids(connection, limit, *part) for part in _parts_of(UNFINISHED)]
         return sorted(chain.from_iterable(parts))[:limit]
 
     def outcome(self, selection: Selection) -> tuple[int, int]:
         """How many tasks of a selection are not final, and how many FAILED or were CANCELLED."""
-        return self._outcome(row_filter(selection, self._database.dialect))
-
-    def last_run(self) -> tuple[int, int]:
-        """The same of what the last run saw to."""
-        scope = select(func.max(RUNS.c.id)).scalar_subquery()
-        return self._outcome(RowFilter((_T.scope == scope,)))
-
-    def _outcome(self, which: RowFilter) -> tuple[int, int]:
         numbers: dict[TaskState, int] = {}
-        with self._database.reading() as connection:
+        with self._found(selection) as (connection, which):
             for part in (IS_WAITING, IS_UNSETTLED):
                 groups = which.groups(connection, _T.state, part)
                 numbers |= {STATES[state]: group.number for state, group in groups.items()}
         unfinished = sum(numbers.get(state, 0) for state in states_meant(UNFINISHED))
         return unfinished, sum(numbers.values()) - unfinished
+
+    @contextmanager
+    def _found(self, selection: Selection) -> Iterator[tuple[Connection, RowFilter]]:
+        """A snapshot in which all that a selection names exists, and its filter."""
+        which = row_filter(selection, self._database.dialect)
+        with self._database.reading() as connection:
+            check_run(connection, selection)
+            yield connection, which
 
 
 def check_fields(fields: object) -> list[str]:
@@ -243,7 +237,7 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
     """A row by the names of FIELDS; what was not asked for is not in it."""
     facts = {n: value for n, value in row._mapping.items() if not n.startswith(("a_", "r_"))}
     facts["state"] = shown_as(STATES[facts["state"]]).value
-    spec = unpack_spec(facts.pop("spec") or "")
+    spec = spec_of_row(facts["id"], facts.pop("spec"))
     facts = {name: getattr(spec, name) for name in SHOWN} | facts
     if facts["cwd"] is not None:
         facts["cwd"] = os.fsdecode(bytes(facts["cwd"]))
@@ -326,7 +320,8 @@ def _cause_text(connection: Connection, cause: int | None) -> str:
 def _example(connection: Connection, task_id: int) -> dict[str, Any]:
     """A task that failed so, and the end of what it printed."""
     last = and_(_A.task == _T.id, _A.number == _T.outcome_attempt)
-    query = select(_T.line, _A.err).select_from(TASKS.outerjoin(ATTEMPTS, last))
+    source = TASKS.outerjoin(ATTEMPTS, last).outerjoin(RUNS, RUNS.c.id == _T.run)
+    query = select(_T.line, _A.err, RUNS.c.uid).select_from(source)
     row = connection.execute(query.where(_T.id == task_id)).one()
     line, err = bytes(row.line[:_MAX_SHOWN]), bytes(row.err or b"")
-    return {"example": task_id, "line": line, "stderr": err}
+    return {"example": task_id, "line": line, "stderr": err, "run": row.uid}

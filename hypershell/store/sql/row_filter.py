@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, null, select
 
+from hypershell.core.errors import SelectionUnknown
 from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, parse
 from hypershell.core.query.pattern import compiled
-from hypershell.core.query.selection import Selection
+from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, Selection
 from hypershell.runtime import clock
 from hypershell.store.sql.filters import (
     PATTERN_OPERATORS,
@@ -27,6 +28,7 @@ from hypershell.store.sql.filters import (
     at_most,
     has_pattern,
     hints,
+    runs_named,
     text_of,
     without_condition,
 )
@@ -118,6 +120,14 @@ class RowFilter:
             query = query.limit(limit)
         with closing(self.rows(connection, query)) as rows:
             return [row[0] for row in islice(rows, limit)]
+
+
+def check_run(connection: Connection, selection: Selection) -> None:
+    """SelectionUnknown if the run that a selection names does not exist."""
+    if selection.run not in ("", ALL_RUNS, LAST_RUN):
+        query = runs_named(selection.run).limit(1)
+        if connection.execute(query).first() is None:
+            raise SelectionUnknown(what=f"run {selection.run}")
 
 
 def row_filter(selection: Selection, dialect: str, now: float | None = None) -> RowFilter:

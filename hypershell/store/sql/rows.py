@@ -6,12 +6,17 @@ from sqlalchemy import ColumnElement, Connection, Row, case, delete, select, upd
 
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
+from hypershell.core.task_spec import TaskSpec
 from hypershell.store.sql.directories import stored_spec
+from hypershell.store.sql.errors import SettingsUnknown
 from hypershell.store.sql.schema import OUTPUTS, STATE_NUMBERS, TASKS
 
 
 def task_of(row: Row[Any], directory: bytes | None = None) -> Task:
-    """The task of a row of `tasks`, which runs in this directory; None: in that of the run."""
+    """The task of a row of `tasks`, which runs in this directory; None: in that of the run.
+
+    SettingsUnknown for one that a later release wrote.
+    """
     return Task(
         row.id,
         bytes(row.line),
@@ -23,20 +28,32 @@ def task_of(row: Row[Any], directory: bytes | None = None) -> Task:
         row.group,
         -row.rank,
         row.sequence,
-        stored_spec(row.spec, directory),
+        spec_of_row(row.id, row.spec, directory),
     )
 
 
-def rewind(connection: Connection, which: ColumnElement[bool], scope: int) -> int:
+def spec_of_row(task_id: int, packed: str | None, directory: bytes | None = None) -> TaskSpec:
+    """The settings of a task as they are stored; SettingsUnknown.
+
+    A later release may have a setting that this one lacks and leave the layout as it is.
+    """
+    try:
+        return stored_spec(packed, directory)
+    except ValueError as error:
+        raise SettingsUnknown(task=task_id, reason=str(error)) from error
+
+
+def rewind(connection: Connection, which: ColumnElement[bool], scope: int | None = None) -> int:
     """Tasks that are not under way wait again, with all their retries; how many there were.
 
+    They come into the scope of a run, or stay where they are.
     What is owed for one that failed stays owed.
     """
     t = TASKS.c
     tried = t.outcome_attempt == t.attempt
     values = {
         t.state: STATE_NUMBERS[TaskState.WAITING],
-        t.scope: scope,
+        t.scope: t.scope if scope is None else scope,
         t.sequence: 2 * t.id,
         t.attempt: case((tried, t.attempt + 1), else_=t.attempt),
         t.failures: 0,

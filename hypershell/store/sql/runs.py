@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, true, update
 
 from hypershell.core.origin import UNKNOWN, Origin
+from hypershell.core.query.selection import ALL_RUNS, LAST_RUN
 from hypershell.core.run_mode import RunMode
 from hypershell.core.state import HANDED_OUT, TaskState
 from hypershell.core.task import Task
@@ -16,9 +17,11 @@ from hypershell.runtime import clock
 from hypershell.store.sql.directories import cwd_beside, cwd_of_run, directory_id
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import NothingToResume
+from hypershell.store.sql.filters import in_last_run, newest_run, runs_named
 from hypershell.store.sql.rows import rewind, task_of
 from hypershell.store.sql.schema import (
     CLIENTS,
+    DIRECTORIES,
     FACTS,
     IS_OWED,
     IS_UNSETTLED,
@@ -27,6 +30,7 @@ from hypershell.store.sql.schema import (
     RUNNING_NUMBER,
     RUNS,
     SINKS,
+    STARTS,
     STATE_NUMBERS,
     STATES,
     TASKS,
@@ -62,7 +66,11 @@ class Making(NamedTuple):
     """How a run is made: by which server, of which input, and where.
 
     `path` is of its input: absolute, b"-", or b"" for none. With `moves`, what it takes over of
-    earlier runs runs where its own tasks do, and not where it did before.
+    earlier runs runs where its own tasks do, and not where it did before. `place` is the number of
+    its run directory, 0 if it has none.
+
+    `takes` says what RunMode.RESTART takes on: the tasks of one run by its uid, of LAST_RUN or of
+    ALL_RUNS; "" for those of the runs and submissions that were made where this one is.
     """
 
     uid: str
@@ -70,6 +78,8 @@ class Making(NamedTuple):
     lease_seconds: float
     origin: Origin = UNKNOWN
     moves: bool = False
+    place: int = 0
+    takes: str = ALL_RUNS
 
 
 def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
@@ -79,9 +89,11 @@ def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
     `lease_seconds` of what it returns is how long a client of any earlier server may hold a task.
     NothingToResume; DatabaseUnusable.
     """
-    uid, path, lease_seconds, origin, _ = making
+    uid, path, lease_seconds, origin = making[:4]
     with database.writing() as connection:
-        before = _last_run(connection, path if mode is RunMode.RESUME else None)
+        before_it = last_id(connection)
+        mine = within(making) if mode is RunMode.RESTART else true()
+        before = _last_run(connection, mode, making)
         lines_read, digest = 0, b""
         if mode is RunMode.RESUME:
             if before is None:
@@ -98,14 +110,15 @@ def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
         skips_input = mode is RunMode.RESTART and before is not None
         if skips_input and before.path and not before.input_ended:
             unread = (before.path, before.lines_read)
-        _take_over(connection, mode, run)
+        _take_over(connection, mode, run, mine)
+        _note_start(connection, making, run, before_it)
         if making.moves:
             _move(connection, mode, run, origin)
         cwd = cwd_of_run(connection, run) or origin.cwd
         start = (
             RecoveredState(last_id(connection)) if mode is RunMode.FILE else _look(connection, run)
         )
-        leftovers = _count_leftovers(connection, run) if mode.reads_input else 0
+        leftovers = 0 if mode is RunMode.FOREVER else _count_leftovers(connection, run, mode)
     return Begun(run, start, lease, cwd, lines_read, digest, leftovers, unread)
 
 
@@ -147,11 +160,50 @@ def last_id(connection: Connection) -> int:
     return max(int(highest), int(noted or 0))
 
 
-def _last_run(connection: Connection, path: bytes | None) -> Any:
+def within(making: Making) -> ColumnElement[bool]:
+    """The tasks that a restart takes on, before it is noted as the newest start.
+
+    What an earlier release wrote says nothing of where it was made, and may be from here.
+    """
+    t = TASKS.c
+    match making.takes:
+        case value if value == ALL_RUNS:
+            return true()
+        case value if value == LAST_RUN:
+            return in_last_run()
+        case "":
+            here = select(RUNS.c.id).where(_made_here(RUNS.c.made_in, making))
+            of_run = or_(t.run.in_(here), t.scope.in_(here))
+            submitted = and_(t.made_in.is_not(None), _made_here(t.made_in, making))
+            return or_(of_run, submitted, and_(t.run == 0, t.made_in.is_(None)))
+    named = runs_named(making.takes)
+    return or_(t.run.in_(named), t.scope.in_(named))
+
+
+def _made_here(column: ColumnElement[Any], making: Making) -> ColumnElement[bool]:
+    here = select(DIRECTORIES.c.id).where(DIRECTORIES.c.path == making.origin.made_in)
+    return or_(column.in_(here), column.is_(None))
+
+
+def _last_run(connection: Connection, mode: RunMode, making: Making) -> Any:
+    """The run that this one goes on with, or the last of those whose tasks it takes on."""
     query = select(RUNS).order_by(RUNS.c.id.desc()).limit(1)
-    if path is not None:
-        query = query.where(RUNS.c.path == path)
+    if mode is RunMode.RESUME:
+        query = query.where(RUNS.c.path == making.path)
+    elif mode is RunMode.RESTART and making.takes == LAST_RUN:
+        query = query.where(RUNS.c.id == newest_run())
+    elif mode is RunMode.RESTART and making.takes == "":
+        query = query.where(_made_here(RUNS.c.made_in, making))
+    elif mode is RunMode.RESTART and making.takes != ALL_RUNS:
+        query = query.where(RUNS.c.id.in_(runs_named(making.takes)))
     return connection.execute(query).one_or_none()
+
+
+def _note_start(connection: Connection, making: Making, run: int, last_id: int) -> None:
+    number = int(connection.execute(select(func.max(STARTS.c.number))).scalar() or 0) + 1
+    values = {"number": number, "uid": making.uid, "run": run}
+    values |= {"place": making.place, "last_id": last_id}
+    connection.execute(insert(STARTS).values(**values))
 
 
 def _lease_of_handed_out(connection: Connection, scope: int | None = None) -> float:
@@ -194,22 +246,23 @@ def _new_run(
     return run
 
 
-def _take_over(connection: Connection, mode: RunMode, run: int) -> None:
-    """Bring into the scope of a run what it is to see to."""
+def _take_over(connection: Connection, mode: RunMode, run: int, mine: ColumnElement[bool]) -> None:
+    """Bring into the scope of a run what it is to see to; of a restart, only what is `mine`."""
     t = TASKS.c
     interrupted = and_(IS_UNSETTLED, t.state == _INTERRUPTED)
     match mode:
         case RunMode.RESUME:
             rewind(connection, and_(interrupted, t.scope == run), run)
         case RunMode.RESTART:
-            rewind(connection, and_(IS_UNSETTLED, t.state.in_((_INTERRUPTED, _FAILED))), run)
+            states = t.state.in_((_INTERRUPTED, _FAILED))
+            rewind(connection, and_(IS_UNSETTLED, states, mine), run)
         case RunMode.FOREVER:
             rewind(connection, interrupted, run)
         case _:
             return
     if mode is not RunMode.RESUME:
         for part in (IS_WAITING, and_(IS_UNSETTLED, t.state.in_(_HANDED_OUT))):
-            connection.execute(update(TASKS).where(part, t.scope != run).values(scope=run))
+            connection.execute(update(TASKS).where(part, t.scope != run, mine).values(scope=run))
 
 
 def _move(connection: Connection, mode: RunMode, run: int, origin: Origin) -> None:
@@ -255,10 +308,11 @@ def _look(connection: Connection, run: int) -> RecoveredState:
     return start
 
 
-def _count_leftovers(connection: Connection, run: int) -> int:
-    """How many unfinished tasks belong to others."""
+def _count_leftovers(connection: Connection, run: int, mode: RunMode) -> int:
+    """How many tasks belong to others that such a run might have taken on."""
     t = TASKS.c
-    open_states = t.state.in_((*_HANDED_OUT, _INTERRUPTED))
+    failed = (_FAILED,) if mode is RunMode.RESTART else ()
+    open_states = t.state.in_((*_HANDED_OUT, _INTERRUPTED, *failed))
     found = 0
     for part in (and_(IS_WAITING, t.scope != run), and_(IS_UNSETTLED, open_states, t.scope != run)):
         found += connection.execute(select(func.count()).where(or_(part))).scalar() or 0

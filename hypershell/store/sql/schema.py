@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from hypershell.core.state import TaskState
 
-VERSION = 4
+VERSION = 5
 """The version of the tables below; `facts` has the version of a database."""
 
 STATE_NUMBERS: dict[TaskState, int] = {
@@ -84,6 +84,17 @@ DIRECTORIES = Table(
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("path", LargeBinary, nullable=False, unique=True),  # absolute, or "client"
+)
+
+STARTS = Table(
+    "starts",
+    METADATA,
+    # One for each server that worked on a run: a run that is resumed has several.
+    Column("number", Integer, primary_key=True),  # in the order of starts
+    Column("uid", Text, nullable=False),  # the server_uid; one made beforehand may come again
+    Column("run", Integer, nullable=False),
+    Column("place", Integer, nullable=False),  # the number of its run directory; 0: not known
+    Column("last_id", BigInteger, nullable=False),  # of the tasks that there were before it
 )
 
 CLIENTS = Table(

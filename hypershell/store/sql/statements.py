@@ -75,6 +75,7 @@ def new_rows(added: Added, run: int, scope: int, now: float) -> NewRows:
     """The rows of tasks that wait."""
     tasks, tags, made_in = added
     rows = NewRows([], [], [])
+    all_full = bool(tags or made_in)
     for task in tasks:
         values = (
             task.id,
@@ -87,7 +88,7 @@ def new_rows(added: Added, run: int, scope: int, now: float) -> NewRows:
             scope,
             now,
         )
-        if not (tags or task.spec is not DEFAULT_SPEC or b"HYPERSHELL:" in task.line):
+        if not (all_full or task.spec is not DEFAULT_SPEC or b"HYPERSHELL:" in task.line):
             rows.plain.append(values)
             continue
         own = {**tags_of(task.line), **tags}

@@ -11,6 +11,7 @@ from hypershell.access.endpoints import Access, generate
 from hypershell.access.keys import CLIENT, DEFAULT_WORKER_PORT, PLANES, WORKER
 from hypershell.app.planes import PlaneOptions, PlannedPlane, facts_of, plan
 from hypershell.core.errors import AddressInUse, KeyTooShort
+from hypershell.serverdir.directory import ServerDirectory
 from hypershell.serverdir.holder import this_host
 
 
@@ -179,9 +180,10 @@ def test_a_short_key_is_refused_where_others_can_come() -> None:
         plane.bind()
 
 
-def test_facts_have_no_key(file: Access) -> None:
+def test_facts_have_no_key(file: Access, tmp_path: Path) -> None:
     """What `info` tells of a server opens nothing."""
-    facts = facts_of(file, Path("/farm"), None)
+    with ServerDirectory(tmp_path).hold() as held:
+        facts = facts_of(file, held, None)
 
     assert "w.invalid" == facts["worker_host"]
     assert 2222 == facts["client_port"]

@@ -3,7 +3,13 @@
 import pytest
 
 from hypershell.app.task_api import RemoteTasks, refusal
-from hypershell.core.errors import RequestRefused, ServerLeft, ServerUnable, TasksNotKept
+from hypershell.core.errors import (
+    RequestRefused,
+    SelectionUnknown,
+    ServerLeft,
+    ServerUnable,
+    TasksNotKept,
+)
 from hypershell.core.query.selection import Selection
 from hypershell.core.retry import Policy
 from hypershell.server.planes.error_kinds import kind_of
@@ -16,6 +22,7 @@ ERRORS = {
     ErrorKind.NO_DATABASE: (TasksNotKept, 3),
     ErrorKind.ENDING: (ServerLeft, 4),
     ErrorKind.DATABASE_UNUSABLE: (ServerUnable, 3),
+    ErrorKind.NOT_FOUND: (SelectionUnknown, 2),
     ErrorKind.FAILED: (RequestRefused, 5),
 }
 

@@ -40,7 +40,8 @@ def test_help_shows_the_help_of_a_command(command, capsys):
         (["--server-dir"], ["--server-dir must be followed by a verb"]),
         (["--server-dir=d"], ["--server-dir must be followed by a verb"]),
         (["--debug=3", "list"], ["--debug takes no value"]),
-        (["list", "--run"], ["there is no option --run; did you mean --running?"]),
+        (["list", "--runn"], ["there is no option --runn; did you mean --running?"]),
+        (["list", "--run"], ["--run needs a value"]),
     ],
 )
 def test_a_word_that_is_unknown_is_named(words, said, capsys):

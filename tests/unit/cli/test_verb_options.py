@@ -13,7 +13,7 @@ from hypershell.cli.verb_table import VERBS
 from hypershell.cli.verbs.server import InfoOptions, StopOptions, WaitOptions
 from hypershell.core import environment
 from hypershell.core.errors import UsageError
-from hypershell.core.query.selection import Selection
+from hypershell.core.query.selection import LAST_RUN, Selection
 from hypershell.core.run_mode import RunMode
 from hypershell.core.state import TaskState
 
@@ -210,7 +210,7 @@ def test_what_changes_tasks_is_told_which(verb):
 
 def test_waiting_for_all_tasks_is_said():
     """And stands alone."""
-    assert options("wait", "--all").selection.is_everything()
+    assert Selection(run=LAST_RUN) == options("wait", "--all").selection
     assert 2.5 == options("wait", "7", "--timeout", "2.5").seconds
     with pytest.raises(UsageError, match="no tasks selected"):
         options("wait")

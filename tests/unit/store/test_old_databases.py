@@ -116,6 +116,7 @@ def test_settings_of_the_first_version_survive(first, read_only):
 
 TO_VERSION_1 = (
     "DROP TABLE running",
+    "DROP TABLE starts",
     "ALTER TABLE tasks DROP COLUMN made_in",
     "ALTER TABLE tasks DROP COLUMN cwd",
     "ALTER TABLE runs DROP COLUMN made_in",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hypershell.core.errors import SelectionUnknown
 from hypershell.core.query.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions
@@ -82,7 +83,6 @@ def test_tasks_are_counted_by_what_holds_for_them(filled: Filled) -> None:
     assert 6 == count(Selection(tags=(("k", ""), ("k", "v"))))
     assert 0 == count(Selection(tags=(("k", "w"),)))
     assert 2 == count(Selection(cause=1))
-    assert 0 == count(Selection(run="nobody"))
 
 
 def test_rows_come_in_pages(filled: Filled) -> None:
@@ -113,6 +113,17 @@ def test_a_task_is_told_whole(filled: Filled) -> None:
     assert filled.queries.task(99) is None
 
 
+def test_a_run_that_does_not_exist_is_an_error(filled: Filled) -> None:
+    """Wherever it is asked for or changed: nothing found is not the same as nothing there."""
+    queries, offline, which = filled.queries, filled.offline, Selection(run="nobody")
+    ask = (queries.count, queries.failures, queries.outcome, offline.retry, offline.cancel)
+    ask += (lambda w: queries.rows(w, ["id"]), lambda w: queries.unfinished(w, 1), offline.delete)
+
+    for question in ask:
+        with pytest.raises(SelectionUnknown, match="there is no run nobody"):
+            question(which)
+
+
 def test_failures_are_told_by_cause(filled: Filled) -> None:
     """How many, where, and the last of them as an example."""
     (cause,) = filled.queries.failures(Selection())
@@ -125,6 +136,7 @@ def test_failures_are_told_by_cause(filled: Filled) -> None:
         "example": 5,
         "line": b"e",
         "stderr": b"bad 7\n",
+        "run": None,
     } == cause
     assert [] == filled.queries.failures(Selection(ids=(1, 2)))
 
