@@ -16,12 +16,15 @@ Pair = tuple[int, int]
 
 
 class HandedOut:
-    """Not thread-safe: its owner locks it. `tasks` are all of them by id."""
+    """Not thread-safe: its owner locks it.
+
+    `tasks` are all of them by id, `cancelling` the ids of those that are to be cancelled.
+    """
 
     def __init__(self, tasks: Iterable[Task], running: set[int], cancelling: set[int]) -> None:
         self.tasks = {task.id: task for task in tasks}
         self._running = running
-        self._cancelling = cancelling
+        self.cancelling = cancelling
 
     def put(self, tasks: Iterable[Task]) -> None:
         """These were leased."""
@@ -54,21 +57,17 @@ class HandedOut:
                 new.append(each)
         return new
 
-    def is_cancelling(self) -> bool:
-        """Whether any is to be cancelled."""
-        return bool(self._cancelling)
-
     def cancel(self, task_ids: Sequence[int]) -> None:
         """Note that these, which are here, are to be cancelled."""
-        self._cancelling.update(task_ids)
+        self.cancelling.update(task_ids)
 
     def forget_cancel(self, task_id: int) -> bool:
         """Whether a task was to be cancelled, which is not asked again."""
-        if task_id not in self._cancelling:
+        if task_id not in self.cancelling:
             return False
-        self._cancelling.discard(task_id)
+        self.cancelling.discard(task_id)
         return True
 
     def to_cancel(self) -> list[Pair]:
         """Those to be cancelled, each with its lease."""
-        return [(i, self.tasks[i].lease) for i in self._cancelling if i in self.tasks]
+        return [(i, self.tasks[i].lease) for i in self.cancelling if i in self.tasks]

@@ -141,8 +141,7 @@ class TaskStore:
         An outcome for an older lease is dropped: a client given up for dead may still answer.
         """
         recorded: list[Recorded] = []
-        moves: list[tuple[int, TaskState, TaskState]] = []
-        ran: list[int] = []
+        ran: list[Recorded] = []
         with self._lock:
             handed_out = self._handed_out
             for client, outcomes in given:
@@ -152,16 +151,18 @@ class TaskStore:
                         continue
                     before = handed_out.take_out(task.id)
                     recorded.append(self._decide(task, outcome, client, stopping))
-                    state = recorded[-1].state
-                    moves.append((task.group, before, state))
                     if before is TaskState.RUNNING:
-                        ran.append(task.id)
-                    self._changes.note_moved(task.id, state)
+                        ran.append(recorded[-1])
+                    self._changes.note_moved(task.id, recorded[-1].state)
             if not recorded:
                 return recorded
-            for (group, before, state), number in Counter(moves).items():
-                self._tally.move(group, before, state, number)
-            commit = self._journal.recorded(recorded, self._owes, ran)
+            moves = Counter((r.task.group, r.state) for r in recorded)
+            for each in ran:  # few: short tasks go from SENT to their end
+                self._tally.move(each.task.group, TaskState.RUNNING, each.state)
+                moves[each.task.group, each.state] -= 1
+            for (group, state), number in moves.items():
+                self._tally.move(group, TaskState.SENT, state, number)
+            commit = self._journal.recorded(recorded, self._owes, [r.task.id for r in ran])
         commit.wait()
         self._on_final([(r.task.id, r.state) for r in recorded if r.state in FINAL])
         return recorded
@@ -170,7 +171,7 @@ class TaskStore:
         """Put a task that was out where it belongs now; a final one is no longer in memory."""
         self._recovery.discard(task.id)
         after, state = decide(task, outcome, self._policy, stopping)
-        if state is TaskState.SUCCEEDED and not self._handed_out.is_cancelling():
+        if state is TaskState.SUCCEEDED and not self._handed_out.cancelling:
             return Recorded(after, state, outcome, client, task.attempt)
         if self._handed_out.forget_cancel(task.id):
             state = state if state is TaskState.SUCCEEDED else TaskState.CANCELLED
