@@ -21,6 +21,7 @@ ORDER = (
     "finished queue",
     "spool",
     "plane server",
+    "frame budget",
     # A client.
     "client session",
     "server link",
