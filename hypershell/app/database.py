@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hypershell.access.keys import new_client_key
 from hypershell.app.opened_run import OpenedRun
 from hypershell.core import environment
 from hypershell.core.run_mode import RunMode
@@ -51,7 +52,8 @@ def begin(options: DatabaseOptions, run: OpenedRun, directory: Path) -> "RunSess
 
     mode, reader = options.mode, run.reader
     moves = run.options.spec.cwd is not None
-    making = Making(run.uid, _input_path(reader), run.options.lease, run.origin, moves)
+    path, lease = _input_path(reader), run.options.lease
+    making = Making(run.uid, path, lease, run.origin, moves, new_client_key())
     database = open_database(database_url(options.url, os.environ, directory))
     try:
         begun = begin_run(database, mode, making)

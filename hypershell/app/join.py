@@ -32,13 +32,15 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     begun = BegunTable(options.client.slots + SPARE_ENTRIES)
 
     def be_client(supervisor_pipe: int) -> int:
+        from hypershell.app.ended_runs import EndedRuns
         from hypershell.client.main import run_client
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
-            find = location.rooted().worker_address
+            rooted = location.rooted()
+            find, ended = rooted.worker_address, EndedRuns(rooted, options.client.wait)
             try:
-                return run_client(options.client, find, supervisor_pipe, begun)
+                return run_client(options.client, find, supervisor_pipe, begun, ended.was_there)
             except NoServer as error:
                 error.note(place=location.place())
                 raise

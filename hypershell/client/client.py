@@ -8,7 +8,8 @@ their thread-safe methods (`RunningTasks`, `Session.leave`, `ServerLink.leave`).
 
 The invariant: no task runs here after the lease may be over, as the server may give it to another
 client then. So the lease is looked at whenever nothing else comes, tasks are stopped a grace and a
-margin before its end, and they are gone before the server hears about it.
+margin before its end, and they are gone before the server hears about it. The client itself stays,
+with the outcomes that it has, and looks for the server for as long as the user said (`--wait`).
 
 The order at the end: first nothing new is started (`leave` drains the buffer), then what runs ends
 or is stopped, then its outcomes are accepted, then processes that tasks left running are killed,
@@ -34,6 +35,7 @@ from hypershell.client.session import Session
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.errors import ConnectionLost, TasksUnstartable
+from hypershell.core.units import counted
 from hypershell.runtime import clock
 from hypershell.runtime.threads import Inbox
 from hypershell.wire.worker_messages import Phase
@@ -56,6 +58,7 @@ class Client:
         tasks: RunningTasks,
         supervisor_pipe: SupervisorPipe,
         idle_timeout: float | None,
+        wait_seconds: float = 60.0,
     ) -> None:
         self._inbox = inbox
         self._session = session
@@ -64,6 +67,7 @@ class Client:
         self._tasks = tasks
         self._supervisor_pipe = supervisor_pipe
         self._idle_timeout = idle_timeout
+        self._wait_seconds = wait_seconds
         self._signal = 0
         self._leaving: str | None = None  # the reason
         self._leave_by = math.inf
@@ -77,8 +81,7 @@ class Client:
         while True:
             match self._inbox.get(timeout=self._patience()):
                 case None:
-                    if clock.boottime() >= self._session.lease_end():
-                        self._lose_connection()
+                    self._look_at_lease()
                     if clock.monotonic() >= self._leave_by:
                         return self._take_leave(dead=True)
                     if self._is_idle_too_long():
@@ -105,9 +108,10 @@ class Client:
 
     def _patience(self) -> float:
         """Seconds until the lease, the leave or the idle timeout may be due."""
-        patience = min(
-            self._session.lease_end() - clock.boottime(), self._leave_by - clock.monotonic()
-        )
+        due = self._session.lease_end()
+        if self._session.is_cut_off:
+            due += self._wait_seconds
+        patience = min(due - clock.boottime(), self._leave_by - clock.monotonic())
         if self._idle_timeout is not None and self._leaving is None:
             patience = min(patience, self._idle_timeout - self._buffer.idle_seconds())
         return max(0.01, patience)
@@ -115,20 +119,37 @@ class Client:
     def _is_idle_too_long(self) -> bool:
         limit = self._idle_timeout
         idle = limit is not None and self._buffer.idle_seconds() >= limit
-        return idle and self._leaving is None
+        return idle and self._leaving is None and not self._session.is_cut_off
+
+    def _look_at_lease(self) -> None:
+        """When the lease is over, stop every task; when the wait for the server is, give up."""
+        overdue = clock.boottime() - self._session.lease_end()
+        if overdue < 0:
+            return
+        if not self._session.is_cut_off:
+            lease = f"the lease of {self._session.welcome.lease_seconds:g} s"
+            self._link.doubt(f"it did not answer within {lease}")
+            if self._session.cut_off():
+                log.warning(
+                    "the server did not answer within %s; the tasks running here were stopped; "
+                    "looking for it for %g s, to hand in %s",
+                    lease,
+                    self._wait_seconds,
+                    counted(self._buffer.number_earned(), "result"),
+                )
+        elif overdue >= self._wait_seconds:
+            self._lose_connection()
 
     def _lose_connection(self) -> NoReturn:
-        """The lease expired: stop every task, and raise ConnectionLost."""
+        """The server did not come back: raise ConnectionLost."""
         self._stop_all()
-        lease = f"{self._session.welcome.lease_seconds:g} s"
-        if self._link.is_up():
-            self._link.leave("its lease expired", True, *self._buffer.begun())
-        self._supervisor_pipe.left()  # else nobody hears our leave, and our tasks are gone
-        raise ConnectionLost(
-            host=self._link.host,
-            port=self._link.port,
-            reason=f"it did not answer within the lease of {lease}",
-        )
+        self._supervisor_pipe.left()  # nobody hears our leave, and our tasks are gone
+        lease, number = self._session.welcome.lease_seconds, self._buffer.number_earned()
+        after = f"nor in {self._wait_seconds:g} s after it"
+        reason = f"it did not answer within the lease of {lease:g} s, {after}"
+        reason += f" ({self._link.trouble})" if self._link.trouble else ""
+        lost = f"; {counted(number, 'result')} could not be handed in" if number else ""
+        raise ConnectionLost(host=self._link.host, port=self._link.port, reason=reason + lost)
 
     def _obey_phase(self, phase: Phase) -> None:
         """The run ends early, and the server waits for our outcomes."""
@@ -160,6 +181,8 @@ class Client:
 
     def _take_leave(self, *, dead: bool) -> int:
         self._tasks.end_strays()
+        if dead and (number := self._buffer.number_earned()):
+            log.warning("%s could not be handed in", counted(number, "result"))
         self._link.leave(self._leaving or "", dead, *self._buffer.begun())
         self._supervisor_pipe.left()
         if self._unstartable is not None:

@@ -10,11 +10,11 @@ from hypershell.client.begun_table import BegunTable
 from hypershell.client.client import Client
 from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, SignalCame
 from hypershell.client.fetcher import Fetcher
-from hypershell.client.joining import SignalledEarly, join
+from hypershell.client.joining import RunOver, SignalledEarly, join
 from hypershell.client.options import ClientOptions
 from hypershell.client.returner import Returner
 from hypershell.client.running_tasks import RunningTasks
-from hypershell.client.server_link import BROKEN, Find, ServerLink, greeting
+from hypershell.client.server_link import BROKEN, Find, ServerLink, WasThere, greeting, never_there
 from hypershell.client.session import Session
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
@@ -38,7 +38,13 @@ _DESCRIPTORS_A_SLOT = 5  # two pipes, and what watches the task
 _OWN_DESCRIPTORS = 50  # far more than a client has open beside them
 
 
-def run_client(options: ClientOptions, find: Find, supervisor_pipe: int, begun: BegunTable) -> int:
+def run_client(
+    options: ClientOptions,
+    find: Find,
+    supervisor_pipe: int,
+    begun: BegunTable,
+    was_there: WasThere = never_there,
+) -> int:
     """Run a client to its end; `supervisor_pipe` and `begun` are what its supervisor reads.
 
     Blocks; returns the exit status. Raises HyperShellError.
@@ -52,7 +58,7 @@ def run_client(options: ClientOptions, find: Find, supervisor_pipe: int, begun: 
     else:
         # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    link = ServerLink(find)
+    link = ServerLink(find, was_there)
     return _run(options, link, SupervisorPipe(supervisor_pipe), begun, inbox, watch)
 
 
@@ -72,6 +78,9 @@ def _run(
         welcome = join(link, hello, inbox, options.wait, options.delay_start)
     except SignalledEarly as early:
         return 128 + early.number
+    except RunOver:
+        log.info("the server has ended: it has no more tasks")
+        return 0
     pipe.joined(welcome, link.heard_at)
 
     spawner = Spawner(options.shell, welcome.client_id, host)
@@ -87,7 +96,7 @@ def _run(
     tasks = RunningTasks(orders, buffer, processes, pipe)
     session = Session(hello, welcome, link, buffer, tasks, pipe, spawner.rename, inbox.put)
     fetcher, returner = Fetcher(link, session), Returner(link, session, buffer)
-    client = Client(inbox, session, link, buffer, tasks, pipe, options.idle_timeout)
+    client = Client(inbox, session, link, buffer, tasks, pipe, options.idle_timeout, options.wait)
 
     failed = functools.partial(_loop_failed, inbox)
     executing = Loop("executor", executor.one_pass, failed, watch.wake)

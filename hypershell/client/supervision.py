@@ -28,6 +28,8 @@ class Supervision:
                     self._lease_seconds, self._heard_at = float(lease), float(at)
                 case ["heard", at]:
                     self._heard_at = float(at)
+                case ["stopped", at] if float(at) >= self._heard_at:
+                    self._lease_seconds = 0.0  # until it has joined again
                 case ["left"]:
                     self._left = True
 

@@ -6,7 +6,7 @@ from hypershell.wire.worker_messages import Welcome
 
 
 class SupervisorPipe:
-    """Messages: the client joined, was heard by the server, or left."""
+    """Messages: the client joined, was heard by the server, stopped its tasks, or left."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
@@ -21,6 +21,10 @@ class SupervisorPipe:
         if at - self._last > lease_seconds / 20:
             self._last = at
             self._say(f"heard {at}")
+
+    def stopped(self, heard_at: float) -> None:
+        """Nothing runs here any more, as the lease that counts from `heard_at` is over."""
+        self._say(f"stopped {heard_at}")
 
     def left(self) -> None:
         """The server needs to hear nothing more of this client."""

@@ -19,6 +19,7 @@ ORDER = (
     "events",
     "orphans",
     "finished queue",
+    "late outcomes",
     "spool",
     "plane server",
     "frame budget",

@@ -13,6 +13,7 @@ from hypershell.core.task import Claim, Task, new_task
 from hypershell.server.events import EventBus
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
+from hypershell.server.planes.late_outcomes import LateOutcomes
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.sink import LineSink
@@ -90,7 +91,8 @@ class ServerParts:
         self.finished = FinishedQueue()
         self.failures = Failures(sink, self.store.printed)
         self.failures.subscribe(self.bus)
-        self.worker_service = WorkerService(self.registry, self.scheduled, self.finished)
+        self.late = LateOutcomes(self.registry, self.scheduler.take_late, self.scheduled, self.bus)
+        self.worker_service = WorkerService(self.registry, self.scheduled, self.finished, self.late)
         self.receiver = Receiver(
             self.finished, self.store, self.registry, self.scheduler, self.scheduled, self.bus
         )

@@ -229,6 +229,8 @@ class Executor:
         if not self._stopping:
             self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         self._stopping = True
+        if not self._children:
+            self._processes.kill_strays()  # of tasks that ended before
         kill_at = clock.monotonic() + grace_seconds
         self._end(self._children, Ending.INTERRUPTED, kill_at)
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hypershell.access.keys import client_secret, is_client_secret, new_client_key
 from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import Outcome
@@ -59,7 +60,8 @@ class ClientRegistry:
 
     The lock is shared with the scheduled queue; nothing is published or asked while it is held.
     `adopt` is asked about an unknown client that says it holds tasks: it returns those of them that
-    are its claims from now on, or None if the client joins as a new one.
+    are its claims from now on, or None if the client joins as a new one. By `client_key` clients of
+    servers before this are known by their secrets.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class ClientRegistry:
         grace_seconds: float,
         bus: EventBus,
         adopt: Callable[[str, Pairs], Pairs | None] = lambda client_id, held: None,
+        client_key: bytes | None = None,
     ) -> None:
         self._lock = lock
         self._lease_seconds = lease_seconds
@@ -76,6 +79,7 @@ class ClientRegistry:
         self.call_seconds = call_seconds(lease_seconds, grace_seconds)
         self._bus = bus
         self._adopt = adopt
+        self._client_key = client_key or new_client_key()
         self._clients: dict[str, Client] = {}
         self._changed = threads.condition_on(lock)
 
@@ -95,15 +99,19 @@ class ClientRegistry:
                 client.known_phase = Phase.RUNNING
                 client.unannounced = client.cancelled.copy()
             drop = tuple(h[:2] for h in hello.held if client.claims.get(h[0]) != h[1])
-            welcome = Welcome(
-                client.id, client.session, self._lease_seconds, self._grace_seconds, drop
-            )
+            secret = client_secret(self._client_key, client.id)
+            lease, grace = self._lease_seconds, self._grace_seconds
+            welcome = Welcome(client.id, client.session, lease, grace, drop, secret)
         if is_new:
             try:
                 self._bus.publish(ClientJoined, client.id, client.host, client.pid, client.slots)
             finally:
                 self.answered(client)
         return welcome
+
+    def is_secret_of(self, client_id: str, secret: str) -> bool:
+        """Whether a client of this run, or of one before it, got this secret with that id."""
+        return is_client_secret(self._client_key, client_id, secret)
 
     def _adopted(self, hello: Hello) -> Pairs | None:
         """The claims of an unknown client that comes back; None if it joins as a new one."""

@@ -17,7 +17,7 @@ and no event is published under it: `CapacityFreed` and `PhaseChanged` follow wh
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hypershell.core.task import Task
 from hypershell.runtime import clock, threads
@@ -131,6 +131,14 @@ class ScheduledQueue:
             low = self.capacity() > 0
         if untaken and low:
             self._bus.publish(CapacityFreed)
+        return untaken
+
+    def withdraw(self, task_ids: Collection[int]) -> list[Task]:
+        """Remove and return those of these tasks that no client has taken."""
+        with self._lock:
+            untaken = [t for bundle in self._bundles for t in bundle if t.id in task_ids]
+            if untaken:
+                self._remove({(task.id, task.lease) for task in untaken})
         return untaken
 
     def cancelled(self, client: Client, session: int) -> tuple[tuple[int, int], ...]:

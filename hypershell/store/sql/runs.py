@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
+from hypershell.core.ending import Ending
 from hypershell.core.origin import UNKNOWN, Origin
 from hypershell.core.run_mode import RunMode
 from hypershell.core.state import TaskState
@@ -17,6 +18,7 @@ from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import NothingToResume
 from hypershell.store.sql.rows import rewind, task_of
 from hypershell.store.sql.schema import (
+    ATTEMPTS,
     CLIENTS,
     FACTS,
     IS_OWED,
@@ -42,7 +44,8 @@ class Begun:
 
     `lines_read` and `digest` are of the input that it goes on with; `leftovers` the unfinished
     tasks of others. `unread` is the input of the run before it that was not read to its end.
-    Lines of its input run in the directory `cwd`; None if nobody says where.
+    Lines of its input run in the directory `cwd`; None if nobody says where. By `client_key` the
+    servers of this database know the clients of one another.
     """
 
     id: int
@@ -53,13 +56,15 @@ class Begun:
     digest: bytes = b""
     leftovers: int = 0
     unread: tuple[bytes, int] | None = None
+    client_key: bytes = b""
 
 
 class Making(NamedTuple):
     """How a run is made: by which server, of which input, and where.
 
     `path` is of its input: absolute, b"-", or b"" for none. With `moves`, what it takes over of
-    earlier runs runs where its own tasks do, and not where it did before.
+    earlier runs runs where its own tasks do, and not where it did before. A database that has no
+    `client_key` yet keeps this one.
     """
 
     uid: str
@@ -67,6 +72,7 @@ class Making(NamedTuple):
     lease_seconds: float
     origin: Origin = UNKNOWN
     moves: bool = False
+    client_key: bytes = b""
 
 
 def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
@@ -76,7 +82,7 @@ def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
     `lease_seconds` of what it returns is how long a client of any earlier server may hold a task.
     NothingToResume; DatabaseUnusable.
     """
-    uid, path, lease_seconds, origin, _ = making
+    uid, path, lease_seconds, origin, *_ = making
     with database.writing() as connection:
         before = _last_run(connection, path if mode is RunMode.RESUME else None)
         lines_read, digest = 0, b""
@@ -103,7 +109,8 @@ def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
             RecoveredState(last_id(connection)) if mode is RunMode.FILE else _look(connection, run)
         )
         leftovers = _count_leftovers(connection, run) if mode.reads_input else 0
-    return Begun(run, start, lease, cwd, lines_read, digest, leftovers, unread)
+        client_key = _client_key(connection, making.client_key)
+    return Begun(run, start, lease, cwd, lines_read, digest, leftovers, unread, client_key)
 
 
 def owed_lines(database: Database, scope: int | None) -> list[tuple[int, bytes]]:
@@ -142,6 +149,16 @@ def last_id(connection: Connection) -> int:
     highest = connection.execute(select(func.max(TASKS.c.id))).scalar() or 0
     noted = connection.execute(select(FACTS.c.value).where(FACTS.c.name == "last_id")).scalar()
     return max(int(highest), int(noted or 0))
+
+
+def _client_key(connection: Connection, new: bytes) -> bytes:
+    """The key from which the secrets of clients are made: that of the first run that had one."""
+    found = connection.execute(select(FACTS.c.value).where(FACTS.c.name == "client_key")).scalar()
+    if found is not None:
+        return bytes.fromhex(str(found))
+    if new:
+        connection.execute(FACTS.insert().values(name="client_key", value=new.hex()))
+    return new
 
 
 def _last_run(connection: Connection, path: bytes | None) -> Any:
@@ -242,10 +259,21 @@ def _look(connection: Connection, run: int) -> RecoveredState:
         start.sent.append(task)
         if row.cancelling:
             start.cancelling.add(task.id)
+    start.given_up.update(_given_up(connection, run))
     if start.sent:
         there = select(CLIENTS.c.id).where(CLIENTS.c.left_at.is_(None))
         start.clients.update(row.id for row in connection.execute(there))
     return start
+
+
+def _given_up(connection: Connection, run: int) -> dict[int, tuple[int, Ending]]:
+    """Tasks that wait, and of whose last attempt nobody said how it ended: lease and ending."""
+    t, a = TASKS.c, ATTEMPTS.c
+    unknown = [int(ending) for ending in Ending if not ending.reported]
+    last = and_(a.task == t.id, a.number == t.attempt - 1)
+    query = select(t.id, t.lease, a.ending).select_from(TASKS.join(ATTEMPTS, last))
+    query = query.where(IS_WAITING, t.scope == run, t.attempt > 1, a.ending.in_(unknown))
+    return {row.id: (row.lease, Ending(row.ending)) for row in connection.execute(query)}
 
 
 def _count_leftovers(connection: Connection, run: int) -> int:

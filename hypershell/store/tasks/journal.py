@@ -72,8 +72,11 @@ class Journal(Protocol):
     def leased(self, tasks: Sequence[Task]) -> Commit:
         """Tasks were handed out."""
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Commit:
-        """Record outcomes; `owes`: the lines of those that FAILED are to be printed."""
+    def recorded(self, recorded: Sequence[Recorded], owes: bool, late: bool = False) -> Commit:
+        """Record outcomes; `owes`: the lines of those that FAILED are to be printed.
+
+        Where they are `late`, their attempts were recorded as given up, which they replace.
+        """
 
     def took_back(self, tasks: Sequence[Task]) -> Commit:
         """Record that no client took these tasks after all."""
@@ -131,7 +134,7 @@ class NoJournal:
         """Nothing."""
         return _DONE
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Commit:
+    def recorded(self, recorded: Sequence[Recorded], owes: bool, late: bool = False) -> Commit:
         """Nothing."""
         return _DONE
 

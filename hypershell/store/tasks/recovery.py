@@ -5,6 +5,7 @@ which of those clients are back.
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
+from hypershell.core.ending import Ending
 from hypershell.core.task import Task
 from hypershell.store.tasks.tally import Tally
 
@@ -14,7 +15,9 @@ Pair = tuple[int, int]
 
 @dataclass(slots=True)
 class RecoveredState:
-    """What a run finds in its journal. `clients` of a dead server may hold what is `sent`."""
+    """What a run finds in its journal. `clients` of a dead server may hold what is `sent`;
+    `given_up` are tasks that wait, each with its last lease and how that ended: nobody knows.
+    """
 
     last_id: int = 0
     tally: Tally = field(default_factory=Tally)
@@ -22,6 +25,7 @@ class RecoveredState:
     cancelling: set[int] = field(default_factory=set)
     clients: set[str] = field(default_factory=set)
     waiting: bool = False
+    given_up: dict[int, tuple[int, Ending]] = field(default_factory=dict)
 
 
 class Recovery:

@@ -6,7 +6,7 @@ first, as many as fit.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from hypershell.core.ending import Ending
@@ -17,6 +17,7 @@ from hypershell.core.state import CANCEL, DELETE, FINAL, RETRY, ChangeRule, Task
 from hypershell.core.task import Task, leased
 from hypershell.runtime import threads
 from hypershell.store.tasks.errors import NoDatabase, StoreClosed
+from hypershell.store.tasks.given_up import GivenUp, as_before
 from hypershell.store.tasks.ids import Ids
 from hypershell.store.tasks.journal import (
     Added,
@@ -63,6 +64,7 @@ class TaskStore:
         self._tally = start.tally
         self._sent = {task.id: task for task in start.sent}
         self._recovery = Recovery(self._sent, start.clients, self._is_out)
+        self._given_up = GivenUp(start.given_up)
         self._cancelling = start.cancelling
         self._interrupted: dict[int, Task] = {}
         self._retried = 0
@@ -173,6 +175,7 @@ class TaskStore:
         """Put a task that was SENT where it belongs now; a final one is no longer in memory."""
         self._recovery.discard(task.id)
         after, state = decide(task, outcome, self._policy, stopping)
+        self._given_up.note(task, outcome.ending, waits=state is TaskState.WAITING)
         if state is TaskState.SUCCEEDED and not self._cancelling:
             return Recorded(after, state, outcome, client, task.attempt)
         if task.id in self._cancelling:
@@ -186,6 +189,58 @@ class TaskStore:
         elif state is TaskState.INTERRUPTED:
             self._interrupted[task.id] = after
         return Recorded(after, state, outcome, client, task.attempt)
+
+    # Outcomes of attempts that were given up.
+
+    def late_ones(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """Those of these outcomes whose attempt was given up, and is the last of its task.
+
+        All tasks that may go out next are in memory afterwards. Only the thread that leases calls
+        this.
+        """
+        self._waiting.fill(self._sent)
+        with self._lock:
+            return [o for o in outcomes if self._given_up.ending_of(o) is not None]
+
+    def record_late(
+        self, client: str, outcomes: Sequence[Outcome], withdrawn: Collection[int], stopping: bool
+    ) -> list[Recorded]:
+        """Store outcomes of attempts that were given up, where the task was not handed out again.
+
+        It leaves the queue in the same commit. `withdrawn` are the ids of those that were leased
+        and that no client has taken; they are in no queue of the server any more.
+        """
+        recorded: list[Recorded] = []
+        with self._lock:
+            for outcome in outcomes:
+                task = self._reclaim(outcome, withdrawn)
+                if task is not None:
+                    recorded.append(self._decide(task, outcome, client, stopping))
+                    self._note_moved(task.id, recorded[-1].state)
+            if not recorded:
+                return recorded
+            for each in recorded:
+                self._tally.move(each.task.group, TaskState.SENT, each.state)
+            commit = self._journal.recorded(recorded, self._owes, late=True)
+        commit.wait()
+        self._on_final([(r.task.id, r.state) for r in recorded if r.state in FINAL])
+        return recorded
+
+    def _reclaim(self, outcome: Outcome, withdrawn: Collection[int]) -> Task | None:
+        """Take a task out of what waits, as it was when this attempt at it was given up."""
+        ending = self._given_up.ending_of(outcome)
+        if ending is None:
+            return None
+        task = self._waiting.remove(outcome.task_id)
+        if task is not None:
+            self._tally.move(task.group, TaskState.WAITING, TaskState.SENT)
+        elif outcome.task_id in withdrawn:
+            task = self._sent.pop(outcome.task_id, None)
+        if task is None:
+            return None  # a client has it, or it was cancelled
+        self._given_up.forget(task.id)
+        self._retried -= ending.granted
+        return as_before(task, ending)
 
     def take_back(self, tasks: Iterable[Task]) -> None:
         """Leased tasks that no client has taken are WAITING again, before all others.
