@@ -19,9 +19,14 @@ from hypershell.app.origin import check_directory, origin_here
 from hypershell.app.planes import BoundPlanes, PlannedPlane
 from hypershell.app.serve import Hooks, run_server, serve_found
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
+from hypershell.client.descriptors import check_slots
+from hypershell.client.options import ClientOptions
+from hypershell.client.outputs import check_outputs
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.launch.launcher import Launcher
 from hypershell.launch.local import LocalLauncher
+from hypershell.runtime import clock
+from hypershell.runtime.signals import hand_over_stops, hold_stops, stop_this_process
 from hypershell.server.options import ServerOptions
 from hypershell.server.server import Server
 from hypershell.serverdir.directory import server_directory
@@ -29,6 +34,9 @@ from hypershell.serverdir.held import LockedDirectory
 from hypershell.wire.address import shown_host
 
 log = logging.getLogger(__name__)
+
+_PAUSE_SECONDS = 5.0
+"""Seconds that clients have to say that their tasks stand still."""
 
 _LEAVE_SECONDS = 1.0
 """Seconds that clients which know of the end have. One that has not even joined is notified."""
@@ -41,15 +49,17 @@ _AS_LONG_AS_WE_LIVE = "999999999"
 class ClusterOptions(NamedTuple):
     """A server and its clients.
 
-    `clients` of them are started, each with the words `client_arguments` after `hyper-shell
-    client`. The worker plane listens on `bind_host`; port 0 is any free one. Without a `key` one
-    is made. `is_verbose` has where the server listens logged as loudly as a server alone does.
+    `clients` of them are started, each as `client` says, with the words `client_arguments` after
+    `hyper-shell client`. The worker plane listens on `bind_host`; port 0 is any free one. Without a
+    `key` one is made. `is_verbose` has where the server listens logged as loudly as a server alone
+    does.
     """
 
     run: ServerOptions
     inputs: InputOptions
     database: DatabaseOptions
     clients: int
+    client: ClientOptions
     client_arguments: tuple[str, ...]
     server_dir: str | None = None
     bind_host: str = "localhost"
@@ -64,6 +74,9 @@ def run_cluster(options: ClusterOptions) -> int:
     cwd = options.run.spec.cwd
     check_directory(cwd)
     origin = origin_here(cwd)
+    # What a client would end with is an error of the start, before anything is read.
+    check_slots(options.client.slots)
+    check_outputs(options.client.out_path, options.client.err_path)
     reader, sink = open_input_and_sink(options.inputs)
     run = OpenedRun(options.run, reader, sink, new_server_uid(), origin)
     with bind(options.bind_host, options.port, any_port_will_do=False) as sock:
@@ -75,6 +88,7 @@ def run_cluster(options: ClusterOptions) -> int:
         where += ["--wait", _AS_LONG_AS_WE_LIVE]
         launcher.prepare([*options.client_arguments, *where], key)
         launcher.start()
+        hold_stops()  # the clients must not be left alone
         try:
             return _run(options, run, sock, key, launcher)
         finally:
@@ -86,6 +100,7 @@ def _run(
 ) -> int:
     def prepare(server: Server) -> None:
         launcher.watch(lambda status: server.give_up(ClientsEnded(status=status)))
+        hand_over_stops(lambda: _stop(server, launcher))
 
     held = _hold(options, run.uid)
     if held is None:
@@ -103,6 +118,21 @@ def _run(
         bound = BoundPlanes(sock, client, plans)
         session = begin(options.database, run, held.path)
         return serve_found(run, held, bound, passphrases, session, hooks)
+
+
+def _stop(server: Server, launcher: Launcher) -> None:
+    """Ctrl-Z: stop the tasks of our own clients, then this process; continue all when it runs on.
+
+    The pause is no part of their lease: the server, which counts it, stood still as well. Clients
+    that joined from elsewhere keep theirs, and have stopped their tasks if it passed.
+    """
+    server.pause()
+    own = launcher.pause(_PAUSE_SECONDS)
+    stop_this_process()
+    # Before the server counts it: the lease of a client must end first on its own side.
+    heard_at = clock.boottime()
+    server.go_on(own)
+    launcher.go_on(heard_at)
 
 
 def _hold(options: ClusterOptions, uid: str) -> LockedDirectory | None:

@@ -31,7 +31,7 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     # Made before the client is: it writes, and the supervisor reads what it left.
     begun = BegunTable(options.client.slots + SPARE_ENTRIES)
 
-    def be_client(supervisor_pipe: int) -> int:
+    def be_client(supervisor_pipe: int, control: int | None) -> int:
         from hypershell.app.ended_runs import EndedRuns
         from hypershell.client.main import run_client
 
@@ -40,7 +40,8 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
             rooted = location.rooted()
             find, ended = rooted.worker_address, EndedRuns(rooted, options.client.wait)
             try:
-                return run_client(options.client, find, supervisor_pipe, begun, ended.was_there)
+                was_there = ended.was_there
+                return run_client(options.client, find, supervisor_pipe, begun, control, was_there)
             except NoServer as error:
                 error.note(place=location.place())
                 raise

@@ -88,6 +88,8 @@ def run_server(
 def exit_status(ended: Ended) -> int:
     """0 if all tasks succeeded, 1 if not, 128+n after signal n; raises what ended the run early.
 
+    What could not be written counts like a task that failed.
+
     A server that was asked to stop does not answer for the tasks that it left unfinished.
     """
     if ended.failure is not None:
@@ -98,6 +100,7 @@ def exit_status(ended: Ended) -> int:
         raise ended.error
     counts = ended.counts
     bad = counts.failed + counts.cancelled + counts.interrupted + ended.unwritten
+    bad += len(ended.unwritten_output)
     if not ended.stopped:
         bad += counts.unfinished
     return 1 if bad else 0
@@ -126,6 +129,7 @@ def summary(ended: Ended) -> list[tuple[int, str]]:
     if ended.failed_numbers:
         text = f"failed: {_lines(ended.failed_numbers)}; -f PATH saves these lines"
         lines.append((logging.WARNING, text))
+    lines += [(logging.ERROR, f"output of tasks was lost: {t}") for t in ended.unwritten_output]
     return lines
 
 

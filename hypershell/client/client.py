@@ -20,15 +20,19 @@ sends `leave` itself, so `left` is sent only when nothing else remains to be sen
 import logging
 import math
 import signal
+from dataclasses import replace
 from typing import NoReturn
 
 from hypershell.client.events import (
     BufferDrained,
     ClientEvent,
     LoopFailed,
+    PauseAsked,
+    PauseOver,
     PhaseChanged,
     SignalCame,
 )
+from hypershell.client.launcher_channel import LauncherChannel
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.server_link import ServerLink
 from hypershell.client.session import Session
@@ -37,6 +41,7 @@ from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.errors import ConnectionLost, TasksUnstartable
 from hypershell.core.units import counted
 from hypershell.runtime import clock
+from hypershell.runtime.signals import stop_this_process
 from hypershell.runtime.threads import Inbox
 from hypershell.wire.worker_messages import Phase
 
@@ -44,6 +49,11 @@ log = logging.getLogger(__name__)
 
 _LAST_WORDS_SECONDS = 1.0
 """How long a client that goes, and runs nothing more, tries to give its last outcomes."""
+
+_PAUSE_SECONDS = 2.0
+"""How long tasks may take to stand still."""
+
+_MAX_PATIENCE_SECONDS = 3600.0
 
 
 class Client:
@@ -58,6 +68,7 @@ class Client:
         tasks: RunningTasks,
         supervisor_pipe: SupervisorPipe,
         idle_timeout: float | None,
+        launcher: LauncherChannel | None = None,
         wait_seconds: float = 60.0,
     ) -> None:
         self._inbox = inbox
@@ -68,6 +79,8 @@ class Client:
         self._supervisor_pipe = supervisor_pipe
         self._idle_timeout = idle_timeout
         self._wait_seconds = wait_seconds
+        self._launcher = launcher or LauncherChannel(None)
+        self._paused = False
         self._signal = 0
         self._leaving: str | None = None  # the reason
         self._leave_by = math.inf
@@ -94,6 +107,10 @@ class Client:
                     raise error
                 case SignalCame(number):
                     self._obey_signal(number)
+                case PauseAsked(by_launcher):
+                    self._pause(by_launcher=by_launcher)
+                case PauseOver(heard_at):
+                    self._go_on(heard_at or 0.0)
                 case PhaseChanged(phase) if phase is self._session.phase:
                     if phase is Phase.OVER:
                         log.info("the server has no more tasks")
@@ -108,24 +125,30 @@ class Client:
 
     def _patience(self) -> float:
         """Seconds until the lease, the leave or the idle timeout may be due."""
+        patience = self._leave_by - clock.monotonic()
+        if self._paused:
+            return max(0.01, min(patience, _MAX_PATIENCE_SECONDS))
         due = self._session.lease_end()
         if self._session.is_cut_off:
             due += self._wait_seconds
-        patience = min(due - clock.boottime(), self._leave_by - clock.monotonic())
+        patience = min(patience, due - clock.boottime())
         if self._idle_timeout is not None and self._leaving is None:
             patience = min(patience, self._idle_timeout - self._buffer.idle_seconds())
         return max(0.01, patience)
 
+    def _is_lease_over(self) -> bool:
+        return not self._paused and clock.boottime() >= self._session.lease_end()
+
     def _is_idle_too_long(self) -> bool:
-        limit = self._idle_timeout
+        limit = None if self._paused else self._idle_timeout
         idle = limit is not None and self._buffer.idle_seconds() >= limit
         return idle and self._leaving is None and not self._session.is_cut_off
 
     def _look_at_lease(self) -> None:
         """When the lease is over, stop every task; when the wait for the server is, give up."""
-        overdue = clock.boottime() - self._session.lease_end()
-        if overdue < 0:
+        if not self._is_lease_over():
             return
+        overdue = clock.boottime() - self._session.lease_end()
         if not self._session.is_cut_off:
             lease = f"the lease of {self._session.welcome.lease_seconds:g} s"
             self._link.doubt(f"it did not answer within {lease}")
@@ -151,6 +174,33 @@ class Client:
         lost = f"; {counted(number, 'result')} could not be handed in" if number else ""
         raise ConnectionLost(host=self._link.host, port=self._link.port, reason=reason + lost)
 
+    def _pause(self, *, by_launcher: bool) -> None:
+        """Have all tasks stand still; at a Ctrl-Z of this client alone, this process as well."""
+        if by_launcher:
+            self._link.pause()
+        if not self._tasks.pause(_PAUSE_SECONDS):
+            # The lease goes on as they do, and the supervisor stops all that does not stop itself.
+            self._tasks.go_on()
+            self._link.go_on()
+            return
+        self._paused = True
+        self._supervisor_pipe.paused()
+        if by_launcher:
+            self._launcher.paused(self._session.welcome.client_id)
+        else:
+            stop_this_process()
+            self._go_on(0.0)
+
+    def _go_on(self, heard_at: float) -> None:
+        """The tasks run on, unless others may have them by now: the lease is counted from then."""
+        if not self._paused:
+            return
+        self._paused = False
+        self._link.go_on(heard_at)
+        self._look_at_lease()  # if it is over they are killed as they stand
+        self._supervisor_pipe.resumed(self._link.heard_at)
+        self._tasks.go_on()
+
     def _obey_phase(self, phase: Phase) -> None:
         """The run ends early, and the server waits for our outcomes."""
         self._buffer.tell_to_end()
@@ -169,6 +219,7 @@ class Client:
             log.warning("stopping running tasks")
             grace_seconds = self._tasks.grace_seconds(self._session.welcome)
             self._tasks.stop(grace_seconds)
+            self._go_on(clock.boottime())  # none of them runs on
             self._leave_by = clock.monotonic() + grace_seconds + 2 * _LAST_WORDS_SECONDS
         self._leave_because(f"it received {signal.Signals(number).name}")
 
@@ -193,6 +244,8 @@ class Client:
         return 128 + self._signal if self._signal else 0
 
     def _stop_all(self) -> None:
-        """The server is out of reach, or we are broken: nothing may go on running here."""
+        """We are broken, or have been cut off for good: nothing may go on running here."""
         self._buffer.drain()
-        self._tasks.stop_and_wait(self._session.welcome)
+        welcome = self._session.welcome
+        grace = self._session.grace_left(welcome)
+        self._tasks.stop_and_wait(replace(welcome, grace_seconds=grace))

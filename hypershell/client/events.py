@@ -37,4 +37,19 @@ class JoinEnded(NamedTuple):
     result: Welcome | Exception
 
 
-ClientEvent = SignalCame | PhaseChanged | BufferDrained | LoopFailed | JoinEnded
+class PauseAsked(NamedTuple):
+    """The tasks are to stand still: the launcher stops, or this client, by Ctrl-Z."""
+
+    by_launcher: bool
+
+
+class PauseOver(NamedTuple):
+    """The launcher goes on."""
+
+    heard_at: float | None
+    """The boot time from which the server counts the lease; None if it went on meanwhile."""
+
+
+ClientEvent = (
+    SignalCame | PhaseChanged | BufferDrained | LoopFailed | JoinEnded | PauseAsked | PauseOver
+)

@@ -6,12 +6,15 @@ in a thread of its own, and the main thread stays open for signals.
 """
 
 import logging
+import math
+from contextlib import closing
 
-from hypershell.client.events import ClientEvent, JoinEnded, SignalCame
+from hypershell.client.events import ClientEvent, JoinEnded, PauseAsked, PauseOver, SignalCame
 from hypershell.client.server_link import BROKEN, ServerLink, may_wait
 from hypershell.core.errors import NoServer, RequestRefused, ServerUnable, ServerUnreachable
 from hypershell.runtime import chance, clock, threads
 from hypershell.runtime.backoff import Backoff
+from hypershell.runtime.signals import stop_this_process
 from hypershell.runtime.threads import Inbox
 from hypershell.wire.address import reason_of
 from hypershell.wire.refusal import CallRefused, ErrorKind
@@ -48,31 +51,32 @@ def join(
     `ServerLink.join` raises when waiting is over or does not mend it.
     """
     delay = delay_seconds if delay_seconds >= 0 else chance.uniform(0, -delay_seconds)
-    _pause(inbox, delay)
-    deadline = clock.monotonic() + wait_seconds
-    # A server that is started at the same moment is there soon, one of tomorrow is not.
-    backoff = Backoff(0.02, 1.0, factor=1.05)
-    said = False
-    while True:
-        try:
-            remaining = deadline - clock.monotonic()
-            welcome = _attempt(link, hello, inbox, max(_LEAST_SECONDS, remaining))
-            log.info("joined the server as client %s", welcome.client_id)
-            return welcome
-        except (*BROKEN, CallRefused) as error:
-            pause = backoff.pause()
-            is_last = clock.monotonic() + pause > deadline
-            if isinstance(error, NoServer) and link.was_there(is_last):
-                raise RunOver from error
-            if not may_wait(error) or is_last:
-                raise _explained(error, link) from error
-            if not said:
-                log.info("waiting for the server: %s", error)
-                said = True
-        _pause(inbox, pause)
+    with closing(_Events(inbox)) as events:
+        events.wait(delay)
+        deadline = clock.monotonic() + wait_seconds
+        # A server that is started at the same moment is there soon, one of tomorrow is not.
+        backoff = Backoff(0.02, 1.0, factor=1.05)
+        said = False
+        while True:
+            try:
+                remaining = deadline - clock.monotonic()
+                welcome = _attempt(link, hello, events, max(_LEAST_SECONDS, remaining))
+                log.info("joined the server as client %s", welcome.client_id)
+                return welcome
+            except (*BROKEN, CallRefused) as error:
+                pause = backoff.pause()
+                is_last = clock.monotonic() + pause > deadline
+                if isinstance(error, NoServer) and link.was_there(is_last):
+                    raise RunOver from error
+                if not may_wait(error) or is_last:
+                    raise _explained(error, link) from error
+                if not said:
+                    log.info("waiting for the server: %s", error)
+                    said = True
+            events.wait(pause)
 
 
-def _attempt(link: ServerLink, hello: Hello, inbox: Inbox[ClientEvent], seconds: float) -> Welcome:
+def _attempt(link: ServerLink, hello: Hello, events: "_Events", seconds: float) -> Welcome:
     """Join, once; SignalledEarly, and what `ServerLink.join` raises."""
 
     def run() -> None:
@@ -81,17 +85,16 @@ def _attempt(link: ServerLink, hello: Hello, inbox: Inbox[ClientEvent], seconds:
             result = link.join(hello, seconds)
         except Exception as error:  # noqa: BLE001 - raised again in the main thread
             result = error
-        inbox.put(JoinEnded(result))
+        events.inbox.put(JoinEnded(result))
 
     threads.start_thread("join", run)
-    while True:
-        match inbox.get():
-            case SignalCame(number):
-                raise SignalledEarly(number)
-            case JoinEnded(Welcome() as welcome):
-                return welcome
-            case JoinEnded(Exception() as error):
-                raise error
+    match events.wait(None):
+        case Welcome() as welcome:
+            return welcome
+        case Exception() as error:
+            raise error
+        case None:
+            raise AssertionError("a wait without an end ended")
 
 
 def _explained(error: Exception, link: ServerLink) -> Exception:
@@ -111,7 +114,31 @@ def _explained(error: Exception, link: ServerLink) -> Exception:
     )
 
 
-def _pause(inbox: Inbox[ClientEvent], seconds: float) -> None:
-    event = inbox.get(timeout=seconds)
-    if isinstance(event, SignalCame):
-        raise SignalledEarly(event.number)
+class _Events:
+    """What comes before the client has joined. What can wait until then is put back by `close`."""
+
+    def __init__(self, inbox: Inbox[ClientEvent]) -> None:
+        self.inbox = inbox
+        self._put_off: list[ClientEvent] = []
+
+    def wait(self, seconds: float | None) -> Welcome | Exception | None:
+        """How an attempt ended, or None after so many seconds; SignalledEarly."""
+        deadline = math.inf if seconds is None else clock.monotonic() + seconds
+        while (event := self.inbox.get(timeout=seconds)) is not None:
+            if seconds is not None:
+                seconds = max(0.0, deadline - clock.monotonic())
+            match event:
+                case SignalCame(number):
+                    raise SignalledEarly(number)
+                case JoinEnded(result):
+                    return result
+                case PauseAsked(by_launcher=False):
+                    stop_this_process()  # nothing runs here
+                case PauseAsked() | PauseOver():
+                    self._put_off.append(event)  # the launcher waits until this client has joined
+        return None
+
+    def close(self) -> None:
+        """Nothing more is taken here."""
+        for event in self._put_off:
+            self.inbox.put(event)

@@ -8,10 +8,19 @@ import socket
 
 from hypershell.client.begun_table import BegunTable
 from hypershell.client.client import Client
-from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, SignalCame
+from hypershell.client.descriptors import take_descriptors
+from hypershell.client.events import (
+    BufferDrained,
+    ClientEvent,
+    LoopFailed,
+    PauseAsked,
+    SignalCame,
+)
 from hypershell.client.fetcher import Fetcher
 from hypershell.client.joining import RunOver, SignalledEarly, join
+from hypershell.client.launcher_channel import LauncherChannel
 from hypershell.client.options import ClientOptions
+from hypershell.client.outputs import Outputs, open_outputs
 from hypershell.client.returner import Returner
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.server_link import BROKEN, Find, ServerLink, WasThere, greeting, never_there
@@ -24,18 +33,14 @@ from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import SystemProcesses
 from hypershell.client.tasks.spawn import Spawner, check_shell
 from hypershell.client.tasks.watch import Watch, best_watch
-from hypershell.core.errors import FileUnwritable, HyperShellError, TooManySlots
-from hypershell.core.units import counted
-from hypershell.runtime.limits import raise_descriptor_limit
+from hypershell.core.errors import HyperShellError
+from hypershell.core.unwritten import Unwritten
 from hypershell.runtime.loop import Loop
-from hypershell.runtime.signals import hand_over_signals, wait_for_signals
+from hypershell.runtime.signals import hand_over_signals, hand_over_stops, wait_for_signals
 from hypershell.runtime.threads import Inbox
 from hypershell.wire.worker_plane import WorkerProxy
 
 log = logging.getLogger(__name__)
-
-_DESCRIPTORS_A_SLOT = 5  # two pipes, and what watches the task
-_OWN_DESCRIPTORS = 50  # far more than a client has open beside them
 
 
 def run_client(
@@ -43,9 +48,12 @@ def run_client(
     find: Find,
     supervisor_pipe: int,
     begun: BegunTable,
+    control: int | None = None,
     was_there: WasThere = never_there,
 ) -> int:
     """Run a client to its end; `supervisor_pipe` and `begun` are what its supervisor reads.
+
+    `control` is the descriptor of its launcher's channel, if it has one.
 
     Blocks; returns the exit status. Raises HyperShellError.
     """
@@ -58,8 +66,14 @@ def run_client(
     else:
         # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    launcher = LauncherChannel(control)
+    if launcher.exists:
+        launcher.listen(inbox.put)  # which alone says when to pause
+    else:
+        hand_over_stops(lambda: inbox.put(PauseAsked(by_launcher=False)))
     link = ServerLink(find, was_there)
-    return _run(options, link, SupervisorPipe(supervisor_pipe), begun, inbox, watch)
+    pipe = SupervisorPipe(supervisor_pipe)
+    return _run(options, link, pipe, begun, inbox, watch, launcher)
 
 
 def _run(
@@ -69,9 +83,10 @@ def _run(
     begun: BegunTable,
     inbox: Inbox[ClientEvent],
     watch: Watch,
+    launcher: LauncherChannel,
 ) -> int:
     """Join, run tasks until the end, leave; the exit status."""
-    out, err = _prepare(options)
+    outputs = _prepare(options)
     host = socket.gethostname()
     hello = greeting(host, options.slots)
     try:
@@ -84,19 +99,22 @@ def _run(
     pipe.joined(welcome, link.heard_at)
 
     spawner = Spawner(options.shell, welcome.client_id, host)
-    processes = SystemProcesses(spawner)
+    processes = SystemProcesses(spawner, supervisor=os.getppid())
     orders = Orders(watch.wake)
     buffer = TaskBuffer(
         options.slots, watch.wake, lambda all_: inbox.put(BufferDrained(all_)), begun
     )
-    output = Output(out, err, options.slots, orders.stopping)
+    output = Output(outputs.out, outputs.err, options.slots, orders.stopping, outputs.locks)
     executor = Executor(
         options.slots, buffer, orders, processes, output, watch, welcome.grace_seconds
     )
     tasks = RunningTasks(orders, buffer, processes, pipe)
     session = Session(hello, welcome, link, buffer, tasks, pipe, spawner.rename, inbox.put)
-    fetcher, returner = Fetcher(link, session), Returner(link, session, buffer)
-    client = Client(inbox, session, link, buffer, tasks, pipe, options.idle_timeout, options.wait)
+    fetcher = Fetcher(link, session)
+    returner = Returner(link, session, buffer, lambda: output.unwritten)
+    client = Client(
+        inbox, session, link, buffer, tasks, pipe, options.idle_timeout, launcher, options.wait
+    )
 
     failed = functools.partial(_loop_failed, inbox)
     executing = Loop("executor", executor.one_pass, failed, watch.wake)
@@ -104,24 +122,36 @@ def _run(
     returning = Loop("returner", returner.one_pass, failed, buffer.wake)
     for loop in (executing, fetching, returning):
         loop.start()
+    unwritten: Unwritten | None = None
     try:
-        return client.wait_for_end()
+        status = client.wait_for_end()
     finally:
         for loop in (executing, fetching, returning):
             loop.stop()
         link.close()
         # While it passes on what a task printed, the executor still needs the pipes.
         if executing.join(1.0):
+            unwritten = _finish_output(output, link)
             output.close()
+    return status or (0 if unwritten is None else 1)
 
 
-def _prepare(options: ClientOptions) -> tuple[int, int]:
-    """See that tasks can be run at all; the descriptors of where their output goes."""
+def _finish_output(output: Output, link: ServerLink) -> Unwritten | None:
+    """Write what is left of the output; what could not be written, having told the server."""
+    unwritten = output.finish_writing()
+    if output.has_ever_failed:
+        link.tell_last(unwritten or Unwritten(0, 0, "", is_final=True))
+    if unwritten is not None:
+        log.error("output of tasks was lost: %s", unwritten.text)
+    return unwritten
+
+
+def _prepare(options: ClientOptions) -> Outputs:
+    """See that tasks can be run at all; where their output goes."""
     check_shell(options.shell)
-    out, err = _open_output(options.out_path, 1, "-o"), _open_output(options.err_path, 2, "-e")
-    if not raise_descriptor_limit(_DESCRIPTORS_A_SLOT * options.slots + _OWN_DESCRIPTORS):
-        raise TooManySlots(slots=counted(options.slots, "slot"))
-    return out, err
+    outputs = open_outputs(options, os.environ)
+    take_descriptors(options.slots)
+    return outputs
 
 
 def _loop_failed(inbox: Inbox[ClientEvent], name: str, error: Exception) -> None:
@@ -140,17 +170,3 @@ def take_leave(find: Find, client_id: str, reason: str, begun: BegunTable) -> No
         WorkerProxy(*find()).leave(client_id, f"it died ({reason})", True, *begun.read())
     except (HyperShellError, *BROKEN) as error:
         log.debug("could not tell the server that the client died: %s", error)
-
-
-def _open_output(path: str | None, default: int, option: str) -> int:
-    """Where output goes: a file of its own, appended to, or what this process was given."""
-    try:
-        if path is not None:
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        return os.dup(default)
-    except OSError as error:
-        if path is None:
-            return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # we were started without
-        raise FileUnwritable(
-            path=path, reason=(error.strerror or "").lower(), option=option
-        ) from error

@@ -47,6 +47,17 @@ class RunningTasks:
         """Run tasks again. Returns at once."""
         self._orders.resume()
 
+    def pause(self, seconds: float) -> bool:
+        """Stop the processes of all tasks by SIGSTOP, and start none; whether it was done in time.
+
+        Where it was not it is done later, unless `go_on` is called before.
+        """
+        return self._orders.pause().wait(seconds)
+
+    def go_on(self) -> None:
+        """Let them run on, as if no time had passed. Returns at once."""
+        self._orders.go_on()
+
     def stop_and_wait(self, welcome: Welcome) -> None:
         """Stop all that runs, and return when it is gone, or should be."""
         self.stop(self.grace_seconds(welcome))

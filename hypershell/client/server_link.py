@@ -35,6 +35,7 @@ from hypershell.core.errors import (
 )
 from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import Outcome
+from hypershell.core.unwritten import Unwritten
 from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.wire.codec import WireError
@@ -75,6 +76,7 @@ _LASTING = (HostUnknown, HostUnsupported, NotOurServer, VersionMismatch)
 """What waiting for a server does not mend, for a client that has not joined one yet."""
 
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
+_LAST_SECONDS = 2.0
 
 
 class LinkClosed(Exception):
@@ -131,6 +133,7 @@ class ServerLink:
         self._closed = False
         self.trouble = ""
         """Why the server was not found again at the last attempt."""
+        self._paused = False
         self._heard_at = clock.boottime()
 
     def join(self, hello: Hello, seconds: float = CALL_SECONDS) -> Welcome:
@@ -155,6 +158,18 @@ class ServerLink:
     def heard_at(self) -> float:
         """The boot time (`clock.boottime`) at which the last call that was answered was sent."""
         return self._heard_at
+
+    def pause(self) -> None:
+        """The server is about to stand still: begin no call and no connection until `go_on`."""
+        with self._changed:
+            self._paused = True
+
+    def go_on(self, heard_at: float = 0.0) -> None:
+        """The server goes on; it counts the lease from this boot time on, if not from a later."""
+        with self._changed:
+            self._paused = False
+            self._heard_at = max(self._heard_at, heard_at)
+            self._changed.notify_all()
 
     def exchange(
         self,
@@ -214,6 +229,35 @@ class ServerLink:
             return True
         finally:
             self._end()
+
+    def tell_unwritten(self, unwritten: Unwritten) -> bool:
+        """Tell what could not be written; False if there was no connection for it."""
+        try:
+            welcome = self._begin()
+            if welcome is None:
+                return False
+            try:
+                self._proxy.unwritten(welcome.client_id, unwritten, call_seconds_of(welcome))
+            except BROKEN as error:
+                self._break(welcome, str(error))
+                return False
+            return True
+        finally:
+            self._end()
+
+    def tell_last(self, unwritten: Unwritten) -> None:
+        """Tell what was never written, as the last that this client says, after `close` too.
+
+        Whether the server hears it does not matter here. Blocks for a few seconds at most.
+        """
+        with self._changed:
+            welcome = self._welcome
+        if welcome is None:
+            return
+        try:
+            self._proxy.unwritten(welcome.client_id, unwritten, _LAST_SECONDS)
+        except (HyperShellError, *BROKEN) as error:
+            log.debug("could not tell the server what was not written: %s", error)
 
     def reconnect(self, peer: Peer) -> None:
         """After a call that failed: wait until there is a connection, making it if need be.
@@ -277,6 +321,7 @@ class ServerLink:
         None if there is no connection for it: `reconnect` tells when to try again.
         """
         with self._changed:
+            self._wait_for_end_of_pause()
             if self._closed or self._welcome is None:
                 raise LinkClosed
             if not self._up:
@@ -302,6 +347,10 @@ class ServerLink:
             self._calls[threads.own_id()] = connection
         return welcome
 
+    def _wait_for_end_of_pause(self) -> None:
+        if self._paused:
+            self._changed.wait_for(lambda: self._closed or not self._paused)
+
     def _is_current(self, welcome: Welcome) -> bool:
         return self._up and self._welcome is welcome
 
@@ -316,7 +365,8 @@ class ServerLink:
             if not self._is_current(welcome):
                 return  # known already; a session that came after it is not concerned
             if not self._closed:
-                log.warning("lost the connection to the server: %s", reason)
+                level = logging.DEBUG if self._paused else logging.WARNING
+                log.log(level, "lost the connection to the server: %s", reason)
             self._up, self._hung_up = False, hung_up
             self._abort_calls()
 
@@ -338,6 +388,7 @@ class ServerLink:
         backoff = Backoff(_FIRST_PAUSE, _MAX_PAUSE)
         while True:
             with self._changed:
+                self._wait_for_end_of_pause()
                 if self._closed or self._welcome is None:
                     raise LinkClosed
                 before = self._welcome

@@ -119,11 +119,19 @@ class Session:
                 return False
             self._cut_off = True
             self._buffer.drain()
-            self._tasks.stop(self._tasks.grace_seconds(welcome))
-        if self._buffer.wait_until_stopped(welcome.grace_seconds + 1.0):
+            grace = self.grace_left(welcome)
+            self._tasks.stop(min(grace, self._tasks.grace_seconds(welcome)))
+        if self._buffer.wait_until_stopped(grace + 1.0):
             self._tasks.end_strays()
             self._supervisor_pipe.stopped(heard_at)
         return True
+
+    def grace_left(self, welcome: Welcome) -> float:
+        """How long tasks may have between TERM and KILL: not beyond the lease, after which others
+        may run them. This process, or the whole machine, may have stood still.
+        """
+        left = self.lease_end() + welcome.grace_seconds - clock.boottime()
+        return max(0.0, min(welcome.grace_seconds, left))
 
     @property
     def is_cut_off(self) -> bool:

@@ -13,6 +13,7 @@ class Supervision:
         self.client_id = ""
         """Its identity at the server; empty until it has joined."""
         self._left = False
+        self._paused = False
         self._lease_seconds = 0.0
         self._heard_at = 0.0
         self._unread = b""
@@ -30,8 +31,17 @@ class Supervision:
                     self._heard_at = float(at)
                 case ["stopped", at] if float(at) >= self._heard_at:
                     self._lease_seconds = 0.0  # until it has joined again
+                case ["paused"]:
+                    self._paused = True
+                case ["resumed", at]:
+                    self._heard_at, self._paused = float(at), False
                 case ["left"]:
                     self._left = True
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the tasks of the client stand still."""
+        return self._paused
 
     def owes_leave(self) -> bool:
         """Whether the client, which is gone, never said that the server needs to hear no more."""
@@ -41,9 +51,10 @@ class Supervision:
         """Seconds until all that the client runs must be killed; None if it need never be.
 
         `now` is the boot time (`clock.boottime`). Other clients may have the tasks then, less half
-        of the client's own margin: it would have stopped its tasks itself before.
+        of the client's own margin: it would have stopped its tasks itself before. While they stand
+        still they need not be: the client knows, before they run on, whether they may.
         """
-        if not self._lease_seconds or self._left:
+        if not self._lease_seconds or self._left or self._paused:
             return None
         margin = min(1.0, self._lease_seconds / 10) / 2
         return self._heard_at + self._lease_seconds - margin - now

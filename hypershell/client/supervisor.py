@@ -23,7 +23,7 @@ import sys
 from collections.abc import Callable
 
 from hypershell.client.supervision import Supervision
-from hypershell.core.environment import PARENT
+from hypershell.core.environment import CONTROL, PARENT
 from hypershell.core.units import signal_name
 from hypershell.runtime import clock
 from hypershell.runtime.procfs import descendants
@@ -33,6 +33,11 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
+_PIPE_BYTES = 1024 * 1024  # pipe-max-size, pipe(7)
+
+_STOP_SECONDS = 3.0
+"""Seconds that a client may take to have its tasks stand still and to stop."""
+
 _GRACE_SECONDS = 0.5
 """Seconds between TERM and KILL for processes that a client left running."""
 
@@ -40,11 +45,17 @@ _GRACE_SECONDS = 0.5
 class Supervisor:
     """Runs a client in a child process and cleans up after it."""
 
-    def __init__(self, client: Callable[[int], int], leave: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        client: Callable[[int, int | None], int],
+        leave: Callable[[str, str], None],
+    ) -> None:
         self._client = client
         self._leave = leave
+        self._control = _control_descriptor()
         self._pid = 0
         self._supervision = Supervision()
+        self._stop_by: float | None = None  # when to stop, monotonic: the client has that long
 
     def run(self) -> int:
         """Run the client; its exit status, 128+n when signal n killed it."""
@@ -64,12 +75,14 @@ class Supervisor:
                 os.close(descriptor)
             return self._be_client(supervisor, write_end)
         os.close(write_end)
+        if self._control is not None:
+            os.close(self._control)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in _FORWARDED:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, lambda *_: None)
-        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # a client that sleeps would lose its lease
+        self._hand_over_stops()
         status = self._watch(read_end, wake_read)
         self._end_descendants()
         if self._supervision.owes_leave():
@@ -83,7 +96,7 @@ class Supervisor:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != supervisor:
             return 128 + signal.SIGTERM
-        return self._client(write_end)
+        return self._client(write_end, self._control)
 
     def _watch(self, read_end: int, wake_read: int) -> int:
         """Pass on signals until the client has ended; its wait status."""
@@ -93,13 +106,16 @@ class Supervisor:
         poller.register(wake_read, select.POLLIN)
         while True:
             for descriptor, _ in poller.poll(self._patience()):
-                data = os.read(descriptor, 4096)
+                data = os.read(descriptor, _PIPE_BYTES)  # all of it: the lease counts from the last
                 if descriptor == wake_read:
                     self._forward(data)
                 elif data:
                     supervision.hear(data)
                 else:
                     poller.unregister(read_end)
+            if self._stop_by is not None and clock.monotonic() >= self._stop_by:
+                self._stop_with_client()
+                continue  # what the client said before it stopped is heard first
             if (status := self._reap()) is not None:
                 self._hear_last_words(read_end)
                 return status
@@ -111,7 +127,9 @@ class Supervisor:
                 _kill_all(signal.SIGKILL)
 
     def _patience(self) -> float | None:
-        """Milliseconds until the lease may be over."""
+        """Milliseconds until the lease may be over, or the client should have stopped."""
+        if self._stop_by is not None:
+            return max(10.0, (self._stop_by - clock.monotonic()) * 1000)
         remaining = self._supervision.remaining(clock.boottime())
         return clock.poll_milliseconds(None if remaining is None else max(0.01, remaining))
 
@@ -119,25 +137,63 @@ class Supervisor:
         while select.select([read_end], [], [], 0)[0] and (data := os.read(read_end, 4096)):
             self._supervision.hear(data)
 
+    def _hand_over_stops(self) -> None:
+        """Ctrl-Z stops the client with all that it runs, and then this process."""
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN:
+            return
+        if self._control is not None:
+            signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # the launcher says when to pause
+            return
+        signal.signal(signal.SIGTSTP, lambda *_: None)
+        signal.signal(signal.SIGCONT, lambda *_: None)
+
+    def _obey_stop(self, numbers: bytes) -> None:
+        """SIGTSTP or SIGCONT came, or both: the last of them counts."""
+        for number in numbers:
+            if number == signal.SIGTSTP and self._stop_by is None:
+                self._stop_by = clock.monotonic() + _STOP_SECONDS
+                _signal(self._pid, signal.SIGTSTP)
+            elif number == signal.SIGCONT:
+                self._stop_by = None
+                _signal(self._pid, signal.SIGCONT)
+
+    def _stop_with_client(self) -> None:
+        """The client has stopped, or should have: stop until continued, and then continue it.
+
+        A client that had its tasks stand still knows whether they may run on. One that had not is
+        stopped here with all that it runs, and does not run on when its lease is over.
+        """
+        self._stop_by = None
+        if not self._supervision.is_paused:
+            _kill_all(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        if self._supervision.is_paused:
+            _signal(self._pid, signal.SIGCONT)
+            return
+        remaining = self._supervision.remaining(clock.boottime())
+        _kill_all(signal.SIGCONT if remaining is None or remaining > 0 else signal.SIGKILL)
+
     def _forward(self, numbers: bytes) -> None:
+        self._obey_stop(numbers)
         asked = [number for number in numbers if number in _FORWARDED]
         now = clock.monotonic()
         for number in self._supervision.signals_to_forward(asked, signal.SIGINT, now):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+            _signal(self._pid, number)
 
     def _reap(self) -> int | None:
         """Reap what has ended, orphans included; the client's wait status if it is among them."""
         found = None
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
             except ChildProcessError:
                 return found
             if pid == 0:
                 return found
-            if pid == self._pid:
+            if pid == self._pid and not os.WIFSTOPPED(status):
                 found = status
+            elif pid == self._pid and self._stop_by is not None:
+                self._stop_by = clock.monotonic()  # it has stopped, as it was asked to
 
     def _end_descendants(self) -> None:
         """Kill all that runs below this process, and come back when it is gone."""
@@ -153,10 +209,23 @@ class Supervisor:
         self._reap()
 
 
+def _control_descriptor() -> int | None:
+    """The descriptor that a launcher passed on, for the client alone."""
+    number = os.environ.pop(CONTROL, "")
+    if not number.isdigit():
+        return None
+    os.set_inheritable(int(number), False)
+    return int(number)
+
+
 def _kill_all(number: int) -> None:
     for pid in descendants():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
+        _signal(pid, number)
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
 def _story(status: int) -> str:

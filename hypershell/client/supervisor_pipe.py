@@ -6,7 +6,9 @@ from hypershell.wire.worker_messages import Welcome
 
 
 class SupervisorPipe:
-    """Messages: the client joined, was heard by the server, stopped its tasks, or left."""
+    """Messages: the client joined, was heard by the server, paused, resumed, stopped its tasks, or
+    left.
+    """
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
@@ -25,6 +27,14 @@ class SupervisorPipe:
     def stopped(self, heard_at: float) -> None:
         """Nothing runs here any more, as the lease that counts from `heard_at` is over."""
         self._say(f"stopped {heard_at}")
+
+    def paused(self) -> None:
+        """The tasks of the client stand still; it needs no watching until they run on."""
+        self._say("paused")
+
+    def resumed(self, heard_at: float) -> None:
+        """They run on; the lease is as if the server had heard the client at this boot time."""
+        self._say(f"resumed {heard_at}")
 
     def left(self) -> None:
         """The server needs to hear nothing more of this client."""

@@ -18,5 +18,11 @@ DATABASE = "HYPERSHELL_DATABASE"
 PARENT = "HYPERSHELL_PARENT"
 """The process whose death a client must not survive; a launcher sets it."""
 
+OUTPUT_LOCK = "HYPERSHELL_OUTPUT_LOCK"
+"""The descriptor of a file in which the clients of a launcher lock their common output."""
+
+CONTROL = "HYPERSHELL_CONTROL"
+"""The descriptor by which a launcher tells its client to pause, and to go on; it sets it."""
+
 SECRETS = frozenset({AUTH, PASSPHRASE})
 """Variables that a client keeps from the tasks it starts."""

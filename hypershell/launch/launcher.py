@@ -19,6 +19,12 @@ class Launcher(Protocol):
         It is called from another thread.
         """
 
+    def pause(self, seconds: float) -> set[str]:
+        """Have the tasks of all clients stand still: the ids of those that say so in time."""
+
+    def go_on(self, heard_at: float) -> None:
+        """Let them run on. The lease of a client that said so counts from this boot time on."""
+
     def wait(self, seconds: float) -> None:
         """Wait until all have ended; those that still run after `seconds` are stopped.
 

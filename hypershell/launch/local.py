@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from contextlib import suppress
 
 from hypershell.core import environment
 from hypershell.runtime import clock, threads
+
+_MAX_ANSWER = 4096
 
 
 class LocalLauncher:
@@ -21,25 +24,37 @@ class LocalLauncher:
         self._environment: dict[str, str] = {}
         self._clients: list[subprocess.Popen[bytes]] = []
         self._watched = False
+        self._output_lock: int | None = None
+        self._channels: list[socket.socket] = []
+        self._paused: dict[socket.socket, str] = {}
 
     def prepare(self, arguments: list[str], key: str) -> None:
         """See `Launcher`."""
         self._command = [*_this_program(), "client", *arguments]
         parent = str(os.getpid())
         self._environment = os.environ | {environment.AUTH: key, environment.PARENT: parent}
+        if self._number > 1 and hasattr(os, "memfd_create"):
+            self._output_lock = os.memfd_create("output lock", os.MFD_CLOEXEC)
+            self._environment[environment.OUTPUT_LOCK] = str(self._output_lock)
 
     def start(self) -> None:
         """See `Launcher`."""
+        shared = () if self._output_lock is None else (self._output_lock,)
         for _ in range(self._number):
+            ours, theirs = socket.socketpair()
+            control = {environment.CONTROL: str(theirs.fileno())}
             # A session of its own: what a terminal sends reaches it through the server alone.
-            client = subprocess.Popen(
-                self._command,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=self._stdout,
-                start_new_session=True,
-            )
+            with theirs:
+                client = subprocess.Popen(
+                    self._command,
+                    env=self._environment | control,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._stdout,
+                    start_new_session=True,
+                    pass_fds=[theirs.fileno(), *shared],
+                )
             self._clients.append(client)
+            self._channels.append(ours)
 
     def watch(self, ended: Callable[[int], None]) -> None:
         """See `Launcher`."""
@@ -49,6 +64,24 @@ class LocalLauncher:
             ended(max(abs(client.wait()) for client in self._clients))
 
         threads.start_thread("launcher", wait_for_all)
+
+    def pause(self, seconds: float) -> set[str]:
+        """See `Launcher`."""
+        deadline = clock.monotonic() + seconds
+        self._paused = {}
+        asked = [channel for channel in self._channels if _send(channel, b"pause\n")]
+        for channel in asked:
+            channel.settimeout(max(0.001, deadline - clock.monotonic()))
+            with suppress(OSError):
+                match channel.recv(_MAX_ANSWER).split():
+                    case [b"paused", client_id]:
+                        self._paused[channel] = client_id.decode()
+        return set(self._paused.values())
+
+    def go_on(self, heard_at: float) -> None:
+        """See `Launcher`."""
+        for channel in self._channels:
+            _send(channel, b"go-on %r\n" % heard_at if channel in self._paused else b"go-on\n")
 
     def wait(self, seconds: float) -> None:
         """See `Launcher`."""
@@ -68,6 +101,21 @@ class LocalLauncher:
         for client in self._clients:
             with suppress(ProcessLookupError):
                 os.killpg(client.pid, signal.SIGKILL)
+
+
+def _send(channel: socket.socket, line: bytes) -> bool:
+    """Whether the client at the other end is still there to be told this."""
+    with suppress(OSError):
+        channel.settimeout(0.0)
+        while True:  # what came too late
+            try:
+                if not channel.recv(_MAX_ANSWER):
+                    return False
+            except BlockingIOError:
+                break
+        channel.sendall(line)
+        return True
+    return False
 
 
 def _this_program() -> list[str]:

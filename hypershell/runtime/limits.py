@@ -21,3 +21,9 @@ def raise_descriptor_limit(wanted: int | None = None) -> bool:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limits[0], limits[1]))
             soft = goal
     return wanted is None or soft >= wanted
+
+
+def may_open(number: int) -> bool:
+    """Whether a process that is started here could raise its limit to so many descriptors."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return hard == resource.RLIM_INFINITY or number <= hard

@@ -21,6 +21,7 @@ ORDER = (
     "finished queue",
     "late outcomes",
     "spool",
+    "unwritten output",
     "plane server",
     "frame budget",
     # A client.

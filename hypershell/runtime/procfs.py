@@ -9,7 +9,7 @@ A process may end between any two reads: what cannot be read has ended, or is no
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 
 def live_sessions() -> dict[int, set[int]]:
@@ -39,6 +39,36 @@ def descendants() -> list[int]:
         found += [pid for pid in below if alive[pid]]
         below = [child for pid in below for child in children.get(pid, ())]
     return found
+
+
+def running_below(root: int, sessions: Collection[int]) -> set[int]:
+    """The processes that are alive and not stopped, below `root` or in one of these sessions.
+
+    This process and `root` are not among them.
+    """
+    return {pid for pid, state in _below(root, sessions).items() if state not in b"TtZX"}
+
+
+def stopped_below(root: int, sessions: Collection[int]) -> set[int]:
+    """The same, of those that are stopped."""
+    return {pid for pid, state in _below(root, sessions).items() if state in b"Tt"}
+
+
+def _below(root: int, sessions: Collection[int]) -> dict[int, bytes]:
+    """The states of the processes below `root` or in one of these sessions."""
+    states: dict[int, bytes] = {}
+    children: dict[int, list[int]] = {}
+    found: list[int] = []
+    for pid, fields in _stats():
+        states[pid] = fields[0]
+        children.setdefault(int(fields[1]), []).append(pid)
+        if int(fields[3]) in sessions:
+            found.append(pid)
+    below = children.get(root, [])
+    while below:
+        found += below
+        below = [child for pid in below for child in children.get(pid, ())]
+    return {pid: states[pid] for pid in found if pid not in (root, os.getpid())}
 
 
 def environments() -> Iterator[tuple[int, list[bytes]]]:

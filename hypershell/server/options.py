@@ -25,7 +25,11 @@ class ServerOptions(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How a run ended: what became of the tasks, and why it ended early, if it did."""
+    """How a run ended: what became of the tasks, and why it ended early, if it did.
+
+    `unwritten` is how many lines of reports could not be written, `unwritten_output` says for each
+    client concerned what it could not write of the output of tasks.
+    """
 
     counts: Counts
     seconds: float
@@ -37,3 +41,4 @@ class Ended(NamedTuple):
     failed_numbers: tuple[int, ...] = ()
     unread_from: int = 0
     unwritten: int = 0
+    unwritten_output: tuple[str, ...] = ()

@@ -56,6 +56,7 @@ from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.client_plane import CLIENT_SERVICE
 from hypershell.wire.client_plane import VERBS as CLIENT_VERBS
@@ -72,6 +73,9 @@ log = logging.getLogger(__name__)
 
 _NOTIFY_SECONDS = 1.0
 """Seconds that the end of a run waits for clients that have not heard of it."""
+
+_LAST_OUTPUT_SECONDS = 3.0
+"""Seconds that the end of a run waits for clients that still try to write output of tasks."""
 
 
 class Server:
@@ -121,6 +125,7 @@ class Server:
         self._capacity = InputCapacity(store, self._failures)
         self._intake = None if reader is None else self._make_intake(reader)
         self._completion = CompletionWaiters()
+        self._unwritten_output = UnwrittenOutput()
         self._end = EndOfRun(store, registry, scheduled, options.grace, input_is_open)
         self._plane_servers = self._make_planes(planes, facts or {})
         self._loops = self._make_loops()
@@ -166,6 +171,7 @@ class Server:
             failed_numbers=self._failures.unsaved_numbers(),
             unread_from=self._unread_from(),
             unwritten=self._unwritten,
+            unwritten_output=self._unwritten_output.texts(),
         )
 
     def interrupt(self, number: int) -> None:
@@ -182,6 +188,16 @@ class Server:
     def give_up(self, error: Exception) -> None:
         """The run cannot go on; stop what runs and end. May be called from any thread."""
         self._bus.publish(RunGivenUp, error)
+
+    def pause(self) -> None:
+        """This process is about to stop: hand out nothing, and give up no client, until `go_on`."""
+        self._scheduled.pause()
+        self._registry.pause()
+
+    def go_on(self, own_clients: set[str]) -> None:
+        """It runs on. The lease of its own clients, which stood still as well, begins now."""
+        self._registry.go_on(own_clients)
+        self._scheduled.go_on()
 
     # Construction.
 
@@ -225,7 +241,12 @@ class Server:
         )
         late = LateOutcomes(self._registry, self._scheduler.take_late, self._scheduled, self._bus)
         worker_service = WorkerService(
-            self._registry, self._scheduled, self._finished, late, self._options.spec
+            self._registry,
+            self._scheduled,
+            self._finished,
+            late,
+            self._options.spec,
+            self._unwritten_output,
         )
         objects: dict[str, dict[str, tuple[object, frozenset[str]]]] = {
             WORKER: {WORKER_SERVICE: (worker_service, WORKER_VERBS)},
@@ -343,6 +364,7 @@ class Server:
         # Clients learn that all is done, and so leave with 0, before their plane closes.
         self._scheduled.set_phase(Phase.OVER)
         self._scheduled.wait_until_known(self._registry.clients(), _NOTIFY_SECONDS)
+        self._unwritten_output.wait_for_last(_LAST_OUTPUT_SECONDS)
         self._plane_servers[WORKER].stop(patience_seconds=_NOTIFY_SECONDS)
         # No task is leased from here on, and those that no client has taken wait again.
         self._scheduler.close()

@@ -12,6 +12,7 @@ from hypershell.core.ending import Ending
 from hypershell.core.outcome import MAX_CAPTURED, Outcome
 from hypershell.core.task import Claim
 from hypershell.core.task_spec import unpack_spec
+from hypershell.core.unwritten import Unwritten
 
 _ENDINGS = {int(ending): ending for ending in Ending if ending.reported}
 
@@ -20,6 +21,7 @@ _ENDINGS = {int(ending): ending for ending in Ending if ending.reported}
 _LARGEST_PID = 2**31 - 1
 _MAX_SLOTS = 100_000
 _MAX_KIB = 2**50
+_MOST_BYTES = 2**60
 _MAX_SECONDS = 1e10  # of a duration
 _LATEST = 1e11  # seconds since the epoch
 
@@ -189,6 +191,16 @@ def unpack_pairs(packed: Any) -> tuple[tuple[int, int], ...]:
                 continue
         raise ValueError("not a pair of numbers")
     return tuple((pair[0], pair[1]) for pair in packed)
+
+
+def unpack_unwritten(packed: Any) -> Unwritten:
+    """Check and return; ValueError. It is sent as the tuple that it is."""
+    match packed:
+        case [int(lines), int(size), str(reason), bool(is_final)] if (
+            0 <= lines <= size <= _MOST_BYTES and len(reason) <= 200
+        ):
+            return Unwritten(lines, size, printable(reason), is_final)
+    raise ValueError("not what was unwritten")
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The worker plane as a client sees it: join, exchange, hand in, beat, leave."""
+"""The worker plane as a client sees it: join, exchange, hand in, beat, unwritten, leave."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 from hypershell.access.keys import WORKER
 from hypershell.core.begun import Begun
 from hypershell.core.outcome import Outcome
+from hypershell.core.unwritten import Unwritten
 from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 from hypershell.wire.worker_messages import (
     Answer,
@@ -19,7 +20,7 @@ from hypershell.wire.worker_messages import (
 WORKER_SERVICE = "worker service"
 """The identity of the object that a worker plane exposes."""
 
-VERBS = frozenset({"join", "exchange", "hand_in", "beat", "leave"})
+VERBS = frozenset({"join", "exchange", "hand_in", "beat", "unwritten", "leave"})
 
 
 LEAVE_SECONDS = 20.0
@@ -114,3 +115,10 @@ class WorkerProxy(PlaneProxy):
     ) -> None:
         """Tell how busy the machine is: its load average, and the percentage of memory in use."""
         self._call("beat", client_id, session, load, memory, seconds=patience)
+
+    def unwritten(self, client_id: str, unwritten: Unwritten, patience: float) -> None:
+        """Tell what could not be written of the output of tasks, in place of what was told before.
+
+        Before the outcomes of those tasks are given; after `leave` if that says the last of it.
+        """
+        self._call("unwritten", client_id, list(unwritten), seconds=patience)

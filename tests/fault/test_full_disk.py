@@ -1,5 +1,6 @@
 """No room for failed lines or for what tasks print: it is said, and the run finishes."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.components import lacks
+from tests.helpers.farm import Pipe
 from tests.helpers.waiting import until
 
 
@@ -68,10 +70,72 @@ def test_a_disk_that_stays_full_makes_the_run_fail(farm, small_disk):
 
 
 def test_output_of_tasks_on_a_full_device_is_said_once(farm):
-    """`-o /dev/full`: the tasks end as they would, and the client says that it cannot write."""
+    """`-o /dev/full`: the tasks end as they would; both say how much was lost, and end with 1."""
     server = farm.start_server(["echo something"] * 5)
 
     client = farm.start_client("-o", "/dev/full")
 
-    assert [0, 0] == [server.wait(), client.wait()]
+    assert [1, 1] == [server.wait(), client.wait()]
     assert 1 == client.err.count("cannot write the output of tasks: no space left on device")
+    assert "output of tasks was lost: 5 lines (50 bytes): no space left on device" in client.err
+    assert re.search(r"lost: client \w+ on \S+ could not write 5 lines \(50 bytes\)", server.err)
+
+
+def test_a_cluster_whose_output_is_lost_does_not_succeed(farm):
+    """Every task succeeded, and what they printed is nowhere."""
+    with open("/dev/full", "wb") as full:
+        cluster = farm.start_cluster(["echo something"] * 5, stdout=full)
+
+    assert 1 == cluster.wait()
+    assert "could not write 5 lines (50 bytes): no space left on device" in cluster.err
+
+
+@pytest.mark.parametrize("clients", [1, 3])
+def test_output_waits_for_room_and_is_whole(farm, small_disk, clients):
+    """A disk that was full for a while costs nothing: no line is missing, doubled or torn."""
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 60_000)
+    lines = [f"printf '%0990d\\n' {n}" for n in range(30)]
+    last = "until test -e go; do sleep 0.05; done"
+    cluster = farm.start_cluster(
+        [last, *lines], "-o", small_disk / "o", "--clients", clients, "-N", 2
+    )
+
+    cluster.expect("cannot write the output of tasks: no space left on device; retrying")
+    ballast.unlink()
+    until(lambda: len((small_disk / "o").read_bytes().splitlines()) == 30, 20, "all lines")
+    (farm.folder / "go").touch()
+
+    assert 0 == cluster.wait()
+    printed = sorted((small_disk / "o").read_text().splitlines())
+    assert [f"{n:0990d}" for n in range(30)] == printed
+
+
+def test_output_whose_connection_is_lost_makes_the_run_fail(farm):
+    """As under an ssh that died: nobody reads what the client prints or says."""
+    server = farm.start_server(["until test -e gone; do sleep 0.05; done; echo lost"] * 3)
+    out, err = Pipe(), Pipe()
+    client = farm.start_client(stdout=out.write_end, stderr=err.write_end)
+    server.expect("joined")
+
+    out.close()
+    err.close()
+    (farm.folder / "gone").touch()
+
+    assert [1, 1] == [server.wait(), client.wait()]
+    assert "could not write 3 lines (15 bytes): broken pipe" in server.err
+
+
+def test_output_that_a_killed_client_could_not_write_is_counted(farm):
+    """Its supervisor does not know; what it last said counts."""
+    server = farm.start_server(["echo lost", "until test -e go; do sleep 0.05; done"])
+    lost = farm.start_client("-o", "/dev/full", "-N", 2)
+    server.expect("cannot write the output of its tasks")
+
+    lost.client_proper().kill()
+    assert 0 != lost.wait()
+    (farm.folder / "go").touch()
+    client = farm.start_client()
+
+    assert [1, 0] == [server.wait(), client.wait()]
+    assert "could not write 1 line (5 bytes): no space left on device" in server.err

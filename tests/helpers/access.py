@@ -140,11 +140,15 @@ class Terminal:
     """A command under way on a terminal of its own, which is also where it asks."""
 
     def __init__(self, farm: Farm, *words: object, **env: str) -> None:
+        self.start(farm, [*PROGRAM, *map(str, words)], env)
+
+    def start(self, farm: Farm, command: list[str], env: dict[str, str]) -> None:
+        """Start the command, which has this terminal for its own."""
         self._master, slave = pty.openpty()
         os.set_blocking(self._master, False)
         self._text = ""
         self.process = farm.spawn(
-            ["setsid", "--ctty", *PROGRAM, *map(str, words)],
+            ["setsid", "--ctty", *command],
             env=env,
             stdin=slave,
             stdout=slave,
@@ -166,7 +170,11 @@ class Terminal:
     def answer(self, prompt: str, word: str) -> None:
         """Wait until it has asked this, and type a line."""
         until(lambda: prompt in self.text, PROMPT, f"{prompt!r} on the terminal: {self.text!r}")
-        os.write(self._master, word.encode() + b"\n")
+        self.press(word.encode() + b"\n")
+
+    def press(self, keys: bytes) -> None:
+        """Press these keys."""
+        os.write(self._master, keys)
 
     def expect(self, text: str) -> None:
         """Wait until it shows this."""

@@ -78,7 +78,8 @@ class FaultTable:
 
     def text(self) -> str:
         """The page, with the day and the machine."""
-        table = tabulate([row.cells() for row in self.rows], HEADINGS, tablefmt="rst")
+        cells = [row.cells() for row in self.rows]
+        table = tabulate(cells, HEADINGS, tablefmt="rst", disable_numparse=True)
         day = datetime.now(timezone.utc).date().isoformat()
         machine = f"{os.cpu_count()} cores, {_processor()}, Linux {platform.release()}"
         python = ".".join(map(str, sys.version_info[:3]))

@@ -27,7 +27,7 @@ SEED = int(os.environ.get("FAULT_SEED") or 1)
 class Trial:
     """One file of tasks, of which every tenth fails, and one blow."""
 
-    def __init__(self, farm: Farm, fault: str, seed: int, tasks: int = 40) -> None:
+    def __init__(self, farm: Farm, fault: str, seed: int, tasks: int) -> None:
         self.farm = farm
         self.chance = random.Random(seed)
         self._fault = fault
@@ -101,14 +101,16 @@ Blow = Callable[[Trial], None]
 """Breaks something in a trial, repairs it, and comes back when the run is over."""
 
 
-def strike_again_and_again(fault: str, blow: Blow, folder: Path, trials: int = TRIALS) -> Row:
+def strike_again_and_again(
+    fault: str, blow: Blow, folder: Path, trials: int = TRIALS, tasks: int = 40
+) -> Row:
     """Trials of a fault, each in a farm of its own that must be empty at the end."""
     row = Row(fault)
     for seed in range(SEED, SEED + trials):
         (folder / str(seed)).mkdir()
         farm = Farm(folder / str(seed))
         try:
-            trial = Trial(farm, fault, seed)
+            trial = Trial(farm, fault, seed, tasks)
             blow(trial)
             row = row.plus(trial.look())
         finally:

@@ -1,8 +1,16 @@
 """What tasks print: whole lines, to where it was asked for."""
 
+import array
 import collections
+import fcntl
+import os
 import subprocess
+import termios
+import time
 
+import pytest
+
+from tests.helpers.farm import PROMPT, Pipe
 from tests.helpers.waiting import until
 
 
@@ -87,3 +95,42 @@ def test_a_client_may_be_started_without_any_output(farm):
 
     assert [0, 0] == [client.wait(), server.wait()]
     assert 3 == len(farm.read("ran"))
+
+
+@pytest.mark.parametrize("options", [(), ("-o", "out")], ids=["one pipe", "a file each opens"])
+def test_lines_of_several_clients_never_mix(farm, options):
+    """Longer than what a pipe takes in one piece, beside short ones."""
+    shapes = [(chr(ord("a") + n), size) for n in range(12) for size in (9, 5_000, 200_000)]
+    lines = [f"head -c {size} /dev/zero | tr '\\0' {letter}; echo" for letter, size in shapes]
+
+    cluster = farm.start_cluster(lines, "--clients", 4, "-N", 2, *options, stdout=subprocess.PIPE)
+    printed = cluster.popen.stdout.read().decode() or "\n".join(farm.read("out"))
+
+    assert 0 == cluster.wait()
+    assert sorted(letter * size for letter, size in shapes) == sorted(printed.splitlines())
+
+
+def test_a_reader_that_stops_costs_no_client_its_lease(farm):
+    """Several clients wait for it, one in a write and the others for the first."""
+    pipe = Pipe()
+    lines = ["head -c 300000 /dev/zero | tr '\\0' x; echo"] * 6
+    options = ("--clients", 3, "--lease", 2, "--grace", 0.5, "-r", 0)
+    cluster = farm.start_cluster(lines, *options, stdout=pipe.write_end)
+    os.close(pipe.write_end)
+    until(lambda: waiting_in(pipe.read_end) >= 60_000, PROMPT, "a full pipe")
+
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 3, 10, "more than the lease")
+    with open(pipe.read_end, "rb") as reader:
+        printed = reader.read()
+
+    assert 0 == cluster.wait()
+    assert [b"x" * 300_000] * 6 == printed.splitlines()
+    assert "lost contact" not in cluster.err
+
+
+def waiting_in(descriptor: int) -> int:
+    """How many bytes wait in a pipe."""
+    size = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, size)
+    return size[0]

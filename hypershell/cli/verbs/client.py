@@ -10,6 +10,7 @@ from hypershell.core import environment
 if TYPE_CHECKING:
     from hypershell.app.join import JoinOptions
     from hypershell.app.locate import ServerLocation
+    from hypershell.client.options import ClientOptions
 
 USAGE = f"""\
 Usage:
@@ -50,22 +51,29 @@ Examples:
 def options_from(parsed: Parsed) -> "JoinOptions":
     """What the client is to do, and where its server is; UsageError."""
     from hypershell.app.join import JoinOptions
-    from hypershell.client.options import ClientOptions
 
     timeout = parsed.text("--timeout")
-    client = ClientOptions(
-        slots=slots_from(parsed),
+    client = run_options_from(parsed)._replace(
         wait=parsed.seconds("--wait", default=60),
-        shell=parsed.text("--shell") or "",
         idle_timeout=None if timeout is None else parsed.seconds("--timeout", default=0),
         delay_start=parsed.seconds("--delay-start", default=0, lowest=-1e9),
-        out_path=parsed.text("--output"),
-        err_path=parsed.text("--errors"),
     )
     return JoinOptions(client, _location_from(parsed))
 
 
-def slots_from(parsed: Parsed) -> int:
+def run_options_from(parsed: Parsed) -> "ClientOptions":
+    """How tasks are to be run, which `cluster` says as well; UsageError."""
+    from hypershell.client.options import ClientOptions
+
+    return ClientOptions(
+        slots=_slots_from(parsed),
+        shell=parsed.text("--shell") or "",
+        out_path=parsed.text("--output"),
+        err_path=parsed.text("--errors"),
+    )
+
+
+def _slots_from(parsed: Parsed) -> int:
     """How many tasks to run at a time; UsageError."""
     spelled = "-j" if parsed.text("--jobs") is not None else "-N"
     name = "--jobs" if spelled == "-j" else "--num-threads"

@@ -7,6 +7,7 @@ from hypershell.cli.texts import ADDRESS_OPTIONS, LOG_OPTIONS, RUN_OPTIONS, TASK
 
 if TYPE_CHECKING:
     from hypershell.app.cluster import ClusterOptions
+    from hypershell.client.options import ClientOptions
 
 USAGE = f"""\
 Usage:
@@ -50,14 +51,17 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
         port_from,
         server_options_from,
     )
+    from hypershell.cli.verbs.client import run_options_from
 
     mode = mode_from(parsed)
+    client = run_options_from(parsed)
     return ClusterOptions(
         run=server_options_from(parsed, mode),
         inputs=input_options_from(parsed, mode),
         database=database_options_from(parsed, mode),
         clients=parsed.whole("--clients", default=1, lowest=1, highest=1000),
-        client_arguments=_client_arguments(parsed),
+        client=client,
+        client_arguments=_client_arguments(parsed, client),
         server_dir=parsed.text("--server-dir"),
         bind_host=parsed.host("--bind") or "localhost",
         port=port_from(parsed, "--port", "--worker-port") or 0,
@@ -66,14 +70,12 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
     )
 
 
-def _client_arguments(parsed: Parsed) -> tuple[str, ...]:
+def _client_arguments(parsed: Parsed, client: "ClientOptions") -> tuple[str, ...]:
     """The words that give each client its options."""
-    from hypershell.cli.verbs.client import slots_from
     from hypershell.client.tasks.spawn import check_shell
 
-    shell = parsed.text("--shell") or ""
-    check_shell(shell)
-    arguments = ["-N", str(slots_from(parsed)), "--shell", shell]
+    check_shell(client.shell)
+    arguments = ["-N", str(client.slots), "--shell", client.shell]
     for name in ("--output", "--errors", "--log-file", "--log-format"):
         if (value := parsed.text(name)) is not None:
             arguments += [name, value]

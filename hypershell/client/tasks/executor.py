@@ -5,14 +5,14 @@ the `Output` that it is given.
 """
 
 import logging
-import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hypershell.access.errors import shown
 from hypershell.client.task_buffer import TaskBuffer
-from hypershell.client.tasks.orders import Cancel, Orders, Resume, Stop
+from hypershell.client.tasks.orders import Cancel, Continue, Orders, Pause, Resume, Stop
 from hypershell.client.tasks.output import Output
+from hypershell.client.tasks.pause import TaskPause
 from hypershell.client.tasks.processes import Processes
 from hypershell.client.tasks.spawn import SHORT_OF, Child
 from hypershell.client.tasks.stopper import TaskStopper
@@ -58,6 +58,8 @@ class Executor:
         self._children: dict[Child, None] = {}
         self._stopper = TaskStopper()
         self._time_limits = TimeLimits()
+        self._pause = TaskPause(processes, self._stopper, self._time_limits)
+        self._cancelled_in_pause: list[tuple[int, int]] = []
         self._short_since: float | None = None
         self._stopping = False
         self._resume_asked = False
@@ -66,6 +68,7 @@ class Executor:
         self._refused: set[str] = set()  # directories, each said once
         for descriptor in output.streams:
             watch.add_pipe(descriptor)
+        orders.while_waiting = self._obey_pauses
 
     def running(self) -> list[Child]:
         """What was started and is not reaped."""
@@ -75,9 +78,11 @@ class Executor:
         """Start what can be started, wait until something happens, and deal with it."""
         if self._orders.pending or self._resume_asked:
             self._obey_orders()
-        if not self._stopping:
+        if not (self._stopping or self._pause.begun):
             self._fill_slots()
         self._collect_ended(*self._watch.wait(self._patience()))
+        if self._pause.begun:
+            return True
         if self._time_limits:
             self._end_overdue(clock.monotonic())
         if self._stopper:
@@ -91,6 +96,8 @@ class Executor:
         while pending:
             obeyed = True
             match pending.popleft():
+                case Cancel(pairs) if self._pause.begun:
+                    self._cancelled_in_pause += pairs
                 case Cancel(pairs):
                     self._cancel(pairs)
                 case Stop(grace_seconds):
@@ -98,10 +105,29 @@ class Executor:
                     self._stop(grace_seconds)
                 case Resume():
                     self._resume_asked = True
+                case Pause() | Continue() as order:
+                    self._pause_or_go_on(order)
         if self._resume_asked and not self._children:
             self._resume_asked = self._stopping = self._orders.stop_obeyed = False
         if obeyed:
             self._watch.wake()  # to obey is to look, by which another wake may have been lost
+
+    def _obey_pauses(self) -> None:
+        """While a slow reader of output is waited for: it may stand still as well."""
+        pending = self._orders.pending
+        while pending and isinstance(order := pending[0], Pause | Continue):
+            pending.popleft()
+            self._pause_or_go_on(order)
+
+    def _pause_or_go_on(self, order: Pause | Continue) -> None:
+        if isinstance(order, Pause):
+            self._pause.begin(self._children)
+            order.done.set()
+            return
+        self._pause.end(self._children)
+        if pairs := self._cancelled_in_pause:
+            self._cancelled_in_pause = []
+            self._cancel(pairs)
 
     def _collect_ended(self, ended: list[Child], readable: list[int]) -> None:
         self._forward(readable)
@@ -115,6 +141,7 @@ class Executor:
             else:
                 outcomes.append(self._collect(child))
         if outcomes:
+            self._check_output()
             self._buffer.put_outcomes(outcomes)
 
     def _forward(self, readable: list[int]) -> None:
@@ -126,14 +153,18 @@ class Executor:
             self._check_output()
 
     def _patience(self) -> float | None:
+        if self._pause.begun:
+            return None
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
-        if not (self._stopper or self._time_limits):
+        if not (self._stopper or self._time_limits or self._output.is_failing):
             return None
         now = clock.monotonic()
         until_look = self._stopper.patience(now)
         until_limit = self._time_limits.patience(now) if self._time_limits else None
-        return min((s for s in (until_look, until_limit) if s is not None), default=None)
+        until_retry = self._check_output()
+        pauses = (until_look, until_limit, until_retry)
+        return min((s for s in pauses if s is not None), default=None)
 
     def _fill_slots(self) -> None:
         started = 0
@@ -231,10 +262,16 @@ class Executor:
         self._stopping = True
         if not self._children:
             self._processes.kill_strays()  # of tasks that ended before
+        if self._pause.begun:
+            grace_seconds = 0.0
+            if pairs := self._cancelled_in_pause:
+                self._cancelled_in_pause = []
+                self._cancel(pairs)
         kill_at = clock.monotonic() + grace_seconds
         self._end(self._children, Ending.INTERRUPTED, kill_at)
+        self._pause.end_dead(self._children)
 
-    def _cancel(self, pairs: tuple[tuple[int, int], ...]) -> None:
+    def _cancel(self, pairs: Collection[tuple[int, int]]) -> None:
         self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         children = {(child.claim.task_id, child.claim.lease): child for child in self._children}
         kill_at = clock.monotonic() + self._grace_seconds
@@ -254,7 +291,9 @@ class Executor:
 
     def _end(self, children: Iterable[Child], ending: Ending, kill_at: float) -> None:
         new = [child for child in children if self._stopper.add(child, ending, kill_at)]
-        if new:
+        if new and self._pause.begun:
+            self._pause.kill(new)
+        elif new:
             self._processes.terminate(new)
 
     def _end_stopped(self) -> None:
@@ -288,14 +327,26 @@ class Executor:
         deadline = clock.monotonic() + _STRAYS_SECONDS
         while self._stopping and self._processes.kill_strays() and clock.monotonic() < deadline:
             clock.sleep(0.01)
+        self._check_output()
         self._buffer.put_outcomes(self._gone)
         self._gone = []
 
-    def _check_output(self) -> None:
-        error = self._output.error()
-        if error and not self._said_broken:
-            self._said_broken = True
-            log.error("cannot write the output of tasks: %s", os.strerror(error).lower())
+    def _check_output(self) -> float | None:
+        """See whether output can be written, and try again what could not; seconds until a try.
+
+        Before outcomes are given: the server is not to end in the belief that all is written.
+        """
+        output = self._output
+        if not (output.is_failing or output.has_failed()):
+            return None
+        pause = output.retry()
+        unwritten = output.unwritten
+        if unwritten is not None and not self._said_broken:
+            log.error("cannot write the output of tasks: %s; retrying", unwritten.reason)
+        elif unwritten is None and self._said_broken:
+            log.info("the output of tasks is written again")
+        self._said_broken = unwritten is not None
+        return pause
 
 
 def _unstartable(claim: Claim, error: OSError, slot: int) -> Outcome:

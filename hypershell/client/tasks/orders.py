@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from hypershell.runtime import threads
+
 
 class Stop(NamedTuple):
     """Stop all that runs: TERM to each session, KILL after the grace."""
@@ -21,7 +23,17 @@ class Resume(NamedTuple):
     """Run tasks again, as soon as all that are being stopped are gone."""
 
 
-Order = Stop | Cancel | Resume
+class Pause(NamedTuple):
+    """Stop the processes of all tasks by SIGSTOP, and start none; `done` is set when it is so."""
+
+    done: threads.Event
+
+
+class Continue(NamedTuple):
+    """Let them run on, as if no time had passed."""
+
+
+Order = Stop | Cancel | Resume | Pause | Continue
 
 
 class Orders:
@@ -36,6 +48,8 @@ class Orders:
         """What the executor has not taken yet, the oldest first."""
         self.stop_obeyed = False
         """Whether the executor took a stop, and has not resumed since. Only it may set this."""
+        self.while_waiting: Callable[[], None] = lambda: None
+        """Called whenever the executor looks up from a wait for a slow reader. It may set this."""
 
     def stop(self, grace_seconds: float) -> None:
         """See Stop."""
@@ -52,6 +66,19 @@ class Orders:
         self.pending.append(Resume())
         self._wake()
 
+    def pause(self) -> threads.Event:
+        """See Pause; the event that is set when all processes are stopped."""
+        done = threads.event()
+        self.pending.append(Pause(done))
+        self._wake()
+        return done
+
+    def go_on(self) -> None:
+        """See Continue."""
+        self.pending.append(Continue())
+        self._wake()
+
     def stopping(self) -> bool:
         """Whether tasks are being stopped, or are to be; only the executor's thread may ask."""
+        self.while_waiting()
         return self.stop_obeyed or any(isinstance(order, Stop) for order in tuple(self.pending))

@@ -5,60 +5,26 @@ are passed on as they come, and no line is ever torn by another: one that is not
 back, in memory while it is short and in a temporary file beyond that.
 """
 
-import errno
 import os
-import select
-import stat
 import tempfile
 from collections.abc import Callable
 from typing import IO
 
 from hypershell.client.tasks.capture import Capture
+from hypershell.client.tasks.target import Target, TryLock
 from hypershell.core.outcome import STDERR_TAIL
+from hypershell.core.unwritten import Unwritten
+from hypershell.runtime import clock
 
 MAX_IN_MEMORY = 1024 * 1024
 """Bytes of an unfinished line that are held in memory."""
 
 _CHUNK = 64 * 1024
 _MAX_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
-_PIPE_BYTES = 4096  # what a pipe or terminal that polls as writable takes without blocking
+_LAST_TRY_PAUSE = 0.1
 
-
-class Target:
-    """Where output goes in the end. Once it cannot be written, output is dropped.
-
-    `give_up` tells whether waiting for a slow reader is over.
-    """
-
-    def __init__(self, descriptor: int, give_up: Callable[[], bool]) -> None:
-        self.descriptor = descriptor
-        self.broken = 0  # the errno for which output is dropped
-        self._give_up = give_up
-        self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        self._poller = select.poll()
-        self._poller.register(descriptor, select.POLLOUT)
-
-    def write(self, data: bytes | bytearray) -> None:
-        """Write all of it, waiting for a slow reader."""
-        written = 0
-        while written < len(data) and not self.broken:
-            if not self._regular and not self._poller.poll(200):
-                if self._give_up():
-                    return
-                continue
-            try:
-                end = len(data) if self._regular else self._end_of_piece(data, written)
-                with memoryview(data) as view:
-                    written += os.write(self.descriptor, view[written:end])
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                self.broken = error.errno or errno.EIO
-
-    @staticmethod
-    def _end_of_piece(data: bytes | bytearray, start: int) -> int:
-        """Where a piece that goes in one write ends: after a line, so that no other can tear it."""
-        return data.rfind(b"\n", start, start + _PIPE_BYTES) + 1 or start + _PIPE_BYTES
+LAST_TRY_SECONDS = 1.0
+"""How long output that cannot be written is tried again after the last task has ended."""
 
 
 class Stream:
@@ -124,24 +90,45 @@ class Stream:
 
     def _release(self, rest: bytes) -> None:
         """Pass on the beginning of the line that was held, and the rest of it, in one piece."""
-        if self._spilled is not None:
+        if self._spilled is None:
+            self._target.write(self._held + rest)
+            self._held.clear()
+            return
+        with self._target.undivided():
             self._spilled.seek(0)
             while piece := self._spilled.read(_CHUNK):
                 self._target.write(piece)
             self._spilled.close()
             self._spilled = None
-        self._target.write(self._held + rest)
+            self._target.write(self._held + rest)
         self._held.clear()
 
 
 class Output:
-    """The streams of all slots."""
+    """The streams of all slots. `locks` keep what other clients write to the same places apart."""
 
-    def __init__(self, out: int, err: int, slots: int, give_up: Callable[[], bool]) -> None:
-        out_target = Target(out, give_up)
+    def __init__(
+        self,
+        out: int,
+        err: int,
+        slots: int,
+        give_up: Callable[[], bool],
+        locks: tuple[TryLock | None, TryLock | None] = (None, None),
+    ) -> None:
+        out_target = Target(out, give_up, locks[0])
         # One pipe for both where both end in the same place keeps the order of what is printed.
-        err_target = out_target if _same_file(out, err) else Target(err, give_up)
-        self._targets = {out_target, err_target}
+        err_target = out_target if _same_file(out, err) else Target(err, give_up, locks[1])
+        self._targets = out_target, err_target
+        self._give_up = give_up
+        self.is_failing = False
+        """Whether something could not be written when `retry` last looked."""
+        self.has_ever_failed = False
+        """Whether `unwritten` was anything at any time: the server may have heard of it."""
+        self.unwritten: Unwritten | None = None
+        """What could not be written so far, as of the last `retry`; None if all was.
+
+        Changes before the outcome is given of the task that printed it. Any thread may read it.
+        """
         self._pairs: list[tuple[Stream, Stream]] = []
         for _ in range(slots):
             first = Stream(out_target, keeps_tail=err_target is out_target)
@@ -197,10 +184,38 @@ class Output:
                 self._unfinished.discard(stream)
         return b"", pair_of_streams[1].take_tail()
 
-    def error(self) -> int:
-        """The errno for which output is dropped, 0 if it is not or its reader just went away."""
-        broken = [target.broken for target in self._targets if target.broken != errno.EPIPE]
-        return max(broken, default=0)
+    def has_failed(self) -> bool:
+        """Whether something could not be written, and `retry` is to be called now and then."""
+        out, err = self._targets
+        return bool(out.error or err.error)
+
+    def retry(self) -> float | None:
+        """Try again what could not be written, if that is due; seconds until it is, if ever."""
+        now = clock.monotonic()
+        pauses = [pause for t in set(self._targets) if (pause := _retried(t, now)) is not None]
+        self._sum_up(is_final=False)
+        return min(pauses, default=None)
+
+    def finish_writing(self) -> Unwritten | None:
+        """All tasks have ended, and so has the executor: what could not be written, at last."""
+        deadline = clock.monotonic() + LAST_TRY_SECONDS
+        while [target for target in self._targets if not target.try_again()]:
+            if self._give_up() or clock.monotonic() > deadline:
+                break
+            clock.sleep(_LAST_TRY_PAUSE)
+        self._sum_up(is_final=True)
+        return self.unwritten
+
+    def _sum_up(self, is_final: bool) -> None:
+        targets = set(self._targets)
+        found = [each for target in targets if (each := target.unwritten()) is not None]
+        self.is_failing = self.has_failed()
+        if not found:
+            self.unwritten = None
+            return
+        lines, size = sum(each.lines for each in found), sum(each.size for each in found)
+        self.has_ever_failed = True
+        self.unwritten = Unwritten(lines, size, found[0].reason, is_final)
 
     def close(self) -> None:
         """Close all pipes."""
@@ -208,6 +223,15 @@ class Output:
             stream.close()
         for descriptor in list(self._captures):
             self.drop(descriptor)
+
+
+def _retried(target: Target, now: float) -> float | None:
+    """Seconds until the next try of a target, once one that is due was made."""
+    pause = target.retry_in(now)
+    if pause == 0.0:
+        target.try_again()
+        pause = target.retry_in(now)
+    return pause
 
 
 def _same_file(first: int, second: int) -> bool:

@@ -12,7 +12,10 @@ from typing import Protocol
 from hypershell.client.tasks.spawn import Child, Spawner, reap
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
-from hypershell.runtime.procfs import environments, live_sessions
+from hypershell.runtime import clock
+from hypershell.runtime.procfs import environments, live_sessions, running_below, stopped_below
+
+_PAUSE_SECONDS = 0.5
 
 
 class Processes(Protocol):
@@ -30,6 +33,12 @@ class Processes(Protocol):
     def kill(self, children: Iterable[Child]) -> None:
         """Kill all processes in the sessions of these tasks, which are not reaped yet."""
 
+    def pause(self, children: Iterable[Child]) -> None:
+        """Stop all processes of these tasks by SIGSTOP, and what tasks before them left."""
+
+    def go_on(self, children: Iterable[Child]) -> None:
+        """Continue those that `pause` stopped."""
+
     def live_sessions(self) -> Collection[int]:
         """The sessions in which something is alive, zombies not counted."""
 
@@ -41,10 +50,12 @@ class Processes(Protocol):
 
 
 class SystemProcesses:
-    """The real ones."""
+    """The real ones. Below `supervisor`, if there is one, is all that tasks leave running."""
 
-    def __init__(self, spawner: Spawner) -> None:
+    def __init__(self, spawner: Spawner, supervisor: int = 0) -> None:
         self._spawner = spawner
+        self._supervisor = supervisor
+        self._paused: set[int] = set()
         # Called for each task: the functions themselves, with no call in between.
         self.spawn = spawner.spawn
         self.reap = reap
@@ -57,6 +68,35 @@ class SystemProcesses:
     def kill(self, children: Iterable[Child]) -> None:
         """See Processes."""
         _signal_sessions(children, signal.SIGKILL)
+
+    def pause(self, children: Iterable[Child]) -> None:
+        """See Processes."""
+        root, sessions = self._root(), [child.pid for child in children]
+        not_ours: set[int] = set()
+        # Until a look finds nothing that runs: it may have started more in the meantime.
+        deadline = clock.monotonic() + _PAUSE_SECONDS
+        while running := running_below(root, sessions) - not_ours:
+            for pid in running:
+                try:
+                    os.kill(pid, signal.SIGSTOP)
+                    self._paused.add(pid)
+                except (ProcessLookupError, PermissionError):
+                    not_ours.add(pid)
+            if clock.monotonic() > deadline:
+                return  # the kernel holds one in a call, after which it is stopped
+            clock.sleep(0.001)
+
+    def go_on(self, children: Iterable[Child]) -> None:
+        """See Processes."""
+        stopped = stopped_below(self._root(), [child.pid for child in children])
+        for pid in self._paused & stopped:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGCONT)
+        self._paused.clear()
+
+    def _root(self) -> int:
+        """The process below which all is that tasks started: orphans come to the supervisor."""
+        return self._supervisor if self._supervisor == os.getppid() else os.getpid()
 
     def live_sessions(self) -> Collection[int]:
         """See Processes."""

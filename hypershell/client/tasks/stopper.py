@@ -51,6 +51,11 @@ class TaskStopper:
         self._stopping[child] = _Stopping(ending, kill_at)
         return True
 
+    def shift(self, seconds: float) -> None:
+        """All of them have so much more time."""
+        for stopping in self._stopping.values():
+            stopping.kill_at += seconds
+
     def leader_ended(self, child: Child) -> None:
         """The leader of a task that is being ended has ended; it is not reaped."""
         self._ended[child] = None

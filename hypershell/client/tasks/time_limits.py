@@ -23,6 +23,10 @@ class TimeLimits:
         """This task has started, and may run this long."""
         heapq.heappush(self._due, (child.started + seconds, child.pid, child))
 
+    def shift(self, seconds: float) -> None:
+        """All limits pass so much later."""
+        self._due = [(due + seconds, pid, child) for due, pid, child in self._due]
+
     def patience(self, now: float) -> float:
         """Seconds until the next limit passes, at least 0."""
         return max(0.0, self._due[0][0] - now)

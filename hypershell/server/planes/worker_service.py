@@ -14,6 +14,7 @@ from hypershell.server.planes.late_outcomes import LateOutcomes
 from hypershell.server.state.finished_queue import Batch, FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.wire.worker_messages import (
     Answer,
     Phase,
@@ -24,6 +25,7 @@ from hypershell.wire.worker_messages import (
     unpack_hello,
     unpack_outcome,
     unpack_pairs,
+    unpack_unwritten,
 )
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,9 @@ class WorkerService:
         finished: FinishedQueue,
         late: LateOutcomes,
         default_spec: TaskSpec = DEFAULT_SPEC,
+        unwritten: UnwrittenOutput | None = None,
     ) -> None:
+        self._unwritten = UnwrittenOutput() if unwritten is None else unwritten
         self._registry = registry
         self._scheduled = scheduled
         self._finished = finished
@@ -163,6 +167,15 @@ class WorkerService:
         if client is not None:
             client.load, client.memory_percent = load, memory
             self._registry.answered(client)
+
+    def unwritten(self, client_id: Any, unwritten: Any) -> None:
+        """What a client could not write of the output of its tasks so far, or in the end."""
+        if type(client_id) is not str:
+            raise ValueError("not a client")
+        said = unpack_unwritten(unwritten)
+        host = self._registry.host_of(client_id)
+        if self._unwritten.note(client_id, host, said) and said.size:
+            log.info("client %s cannot write the output of its tasks: %s", client_id, said.reason)
 
     def leave(self, client_id: Any, reason: Any, dead: Any, begun: Any, interrupted: Any) -> None:
         """A client leaves, or its supervisor reports its death; its tasks are rescheduled."""

@@ -82,6 +82,7 @@ class ClientRegistry:
         self._client_key = client_key or new_client_key()
         self._clients: dict[str, Client] = {}
         self._changed = threads.condition_on(lock)
+        self._paused = False
 
     def join(self, hello: Hello) -> Welcome:
         """Take a client in, or back: one whose connection broke, or whose server was restarted.
@@ -221,8 +222,25 @@ class ClientRegistry:
             pause = min(timeout, due - now)
             if pause > 0:
                 self._changed.wait(pause)
+            self._changed.wait_for(lambda: not self._paused, timeout)
+            if self._paused:
+                return []
             limit = clock.monotonic() - self._lease_seconds
             return [c for c in self._clients.values() if c.heard <= limit and not c.calls]
+
+    def pause(self) -> None:
+        """No client is silent until `go_on`."""
+        with self._lock:
+            self._paused = True
+
+    def go_on(self, own_clients: set[str]) -> None:
+        """These were heard just now; the lease of others went on meanwhile."""
+        with self._lock:
+            self._paused = False
+            now = clock.monotonic()
+            for client_id in own_clients & self._clients.keys():
+                self._clients[client_id].heard = now
+            self._changed.notify_all()
 
     def _due(self, client: Client, now: float) -> float:
         """When a client may be silent, if nothing more is heard of it."""
@@ -238,6 +256,12 @@ class ClientRegistry:
         """How many tasks all clients hold."""
         with self._lock:
             return sum(len(client.claims) for client in self._clients.values())
+
+    def host_of(self, client_id: str) -> str | None:
+        """Where a client runs; None if it is not registered."""
+        with self._lock:
+            client = self._clients.get(client_id)
+        return None if client is None else client.host
 
     def idle_clients(self) -> list[str]:
         """The ids of the clients that hold nothing."""

@@ -50,6 +50,7 @@ class ScheduledQueue:
         self._sought: dict[tuple[int, int], float] = {}  # cancelled, client unknown
         self._coming = 0  # calls that were woken for a bundle and do not run yet
         self._notified = threads.condition_on(lock)
+        self._paused = False
         self.phase = Phase.RUNNING
 
     def capacity(self) -> int:
@@ -153,6 +154,17 @@ class ScheduledQueue:
             pairs.clear()
             return announced
 
+    def pause(self) -> None:
+        """Hand out nothing until `go_on`."""
+        with self._lock:
+            self._paused = True
+
+    def go_on(self) -> None:
+        """Hand out what is here."""
+        with self._lock:
+            self._paused = False
+            self.wake_all()
+
     def set_phase(self, phase: Phase) -> None:
         """The run is in this phase now: wake all calls that are parked."""
         with self._lock:
@@ -231,7 +243,7 @@ class ScheduledQueue:
                 self._coming -= 1  # it was woken for a bundle, and is here
 
     def _pop(self, client: Client) -> list[Task]:
-        if self.phase is not Phase.RUNNING:
+        if self.phase is not Phase.RUNNING or self._paused:
             return []
         tasks, size, seen, left = match(self._bundles, client.capacity, MAX_BYTES)
         take_first = self._bundles.popleft

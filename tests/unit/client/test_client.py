@@ -7,11 +7,18 @@ from dataclasses import replace
 import pytest
 
 from hypershell.client.client import Client
-from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, SignalCame
+from hypershell.client.events import (
+    BufferDrained,
+    ClientEvent,
+    LoopFailed,
+    PauseAsked,
+    PauseOver,
+    SignalCame,
+)
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.session import Session
 from hypershell.client.task_buffer import TaskBuffer
-from hypershell.client.tasks.orders import Orders, Resume, Stop
+from hypershell.client.tasks.orders import Continue, Orders, Pause, Resume, Stop
 from hypershell.core.ending import Ending
 from hypershell.core.errors import ConnectionLost, KeyRefused, TasksUnstartable
 from hypershell.core.outcome import Outcome
@@ -40,6 +47,16 @@ class Link:
     def __init__(self, said: list[object]) -> None:
         self.heard_at = clock.boottime()
         self.said = said
+        self.paused = False
+
+    def pause(self) -> None:
+        """See ServerLink."""
+        self.paused = True
+
+    def go_on(self, heard_at: float = 0.0) -> None:
+        """See ServerLink."""
+        self.paused = False
+        self.heard_at = max(self.heard_at, heard_at)
 
     def is_up(self) -> bool:
         """Always."""
@@ -76,6 +93,13 @@ class Pipe:
         """Note it."""
         self.said.append("stopped")
 
+    def paused(self) -> None:
+        """Note it."""
+        self.said.append("paused")
+
+    def resumed(self, heard_at: float) -> None:
+        """It is known."""
+
     def left(self) -> None:
         """Note it."""
         self.said.append("left")
@@ -88,7 +112,8 @@ class Scene:
         self.said: list[object] = []
         self.script: list[Callable[[], object]] = []
         self.inbox: Inbox[ClientEvent] = ScriptedInbox(self.script)
-        self.orders = Orders(lambda: None)
+        self.orders = Orders(self.obey)
+        self.stands_still = True
         self.buffer = TaskBuffer(
             1, lambda: None, lambda all_accepted: self.inbox.put(BufferDrained(all_accepted))
         )
@@ -99,8 +124,17 @@ class Scene:
             hello, WELCOME, self.link, self.buffer, tasks, pipe, lambda name: None, self.inbox.put
         )
         self.client = Client(
-            self.inbox, self.session, self.link, self.buffer, tasks, pipe, idle_timeout
+            self.inbox, self.session, self.link, self.buffer, tasks, pipe, idle_timeout, self
         )
+
+    def obey(self) -> None:
+        """As the executor obeys a pause."""
+        if self.stands_still and isinstance(order := self.orders.pending[-1], Pause):
+            order.done.set()
+
+    def paused(self, client_id: str) -> None:
+        """As the launcher is told that tasks stand still."""
+        self.said.append("acknowledged")
 
     def play(self, *happens: Callable[[], object]) -> int:
         """Let these happen one after another; the exit status."""
@@ -236,7 +270,7 @@ def test_a_client_that_is_idle_too_long_leaves():
     assert [("leave", "it was idle", False), "left"] == scene.said
 
 
-def cut_off(scene: Scene, monkeypatch) -> Callable[[], None]:
+def cut_off(scene: Scene, monkeypatch, silent: float = 25.0) -> Callable[[], None]:
     """That the lease ends, in which a task ends by itself and another is stopped."""
     later = [0.0]
     boottime = clock.boottime
@@ -244,7 +278,7 @@ def cut_off(scene: Scene, monkeypatch) -> Callable[[], None]:
     scene.pass_time = lambda seconds: later.__setitem__(0, later[0] + seconds)
 
     def the_lease_is_over() -> None:
-        later[0] += 25.0
+        later[0] += silent
         scene.end(1)
         scene.buffer.put_outcomes([Outcome(2, 1, Ending.INTERRUPTED)])
 
@@ -253,21 +287,26 @@ def cut_off(scene: Scene, monkeypatch) -> Callable[[], None]:
     return the_lease_is_over
 
 
-def test_a_lease_that_is_over_stops_all_and_the_client_looks_for_its_server(scene, monkeypatch):
-    """It keeps what it has, and gives up when the time for that is over as well."""
-    the_lease_is_over = cut_off(scene, monkeypatch)
+@pytest.mark.parametrize(("silent", "grace"), [(24.0, 5.0), (27.0, 2.0), (60.0, 0.0)])
+def test_a_lease_that_is_over_stops_all_and_the_client_looks_for_its_server(
+    scene, monkeypatch, silent, grace
+):
+    """What is left of the lease is their grace. It keeps what it has, and gives up when the time
+    for that is over as well.
+    """
+    the_lease_is_over = cut_off(scene, monkeypatch, silent)
     held: list[int] = []
 
     def nearly_a_minute() -> None:
         held.append(scene.buffer.number_earned())
-        scene.pass_time(59.0)
+        scene.pass_time(24.0 + 59.0 - silent)
 
     with pytest.raises(ConnectionLost, match=r"nor in 60 s.*refused this key.*2 results") as caught:
         scene.play(the_lease_is_over, nearly_a_minute, lambda: scene.pass_time(2.5))
 
     assert "within the lease of 30 s" in str(caught.value)
     assert [2] == held
-    assert Stop(5.0) == scene.orders.pending[0]
+    assert grace == pytest.approx(scene.orders.pending[0].grace_seconds, abs=0.5)
     doubt = ("doubt", "it did not answer within the lease of 30 s")
     assert [doubt, "stopped", "left"] == scene.said
 
@@ -294,7 +333,7 @@ def test_a_client_that_was_cut_off_goes_on_when_its_server_knows_it(scene, monke
     )
 
     assert 128 + signal.SIGINT == status
-    assert [Stop(5.0), Resume()] == list(scene.orders.pending)
+    assert [Stop, Resume] == [type(order) for order in scene.orders.pending]
 
 
 def test_a_client_that_was_cut_off_hands_in_what_it_earned_under_its_former_id(scene, monkeypatch):
@@ -339,6 +378,59 @@ def test_a_server_that_is_heard_at_the_last_moment_stops_nothing(scene, monkeypa
 
     assert not scene.session.is_cut_off
     assert [] == list(scene.orders.pending)
+
+
+@pytest.mark.parametrize("heard_ago", [0.0, None])
+def test_a_pause_by_the_launcher_is_no_part_of_the_lease_if_the_server_says_so(scene, heard_ago):
+    """However long it was; where the lease went on meanwhile, the tasks are ended as they stand."""
+    scene.start(1)
+
+    def paused_for_long() -> None:
+        scene.link.heard_at -= 60.0
+
+    def go_on() -> None:
+        heard_at = None if heard_ago is None else clock.boottime() - heard_ago
+        scene.inbox.put(PauseOver(heard_at))
+
+    def end() -> None:
+        scene.end(1)
+        scene.session.handle(Answer(True, Phase.OVER, []))
+
+    assert 0 == scene.play(scene.tell(PauseAsked(by_launcher=True)), paused_for_long, go_on, end)
+
+    assert ["paused", "acknowledged"] == scene.said[:2]
+    orders = [type(order) for order in scene.orders.pending if type(order) is not Pause]
+    assert ([Stop] if heard_ago is None else []) + [Continue] == orders
+
+
+def test_tasks_that_do_not_stand_still_in_time_run_on(scene, monkeypatch):
+    """The launcher hears nothing, so that the lease goes on as well."""
+    scene.start(1)
+    scene.stands_still = False
+    monkeypatch.setattr("hypershell.client.client._PAUSE_SECONDS", 0.01)
+
+    def end() -> None:
+        scene.session.handle(Answer(True, Phase.OVER, []))
+
+    scene.play(scene.tell(PauseAsked(by_launcher=True)), end)
+
+    assert ["left"] == scene.said
+    assert [Pause, Continue] == [type(order) for order in scene.orders.pending]
+
+
+def test_a_signal_ends_a_client_whose_tasks_stand_still(scene):
+    """Its launcher has died, say: nobody will tell it to go on."""
+    scene.start(1)
+
+    status = scene.play(
+        scene.tell(PauseAsked(by_launcher=True)),
+        scene.tell(SignalCame(signal.SIGTERM)),
+        lambda: scene.end(1),
+        scene.give,
+    )
+
+    assert 143 == status
+    assert not scene.link.paused
 
 
 def test_tasks_that_cannot_be_started_here_end_the_client_in_order(scene):

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import psutil
 import pytest
 
 from hypershell.client.tasks.spawn import Child
@@ -535,3 +536,33 @@ def test_a_task_that_is_being_stopped_when_its_limit_passes_has_not_failed(make_
     outcomes = bench.passes_until_ended(1)
 
     assert [(Ending.INTERRUPTED, signal.SIGKILL)] == codes(outcomes)
+
+
+def test_all_that_tasks_started_stands_still_and_runs_on(bench):
+    """Also in other groups and sessions; what had stopped itself before stays stopped."""
+    bench.claim(
+        b"timeout 60 sh -c 'echo $$; while :; do sleep 0.02; done'; :",
+        b"env -i setsid sh -c 'echo $$; while :; do sleep 0.02; done' & sh -c 'kill -STOP $$'",
+    )
+    bench.passes_until(lambda: bench.out.count(b"\n") == 2)
+    pids = [int(word) for word in bench.out.split()]
+    until(lambda: len(processes_in("T")) == 1, PROMPT, "one stopped itself")
+    stopped = processes_in("T")
+
+    done = bench.orders.pause()
+    bench.passes_until(done.is_set)
+    during = processes_in("T")
+    bench.orders.go_on()
+    bench.watch.wake()
+    bench.executor.one_pass()
+
+    assert {*pids, *stopped} < during
+    until(lambda: processes_in("T") == stopped, PROMPT, "they run on")
+    bench.stop()
+    bench.passes_until_ended(2)
+
+
+def processes_in(state: str) -> set[int]:
+    """The processes below this one that are in this state."""
+    below = psutil.Process().children(recursive=True)
+    return {process.pid for process in below if state_of(process.pid) == state}

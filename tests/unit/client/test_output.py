@@ -1,14 +1,20 @@
 """What tasks print, on its way through the client."""
 
+import contextlib
+import fcntl
 import os
 import resource
 import select
 import socket
 import tempfile
+import threading
 
 import pytest
 
-from hypershell.client.tasks.output import MAX_IN_MEMORY, Output, Stream, Target
+from hypershell.client.tasks import target as target_module
+from hypershell.client.tasks.output import MAX_IN_MEMORY, Output, Stream
+from hypershell.client.tasks.target import Target, file_lock
+from hypershell.core.unwritten import Unwritten
 from tests.helpers.fakes import Call
 
 
@@ -208,22 +214,109 @@ def test_a_reader_that_has_gone_is_no_error(file):
 
     output.finish(1)
 
-    assert not output.error()
+    output.retry()
+    assert output.unwritten is None
     output.close()
     os.close(write_end)
 
 
-def test_a_full_disk_is_an_error_that_stops_nothing():
-    """It can be asked for; what comes later is dropped as well."""
+def test_what_a_full_disk_does_not_take_is_counted():
+    """It stops nothing; how much it is, and why, can be asked for."""
     with open("/dev/full", "wb") as full:
         output = Output(full.fileno(), full.fileno(), 1, lambda: False)
         for _ in range(2):
-            print_to(output, 1, b"lost\n")
+            print_to(output, 1, b"lost\nand more")
             forward_all(output)
             output.finish(1)
 
-        assert output.error()
+        assert output.has_failed()
+        assert Unwritten(4, 28, "no space left on device", True) == output.finish_writing()
         output.close()
+
+
+def test_what_was_not_written_for_a_while_is_written_in_its_order(file):
+    """Nothing is missing once there is room, though it was printed while there was none."""
+    path, descriptor = file
+    target = Target(descriptor, lambda: False)
+    with no_room():
+        target.write(b"one\n")
+        target.write(b"two\n")
+        assert target.unwritten() == Unwritten(2, 8, "file too large")
+
+    target.write(b"three\n")
+    target.try_again()
+
+    assert b"one\ntwo\nthree\n" == path.read_bytes()
+    assert target.unwritten() is None
+
+
+def test_only_so_much_is_kept_to_be_written_later(file, monkeypatch):
+    """What is more than that is lost, and counted."""
+    path, descriptor = file
+    monkeypatch.setattr(target_module, "MAX_KEPT", 10)
+    target = Target(descriptor, lambda: False)
+    with no_room():
+        for _ in range(4):
+            target.write(b"line\n")
+
+    target.try_again()
+
+    assert b"line\nline\n" == path.read_bytes()
+    assert Unwritten(2, 10, "there was no room to keep it") == target.unwritten()
+
+
+def test_half_a_line_is_taken_back_where_others_write_as_well(file):
+    """Theirs would be in the middle of it."""
+    path, descriptor = file
+    target = Target(descriptor, lambda: False, file_lock(descriptor))
+    with no_room(12):
+        target.write(b"first\nsecond\n")
+        torn = path.read_bytes()
+
+    target.try_again()
+
+    assert b"first\n" == torn
+    assert b"first\nsecond\n" == path.read_bytes()
+
+
+def test_a_lock_that_another_client_has_is_waited_for(file):
+    """Not with a call that would keep the executor from stopping its tasks."""
+    path, descriptor = file
+    other = os.open(path, os.O_WRONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    stopping = threading.Event()
+    writing = Call(Target(descriptor, stopping.is_set, file_lock(descriptor)).write, b"line\n")
+
+    waits = not writing.is_over(0.05)
+    fcntl.flock(other, fcntl.LOCK_UN)
+    writing.result()
+
+    assert waits
+    assert b"line\n" == path.read_bytes()
+    os.close(other)
+
+
+def test_a_lock_is_not_waited_for_once_tasks_are_stopped(file):
+    """Whoever has it may be stopped itself."""
+    path, descriptor = file
+    other = os.open(path, os.O_WRONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+
+    Call(Target(descriptor, lambda: True, file_lock(descriptor)).write, b"line\n").result()
+
+    assert b"line\n" == path.read_bytes()
+    os.close(other)
+
+
+@contextlib.contextmanager
+def no_room(size: int = 0):
+    """No file can grow beyond this."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
 class Prompter:

@@ -484,3 +484,35 @@ def test_a_call_of_a_session_that_is_over_does_not_break_the_next(served, monkey
     assert late.result() is None
     assert served.link.is_up()
     assert 1 == len(served.returns)
+
+
+def test_no_call_begins_while_the_server_stands_still(served):
+    """Nor a connection; the lease counts from when the server runs on, if it says so."""
+    served.join()
+    served.link.pause()
+    call = Call(exchange, served.link)
+
+    assert not call.is_over(0.2)
+    later = served.link.heard_at + 100.0
+    served.link.go_on(later)
+
+    assert call.result() is not None
+    assert later == served.link.heard_at
+
+
+def test_a_connection_that_breaks_while_the_server_stands_still_is_made_again_afterwards(served):
+    """Until then nobody knocks at its door."""
+    served.join()
+    exchange(served.link)
+    parked = Call(exchange, served.link, 10.0)
+    until(lambda: served.parts.scheduled.parked() == 1, 5.0, "the call is parked")
+    served.link.pause()
+    served.cut()
+    assert parked.result() is None
+
+    back = Call(served.reconnect)
+
+    assert not back.is_over(0.2)
+    served.link.go_on()
+    back.result()
+    assert served.link.is_up()

@@ -14,6 +14,7 @@ from hypershell.core.ending import Ending
 from hypershell.core.errors import TasksUnstartable
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
+from hypershell.core.task_spec import TaskSpec
 from hypershell.runtime import clock
 
 
@@ -31,6 +32,7 @@ class World:
         self.ended: deque[Child] = deque()
         self.alive: set[int] = set()
         self.strays = 0
+        self.is_woken = False
 
     # Processes.
 
@@ -62,6 +64,14 @@ class World:
                 self.alive.discard(child.pid)
                 self.ended.append(child)
 
+    def pause(self, children: Iterable[Child]) -> None:
+        """They stand still."""
+        self.log.append(("pause", len(list(children))))
+
+    def go_on(self, children: Iterable[Child]) -> None:
+        """They run on."""
+        self.log.append(("go on", len(list(children))))
+
     def live_sessions(self) -> set[int]:
         """As the test says."""
         return self.alive
@@ -82,14 +92,22 @@ class World:
     def wait(self, timeout: float | None) -> tuple[list[Child], list[int]]:
         """What has ended, or nothing until the timeout."""
         ended = list(self.ended)
-        if not ended and timeout:
+        if not ended and timeout and not self.is_woken:
             self.now += timeout
+        self.is_woken = False
         return ended, []
 
     def wake(self) -> None:
-        """Nobody sleeps."""
+        """Somebody gave an order: the next wait is short."""
+        self.is_woken = True
 
     # An output.
+
+    is_failing = False
+
+    def has_failed(self) -> bool:
+        """There is always room."""
+        return False
 
     def ends(self, slot: int) -> tuple[int, int]:
         """No descriptors."""
@@ -229,3 +247,98 @@ def test_a_stray_that_cannot_be_killed_delays_a_cancelled_task_for_half_a_second
         executor.one_pass()
 
     assert 5.5 == pytest.approx(world.now - begin, abs=0.1)
+
+
+def paused(executor, orders) -> None:
+    """All stands still from now on."""
+    orders.pause()
+    executor.one_pass()
+
+
+def test_no_time_passes_for_a_task_that_stands_still(make, world):
+    """Neither of its time limit nor of its grace, nor of its duration."""
+    executor, orders, buffer = make()
+    buffer.put_claims([Claim(1, 1, 1, b"true", packed_spec=TaskSpec(timeout=10.0).pack())])
+    world.wake()
+    executor.one_pass()
+    begin = world.now
+    (child,) = executor.running()
+
+    for due in (10.0, 15.0):
+        world.now = begin + due - 1.0
+        paused(executor, orders)
+        begin += 60.0
+        world.now += 60.0
+        executor.one_pass()
+        orders.go_on()
+        before = list(world.log)
+        while world.log == before or world.log[-1] == ("go on", 1):
+            executor.one_pass()
+        assert due == pytest.approx(world.now - begin, abs=0.1)
+
+    assert ["spawn", "pause", "go on", "terminate", "pause", "go on", "kill"] == [
+        what for what, _ in world.log
+    ]
+    assert 1120.0 == child.started
+
+
+def test_no_task_is_started_while_all_stand_still(make, world):
+    """Those that came meanwhile are started afterwards."""
+    executor, orders, buffer = make()
+    paused(executor, orders)
+    buffer.put_claims([Claim(1, 1, 1, b"true")])
+
+    executor.one_pass()
+    during = list(world.log)
+    orders.go_on()
+    executor.one_pass()
+
+    assert [("pause", 0)] == during
+    assert [("pause", 0), ("go on", 0), ("spawn", 1)] == world.log
+
+
+def test_a_task_that_must_end_while_it_stands_still_is_killed(make, world):
+    """It does not run again, not even to see that it is to end; a cancelled one is cancelled."""
+    executor, orders, buffer = make(1, 2)
+    executor.one_pass()
+    paused(executor, orders)
+    orders.cancel([(1, 1)])
+    executor.one_pass()
+    before = list(world.log)
+
+    orders.stop(5.0)
+    while executor.running():
+        executor.one_pass()
+
+    assert ("pause", 2) == before[-1]
+    ends = [what for what, _ in world.log[len(before) :]]
+    assert "terminate" not in ends
+    assert ends.index("kill") < ends.index("go on")
+    outcomes = buffer.next_batch(0).outcomes
+    assert [Ending.CANCELLED, Ending.INTERRUPTED] == [o.ending for o in sorted(outcomes)]
+
+
+def test_a_task_that_is_cancelled_while_it_stands_still_ends_afterwards(make, world):
+    """It has its grace then."""
+    executor, orders, _ = make(1)
+    executor.one_pass()
+    paused(executor, orders)
+
+    orders.cancel([(1, 1)])
+    executor.one_pass()
+    orders.go_on()
+    executor.one_pass()
+
+    assert [("pause", 1), ("go on", 1), ("terminate", 1)] == world.log[1:]
+
+
+def test_tasks_stand_still_though_a_slow_reader_of_output_is_waited_for(make, world):
+    """It may be what was stopped first."""
+    executor, orders, _ = make(1)
+    executor.one_pass()
+    done = orders.pause()
+
+    orders.stopping()  # as the output asks, now and then
+
+    assert done.is_set()
+    assert ("pause", 1) == world.log[-1]

@@ -84,3 +84,14 @@ def test_what_a_cancelled_task_left_is_looked_for_for_half_a_second(stopper):
     assert [cancelled] == stopper.wait_for_strays([cancelled], now=1.0)
     assert [cancelled] == stopper.wait_for_strays([cancelled], now=1.4)
     assert [] == stopper.wait_for_strays([cancelled], now=1.5)
+
+
+def test_a_grace_can_be_put_off(stopper):
+    """By as long as the tasks stood still."""
+    one = child(1)
+    stopper.add(one, Ending.CANCELLED, kill_at=10.0)
+
+    stopper.shift(60.0)
+
+    assert set() == stopper.late(69.9)
+    assert {one} == stopper.late(70.0)

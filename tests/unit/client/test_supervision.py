@@ -129,3 +129,18 @@ def test_a_stop_of_an_earlier_lease_says_nothing_of_the_present_one(line):
     line.client.stopped(100.0)
 
     assert 9.5 == line.deliver().remaining(130.0)
+
+
+def test_a_client_whose_tasks_stand_still_needs_no_watching(line):
+    """News of a call that was under way change nothing; it is watched again when they run on."""
+    line.client.joined(WELCOME, 100.0)
+    line.client.paused()
+    line.client.heard(105.0, 20.0)
+
+    assert line.deliver().is_paused
+    assert line.deliver().remaining(1e9) is None
+
+    line.client.resumed(500.0)
+
+    assert not line.deliver().is_paused
+    assert 19.5 == line.deliver().remaining(500.0)

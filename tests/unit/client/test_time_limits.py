@@ -37,3 +37,14 @@ def test_the_next_limit_is_waited_for():
 def test_without_limits_there_is_nothing_to_look_at():
     """Which is what nearly all runs have."""
     assert not TimeLimits()
+
+
+def test_limits_can_be_put_off():
+    """By as long as the tasks stood still."""
+    limits = TimeLimits()
+    limits.add(child(1), 30)
+
+    limits.shift(60.0)
+
+    assert [] == limits.passed(189.9)
+    assert 0.5 == limits.patience(189.5)

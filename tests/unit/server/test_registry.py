@@ -102,3 +102,15 @@ def test_a_client_that_left_belongs_to_no_session(registry):
 
     assert client.session not in (1, welcome.session)
     assert registry.hear(welcome.client_id, client.session) is None
+
+
+def test_nobody_is_silent_while_the_server_is_about_to_stop(registry):
+    """When it runs on, its own clients have a lease from then on; that of others has gone on."""
+    own, other = (registry.join(Hello("node1", 1, 1)).client_id for _ in range(2))
+    registry.pause()
+    before = registry.wait_for_silent(timeout=0.3)
+
+    registry.go_on({own})
+
+    assert [] == before
+    assert [other] == [client.id for client in registry.wait_for_silent(timeout=0.0)]

@@ -359,3 +359,18 @@ def test_no_call_stays_parked_at_the_end_of_a_run():
         parts.exchange(client, want=0)
 
     assert [] == commands(parked.result())
+
+
+def test_nothing_is_handed_out_while_the_server_is_about_to_stop():
+    """A call that was parked meanwhile gets a task when it runs on."""
+    parts = ServerParts(b"a")
+    client = parts.join()
+    parts.scheduled.pause()
+
+    assert [] == parts.exchange(client, want=1).claims
+    call = Call(parts.exchange, client, (), 1, 10.0)
+    until(lambda: parts.scheduled.parked() == 1, 5.0, "the call is parked")
+
+    parts.scheduled.go_on()
+
+    assert [b"a"] == commands(call.result())

@@ -1,0 +1,24 @@
+"""How many files a client needs to have open for its slots."""
+
+from hypershell.core.errors import TooManySlots
+from hypershell.core.units import counted
+from hypershell.runtime.limits import may_open, raise_descriptor_limit
+
+_A_SLOT = 5  # two pipes, and what watches the task
+_OWN = 50  # far more than a client has open beside them
+
+
+def check_slots(slots: int) -> None:
+    """See that a client with so many slots could be started here; TooManySlots."""
+    if not may_open(_needed(slots)):
+        raise TooManySlots(slots=counted(slots, "slot"))
+
+
+def take_descriptors(slots: int) -> None:
+    """Raise this process's limit to what so many slots need; TooManySlots."""
+    if not raise_descriptor_limit(_needed(slots)):
+        raise TooManySlots(slots=counted(slots, "slot"))
+
+
+def _needed(slots: int) -> int:
+    return _A_SLOT * slots + _OWN
