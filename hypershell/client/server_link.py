@@ -95,6 +95,9 @@ class Peer(Protocol):
     def returned(self, welcome: Welcome, still_known: bool) -> None:
         """The connection is there again; whether the server still knows this client."""
 
+    def ready(self) -> None:
+        """All was handed in, and calls begin again: the lease counts."""
+
     def earned(self) -> Earned | None:
         """The next outcomes to be handed in that it earned under a former id, if there are any."""
 
@@ -142,8 +145,7 @@ class ServerLink:
         """
         self._look_up()
         self._proxy.patience = seconds
-        sent = clock.boottime()
-        welcome = self._proxy.join(hello, seconds)
+        welcome, sent = self._greet(hello, seconds)
         self._proxy.patience = None
         self._proxy.hang_up()  # the threads that call have connections of their own
         with self._changed:
@@ -405,6 +407,7 @@ class ServerLink:
             except _ELSEWHERE as error:
                 self._pause(error, backoff)
                 continue
+            peer.ready()
             with self._changed:
                 self._up = True
             self._own.session_of = welcome
@@ -425,18 +428,35 @@ class ServerLink:
         seconds = CALL_SECONDS if is_late else max(_LEAST_SECONDS, call_seconds_of(before))
         self._look_up()
         self._proxy.hang_up()
+        welcome, self._heard_at = self._greet(hello, seconds)
+        return welcome
+
+    def _greet(self, hello: Hello, seconds: float) -> tuple[Welcome, float]:
+        """Join; the welcome, and when the call was sent by which the server heard us last.
+
+        A server that stood still may answer when the lease from then on is over already: it is
+        asked again whether it knows us.
+        """
         sent = clock.boottime()
         welcome = self._proxy.join(hello, seconds)
-        self._heard_at = sent
-        return welcome
+        nothing = Earned(welcome.client_id, welcome.secret, ())
+        while clock.boottime() - sent > call_seconds_of(welcome):
+            sent = clock.boottime()
+            self._give(welcome, nothing)
+        return welcome, sent
+
+    def _give(self, welcome: Welcome, earned: Earned) -> int:
+        """Hand this in: how many were taken; EOFError if the server does not know us."""
+        taken = self._proxy.hand_in(welcome, earned)
+        if taken is None:
+            raise EOFError("it no longer knows this client")
+        return taken
 
     def _hand_in(self, peer: Peer, welcome: Welcome) -> None:
         """Give what the client earned under a former id, before it asks for anything."""
         while (earned := peer.earned()) is not None:
             sent = clock.boottime()
-            taken = self._proxy.hand_in(welcome, earned)
-            if taken is None:
-                raise EOFError("it no longer knows this client")
+            taken = self._give(welcome, earned)
             self._heard_at = sent
             peer.handed_in(earned, taken)
 

@@ -95,12 +95,16 @@ class Session:
                 # How far the last run was says nothing about this one.
                 log.info("the server was restarted; the tasks running here continue")
                 self._begin_run(self._buffer.go_on)
-            else:
-                self._end_cut()
         else:
             self._start_over(welcome)
         self.welcome = welcome
-        self._supervisor_pipe.joined(welcome, self._link.heard_at)
+        if still_known:  # tasks may be running, under the lease that this begins
+            self._supervisor_pipe.joined(welcome, self._link.heard_at)
+
+    def ready(self) -> None:
+        """What was earned before is handed in: tasks may run, under the lease that we have now."""
+        self._end_cut()
+        self._supervisor_pipe.joined(self.welcome, self._link.heard_at)
 
     def leave(self) -> None:
         """Take no more tasks, even from a restarted server: this client is leaving."""
@@ -185,6 +189,8 @@ class Session:
             level, rest = logging.WARNING, "; the tasks running here are stopped"
         log.log(level, "joined again as client %s%s", welcome.client_id, rest)
         self._tasks.stop_and_wait(self.welcome)
+        if not self._buffer.is_running():
+            self._supervisor_pipe.stopped(self._link.heard_at)
         self._rename(welcome.client_id)
         self._begin_run(lambda draining: self._keep(self._buffer.start_over(draining)))
 

@@ -152,7 +152,7 @@ class WorkerService:
         if client is None:
             return None
         try:
-            return self._late.take(client.id, earlier_id, secret, given)
+            return self._late.take(client.id, earlier_id, secret, given) if given else 0
         finally:
             self._registry.answered(client)
 

@@ -320,6 +320,7 @@ def test_a_client_that_was_cut_off_goes_on_when_its_server_knows_it(scene, monke
         assert scene.session.is_cut_off
         scene.link.heard_at = clock.boottime()
         scene.session.returned(replace(WELCOME, session=session), still_known=True)
+        scene.session.ready()
 
     status = scene.play(
         the_lease_is_over,
@@ -346,6 +347,7 @@ def test_a_client_that_was_cut_off_hands_in_what_it_earned_under_its_former_id(s
         scene.session.returned(Welcome("c2", 1, 30.0, 5.0, (), "new"), still_known=False)
         earned.append(scene.session.earned())
         scene.session.handed_in(earned[0], 1)
+        scene.session.ready()
 
     status = scene.play(
         the_lease_is_over,

@@ -15,6 +15,7 @@ from hypershell.client.server_link import BROKEN, LinkClosed, ServerLink, greeti
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
+from hypershell.runtime import clock
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Answer, Hello, Phase
 from hypershell.wire.worker_plane import VERBS, WORKER_SERVICE, Earned, WorkerProxy
@@ -65,6 +66,9 @@ class Served:
         """As a client does."""
         self.welcome = welcome
         self.returns.append((welcome.client_id, still_known))
+
+    def ready(self) -> None:
+        """As a client does."""
 
     def earned(self) -> Earned | None:
         """As a client does."""
@@ -275,6 +279,28 @@ def test_what_was_earned_before_is_handed_in_before_anything_is_asked_for(served
     assert [] == served.to_hand_in
     assert [0, 0] == served.taken
     assert exchange(served.link) is not None
+
+
+def test_an_answer_that_comes_when_the_lease_is_over_is_not_the_last_word(served, monkeypatch):
+    """The server stood still: the lease counts from a call that it answered in time."""
+    later = [0.0]
+    boottime, join = clock.boottime, served.parts.worker_service.join
+    monkeypatch.setattr(clock, "boottime", lambda: boottime() + later[0])
+
+    def answer_late(packed):
+        later[0] += 100.0
+        return join(packed)
+
+    monkeypatch.setattr(served.parts.worker_service, "join", answer_late)
+
+    served.join()
+    assert clock.boottime() - served.link.heard_at < 10.0
+
+    exchange(served.link)
+    served.cut()
+    assert exchange(served.link) is None
+    served.reconnect()
+    assert clock.boottime() - served.link.heard_at < 10.0
 
 
 def test_to_close_ends_a_parked_call(served):
