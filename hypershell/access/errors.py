@@ -2,7 +2,7 @@
 
 HyperShellError
 ├── StartError               3  NoHome AccessFileExists AccessFileUnwritable
-│                               DirectoryUnusable DirectoryForeign DirectoryExposed
+│                               DirectoryUnusable DirectoryForeign DirectoryExposed DirectoryOpen
 │                               DirectoryLocked DirectoryBusy DirectoryClaimed CurrentBlocked
 ├── NoServer                 4  AccessFileMissing NeverStarted ServerEnded ServerDied
 │                               ServerOutOfReach
@@ -76,6 +76,15 @@ class DirectoryExposed(DirectoryUnusable):
 
     says = "other users can write to the server directory {path} (mode {mode:04o})"
     hint = "run `chmod 700 {path}`, or choose another with --server-dir DIR"
+
+
+class DirectoryOpen(DirectoryUnusable):
+    """An empty directory that was made for more than one user."""
+
+    says = "others may enter the empty directory {path} (mode {mode:04o})"
+    hint = (
+        "run `chmod 700 {path}` to use it as the server directory, or name one that does not exist"
+    )
 
 
 class DirectoryLocked(StartError):

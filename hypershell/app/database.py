@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,7 @@ from hypershell.core import environment
 from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
 from hypershell.server.input.lines import STDIN, LineReader
+from hypershell.serverdir.lineage import is_gone, lineage_of
 
 if TYPE_CHECKING:
     from hypershell.store.sql.session import RunSession
@@ -63,6 +65,13 @@ def begin(options: DatabaseOptions, run: OpenedRun, directory: Path) -> "RunSess
     except BaseException:
         database.close()
         raise
+    run_session.lineage_of = lineage_of
+    if dead := run_session.give_up_dead(is_gone):
+        log.info(
+            "%s of the previous server had ended; not waiting for %s",
+            counted(dead, "client"),
+            "it" if dead == 1 else "them",
+        )
     _say_what_is_left(run_session, mode)
     return run_session
 
@@ -76,17 +85,18 @@ def _input_path(reader: LineReader | None) -> bytes:
 def _say_what_is_left(run_session: "RunSession", mode: RunMode) -> None:
     begun = run_session.begun
     if begun.leftovers:
-        log.warning(
+        log.info(
             "%s from earlier runs will not be run; use `hyper-shell server --restart` to run them",
             counted(begun.leftovers, "unfinished task"),
         )
     if begun.unread is not None:
         path, lines = begun.unread
-        log.warning(
-            "the previous run did not read %s beyond line %d; `hyper-shell server FILE "
-            "--resume` continues there",
+        log.info(
+            "the previous run did not read %s beyond line %d; `hyper-shell server %s --resume` "
+            "continues there",
             os.fsdecode(path),
             lines,
+            shlex.quote(os.fsdecode(path)),
         )
     unfinished = begun.start.tally.unfinished()
     if mode is not RunMode.FILE:

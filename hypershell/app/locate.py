@@ -87,7 +87,7 @@ class ServerLocation:
     With a `key`, the server is at `host` and `port`, or at their defaults. Without one, an access
     file says where it is: `access_file`, or the file in the server directory `server_dir`, which
     may be None for that of the environment or the default one. `host` and `port` then replace
-    what the file says of the worker plane.
+    what the file says of the worker plane. `key_is_set` says that the key is from the environment.
     """
 
     server_dir: str | None = None
@@ -96,6 +96,7 @@ class ServerLocation:
     host: str | None = None
     port: int | None = None
     key: str | None = field(default=None, repr=False)
+    key_is_set: bool = False
 
     def directory(self) -> "ServerDirectory | None":
         """The server directory; None if an access file was named instead."""
@@ -142,6 +143,12 @@ class ServerLocation:
 
             return f"the host and port in {shown(self.access_file)}"
         return "the host and port in the access file of the server directory"
+
+    def remark(self) -> str:
+        """The end of a hint: that the server directory was not looked at, and why."""
+        if self.key_is_set:
+            return "; as HYPERSHELL_AUTH is set, the server directory was not looked at"
+        return ""
 
     def explain(self, error: NoServer) -> NoServer:
         """A better error for an access file that leads to no server, if the directory knows one."""

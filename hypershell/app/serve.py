@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,8 +26,10 @@ from hypershell.app.planes import (
 )
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
 from hypershell.core.errors import StartError
+from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
 from hypershell.runtime.signals import hand_over_signals
+from hypershell.server.input.lines import STDIN
 from hypershell.server.options import Ended, ServerOptions
 from hypershell.server.server import Server
 from hypershell.serverdir.directory import server_directory
@@ -72,15 +75,17 @@ def run_server(
     started: Callable[[], None],
     ended: Callable[[], None] = lambda: None,
     prepare: Callable[[Server], None] = lambda server: None,
+    resume: str = "",
 ) -> int:
     """Run it with signals handled, say how it went, and return the exit status.
 
-    `prepare` is called with it before it runs, and may start threads.
+    `prepare` is called with it before it runs, and may start threads. `resume` is the command that
+    continues the run.
     """
-    hand_over_signals(server.interrupt)
+    hand_over_signals(lambda sent: server.interrupt(sent.number))
     prepare(server)
     result = server.run(started, ended)
-    for level, text in summary(result):
+    for level, text in summary(result, resume):
         log.log(level, "%s", text)
     return exit_status(result)
 
@@ -106,31 +111,44 @@ def exit_status(ended: Ended) -> int:
     return 1 if bad else 0
 
 
-def summary(ended: Ended) -> list[tuple[int, str]]:
-    """The log lines about a run that has ended, each with its level."""
+def summary(ended: Ended, resume: str = "") -> list[tuple[int, str]]:
+    """The log lines about a run that has ended, each with its level.
+
+    `resume` is the command that continues it, empty if nothing of it is kept.
+    """
     counts, seconds = ended.counts, ended.seconds
     parts = [
         f"{counted(counts.total, 'task')}: {counts.succeeded} succeeded",
         f"{counts.failed} failed",
-        f"{counts.retried} retried",
     ]
+    if counts.cancelled:
+        parts.append(f"{counts.cancelled} cancelled")
+    parts.append(f"{counts.retried} retried")
     if counts.unfinished:
         parts.append(f"{counts.unfinished} unfinished")
     rate = (counts.succeeded + counts.failed) / seconds if seconds else 0.0
     lines = [(logging.INFO, f"{', '.join(parts)}, in {seconds:.2f} s ({rate:.0f} tasks/s)")]
     if counts.unfinished or ended.unread_from:
-        lines.append((logging.WARNING, f"unfinished: {_unfinished(ended)}"))
+        advice = f"; `{resume}` continues with them" if resume else ""
+        lines.append((logging.WARNING, f"unfinished: {_unfinished(ended)}{advice}"))
     if counts.blocked:
-        text = (
-            f"{counted(counts.blocked, 'task')} not started because an earlier group failed; "
-            "`hyper-shell server --restart` retries that group"
-        )
+        text = f"{counted(counts.blocked, 'task')} not started because an earlier group failed"
+        text += "; `hyper-shell server --restart` retries that group" if resume else ""
         lines.append((logging.WARNING, text))
     if ended.failed_numbers:
         text = f"failed: {_lines(ended.failed_numbers)}; -f PATH saves these lines"
         lines.append((logging.WARNING, text))
     lines += [(logging.ERROR, f"output of tasks was lost: {t}") for t in ended.unwritten_output]
     return lines
+
+
+def resume_command(run: OpenedRun, session: "RunSession | None") -> str:
+    """The command that continues a run that ended early; empty without a database."""
+    if session is None:
+        return ""
+    if run.reader is None or run.reader.path == STDIN:
+        return "hyper-shell server --restart"
+    return f"hyper-shell server {shlex.quote(run.reader.path)} --resume"
 
 
 def _unfinished(ended: Ended) -> str:
@@ -165,7 +183,9 @@ def serve(options: ServeOptions) -> int:
     directory = server_directory(options.server_dir, os.environ)
     origin = origin_here(options.run.spec.cwd)
     prepared = access_from_file(options.access_file, passphrases)
-    reader, sink = open_input_and_sink(options.inputs)
+    reader, sink = open_input_and_sink(
+        options.inputs, directory.written_files, options.database.mode is not RunMode.FILE
+    )
     uid = prepared.server_uid if prepared else new_server_uid()
     run = OpenedRun(options.run, reader, sink, uid, origin)
     try:
@@ -241,4 +261,4 @@ def serve_found(
     server = Server(
         run.server_options(session), run.reader, run.sink, planes.secrets(), facts, session
     )
-    return run_server(server, started, ended, hooks.prepare)
+    return run_server(server, started, ended, hooks.prepare, resume_command(run, session))

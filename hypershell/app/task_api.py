@@ -16,10 +16,12 @@ from hypershell.core.errors import (
     HyperShellError,
     NoServer,
     RequestRefused,
+    ServerHungUp,
     ServerLeft,
     ServerStalled,
     ServerUnable,
     TasksNotKept,
+    UsageError,
 )
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.serverdir.directory import ServerDirectory, server_directory
@@ -98,11 +100,24 @@ def open_task_api(source: TaskSource, patience: float = PATIENCE_SECONDS) -> Tas
         return local
 
 
+def check_cause(api: TaskApi, selection: Selection) -> None:
+    """UsageError for a selection by a cause that no failed task has."""
+    if selection.cause and not api.failures(Selection(cause=selection.cause)):
+        hint = "`hyper-shell failures` shows the causes"
+        raise UsageError(f"no failed task has cause {selection.cause}", hint=hint)
+
+
 def open_remote_tasks(
     location: ServerLocation, verb: str, patience: float = PATIENCE_SECONDS
 ) -> "RemoteTasks":
     """The server at a location; NoServer, Refused."""
-    return RemoteTasks(connect(location, f"hyper-shell {verb}", patience), verb)
+
+    def is_there() -> bool:
+        directory = location.directory()
+        holder = None if directory is None else directory.live_holder()
+        return holder is not None and holder.verb == SERVER
+
+    return RemoteTasks(connect(location, f"hyper-shell {verb}", patience), verb, is_there)
 
 
 def _local_tasks_at(location: ServerLocation, verb: str) -> "LocalTasks | None":
@@ -122,11 +137,17 @@ def _local_tasks_at(location: ServerLocation, verb: str) -> "LocalTasks | None":
 
 
 class RemoteTasks:
-    """The tasks of a server; raises refusals and the end of the server as errors for a user."""
+    """The tasks of a server; raises refusals and the end of the server as errors for a user.
 
-    def __init__(self, proxy: ClientPlaneProxy, verb: str) -> None:
+    `is_there` says whether a server that hung up is known to live.
+    """
+
+    def __init__(
+        self, proxy: ClientPlaneProxy, verb: str, is_there: Callable[[], bool] = lambda: False
+    ) -> None:
         self.proxy = proxy
         self._verb = verb
+        self._is_there = is_there
 
     def count(self, selection: Selection) -> int:
         """As `ClientPlaneProxy` says, here and below."""
@@ -181,7 +202,7 @@ class RemoteTasks:
             raise ServerStalled() from error
         except (EOFError, OSError, WireError) as error:
             what = "the connection was closed" if isinstance(error, EOFError) else str(error)
-            raise ServerLeft(what=what) from error
+            raise (ServerHungUp if self._is_there() else ServerLeft)(what=what) from error
 
 
 def refusal(error: CallRefused, verb: str) -> HyperShellError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypershell.app.locate import PATIENCE_SECONDS
-from hypershell.app.task_api import RemoteTasks, TaskApi, TaskSource, open_task_api
+from hypershell.app.task_api import RemoteTasks, TaskApi, TaskSource, check_cause, open_task_api
 from hypershell.core.errors import NoServer, ServerLeft, TasksNotKept, WaitTooLong
 from hypershell.core.query.selection import Selection
 from hypershell.core.units import counted
@@ -51,6 +51,7 @@ def wait(options: WaitOptions) -> WaitVerdict:
     # Whoever gave more time than a command has by itself means it.
     patience = math.inf if options.seconds is None else options.seconds
     api = open_task_api(options.source, max(PATIENCE_SECONDS, patience))
+    check_cause(api, which)
     unknown = _unknown(api, which)
     try:
         ended = wait_for(api, which, options.seconds)

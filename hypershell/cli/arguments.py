@@ -110,6 +110,11 @@ class Arguments(NamedTuple):
             if each.option is not None and each.option.name == name and each.value is not None
         ]
 
+    def last(self, name: str) -> str | None:
+        """The value that an option was given last, if it was."""
+        values = self.values(name)
+        return values[-1] if values else None
+
     def for_docopt(self) -> list[str]:
         """The words that docopt gets: of an option that is repeated, the first."""
         words: list[str] = []

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hypershell.app.task_api import TaskApi, TaskSource, open_task_api
+from hypershell.app.task_api import LocalTasks, TaskApi, TaskSource, check_cause, open_task_api
 from hypershell.cli.common_options import source_from
+from hypershell.cli.hints import fitted
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.rows import warn, write
 from hypershell.cli.selection_options import selection_from
@@ -35,18 +36,24 @@ def change(
     call_of: Callable[[TaskApi], Callable[[Selection], Changed]],
     done: str,
     otherwise: str,
+    offline: str = "",
 ) -> int:
     """Change tasks and say how many; 1 if a task that was named by its id was not changed.
 
-    `done` says what was done to the changed ones, `otherwise` why the others were refused.
+    `done` says what was done to the changed ones, `otherwise` why the others were refused, and
+    `offline` what must follow where no server runs.
     """
     which = options.selection
-    changed = call_of(open_task_api(options.source))(which)
+    api = open_task_api(options.source)
+    check_cause(api, which)
+    changed = call_of(api)(which)
     if options.json:
         write(json.dumps(changed._asdict()) + "\n")
     else:
         running = f", {changed.running} still stopping" if changed.running else ""
         write(f"{counted(changed.changed, 'task')} {done}{running}\n")
+    if offline and changed.changed and isinstance(api, LocalTasks):
+        warn(fitted(offline))
     if changed.refused and (which.ids or not changed.changed):
         warn(f"{counted(changed.refused, 'task')} unchanged: {otherwise}")
     if not which.ids:

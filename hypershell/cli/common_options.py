@@ -4,6 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from hypershell.app.locate import Passphrases, ServerLocation
+from hypershell.cli.hints import fitted
 from hypershell.cli.options import Parsed
 from hypershell.cli.output.logs import LogOptions
 from hypershell.cli.prompts import passphrase_prompt
@@ -49,4 +50,11 @@ def log_options_from(parsed: Parsed) -> LogOptions:
         path=parsed.text("--log-file"),
         is_json="json" == parsed.choice("--log-format", ("human", "json"), "human"),
         level=logging.WARNING if parsed.flag("--quiet") else level,
+        fit=fitted,
     )
+
+
+def named_outputs(parsed: Parsed) -> list[tuple[str, str | None]]:
+    """The files to which a verb that runs tasks or logs writes, each with its option."""
+    names = {"-o": "--output", "-e": "--errors", "--log-file": "--log-file"}
+    return [(option, parsed.text(name)) for option, name in names.items() if name in parsed]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hypershell.cli.arguments import Arguments
 from hypershell.cli.completion.usage import PROGRAM, read_usage
+from hypershell.cli.meant import meant_by_client_file
 from hypershell.core.errors import UsageError
 
 _PART = re.compile(r"\(([^)]*)\)|\[([^\]]*)\]|(\S+)")
@@ -51,6 +52,9 @@ def complaint(usage: str, verb: str, arguments: Arguments) -> UsageError:
     widest, words = max(fitting, key=lambda found: found[0].most)
     if len(words) > widest.most:
         word = words[len(widest.places)]
+        if verb == "client":
+            hint = meant_by_client_file(list(words))
+            return UsageError(f'unexpected argument "{word}": {_signature(widest)}', verb, hint)
         return UsageError(f'unexpected argument "{word}": {_signature(widest)}', verb)
     if any(not place.optional for place in widest.places[len(words) :]):
         return UsageError(f"an argument is missing: {_signature(widest)}", verb)

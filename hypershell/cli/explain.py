@@ -1,11 +1,13 @@
 """Turns an error into two lines on standard error and an exit status; nothing else does."""
 
-import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 INTERNAL_ERROR = 70
 """Exit status of a defect of ours (EX_SOFTWARE, sysexits.h): not to be taken for a failed task."""
+
+_START_FAILED = 3
 
 
 class Debugging:
@@ -19,27 +21,55 @@ def explained(
 ) -> int:
     """The exit status that a call returns, or of the error that it raises, once that is explained.
 
-    With --debug an error is raised, as one of those that are `passed_on` is always.
+    With --debug its traceback is shown first. One of those that are `passed_on` is raised.
     """
     try:
         return call()
     except passed_on:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is explained
         if Debugging.on:
-            raise
+            _show_traceback(error)
         return explain(error)
+
+
+def _show_traceback(error: Exception) -> None:
+    import traceback
+    from contextlib import suppress
+
+    with suppress(OSError):
+        traceback.print_exception(error)
 
 
 def explain(error: Exception) -> int:
     """Say on standard error what happened and what to do; the exit status."""
-    from hypershell.core.errors import HyperShellError
+    try:
+        return _explain(error)
+    except (ImportError, MemoryError, OSError):
+        # Not even the words for it can be loaded.
+        return say_plainly(error)
 
-    error = _understood(error)
+
+def say_plainly(error: Exception) -> int:
+    """The same where nothing more can be imported: the system lets us do next to nothing."""
+    with suppress(OSError, MemoryError, AttributeError, ValueError):
+        text = f"hyper-shell: error: the system lets too little be done here: {error}\n"
+        sys.stderr.write(text + "hint: raise the limits of this process (`ulimit -a`)\n")
+        sys.stderr.flush()
+    return _START_FAILED
+
+
+def _explain(error: Exception) -> int:
+    from hypershell.cli.hints import fitted
+    from hypershell.cli.system_errors import understood
+    from hypershell.core.errors import HyperShellError
+    from hypershell.core.visible import visible
+
+    error = understood(error)
     if isinstance(error, HyperShellError):
         lines, status = [f"hyper-shell: error: {error}"], error.exit_code
         if error.advice:
-            lines.append(f"hint: {error.advice}")
+            lines.append(f"hint: {fitted(error.advice)}")
     else:
         lines = [
             f"hyper-shell: error: {type(error).__name__}: {error}",
@@ -47,30 +77,7 @@ def explain(error: Exception) -> int:
         ]
         status = INTERNAL_ERROR
     try:
-        print("\n".join(map(_visible, lines)), file=sys.stderr, flush=True)
+        print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
     except OSError:
         pass  # nobody to tell
     return status
-
-
-def _understood(error: Exception) -> Exception:
-    """An error, or what it came from if that is a want of descriptors."""
-    import errno
-
-    cause: BaseException | None = error
-    seen: set[BaseException | None] = set()  # an error that is raised again is its own cause
-    while cause is not None and cause not in seen:
-        seen.add(cause)
-        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
-            from hypershell.core.errors import TooFewDescriptors
-
-            return TooFewDescriptors(limit=os.sysconf("SC_OPEN_MAX"))
-        cause = cause.__cause__
-    return error
-
-
-def _visible(line: str) -> str:
-    """A line with nothing in it that moves a cursor, such as the name of a file may have."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
-    )

@@ -54,11 +54,14 @@ again and again: a sixth of a server's start.
 
 def program() -> NoReturn:
     """Run the command line of this process, and end the process."""
-    _open_standard_streams()
-    gc.set_threshold(_GARBAGE_THRESHOLD)
-    from hypershell.cli.output.stdout import watch_stdout
+    try:
+        _open_standard_streams()
+        gc.set_threshold(_GARBAGE_THRESHOLD)
+        from hypershell.cli.output.stdout import watch_stdout
 
-    watch_stdout()
+        watch_stdout()
+    except Exception as error:  # noqa: BLE001 - whatever the system refuses this early
+        leave(explain(error))
     try:
         leave(main())
     except BrokenPipeError:
@@ -105,7 +108,7 @@ def _run(words: list[str]) -> int:
         print(usage(), end="")
         return 0
     if words[0] not in VERBS:
-        raise _unknown(words[0])
+        raise _unknown(words)
     return _run_verb(VERBS[words[0]], words[1:])
 
 
@@ -114,11 +117,19 @@ def _run_verb(verb: Verb, words: list[str]) -> int:
     from importlib import import_module
 
     from hypershell.cli.options import parse
+    from hypershell.core.environment import secrets_in
 
+    if secrets := secrets_in(os.environ):
+        from hypershell.runtime.initial_environment import hide
+
+        hide(secrets)
     module = import_module(verb.module)
     parsed = parse(module.USAGE, verb.name, words, getattr(module, "WORDS", None))
     if parsed is None:
         return 0
+    from hypershell.runtime.signals import begin_with_defaults
+
+    begin_with_defaults()
     options = module.options_from(parsed)
     if "--log-file" in parsed:
         from hypershell.cli.common_options import log_options_from
@@ -143,13 +154,13 @@ def usage() -> str:
     return USAGE
 
 
-def _unknown(word: str) -> Exception:
-    from difflib import get_close_matches
-
+def _unknown(words: list[str]) -> Exception:
     from hypershell.cli.arguments import no_such_option
+    from hypershell.cli.meant import meant_by_verb
     from hypershell.cli.verb_table import VERBS
     from hypershell.core.errors import UsageError
 
+    word = words[0]
     name = word.partition("=")[0]
     if word in _OPTIONS or name == "--server-dir":
         return UsageError(f"{name} must be followed by a verb")
@@ -157,9 +168,7 @@ def _unknown(word: str) -> Exception:
         return UsageError(f"{name} takes no value")
     if word.startswith("-"):
         return UsageError(no_such_option(name, _OPTIONS))
-    close = get_close_matches(word, VERBS, 1)
-    hint = f"did you mean `hyper-shell {close[0]}`?" if close else ""
-    return UsageError(f"there is no verb {word}", hint=hint)
+    return UsageError(f"there is no verb {word}", hint=meant_by_verb(words, list(VERBS)))
 
 
 def _verbs() -> str:

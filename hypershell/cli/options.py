@@ -6,9 +6,22 @@ from typing import Any
 
 from docopt import DocoptExit, docopt
 
-from hypershell.cli.arguments import DEBUG, Arguments, UsageText, check, cut, first_operand
+from hypershell.cli.arguments import (
+    DEBUG,
+    Arguments,
+    UsageText,
+    check,
+    cut,
+    first_operand,
+    no_such_option,
+)
+from hypershell.cli.hints import Situation
+from hypershell.cli.meant import meant_by_bare_command
 from hypershell.core.errors import UsageError
 from hypershell.core.host import bare
+
+_MAX_OWNERS = 3
+_COMMAND_VERBS = ("run", "submit")  # which take one after `--`
 
 
 class Parsed:
@@ -102,9 +115,45 @@ class Parsed:
             raise self.error(f"{name} must be one of {', '.join(choices)}, not {text!r}")
         return text
 
+    def option_like(self, words: list[str]) -> str:
+        """A hint, if one of these words is the name of an option without its dashes."""
+        named = [f"--{word}" for word in words if f"--{word}" in self._defaults]
+        return f"did you mean `hyper-shell {self.verb} {named[0]}`?" if named else ""
+
     def error(self, what: str, hint: str = "") -> UsageError:
         """What is wrong with this command line."""
         return UsageError(what, self.verb, hint)
+
+
+def _owners(found: Arguments, usage: UsageText, verb: str) -> dict[str, str]:
+    """For options that a verb lacks, the verbs that have them, where these are few."""
+    foreign = [each.spelled for each in found.options if each.option is None]
+    unknown = [name for name in foreign if "?" not in no_such_option(name, usage.options)]
+    if not unknown:
+        return {}
+    from importlib import import_module
+
+    from hypershell.cli.verb_table import VERBS
+
+    others = [each for each in VERBS.values() if each.name != verb.partition(" ")[0]]
+    texts = {each.name: UsageText(import_module(each.module).USAGE) for each in others}
+    owners: dict[str, str] = {}
+    for spelled in unknown:
+        names = [name for name, text in texts.items() if spelled in text.options]
+        if 0 < len(names) <= _MAX_OWNERS:
+            owners[spelled] = "` and `".join(f"hyper-shell {name}" for name in names)
+    return owners
+
+
+def _bare_command(verb: str, text: UsageText, arguments: list[str]) -> UsageError:
+    """The error for a command that was given without `--`: its options are not ours."""
+    at = next(n for n in range(len(arguments)) if cut(text, arguments[: n + 1]).operands)
+    words = arguments[at:]
+    return UsageError(
+        f'unexpected argument "{words[0]}": `{verb}` takes a command after `--`',
+        verb,
+        meant_by_bare_command(verb, words, arguments[:at]),
+    )
 
 
 def parse(
@@ -125,6 +174,7 @@ def parse(
     }
     verb = verb if "" not in usages else f"{verb} {word}"
     found = cut(text, arguments)
+    Situation.note(verb, {name: found.last(name) for name in ("--server-dir", "--database")})
     if found.has(DEBUG.name):
         from hypershell.cli.explain import Debugging
 
@@ -132,7 +182,9 @@ def parse(
     if found.has("--help"):
         print(text.text, end="")
         return None
-    check(found, text, verb, elsewhere)
+    if verb in _COMMAND_VERBS and found.operands and not found.has("--file"):
+        raise _bare_command(verb, text, arguments)
+    check(found, text, verb, _owners(found, text, verb) | elsewhere)
     try:
         values = docopt(
             text.for_docopt, [*verb.split()[:1], *found.for_docopt()], default_help=False

@@ -15,11 +15,11 @@ from hypershell.core.units import read_ids
 from hypershell.runtime import clock
 from hypershell.runtime.working_directory import working_directory
 
-_STATES: dict[str, tuple[TaskState, ...]] = {
+STATE_OPTIONS: dict[str, tuple[TaskState, ...]] = {
     "--failed": (TaskState.FAILED,),
     "--succeeded": (TaskState.SUCCEEDED,),
     "--waiting": (TaskState.WAITING,),
-    "--running": (TaskState.SENT,),
+    "--running": (TaskState.RUNNING,),
     "--cancelled": (TaskState.CANCELLED,),
     "--remaining": UNFINISHED,
 }
@@ -51,12 +51,12 @@ def ids_from(parsed: Parsed, words: list[str]) -> tuple[int, ...]:
     try:
         return read_ids(words, MAX_IDS)
     except ValueError as error:
-        raise parsed.error(str(error)) from error
+        raise parsed.error(str(error), parsed.option_like(words)) from error
 
 
 def _states(parsed: Parsed) -> tuple[TaskState, ...]:
-    given = [name for name in _STATES if name in parsed and parsed.flag(name)]
-    found = {state for name in given for state in _STATES[name]}
+    given = [name for name in STATE_OPTIONS if name in parsed and parsed.flag(name)]
+    found = {state for name in given for state in STATE_OPTIONS[name]}
     return tuple(state for state in TaskState if state in found)
 
 
@@ -108,17 +108,22 @@ def submit_options_from(parsed: Parsed, captured: bool = False) -> SubmitOptions
     return submit_options
 
 
+_ESCAPES = (
+    (b"\\", b"\\\\"),
+    (b"%", b"%%"),
+    (b"\n", b"\\n"),
+    (b"HYPERSHELL:", b"HYPERSHELL\\072"),  # what follows is no tag of the line: it is inside of it
+)
+"""What stands for a character, or some, in a format of printf."""
+
+
 def line_from(parsed: Parsed) -> bytes:
     """The command after `--` as one line of shell; UsageError if it cannot be one."""
     words = parsed.words("ARG")
-    line = os.fsencode(words[0] if len(words) == 1 else shlex.join(words))
+    line = one_line(os.fsencode(words[0] if len(words) == 1 else shlex.join(words)))
     if not is_task(line):
         raise parsed.error(
             "there is no command after --", f"write it as `{parsed.verb} -- COMMAND ...`"
-        )
-    if b"\n" in line:
-        raise parsed.error(
-            "a task must be one line; this has several", "separate the commands with `;`"
         )
     if len(line) > MAX_LINE:
         raise parsed.error(f"a line is at most {MAX_LINE} bytes")
@@ -127,6 +132,17 @@ def line_from(parsed: Parsed) -> bytes:
     except ValueError as error:
         raise parsed.error(str(error)) from None
     return line
+
+
+def one_line(command: bytes) -> bytes:
+    """A command that may have newlines in it, as one line that does the same in any shell."""
+    command = command.rstrip(b"\n")
+    if b"\n" not in command:
+        return command
+    for character, escape in _ESCAPES:
+        command = command.replace(character, escape)
+    # The space keeps printf from taking a leading dash for an option.
+    return b"eval \"$(printf ' " + command.replace(b"'", b"'\\''") + b"')\""
 
 
 def _optional(parsed: Parsed, name: str, lowest: int, highest: int) -> int | None:

@@ -2,14 +2,16 @@
 
 HyperShellError
 ├── UsageError               2  the command line is wrong
-├── InputIsOutput            2  a run would write over the file that it reads
+├── InputIsOutput            2  a run would write to the file that it reads
+├── OutputsMixed             2  two outputs of a run would go to one file
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
-│                               AddressUnusable FileUnwritable OutputUnwritable ShellUnusable
-│                               TooManySlots TooFewDescriptors TasksUnstartable TasksNotKept
+│                               AddressUnusable FileUnwritable FileNotOurs OutputUnwritable
+│                               ShellUnusable TooManySlots TooFewDescriptors TooFewProcesses
+│                               OutOfMemory SystemRefused TasksUnstartable TasksNotKept
 │                               ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown HostLookupFailed
 │                               HostUnsupported NotOurServer VersionMismatch ServerLeft
-│                               ServerStalled WaitTooLong
+│                               ServerHungUp ServerStalled WaitTooLong
 ├── Refused                  5  KeyRefused PlaneRefused KeyTooShort RequestRefused
 └── ConnectionLost           6  SubmitLost ClientsEnded
 
@@ -61,11 +63,19 @@ class UsageError(HyperShellError):
 
 
 class InputIsOutput(HyperShellError):
-    """A run would write over the file that it reads."""
+    """A run would write to the file that it reads."""
 
     exit_code = 2
     says = "{path} is also the input file"
     hint = "give {option} another path"
+
+
+class OutputsMixed(HyperShellError):
+    """Two outputs of a run would go to one file."""
+
+    exit_code = 2
+    says = "{option} and {other} both name {path}"
+    hint = "give them different paths"
 
 
 class StartError(HyperShellError):
@@ -124,10 +134,10 @@ class AddressUnusable(StartError):
 
 
 class OutputUnwritable(StartError):
-    """Standard output cannot be written."""
+    """Standard output or standard error cannot be written."""
 
-    says = "cannot write to standard output: {reason}"
-    hint = "the output is incomplete; check where standard output goes"
+    says = "cannot write to {where}: {reason}"
+    hint = "the output is incomplete; check where {where} goes"
 
 
 class FileUnwritable(StartError):
@@ -135,6 +145,13 @@ class FileUnwritable(StartError):
 
     says = "cannot write {path}: {reason}"
     hint = "give {option} a path in a directory that you can write to"
+
+
+class FileNotOurs(StartError):
+    """A file that a run would write over is not one that runs wrote."""
+
+    says = "{path} is not empty, and {reason}"
+    hint = "give {option} another path, or replace what is in it with --overwrite"
 
 
 class ShellUnusable(StartError):
@@ -156,6 +173,27 @@ class TooFewDescriptors(StartError):
 
     says = "too many open files"
     hint = "raise the limit (`ulimit -n`), which is {limit}"
+
+
+class TooFewProcesses(StartError):
+    """The system starts no further thread or process for this user."""
+
+    says = "the system starts no further {what} for this user"
+    hint = "raise the limits on processes and memory (`ulimit -u`, `ulimit -v`), or end some"
+
+
+class OutOfMemory(StartError):
+    """The system gives this process no more memory."""
+
+    says = "out of memory"
+    hint = "raise the limit (`ulimit -v`, or that of the batch job), or use a smaller -N"
+
+
+class SystemRefused(StartError):
+    """The system refused something that every process may do."""
+
+    says = "the system refused a call: {reason}{what}"
+    hint = "check this machine: /proc, /dev, /tmp, its disks, and the limits (`ulimit -a`)"
 
 
 class TasksUnstartable(StartError):
@@ -181,21 +219,27 @@ class NoServer(HyperShellError):
     """
 
     exit_code = 4
-    defaults: ClassVar[Mapping[str, str]] = {"place": "the host and port", "patience": ""}
+    defaults: ClassVar[Mapping[str, str]] = {
+        "place": "the host and port",
+        "patience": "",
+        "remark": "",
+    }
 
 
 class ServerUnreachable(NoServer):
     """Nothing listens there, or it does not answer in time."""
 
     says = "no server at {host} port {port}: {reason}"
-    hint = "start one with `hyper-shell server FILE`, or check {place}{patience}"
+    hint = "start one with `hyper-shell server FILE`, or check {place}{patience}{remark}"
 
 
 class ServerSilent(NoServer):
     """A program listens there and sends nothing."""
 
     says = "the program at {host} port {port} does not answer like a hyper-shell server"
-    hint = "check {place}; if it is a hyper-shell server, it is frozen or overloaded{patience}"
+    hint = (
+        "check {place}; if it is a hyper-shell server, it is frozen or overloaded{patience}{remark}"
+    )
 
 
 class HostUnknown(NoServer):
@@ -240,6 +284,13 @@ class ServerLeft(NoServer):
     hint = "see its log; `hyper-shell server --restart` runs the remaining tasks"
 
 
+class ServerHungUp(NoServer):
+    """The server broke the connection during a request, and lives."""
+
+    says = "the server did not answer: {what}; it is still running"
+    hint = "try again; its log says whether it is short of descriptors or memory"
+
+
 class ServerStalled(NoServer):
     """The server took a request, and does not answer it."""
 
@@ -264,7 +315,8 @@ class KeyRefused(Refused):
     """The two sides have different keys."""
 
     says = "the server at {host} port {port} refused this key"
-    hint = "use the key that the server was started with (-k, or HYPERSHELL_AUTH)"
+    hint = "use the key that the server was started with (-k, or HYPERSHELL_AUTH){remark}"
+    defaults: ClassVar[Mapping[str, str]] = {"remark": ""}
 
 
 class PlaneRefused(Refused):

@@ -113,6 +113,14 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def moment(value: float) -> str:
+    """A time, local, with its offset, such as 2024-05-01T12:00:00+02:00."""
+    try:
+        return datetime.fromtimestamp(value).astimezone().isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):
+        return f"{value:g}"  # no clock of ours says so
+
+
 def read_ids(words: list[str], most: int) -> tuple[int, ...]:
     """Ids and ranges of ids: `7`, `10-20`, `3,5`; each once, in order."""
     found: set[int] = set()

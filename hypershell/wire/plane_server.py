@@ -19,6 +19,7 @@ from typing import Any
 
 from hypershell.access.keys import WORKER
 from hypershell.runtime import threads
+from hypershell.runtime.seldom import Seldom
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import (
     LARGE_FRAME,
@@ -106,6 +107,7 @@ class PlaneServer(Server):
         # Who holds the key of the workers' plane may use some of our memory, and no more.
         self._budget = FrameBudget() if plane == WORKER else None
         self._peers: set[Connection] = set()
+        self._no_room, self._no_thread = Seldom(), Seldom()
         self._calls = 0
         self._quiet = threads.condition_on(self._lock)
 
@@ -136,7 +138,10 @@ class PlaneServer(Server):
 
     def _accept_failed(self, error: OSError) -> None:
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-            log.warning("cannot accept a connection: %s", error.strerror)
+            if self._no_room.due():
+                reason = (error.strerror or str(error)).lower()
+                others = self._no_room.others()
+                log.warning("cannot accept connections at the moment: %s%s", reason, others)
             self._drop_stranger()
             self.stop_event.wait(0.1)  # nothing tells when descriptors are free again
 
@@ -150,7 +155,8 @@ class PlaneServer(Server):
             serve = functools.partial(self.handle_request, connection)
             threads.start_thread("peer", serve, stack_bytes=_STACK_BYTES)
         except RuntimeError as error:
-            log.warning("cannot serve a connection: %s", error)
+            if self._no_thread.due():
+                log.warning("cannot serve a connection: %s%s", error, self._no_thread.others())
             self._forget(connection)
             connection.close()
 

@@ -17,11 +17,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hypershell.runtime.limits import opening
+
 _CURVE = ec.SECP256R1()
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # SEC 2, 2.4.2
 
-# Clocks of compute nodes are not to be relied on, and a leaf lives as long as its process.
-_NOT_BEFORE = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
+# Clocks of compute nodes are not to be relied on (one without a battery begins in 1970, or before
+# it in some time zones), and a leaf lives as long as its process.
+_NOT_BEFORE = datetime.datetime(1950, 1, 1, tzinfo=datetime.timezone.utc)
 _NOT_AFTER = datetime.datetime(9999, 12, 31, tzinfo=datetime.timezone.utc)
 
 
@@ -125,7 +128,12 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _load_leaf(context: ssl.SSLContext, pem: bytes) -> None:
     """Give the context its certificate; `load_cert_chain` takes only a file, so one in memory."""
-    if hasattr(os, "memfd_create"):
+    with opening:
+        _load_file(context, pem)
+
+
+def _load_file(context: ssl.SSLContext, pem: bytes) -> None:
+    if hasattr(os, "memfd_create") and os.path.exists("/proc/self/fd"):
         descriptor = os.memfd_create("leaf", os.MFD_CLOEXEC)
         with os.fdopen(descriptor, "wb") as file:
             file.write(pem)

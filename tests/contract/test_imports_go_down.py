@@ -19,15 +19,16 @@ FLOORS = {
 """A room imports from rooms on lower floors, and from itself."""
 
 DRAWERS = {
-    "cli.output": 1, "cli.prompts": 1, "cli.explain": 1, "cli.verb_table": 1,
-    "cli.texts": 1, "cli.selection_texts": 1, "cli.arguments": 1,
-    "cli.completion": 2,
-    "cli.complaint": 3,
-    "cli.options": 4,
-    "cli.common_options": 5, "cli.selection_options": 5,
-    "cli.changing": 6, "cli.server_options": 6,
-    "cli.verbs": 7,
-    "cli.main": 8,
+    "cli.verb_table": 0, "cli.arguments": 0, "cli.meant": 0,
+    "cli.hints": 1, "cli.texts": 1, "cli.selection_texts": 1,
+    "cli.output": 2, "cli.prompts": 2, "cli.explain": 2,
+    "cli.completion": 3,
+    "cli.complaint": 4,
+    "cli.options": 5,
+    "cli.common_options": 6, "cli.selection_options": 6,
+    "cli.changing": 7, "cli.server_options": 7,
+    "cli.verbs": 8,
+    "cli.main": 9,
     "store.tasks": 1, "store.sql": 2,
 }  # fmt: skip
 """The floors within a room: a module imports from lower ones, and from its own drawer."""

@@ -3,12 +3,14 @@
 import os
 import re
 import resource
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from hypershell.store.sql.schema import VERSION
 from tests.helpers.farm import PROGRAM, Farm
+from tests.helpers.waiting import until
 
 
 def database_of(farm: Farm) -> Path:
@@ -165,4 +167,25 @@ def test_a_start_without_descriptors_is_refused(farm):
     refused = farm.spawn_shell("ulimit -n 9; exec $HYPERSHELL server --restart -p 0")
 
     assert 3 == refused.wait(), refused.err
-    assert "unable to open database file" in refused.err
+    assert "too many open files" in refused.err
+
+
+def test_a_server_that_is_short_of_descriptors_has_not_ended(farm):
+    """Whatever a verb then gets or does not get, it does not say that the server ended."""
+    server = farm.start_server(["sleep 60"])
+    until(lambda: server.err.count("\n"), 10, "it runs")
+    _, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    used = {int(name) for name in os.listdir(f"/proc/{server.pid}/fd")}
+    free = [number for number in range(max(used) + 20) if number not in used]
+
+    said = []
+    for spare in range(4):
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (free[spare], hard))
+        said += [farm.run("list"), farm.run("server", "info")]
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    server.signal(signal.SIGTERM)
+
+    assert 143 == server.wait()
+    assert {3, 4} >= {each.popen.returncode for each in said} - {0}
+    assert not [each for each in said if re.search(r"ended|died|no such table", each.err)]
+    assert 2 >= server.err.count("cannot accept connections")

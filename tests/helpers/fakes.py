@@ -10,7 +10,8 @@ from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.task import Claim, Task, new_task
-from hypershell.server.events import EventBus
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
+from hypershell.server.events import EventBus, TasksBegun
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.planes.late_outcomes import LateOutcomes
@@ -18,8 +19,9 @@ from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import ClientRegistry
+from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.codec import decode, encode
 from hypershell.wire.worker_messages import (
@@ -80,19 +82,26 @@ class ServerParts:
         policy: Policy = Policy(),  # noqa: B008 - it is frozen
         lease: float = 30.0,
         sink: LineSink | None = None,
+        unwritten: UnwrittenOutput | None = None,
     ) -> None:
         self.bus = EventBus()
         self.lock = threading.RLock()
         sink = sink or LineSink(os.open(os.devnull, os.O_WRONLY), "nowhere")
         self.store = TaskStore(policy, owes=sink.is_wanted)
-        self.registry = ClientRegistry(self.lock, lease, 5.0, self.bus)
-        self.scheduled = ScheduledQueue(self.lock, bundlesize, self.bus)
+        clients: dict[str, Client] = {}
+        self.registry = ClientRegistry(self.lock, lease, 5.0, self.bus, clients=clients)
+        self.scheduled = ScheduledQueue(
+            self.lock, bundlesize, self.bus, clients, max_lost=policy.max_lost
+        )
         self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
         self.finished = FinishedQueue()
         self.failures = Failures(sink, self.store.printed)
         self.failures.subscribe(self.bus)
+        self.bus.subscribe(lambda e: self.store.begin(e.client_id, e.begun), TasksBegun)
         self.late = LateOutcomes(self.registry, self.scheduler.take_late, self.scheduled, self.bus)
-        self.worker_service = WorkerService(self.registry, self.scheduled, self.finished, self.late)
+        self.worker_service = WorkerService(
+            self.registry, self.scheduled, self.finished, self.late, unwritten=unwritten
+        )
         self.receiver = Receiver(
             self.finished, self.store, self.registry, self.scheduler, self.scheduled, self.bus
         )
@@ -106,12 +115,12 @@ class ServerParts:
         self.bus.subscribe(events.append, kind)
         return events
 
-    def add(self, *lines: bytes) -> None:
-        """Put lines into the store, numbered on."""
+    def add(self, *lines: bytes, spec: TaskSpec = DEFAULT_SPEC) -> None:
+        """Put lines into the store, numbered on, all with these settings."""
         tasks = []
         for line in lines:
             self._number += 1
-            tasks.append(new_task(line, self._number, self._number))
+            tasks.append(new_task(line, self._number, self._number)._replace(spec=spec))
         self.store.add(tasks)
 
     def join(self, host: str = "node1", slots: int = 1) -> Welcome:

@@ -1,12 +1,15 @@
 """Tasks as people ask for them and change them, through a server and without one."""
 
+import csv
 import json
+import signal
 from typing import Any
 
 import pytest
 
 from tests.helpers.access import Site, complaint
 from tests.helpers.farm import PROMPT, Process
+from tests.helpers.terminal import Terminal
 from tests.helpers.waiting import until
 
 LINES = [
@@ -139,7 +142,7 @@ def test_a_wait_ends_with_the_last_task(site: Site) -> None:
     site.client()
     wait = site.start("wait", first)
     every = site.start("wait", "--all")
-    until(lambda: site.info()["tasks"]["sent"] == 1, PROMPT, "the task runs")
+    until(lambda: site.info()["tasks"]["running"] == 1, PROMPT, "the task runs")
     running = wait.is_running and every.is_running
 
     (site.farm.folder / "go").touch()
@@ -165,7 +168,7 @@ def test_a_wait_for_a_server_that_ends_is_answered_from_its_database(site: Site)
     server.expect("listening on")
     wait = site.start("wait", "--all")
     site.client()
-    until(lambda: site.info()["tasks"]["sent"] == 1, PROMPT, "the task runs")
+    until(lambda: site.info()["tasks"]["running"] == 1, PROMPT, "the task runs")
 
     (site.farm.folder / "go").touch()
 
@@ -308,3 +311,53 @@ def test_terms_of_a_submission_hold_for_its_tasks(site: Site) -> None:
 
     assert 1 == status
     assert {"tags": {"a": "1", "b": "2"}, "group": 1, "priority": -5, "attempt": 3} == row
+
+
+def test_a_list_that_is_watched_is_drawn_over_what_was_there(site: Site) -> None:
+    """The screen is cleared once, and shows no more than fits; what does not is counted."""
+    site.run("cluster", site.farm.write_lines([f"true {n}" for n in range(30)]), "-q").wait()
+    terminal = Terminal(columns=40, rows=10)
+
+    watch = site.start("list", "id", "line", "--watch", stdout=terminal.theirs)
+    until(lambda: terminal.shown.count("... and") >= 2, PROMPT, "two frames")
+    watch.signal(signal.SIGINT)
+
+    assert 0 == watch.wait()
+    shown = terminal.close()
+    assert 1 == shown.count("\x1b[2J")
+    frames = [frame for frame in shown.split("\x1b[H")[1:] if frame.endswith("\x1b[J")]
+    assert {9} == {frame.count("\n") for frame in frames}
+    assert all("... and 23 more\x1b[K\n" in frame for frame in frames)
+
+
+def test_a_list_that_is_watched_in_a_file_has_no_escapes(site: Site) -> None:
+    """One after the other, with a blank line between them."""
+    site.run("cluster", site.farm.write_lines(["true"]), "-q").wait()
+
+    watch = site.start("list", "id", "--watch")
+    until(lambda: watch.out.count(b"id") >= 2, PROMPT, "two lists")
+    watch.signal(signal.SIGINT)
+
+    assert 0 == watch.wait()
+    assert watch.out.startswith(b"id\n 1\n\nid\n 1\n")
+
+
+def test_all_verbs_name_and_write_a_field_alike(site: Site) -> None:
+    """An unknown value is null, or empty; a signal has its name where people read."""
+    site.run("cluster", site.farm.write_lines(["kill -9 $$"]), "-q").wait()
+    fields = ["id", "memory", "started", "duration", "signal", "exit_status", "cpu", "added"]
+
+    (row,) = listed(site, *fields)
+    info = json.loads(out(site.run("info", "1", "--json")))
+    exported = json.loads(out(site.run("db", "export")))
+    site.run("db", "export", site.path / "e.csv").wait()
+    listed_csv = out(site.run("list", *fields, "--format", "csv"))
+
+    (csv_row,) = csv.DictReader((site.path / "e.csv").open())
+    assert row == {name: (exported | exported["attempts"][0])[name] for name in fields}
+    assert row == {name: (info | info["attempts"][0])[name] for name in fields}
+    assert [None, 9] == [row["memory"], row["signal"]]
+    assert [{name: csv_row[name] for name in fields}] == [*csv.DictReader(listed_csv.splitlines())]
+    assert ["", "KILL"] == [csv_row["memory"], csv_row["signal"]]
+    assert "memory ran out" in out(site.run("info", "1"))
+    assert "memory ran out" in out(site.run("failures"))

@@ -43,3 +43,15 @@ def test_a_full_standard_output_is_said_once(used: Site) -> None:
         ended = used.run("list", stdout=full)
 
     assert 1 == ended.err.count("cannot write to standard output")
+
+
+def test_standard_error_that_takes_nothing_is_said_of_a_command(site: Site) -> None:
+    """`run` passes on what its task wrote there: that is lost where it is full, not if closed."""
+    site.serve()
+    site.client()
+    with open("/dev/full", "wb") as full:
+        failed = site.run("run", "--", "echo lost >&2", stderr=full)
+
+    closed = site.run("run", "--", "echo dropped >&2; exit 4", preexec_fn=lambda: os.close(2))
+
+    assert [3, 4] == [failed.wait(), closed.wait()]

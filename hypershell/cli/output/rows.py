@@ -1,6 +1,7 @@
 """Tables and rows of tasks as people and scripts read them; every table is made here, by tabulate.
 
-Lines come out byte for byte, except in tables, where nothing in them can move a cursor.
+Lines come out byte for byte, except in tables and on a terminal, where nothing in them can move a
+cursor.
 """
 
 import csv
@@ -10,16 +11,24 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from hypershell.core.query.columns import COLUMNS
 from hypershell.core.query.fields import Kind
+from hypershell.core.units import moment, signal_name
+from hypershell.core.visible import visible
 
 FORMATS = ("table", "plain", "csv", "json")
 
+Write = Callable[[str | bytes], None]
+"""Takes a piece of what is shown."""
+
 _WIDEST = 60
+_WORDS: dict[Kind, Callable[[Any], str]] = {Kind.TIME: moment, Kind.SIGNAL: signal_name}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -45,50 +54,60 @@ def write_json(value: Any) -> None:
     write(json.dumps(plain(value), indent=2) + "\n")
 
 
-def write_rows(form: str, fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
+def write_rows(
+    form: str, fields: Sequence[str], pages: Iterable[list[list[Any]]], out: Write = write
+) -> None:
     """Pages of rows in one of the FORMATS, each as it comes."""
     match form:
         case "json":
-            _write_json(fields, pages)
+            _write_json(fields, pages, out)
         case "csv":
-            _write_csv(fields, pages)
+            _write_csv(fields, pages, out)
         case "plain":
             for page in pages:
-                write(b"".join(b"\t".join(map(_bytes, _named(fields, r))) + b"\n" for r in page))
+                out(b"".join(b"\t".join(_texts(fields, r)) + b"\n" for r in page))
         case _:
-            _write_table(fields, pages)
+            _write_table(fields, pages, out)
 
 
-def _write_json(fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
+def _write_json(fields: Sequence[str], pages: Iterable[list[list[Any]]], out: Write) -> None:
     before = "[\n"
     for page in pages:
         for row in page:
-            write(before + json.dumps(dict(zip(fields, map(plain, row), strict=True))))
+            out(before + json.dumps(dict(zip(fields, map(plain, row), strict=True))))
             before = ",\n"
-    write("[]\n" if before == "[\n" else "\n]\n")
+    out("[]\n" if before == "[\n" else "\n]\n")
 
 
-def _write_csv(fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
+def _write_csv(fields: Sequence[str], pages: Iterable[list[list[Any]]], out: Write) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(fields)
     for page in pages:
         for row in page:
-            texts = [_bytes(value) for value in _named(fields, row)]
+            texts = _texts(fields, row)
             writer.writerow([value.decode("utf-8", "surrogateescape") for value in texts])
-        write(text.getvalue())
+        out(text.getvalue())
         text.seek(0)
         text.truncate()
-    write(text.getvalue())
+    out(text.getvalue())
 
 
 def _named(fields: Sequence[str], row: Sequence[Any]) -> list[Any]:
-    """A row whose times are written out."""
-    kinds = [COLUMNS.get(name) for name in fields]
+    """A row whose times and signals are written out."""
+    words = [_WORDS.get(COLUMNS.get(name, Kind.TEXT)) for name in fields]
     return [
-        moment(value) if kind is Kind.TIME and value is not None else value
-        for kind, value in zip(kinds, row, strict=True)
+        value if word is None or value is None else word(value)
+        for word, value in zip(words, row, strict=True)
     ]
+
+
+def _texts(fields: Sequence[str], row: Sequence[Any]) -> list[bytes]:
+    """A row for programs: byte for byte, unless it is a person who looks at it."""
+    texts = [_bytes(value) for value in _named(fields, row)]
+    if not os.isatty(1):
+        return texts
+    return [visible(text).encode("utf-8", "surrogateescape") for text in texts]
 
 
 def _bytes(value: Any) -> bytes:
@@ -99,7 +118,7 @@ def _bytes(value: Any) -> bytes:
     return b"" if value is None else str(value).encode("utf-8", "surrogateescape")
 
 
-def _write_table(fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
+def _write_table(fields: Sequence[str], pages: Iterable[list[list[Any]]], out: Write) -> None:
     """As wide as the first page wants; one page is in memory. Text that is wider is cut."""
     left = (Kind.TEXT, Kind.STATE, Kind.TIME)
     aligns = ["left" if COLUMNS.get(name, Kind.TEXT) in left else "right" for name in fields]
@@ -110,10 +129,10 @@ def _write_table(fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> Non
         if not pages_written:
             columns = zip(fields, *rows, strict=True)
             widths = [min(_WIDEST, max(map(len, column))) for column in columns]
-        _write_lines(_tabulated(fields, rows, aligns, widths)[min(pages_written, 1) :])
+        _write_lines(_tabulated(fields, rows, aligns, widths)[min(pages_written, 1) :], out)
         pages_written += 1
     if not pages_written:
-        _write_lines(_tabulated(fields, [], aligns, widths))
+        _write_lines(_tabulated(fields, [], aligns, widths), out)
 
 
 def write_records(records: Sequence[Mapping[str, object]]) -> None:
@@ -172,10 +191,26 @@ def _tabulated(
     return [line.rstrip() for line in text.split("\n")]
 
 
-def _write_lines(lines: Iterable[str]) -> None:
+def _write_lines(lines: Iterable[str], out: Write = write) -> None:
     """Write the lines of a table, cut to the width of the terminal if there is one."""
     width = shutil.get_terminal_size().columns if os.isatty(1) else None
-    write("".join((line if width is None else _cut(line, width)) + "\n" for line in lines))
+    out("".join((line if width is None else _cut_to_columns(line, width)) + "\n" for line in lines))
+
+
+def _cut_to_columns(line: str, columns: int) -> str:
+    """A line that takes no more columns of a terminal; `...` stands for what is missing."""
+    if line.isascii():
+        return _cut(line, columns)
+    ends = [*accumulate(map(_columns_of, line))]
+    if ends[-1] <= columns:
+        return line
+    return line[: bisect_right(ends, max(0, columns - 3))] + "..."[:columns]
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _cut(text: str, width: int) -> str:
@@ -194,18 +229,9 @@ def cell(name: str, value: Any) -> str:
             return seconds(value)
         case Kind.SIZE:
             return size(value)
-    text = _bytes(value).decode("utf-8", "replace")
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else " " for each in text)
-
-
-def moment(value: float) -> str:
-    """A time, local, with its offset."""
-    try:
-        return datetime.fromtimestamp(value).astimezone().isoformat(timespec="seconds")
-    except (OverflowError, OSError, ValueError):
-        return f"{value:g}"  # no clock of ours says so
+        case Kind.SIGNAL:
+            return signal_name(value)
+    return visible(_bytes(value), stand_in=" ")
 
 
 def seconds(value: float) -> str:
@@ -231,4 +257,4 @@ def size(value: float) -> str:
 
 def warn(message: str) -> None:
     """Say something on standard error."""
-    print(f"hyper-shell: {message}", file=sys.stderr, flush=True)
+    print(f"hyper-shell: {visible(message)}", file=sys.stderr, flush=True)

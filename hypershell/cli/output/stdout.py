@@ -9,6 +9,8 @@ TYPE_CHECKING = False  # as in cli/main
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+    from hypershell.app.maintenance import ByteWriter
+
 
 def watch_stdout() -> None:
     """From now on, report an error of standard output as one that a user can act on.
@@ -25,6 +27,46 @@ def watch_stdout() -> None:
         errors=getattr(before, "errors", None) or "surrogateescape",
         line_buffering=output.isatty(),
     )
+
+
+def for_reader() -> ByteWriter:
+    """Standard output for text that may hold anything: as it is, but for a person at a terminal."""
+    return _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
+
+
+class _Terminal:
+    """Writes whole lines to a terminal, with nothing in them that moves a cursor."""
+
+    def write(self, data: bytes, /) -> int:
+        from hypershell.core.visible import visible
+
+        lines = data.split(b"\n")
+        text = "\n".join("\t".join(map(visible, line.split(b"\t"))) for line in lines)
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        return len(data)
+
+    def flush(self) -> None:
+        sys.stdout.buffer.flush()
+
+
+def write_error(data: bytes) -> None:
+    """Write to standard error what a task wrote there; OutputUnwritable.
+
+    Where there is none, or nobody reads it any more, that is not an error.
+    """
+    if sys.stderr is None:
+        return
+    sys.stderr.flush()
+    try:
+        sys.stderr.buffer.write(data)
+        sys.stderr.buffer.flush()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        from hypershell.core.errors import OutputUnwritable
+
+        reason = (error.strerror or "").lower()
+        raise OutputUnwritable(where="standard error", reason=reason) from error
 
 
 class _Output(io.FileIO):
@@ -44,4 +86,5 @@ class _Output(io.FileIO):
             from hypershell.core.errors import OutputUnwritable
 
             self._is_told = True
-            raise OutputUnwritable(reason=(error.strerror or "").lower()) from error
+            reason = (error.strerror or "").lower()
+            raise OutputUnwritable(where="standard output", reason=reason) from error

@@ -1,5 +1,6 @@
 """`hyper-shell db`: looks after a task database."""
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ task and its last attempt; or as GNU parallel's joblog, with one line per
 finished task. `check` and `export` also work while a server is running.
 
 Export options:
-  --format FORM     json, csv or joblog [default: json].
+  --format FORM     json, csv or joblog. The default is what the name of FILE
+                    ends in (.csv or .joblog), else json.
 
 {DATABASE_PLACE_OPTIONS}\
   -h, --help        Show this text and exit.
@@ -35,10 +37,13 @@ Exit status:
 Examples:
   $ hyper-shell db check
 
-  $ hyper-shell db export --format csv tasks.csv
+  $ hyper-shell db export tasks.csv
 
   $ hyper-shell db export | jq 'select(.state == "failed") | .line'
 """
+
+
+_FORM_OF_ENDING = {".csv": "csv", ".joblog": "joblog"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,35 +67,42 @@ def options_from(parsed: Parsed) -> DbOptions:
     from hypershell.store.sql.export import FORMS
 
     path = parsed.text("FILE")
-    form = parsed.choice("--format", tuple(FORMS), "json")
+    form = parsed.choice("--format", tuple(FORMS), _form_of(path))
     return DbOptions("export", place, form, None if path == "-" else path)
+
+
+def _form_of(path: str | None) -> str:
+    """The format that the ending of a file's name stands for."""
+    return _FORM_OF_ENDING.get(os.path.splitext(path or "")[1].lower(), "json")
 
 
 def run(options: DbOptions) -> int:
     """Check, vacuum or export; the exit status."""
-    import sys
-
     from hypershell.app import maintenance
+    from hypershell.core.visible import visible
 
     match options.action:
         case "check":
             _check(options.place)
         case "vacuum":
             size, name = maintenance.vacuum(options.place)
-            print(f"{name}: {_mib(size.before)} before, {_mib(size.after)} now")
+            print(f"{visible(name)}: {_mib(size.before)} before, {_mib(size.after)} now")
         case _:
-            maintenance.export(options.place, options.form, options.path, sys.stdout.buffer)
+            from hypershell.cli.output.stdout import for_reader
+
+            maintenance.export(options.place, options.form, options.path, for_reader())
     return 0
 
 
 def _check(place: "DatabasePlace") -> None:
     from hypershell.app.maintenance import check
     from hypershell.core.units import counted
+    from hypershell.core.visible import visible
 
-    found, name = check(place, lambda complaint: print(complaint, flush=True))
+    found, name = check(place, lambda complaint: print(visible(complaint), flush=True))
     states = ", ".join(f"{number} {state}" for state, number in found.states.items())
     print(
-        f"{name} is intact: {counted(found.tasks, 'task')} ({states or 'none'}),"
+        f"{visible(name)} is intact: {counted(found.tasks, 'task')} ({states or 'none'}),"
         f" {counted(found.attempts, 'attempt')}, {counted(found.runs, 'run')}"
     )
 

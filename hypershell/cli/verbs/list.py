@@ -1,8 +1,9 @@
 """`hyper-shell list`: tasks in rows, counted or watched."""
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import CONDITION_TEXT, DATABASE_OPTIONS, SELECTION_OPTIONS
@@ -10,6 +11,7 @@ from hypershell.cli.texts import PLACE_OPTIONS
 
 if TYPE_CHECKING:
     from hypershell.app.task_api import TaskApi, TaskSource
+    from hypershell.cli.output.rows import Write
     from hypershell.core.query.selection import Selection
 
 USAGE = f"""\
@@ -17,13 +19,15 @@ Usage:
   hyper-shell list [FIELD...] [options]
 
 Show tasks of this run and of earlier ones, one per row, with the given fields.
+With --running alone, they are those that say where each task runs.
 
 List options:
   --count        Print only the number of tasks.
   --limit NUM    Show at most NUM tasks, those with the lowest ids.
   --format FORM  table, plain (tabs between fields, no heading), csv or json
                  [default: table].
-  --watch        Refresh every second, until Ctrl-C.
+  --watch        Show them again every second, until Ctrl-C; on a terminal as
+                 many as fit.
 
 {SELECTION_OPTIONS}
 {PLACE_OPTIONS}
@@ -45,9 +49,10 @@ Examples:
 
 
 _SHOWN = ("id", "state", "exit_status", "attempt", "duration", "host", "line")
+_SHOWN_RUNNING = ("id", "attempt", "started", "host", "client", "slot", "pid", "line")
 _PAGE = 1000
 _WATCH_SECONDS = 1.0
-_CLEAR = "\x1b[2J\x1b[H"
+_CLEAR, _HOME, _END_OF_LINE, _BELOW = b"\x1b[2J", b"\x1b[H", b"\x1b[K\n", b"\x1b[J"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ def options_from(parsed: Parsed) -> ListOptions:
 
 def _fields(parsed: Parsed) -> tuple[str, ...]:
     """The fields that were named, with commas or blanks between them; UsageError."""
+    from hypershell.cli.selection_options import STATE_OPTIONS
     from hypershell.core.query.columns import COLUMNS
     from hypershell.core.query.selection import checked_tag
 
@@ -93,39 +99,83 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
             except ValueError as error:
                 raise parsed.error(str(error)) from error
         elif name not in COLUMNS:
-            known = ", ".join(COLUMNS)
-            raise parsed.error(f"unknown field {name}", f"fields are {known} and tag.KEY")
-    return tuple(names) or _SHOWN
+            known = f"fields are {', '.join(COLUMNS)} and tag.KEY"
+            raise parsed.error(f"unknown field {name}", parsed.option_like([name]) or known)
+    if names:
+        return tuple(names)
+    given = {name for name in STATE_OPTIONS if parsed.flag(name)}
+    return _SHOWN_RUNNING if given == {"--running"} else _SHOWN
 
 
 def run(options: ListOptions) -> int:
     """List tasks, once or again every second until Ctrl-C; the exit status."""
-    from hypershell.app.task_api import open_task_api
+    from hypershell.app.task_api import check_cause, open_task_api
     from hypershell.cli.output.rows import write
-    from hypershell.runtime import clock
 
+    api = open_task_api(options.source)
+    check_cause(api, options.selection)
     if not options.watches:
-        _show(open_task_api(options.source), options)
+        _show(api, options, write)
         return 0
     try:
-        while True:
-            api = open_task_api(options.source)
-            write(_CLEAR)
-            _show(api, options)
-            clock.sleep(_WATCH_SECONDS)
+        _watch(options)
     except KeyboardInterrupt:
         return 0
 
 
-def _show(api: "TaskApi", options: ListOptions) -> None:
-    from hypershell.cli.output.rows import write, write_rows
+def _watch(options: ListOptions) -> NoReturn:
+    """Show what is there every second: over what was shown, if that is a terminal."""
+    from hypershell.app.task_api import open_task_api
+    from hypershell.cli.output.rows import write
+    from hypershell.runtime import clock
+
+    is_terminal = os.isatty(1)
+    before = _CLEAR if is_terminal else b""
+    while True:
+        api = open_task_api(options.source)
+        # Asked first and written in one piece: what was shown stays until there is something new.
+        write(before + (_frame(api, options) if is_terminal else _text(api, options)))
+        before = b"" if is_terminal else b"\n"
+        clock.sleep(_WATCH_SECONDS)
+
+
+def _text(api: "TaskApi", options: ListOptions) -> bytes:
+    """All that is shown."""
+    pieces: list[bytes] = []
+
+    def take(piece: str | bytes) -> None:
+        data = piece.encode("utf-8", "surrogateescape") if isinstance(piece, str) else piece
+        pieces.append(data)
+
+    _show(api, options, take)
+    return b"".join(pieces)
+
+
+def _frame(api: "TaskApi", options: ListOptions) -> bytes:
+    """As much of it as fits on the screen, in place of what is there."""
+    # Not by LINES of the environment, which is of the time when the shell was started.
+    height = max(3, os.get_terminal_size(1).lines - 1)
+    limit = height if options.limit is None else min(options.limit, height)
+    lines = _text(api, replace(options, limit=limit) if not options.counts else options)
+    shown = lines.splitlines()
+    if len(shown) > height:
+        shown = shown[: height - 1]
+        number = api.count(options.selection) if options.limit is None else options.limit
+        headings = 1 if options.form in ("table", "csv") else 0
+        if (more := number - len(shown) + headings) > 0:
+            shown.append(f"... and {more} more".encode())
+    return _HOME + b"".join(line + _END_OF_LINE for line in shown) + _BELOW
+
+
+def _show(api: "TaskApi", options: ListOptions, out: "Write") -> None:
+    from hypershell.cli.output.rows import write_rows
 
     limit = options.limit
     if options.counts:
         number = api.count(options.selection)
-        write(f"{number if limit is None else min(number, limit)}\n")
+        out(f"{number if limit is None else min(number, limit)}\n")
         return
-    write_rows(options.form, options.fields, _pages(api, options))
+    write_rows(options.form, options.fields, _pages(api, options), out)
 
 
 def _pages(api: "TaskApi", options: ListOptions) -> Iterator[list[list[Any]]]:

@@ -45,5 +45,7 @@ def options_from(parsed: Parsed) -> "ChangeOptions":
 def run(options: "ChangeOptions") -> int:
     """Let tasks wait again; the exit status."""
     from hypershell.cli.changing import change
+    from hypershell.cli.hints import NEXT_RUN
 
-    return change(options, lambda api: api.retry, "will be retried", "they have not failed")
+    refused, offline = "they have not failed", NEXT_RUN.format("them")
+    return change(options, lambda api: api.retry, "will be retried", refused, offline)

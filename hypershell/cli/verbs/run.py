@@ -45,16 +45,13 @@ def options_from(parsed: Parsed) -> "RunOptions":
 
 def run(options: "RunOptions") -> int:
     """Run a command on the farm, and pass on what it printed; its exit status."""
-    import sys
-
     from hypershell.app.run_command import run_command
     from hypershell.cli.output.rows import cell, warn, write
+    from hypershell.cli.output.stdout import write_error
 
     result = run_command(options)
     write(result.stdout)
-    sys.stderr.flush()
-    sys.stderr.buffer.write(result.stderr)
-    sys.stderr.buffer.flush()
+    write_error(result.stderr)
     if result.note:
         warn(cell("note", result.note))
     return result.exit_status

@@ -210,6 +210,7 @@ def _serve_options(parsed: Parsed) -> "ServeOptions":
     from hypershell.app.planes import PlaneOptions
     from hypershell.app.serve import ServeOptions
     from hypershell.cli.common_options import passphrases_from
+    from hypershell.cli.meant import meant_by_server_word
     from hypershell.cli.server_options import (
         database_options_from,
         input_options_from,
@@ -223,6 +224,8 @@ def _serve_options(parsed: Parsed) -> "ServeOptions":
     if name in (*WORDS, "start"):
         hint = f"to read a file of that name, write ./{name}"
         raise parsed.error(f"`server {name}` is a separate command", hint)
+    if name is not None and (hint := meant_by_server_word(name, ["start", *WORDS])):
+        raise parsed.error(f"there is no file {name}", hint)
     access_file = parsed.text("--access-file")
     if access_file is not None and (given := parsed.given() & _DECIDED_BY_FILE):
         raise parsed.error(f"{min(given)} and --access-file cannot be used together")

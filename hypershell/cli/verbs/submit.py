@@ -70,14 +70,19 @@ def options_from(parsed: Parsed) -> SubmitVerbOptions:
 def run(options: SubmitVerbOptions) -> int:
     """Submit tasks and print their ids; the exit status."""
     from hypershell.app.submit import submit
+    from hypershell.cli.hints import NEXT_RUN, fitted
+    from hypershell.cli.output.rows import warn
 
+    notes: list[str] = []
     ids: list[int] = []
     try:
-        for accepted in submit(options.submission):
+        for accepted in submit(options.submission, warn, lambda: notes.append(NEXT_RUN)):
             ids += accepted
     finally:
         # Also when it broke off: these are at the server.
         _print_ids(ids, options.json)
+    for note in notes:
+        warn(fitted(note.format("it" if len(ids) == 1 else "them")))
     return 0
 
 

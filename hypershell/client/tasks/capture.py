@@ -20,7 +20,7 @@ class Capture:
         os.set_blocking(self.read_end, False)
         self._stored = bytearray()
         self._room = MAX_CAPTURED
-        self._closed = False
+        self.is_closed = False
 
     def forward(self) -> bool | None:
         """Take what was printed so far; False if it was nothing, None if nothing will come."""
@@ -35,7 +35,7 @@ class Capture:
 
     def finish(self) -> bytes:
         """The task has ended: what it printed. Others that hold the pipe may go on, unheard."""
-        for _ in range(0 if self._closed else _MAX_IN_PIPE // _CHUNK):
+        for _ in range(0 if self.is_closed else _MAX_IN_PIPE // _CHUNK):
             if not self.forward():
                 break
         stored, self._stored, self._room = bytes(self._stored), bytearray(), 0
@@ -47,5 +47,5 @@ class Capture:
 
     def close(self) -> None:
         """Nothing more will come, or nobody wants it."""
-        self._closed = True
+        self.is_closed = True
         os.close(self.read_end)

@@ -246,6 +246,10 @@ class Executor:
     def _collect(self, child: Child) -> Outcome:
         """The outcome of a child that has ended and is not watched any more."""
         out, err = self._output.finish(child.slot)
+        if child.claim.packed_spec and child.claim.spec.capture:
+            for descriptor in self._output.excess():
+                self._watch.remove_pipe(descriptor)
+                self._output.drop(descriptor)
         outcome = self._processes.reap(child)
         self._children.pop(child, None)
         self._free.append(child.slot)

@@ -23,6 +23,9 @@ _CHUNK = 64 * 1024
 _MAX_IN_PIPE = 1024 * 1024  # pipe-max-size, pipe(7)
 _LAST_TRY_PAUSE = 0.1
 
+MAX_LEFT = 16
+"""Pipes that are read for processes which tasks of `run` left behind: two for each of them."""
+
 LAST_TRY_SECONDS = 1.0
 """How long output that cannot be written is tried again after the last task has ended."""
 
@@ -138,6 +141,7 @@ class Output:
         self._unfinished: set[Stream] = set()
         self._captures: dict[int, Capture] = {}  # by descriptor, until nobody holds the other end
         self._captured: dict[int, tuple[Capture, Capture]] = {}  # by slot, while its task runs
+        self._left: dict[int, None] = {}  # of tasks that ended; who was silent longest is first
 
     def ends(self, slot: int) -> tuple[int, int]:
         """The descriptors that a task in this slot (from 1) is given as its output."""
@@ -164,11 +168,23 @@ class Output:
             self._unfinished.add(stream)
             return True
         capture = self._captures.get(descriptor)
+        if descriptor in self._left:
+            del self._left[descriptor]
+            self._left[descriptor] = None
         return capture is None or capture.forward() is not None
 
     def drop(self, descriptor: int) -> None:
         """Close a pipe through which nothing more will come, and that is not watched any more."""
+        self._left.pop(descriptor, None)
         self._captures.pop(descriptor).close()
+
+    def excess(self) -> list[int]:
+        """Pipes of captured tasks that ended, and left processes behind, beyond MAX_LEFT.
+
+        To be dropped: who prints to one of them finds that nobody reads any more. Those that have
+        been silent longest, and may never print.
+        """
+        return list(self._left)[: max(0, len(self._left) - MAX_LEFT)]
 
     def finish(self, slot: int) -> tuple[bytes, bytes]:
         """The task in this slot has ended, and all that it printed was seen to be there.
@@ -176,6 +192,7 @@ class Output:
         Returns what it printed, where that was captured; else the end of its errors.
         """
         if self._captured and (pair := self._captured.pop(slot, None)) is not None:
+            self._left.update(dict.fromkeys(each.read_end for each in pair if not each.is_closed))
             return pair[0].finish(), pair[1].finish()
         pair_of_streams = self._pairs[slot - 1]
         for stream in pair_of_streams:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Task
 from hypershell.runtime import threads
-from hypershell.server.state.scheduled_queue import MAX_BYTES, ScheduledQueue
+from hypershell.server.state.bundles import MAX_BYTES
+from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.journal import Recorded
 from hypershell.store.tasks.task_store import TaskStore
 

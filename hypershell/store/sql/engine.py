@@ -1,7 +1,6 @@
 """Opens a task database, SQLite or PostgreSQL, and gives out connections to it."""
 
 import os
-import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -9,22 +8,20 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, select
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 
 from hypershell.core.environment import DATABASE
+from hypershell.core.errors import HyperShellError
 from hypershell.core.query.pattern import regex_matches
 from hypershell.runtime import chance
 from hypershell.runtime.mounts import is_local
+from hypershell.store.sql.driver_errors import UNREADABLE, explained
 from hypershell.store.sql.errors import (
-    DatabaseBusy,
-    DatabaseDamaged,
     DatabaseForeign,
+    DatabaseLinked,
     DatabaseMissing,
     DatabaseNewer,
     DatabaseOvertaken,
-    DatabasePooled,
     DatabaseUnusable,
-    LoginRefused,
     TablesMissing,
 )
 from hypershell.store.sql.file_lock import DatabaseLock
@@ -44,8 +41,6 @@ DATABASE_FILE = "hyper-shell.db"
 """The embedded database in a server directory."""
 
 _BUSY_SECONDS = 3.0
-_REFUSALS = "password authentication failed|no password supplied|authentication failed for user"
-_POOLED = "not allowed in (transaction|statement) pooling mode"
 
 
 def sqlite_url(path: Path) -> str:
@@ -154,7 +149,9 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (DBAPIError, sqlite3.Error) as error:
+        except HyperShellError:
+            raise
+        except UNREADABLE as error:
             raise self.explain(error) from error
 
 
@@ -180,26 +177,11 @@ def open_database(url: str, *, read_only: bool = False, create: bool = True) -> 
             if is_new and isinstance(location, Path):
                 _remove_sqlite(location)
             raise
-    except (DBAPIError, sqlite3.Error) as error:
+    except HyperShellError:
+        raise
+    except UNREADABLE as error:
         raise explained(error, shown(location)) from error
     return database
-
-
-def explained(error: Exception, where: str) -> DatabaseUnusable:
-    """Turn an error of the driver into one of ours."""
-    cause = getattr(error, "orig", None) or error
-    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
-    reason = (lines[0] if lines else type(cause).__name__).strip()
-    kind: type[DatabaseUnusable] = DatabaseUnusable
-    if re.search(r"malformed|not a database|corrupt|disk image", reason):
-        kind = DatabaseDamaged
-    elif re.search(r"database( table)? is locked", reason):
-        kind = DatabaseBusy
-    elif re.search(_REFUSALS, str(cause)):
-        kind = LoginRefused
-    elif re.search(_POOLED, str(cause)):
-        kind = DatabasePooled
-    return kind(where=where, reason=reason)
 
 
 # SQLite.
@@ -222,6 +204,8 @@ def _open_sqlite(path: Path, read_only: bool, create: bool) -> Database:
     reader = _sqlite_engine(lambda: _connect_sqlite(path, "ro", local), "BEGIN")
     if read_only:
         return Database(path, None, reader)
+    if path.stat().st_nlink > 1:
+        raise DatabaseLinked(where=where)
     if not os.access(path, os.W_OK):
         raise DatabaseUnusable(where=where, reason="the file is read-only")
     writer = _sqlite_engine(lambda: _connect_sqlite(path, "rw", local), "BEGIN IMMEDIATE")

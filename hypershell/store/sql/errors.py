@@ -2,6 +2,7 @@
 
 StartError (core/errors)
 └── DatabaseUnusable         3  DatabaseMissing DatabaseDamaged DatabaseForeign DatabaseNewer
+                                DatabaseLinked
                                 DatabaseBusy DatabaseTaken DatabaseStalled DriverMissing
                                 DatabaseOvertaken DatabasePooled LoginRefused TablesMissing
                                 NothingToResume InputChanged
@@ -15,6 +16,13 @@ class DatabaseUnusable(StartError):
 
     says = "cannot use the task database {where}: {reason}"
     hint = "make sure that it can be read and written; --no-db runs without a database"
+
+
+class DatabaseLinked(DatabaseUnusable):
+    """The file has several names, each of which would have a journal and a lock of its own."""
+
+    says = "the task database {where} has another name (a hard link), under which it may be in use"
+    hint = "remove the other name, or make a copy of the file and give that"
 
 
 class DatabaseMissing(DatabaseUnusable):

@@ -14,22 +14,27 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, select
 
-from hypershell.core.ending import Code, Ending
+from hypershell.core.ending import Ending
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
-from hypershell.core.state import FINAL
+from hypershell.core.query.fields import FIELDS, Kind
+from hypershell.core.state import FINAL, shown_as
 from hypershell.core.task_spec import unpack_spec
+from hypershell.core.units import moment, signal_name
 from hypershell.store.sql.directories import CWD
 from hypershell.store.sql.engine import Database
+from hypershell.store.sql.queries import attempt_facts
 from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, OUTPUTS, RUNS, STATES, TASKS
 
 _PAGE = 1000
 
 _COLUMNS = (
-    *("id", "line", "tags", "group", "priority", "run", "number", "cwd", "state", "added_at"),
-    "attempts",
-    *("client", "host", "started_at", "seconds", "ending", "exit_status", "signal", "reason"),
-    *("user_seconds", "system_seconds", "peak_kib"),
+    *("id", "line", "tags", "group", "priority", "run", "number", "state", "added", "attempt"),
+    *("failures", "losses", "cause", "client", "host", "slot", "pid", "started", "ended"),
+    *("duration", "ending", "exit_status", "signal", "reason", "cpu", "user", "system", "memory"),
 )
+"""Fields of `list`; those of an attempt are of the last one."""
+
+_TIMES = frozenset(name for name, kind in FIELDS.items() if kind is Kind.TIME)
 
 
 class _Stored(NamedTuple):
@@ -95,8 +100,17 @@ def _csv(connection: Connection) -> Iterator[bytes]:
             last = _attempt(stored.attempts[-1]) if stored.attempts else {}
             line = bytes(stored.task.line).decode("utf-8", "surrogateescape")
             facts = last | _task(stored) | {"line": line, "tags": stored.task.tags or ""}
-            writer.writerow([facts.get(name, "") for name in _COLUMNS])
+            writer.writerow([_word(name, facts.get(name)) for name in _COLUMNS])
         yield text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _word(name: str, value: Any) -> Any:
+    """A value as `list --format csv` writes it."""
+    if value is None:
+        return ""
+    if name in _TIMES:
+        return moment(value)
+    return signal_name(value) if name == "signal" else value
 
 
 def _joblog(connection: Connection) -> Iterator[bytes]:
@@ -154,33 +168,30 @@ def _task(stored: _Stored) -> dict[str, Any]:
         "run": stored.run,
         "number": task.number,
         "cwd": None if task.directory is None else os.fsdecode(bytes(task.directory)),
-        "state": STATES[task.state].value,
-        "added_at": task.added_at,
-        "attempts": len(stored.attempts),
+        "state": shown_as(STATES[task.state]).value,
+        "added": task.added_at,
+        "attempt": task.attempt,
+        "failures": task.failures,
+        "losses": task.losses,
+        "cause": task.cause,
     }
 
 
 def _attempt(row: Row[Any]) -> dict[str, Any]:
-    ending = Ending(row.ending)
-    facts = {
-        "number": row.number,
+    """An attempt as `info --json` has it; text for what it printed last."""
+    columns = {
+        "ending": row.ending,
+        "code": row.code,
         "client": row.client,
         "host": row.host,
         "slot": row.slot,
         "pid": row.pid,
-        "started_at": row.started_at,
-        "seconds": row.seconds,
-        "ending": ending.word,
-        "user_seconds": row.user_seconds,
-        "system_seconds": row.system_seconds,
-        "peak_kib": row.peak_kib,
+        "reason": row.reason,
+        "started": row.started_at,
+        "duration": row.seconds,
+        "user": row.user_seconds,
+        "system": row.system_seconds,
+        "memory": row.peak_kib,
     }
-    if ending.code_is is Code.EXIT_STATUS:
-        facts["exit_status"] = row.code
-    elif ending.code_is is Code.SIGNAL:
-        facts["signal"] = row.code
-    if row.reason:
-        facts["reason"] = row.reason
-    if row.err:
-        facts["stderr"] = bytes(row.err).decode("utf-8", "replace")
-    return facts
+    err = bytes(row.err or b"").decode("utf-8", "replace")
+    return {"number": row.number, **attempt_facts(columns), "stderr": err}

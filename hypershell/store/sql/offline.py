@@ -35,10 +35,13 @@ class Offline:
     def submit(self, batches: Iterable[list[bytes]], submit_options: SubmitOptions) -> list[int]:
         """Add the lines as tasks that wait, all or none; their ids."""
         ids: list[int] = []
+        checked = [checked_lines(lines) for lines in batches]
+        for lines in checked:  # what is wrong with them is no fault of the database
+            submit_options.tasks(lines, lambda: 1)
         with self._database.writing() as connection:
             numbers = itertools.count(last_id(connection) + 1)
-            for lines in batches:
-                tasks = submit_options.tasks(checked_lines(lines), lambda: next(numbers))
+            for lines in checked:
+                tasks = submit_options.tasks(lines, lambda: next(numbers))
                 added = Added(tasks, submit_options.tags, submit_options.made_in)
                 rows = new_rows(added, _NO_RUN, _NO_RUN, clock.wall())
                 insert_new(connection, rows)
@@ -49,13 +52,13 @@ class Offline:
         """Cancel what is not final. What clients may still run is ended when they come back."""
         with self._database.writing() as connection:
             found = _found(connection, selection)
-            now, running = _in(found, CANCEL.at_once), _in(found, CANCEL.once_ended)
+            now, out = _in(found, CANCEL.at_once), _in(found, CANCEL.once_ended)
             cancelled = STATE_NUMBERS[TaskState.CANCELLED]
             for ids in pieces(now):
                 connection.execute(update(TASKS).where(_T.id.in_(ids)).values(state=cancelled))
-            for ids in pieces(running):
+            for ids in pieces(out):
                 connection.execute(update(TASKS).where(_T.id.in_(ids)).values(cancelling=True))
-        return _changed(found, len(now) + len(running), len(running))
+        return _changed(found, len(now) + len(out), len(found.get(TaskState.RUNNING, ())))
 
     def retry(self, selection: Selection) -> Changed:
         """Make FAILED, CANCELLED and INTERRUPTED tasks wait again."""

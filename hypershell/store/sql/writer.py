@@ -27,8 +27,10 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from hypershell.core.errors import HyperShellError
 from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
+from hypershell.store.sql.driver_errors import UNREADABLE
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import DatabaseStalled, DatabaseTaken, DatabaseUnusable
 from hypershell.store.tasks.errors import StoreClosed
@@ -123,6 +125,13 @@ class Writer:
             return False
         try:
             self._write_until_done(batch)
+        except HyperShellError as error:
+            self._fail(error)
+            raise
+        except UNREADABLE as error:
+            damaged = self._explain(error)
+            self._fail(damaged)
+            raise damaged from error
         except Exception as error:
             self._fail(error)
             raise

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from hypershell.core.begun import Begun
 from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
@@ -72,10 +73,16 @@ class Journal(Protocol):
     def leased(self, tasks: Sequence[Task]) -> Commit:
         """Tasks were handed out."""
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool, late: bool = False) -> Commit:
+    def begun(self, client: str, begun: Sequence[Begun]) -> Commit:
+        """These began on a client: they are RUNNING."""
+
+    def recorded(
+        self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int], late: bool = False
+    ) -> Commit:
         """Record outcomes; `owes`: the lines of those that FAILED are to be printed.
 
-        Where they are `late`, their attempts were recorded as given up, which they replace.
+        `ran` are the ids of those tasks that were RUNNING. Where the outcomes are `late`, their
+        attempts were recorded as given up, which they replace.
         """
 
     def took_back(self, tasks: Sequence[Task]) -> Commit:
@@ -134,7 +141,13 @@ class NoJournal:
         """Nothing."""
         return _DONE
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool, late: bool = False) -> Commit:
+    def begun(self, client: str, begun: Sequence[Begun]) -> Commit:
+        """Nothing."""
+        return _DONE
+
+    def recorded(
+        self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int], late: bool = False
+    ) -> Commit:
         """Nothing."""
         return _DONE
 

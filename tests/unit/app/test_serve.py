@@ -74,7 +74,26 @@ def test_the_summary_names_what_is_left():
 
 def test_the_summary_says_what_a_failed_group_kept_from_running():
     """And how to have it tried again."""
-    text = summary(ended(waiting=2, blocked=2, failed=1))[-1][1]
+    facts = ended(waiting=2, blocked=2, failed=1)
+
+    text = summary(facts, "hyper-shell server a --resume")[-1][1]
 
     assert "2 tasks not started" in text
     assert "server --restart" in text
+    assert "restart" not in summary(facts)[-1][1]  # nothing is kept
+
+
+def test_the_summary_says_which_command_continues_the_run():
+    """Where it can be continued."""
+    facts = ended(waiting=2, unfinished_numbers=(1, 2))
+
+    said = "unfinished: lines 1-2; `hyper-shell server a --resume` continues with them"
+    assert (logging.WARNING, said) in summary(facts, "hyper-shell server a --resume")
+    assert (logging.WARNING, "unfinished: lines 1-2") in summary(facts)
+
+
+def test_the_summary_counts_what_was_cancelled():
+    """Only where something was: the numbers add up."""
+    (_, said), *_ = summary(ended(succeeded=3, failed=1, cancelled=2))
+
+    assert said.startswith("6 tasks: 3 succeeded, 1 failed, 2 cancelled, 0 retried, in ")

@@ -1,5 +1,6 @@
 """What is said, for people or for programs."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -81,14 +82,19 @@ def test_a_name_of_no_encoding_can_be_said(set_up_for, tmp_path):
     assert "cannot read tasks" in path.read_text()
 
 
-def test_a_full_disk_makes_no_noise(set_up_for, capsys):
+def test_a_standard_error_that_is_full_makes_no_noise(set_up_for, monkeypatch, capfd):
     """There is nowhere left to complain."""
-    logger = set_up_for(path="/dev/full")
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        logger = set_up_for()
 
-    logger.warning("lost")
+        logger.warning("lost")
 
-    assert "" == capsys.readouterr().err
-    logger.handlers = []
+        logger.handlers = []
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+    assert "" == capfd.readouterr().err
 
 
 def test_no_traceback_is_shown_unless_every_detail_was_asked_for(set_up_for, tmp_path):
@@ -102,3 +108,17 @@ def test_no_traceback_is_shown_unless_every_detail_was_asked_for(set_up_for, tmp
 
     assert "Traceback" not in (tmp_path / "short").read_text()
     assert "Traceback" in (tmp_path / "long").read_text()
+
+
+def test_a_log_that_cannot_be_written_goes_on_at_standard_error(set_up_for, capfd):
+    """Said once; no record is lost."""
+    logger = set_up_for(path="/dev/full")
+
+    for n in range(2):
+        logger.warning("record %d", n)
+
+    said = capfd.readouterr().err.splitlines()
+    assert (
+        "hyper-shell: cannot write the log to /dev/full: no space left on device; it continues here"
+    ) == said[0]
+    assert ["record 0", "record 1"] == [line[-8:] for line in said[1:]]

@@ -81,7 +81,6 @@ def test_a_command_line_says_which_tasks_a_run_takes_on(words, mode, path):
         ("f --forever", "--forever and FILE cannot be used together"),
         ("--forever --restart", "--forever and --restart cannot be used together"),
         ("f --print -f x", "--print and -f cannot be used together"),
-        ("f --joblog x -f ./x", "--joblog and -f both name"),
         ("f --grace 20", "more than half of --lease 30"),
         ("f --auth=", "the key is empty"),
     ],
@@ -243,9 +242,16 @@ def test_a_command_becomes_a_line(verb):
     lines = [each.line if verb == "run" else each.submission.line for each in found]
 
     assert [b"a | b", b"echo 'a b'"] == lines
-    for words in ([""], ["# nothing"], ["a\nb"]):
+    for words in ([""], ["# nothing"], ["\n"]):
         with pytest.raises(UsageError):
             options(verb, "--", *words)
+
+
+def test_a_command_of_several_lines_is_one_line():
+    """A name may have a newline in it, and a task is a line."""
+    found = options("run", "--", "test", "-e", "two\nlines")
+
+    assert rb"""eval "$(printf ' test -e '\''two\nlines'\''')" """.strip() == found.line
 
 
 def test_what_a_command_prints_is_kept_only_for_run():

@@ -7,6 +7,7 @@ import time
 import psutil
 import pytest
 
+from hypershell.client.tasks.output import MAX_LEFT
 from hypershell.client.tasks.spawn import Child
 from hypershell.client.tasks.watch import PidfdWatch, SignalWatch, best_watch
 from hypershell.core.ending import Ending
@@ -467,6 +468,22 @@ def test_captured_tasks_leave_no_descriptors_behind(make_bench, watch):
     bench.passes_until(lambda: descriptors() <= before)
 
     assert before == descriptors()
+
+
+def test_processes_that_captured_tasks_leave_behind_cost_few_descriptors(make_bench, watch):
+    """However many there are: of those that are silent longest, nobody reads what they print."""
+    bench = make_bench(watch)
+    bench.run(b"true")
+    before = descriptors()
+    tasks = range(10, 10 + 2 * MAX_LEFT)
+    command = b"sleep 60 & echo out"
+    bench.buffer.put_claims([Claim(n, 1, 1, command, packed_spec=CAPTURE) for n in tasks])
+
+    outcomes = bench.passes_until_ended(len(tasks))
+
+    assert descriptors() <= before + MAX_LEFT
+    assert {b"out\n"} == {outcome.out for outcome in outcomes}
+    bench.processes.kill_strays()
 
 
 def test_a_captured_task_that_cannot_be_started_leaves_nothing_behind(bench, monkeypatch):

@@ -265,7 +265,7 @@ def test_what_was_earned_before_is_handed_in_before_anything_is_asked_for(served
     served.join()
     former = served.welcome
     exchange(served.link)
-    served.parts.registry.leave(former.client_id, Ending.LOST)
+    served.parts.registry.give_up(former.client_id)
     served.cut()
     assert exchange(served.link) is None
     secrets = ["wrong", former.secret]

@@ -15,14 +15,19 @@ from tests.helpers.fakes import Call, ServerParts
 class Back:
     """A server of some tasks whose client held all of them, was given up, and is back."""
 
-    def __init__(self, *lines: bytes, policy: Policy = Policy(), ending=Ending.LOST) -> None:  # noqa: B008
+    def __init__(self, *lines: bytes, policy: Policy = Policy()) -> None:  # noqa: B008
         self.parts = ServerParts(*lines, policy=policy)
         self.former = self.parts.join(slots=len(lines))
         self.claims = self.parts.exchange(self.former, want=len(lines)).claims
-        client, held = self.parts.registry.leave(self.former.client_id, ending)
-        self.parts.finished.put(client, held)
-        self.parts.receive()
+        self.lose(self.former)
         self.now = self.parts.join()
+
+    def lose(self, client: Welcome) -> None:
+        """A client is given up, which had begun all that it held."""
+        (known,) = self.parts.registry.clients()
+        known.note_begun(list(known.claims.items()))
+        self.parts.finished.put(*self.parts.registry.give_up(client.client_id))
+        self.parts.receive()
 
     def hand_in(self, *outcomes: Outcome, secret: str | None = None) -> int:
         """How many of these are taken."""
@@ -103,9 +108,7 @@ def test_a_task_that_its_client_had_to_stop_has_lost_no_client():
 
     back.parts.scheduler.dispatch()
     assert [(1, 2)] == back.taken_by(back.now)
-    again = back.parts.registry.leave(back.now.client_id, Ending.LOST)
-    back.parts.finished.put(*again)
-    back.parts.receive()
+    back.lose(back.now)
     assert 1 == back.parts.store.counts().unfinished
 
 
@@ -123,7 +126,9 @@ def test_nobody_else_can_hand_in_for_a_client(secret, caplog):
 def test_a_task_that_was_cancelled_meanwhile_stays_so():
     """Somebody decided that."""
     back = Back(b"a")
-    back.parts.store.cancel(Selection(ids=(1,)))
+    store = back.parts.store
+    store.cancel(Selection(ids=(1,)))
+    store.take_back(back.parts.scheduled.cancel(store.to_cancel()))
 
     assert 0 == back.hand_in(back.outcome(1))
     assert 1 == back.parts.store.counts().cancelled

@@ -9,6 +9,7 @@ from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.task import Claim
 from hypershell.server.events import OutcomesRecorded
+from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.wire.worker_messages import Hello, Phase, Welcome
 from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
 from tests.helpers.waiting import until
@@ -33,7 +34,7 @@ def test_a_client_that_is_not_known_is_told_so():
     """It was given up: what it holds may run elsewhere."""
     parts = ServerParts(b"a")
     client = parts.join()
-    parts.registry.leave(client.client_id, Ending.LOST)
+    parts.registry.give_up(client.client_id)
 
     answer = parts.exchange(client, want=1)
 
@@ -108,20 +109,20 @@ def test_what_is_given_back_goes_to_another_under_its_next_lease():
 
 
 def test_the_tasks_of_a_client_that_leaves_go_to_others():
-    """At once, each as the next attempt."""
+    """At once; what had begun as the next attempt, the rest as the same."""
     parts = ServerParts(b"a", b"b")
     one, other = parts.join(), parts.join()
-    parts.exchange(one, want=2)
+    first, _ = parts.exchange(one, want=2).claims
     waiting = parts.park(other, want=2)
 
-    leaving = Call(parts.leave, one, "it was killed", True)
+    leaving = Call(parts.leave, one, "it was killed", True, [first])
     parts.receive()
     leaving.result()
     parts.scheduler.dispatch()
 
     claims = waiting.result().claims
     claims += parts.exchange(other, want=2).claims
-    assert [(b"a", 2), (b"b", 2)] == sorted((c.command, c.attempt) for c in claims)
+    assert [(b"a", 2), (b"b", 1)] == sorted((c.command, c.attempt) for c in claims)
 
 
 def test_what_a_client_never_started_is_no_further_attempt_when_it_leaves():
@@ -222,7 +223,7 @@ def test_a_client_that_was_given_up_comes_back_as_another():
     parts = ServerParts(b"a")
     client = parts.join()
     (claim,) = parts.exchange(client, want=1).claims
-    parts.registry.leave(client.client_id, Ending.LOST)
+    parts.registry.give_up(client.client_id)
 
     again = parts.greet(held_by(client, claim))
 
@@ -389,3 +390,59 @@ def test_two_calls_of_a_client_give_the_same_outcome_once():
     assert (False, 1) == (is_early, waiting)
     assert [True, True] == [call.result().accepted for call in (first, second)]
     assert [1] == [len(event.recorded) for event in recorded]
+
+
+def test_what_a_client_could_not_write_is_kept_as_it_last_said():
+    """Also after it has left; what somebody says who was never here is not."""
+    unwritten = UnwrittenOutput()
+    parts = ServerParts(unwritten=unwritten)
+    client = parts.join().client_id
+    say = parts.worker_service.unwritten
+
+    say(client, [1, 5, "no space left on device", False])
+    parts.worker_service.leave(client, "idle", False, [], [])
+    say(client, [3, 15, "no space left\x1b[2J", True])
+    say("ffffffff", [3, 15, "no", True])
+
+    unwritten.wait_for_last(0)
+    text = f"client {client} on node1 could not write 3 lines (15 bytes): no space left?[2J"
+    assert (text,) == unwritten.texts()
+
+
+def test_a_client_that_could_write_after_all_lost_nothing():
+    """What it says last counts, and is waited for."""
+    unwritten = UnwrittenOutput()
+    parts = ServerParts(unwritten=unwritten)
+    client = parts.join().client_id
+    parts.worker_service.unwritten(client, [1, 5, "no space left on device", False])
+    waiting = Call(unwritten.wait_for_last, 10.0)
+
+    before = waiting.is_over(0.05)
+    parts.worker_service.unwritten(client, [0, 0, "", True])
+    waiting.result()
+
+    assert not before
+    assert () == unwritten.texts()
+
+
+SENSELESS = [
+    None,
+    [],
+    [1, 5, "x"],
+    [-1, 5, "x", True],
+    [6, 5, "x", True],
+    [1, 2**61, "x", True],
+    [1, 5, "x" * 201, True],
+    [1, 5, b"x", True],
+    [1.0, 5, "x", True],
+    [1, 5, "x", 1],
+]
+
+
+@pytest.mark.parametrize("said", SENSELESS)
+def test_what_makes_no_sense_as_unwritten_is_refused(said):
+    """It comes from a peer."""
+    parts = ServerParts()
+
+    with pytest.raises(ValueError, match="unwritten"):
+        parts.worker_service.unwritten(parts.join().client_id, said)

@@ -18,6 +18,7 @@ from hypershell.access.errors import (
     CurrentBlocked,
     DirectoryExposed,
     DirectoryForeign,
+    DirectoryOpen,
     DirectoryUnusable,
     NeverStarted,
     NoHome,
@@ -113,10 +114,24 @@ def test_all_of_it_is_closed_to_others_whatever_the_umask(tmp_path, access, ring
     assert not [path for path, mode in modes.items() if mode & 0o077]
 
 
-def test_an_empty_directory_becomes_private(tmp_path):
-    """`mkdir foo` and `--server-dir=foo`, under any umask."""
+@pytest.mark.parametrize("mode", [0o777, 0o755, 0o750, 0o711, 0o1770])
+def test_an_empty_directory_that_others_may_enter_is_refused(tmp_path, mode):
+    """Somebody made it for something: its rights are not changed, and nothing is put into it."""
     (tmp_path / "foo").mkdir()
-    (tmp_path / "foo").chmod(0o777)
+    (tmp_path / "foo").chmod(mode)
+
+    with pytest.raises(DirectoryOpen, match=f"{mode:04o}") as caught:
+        ServerDirectory(tmp_path / "foo").hold()
+
+    assert 3 == caught.value.exit_code
+    assert "chmod 700" in caught.value.advice
+    assert mode == mode_of(tmp_path / "foo")
+    assert [] == list((tmp_path / "foo").iterdir())
+
+
+def test_an_empty_directory_of_ones_own_is_used(tmp_path):
+    """Nobody else has any right in it."""
+    (tmp_path / "foo").mkdir(mode=0o700)
 
     with ServerDirectory(tmp_path / "foo").hold():
         assert 0o700 == mode_of(tmp_path / "foo")
@@ -172,7 +187,7 @@ def test_a_link_of_another_user_is_refused(tmp_path):
 
 def test_a_link_to_a_directory_will_do(tmp_path, access, ring):
     """~/.hyper-shell may be kept on a larger disk."""
-    (tmp_path / "real").mkdir()
+    (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to("real")
 
     started(ServerDirectory(tmp_path / "link"), access, ring)
@@ -200,6 +215,7 @@ def test_an_unwritable_directory_is_a_clear_error(ordinary_user):
         ServerDirectory(folder).hold()
 
     def used(folder: Path) -> None:
+        folder.chmod(0o700)
         ServerDirectory(folder).hold().release()
         folder.chmod(0o500)
         ServerDirectory(folder).hold()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hypershell.store.sql.engine import database_url, open_database, sqlite_url
-from hypershell.store.sql.errors import DatabaseUnusable
+from hypershell.store.sql.errors import DatabaseLinked, DatabaseTaken, DatabaseUnusable
 from hypershell.store.sql.location import parse_location, shown
 
 NAMES = [b"plain", b"sp ace", b"per%20cent", b"quest?ion=1", b"ha#sh@at:colon", b"no\xffutf8"]
@@ -81,3 +81,29 @@ def test_a_file_without_a_working_directory_is_refused(tmp_path, monkeypatch):
     for name in ("tasks.db", "sqlite:///tasks.db"):
         with pytest.raises(DatabaseUnusable, match="working directory, which was removed"):
             parse_location(database_url(name, {}, tmp_path))
+
+
+def test_a_database_with_two_names_is_not_written(tmp_path):
+    """Each name would have a journal and a lock of its own, so that two servers could open it."""
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    open_database(sqlite_url(first)).close()
+    os.link(first, second)
+
+    for path in (first, second):
+        with pytest.raises(DatabaseLinked, match="hard link"):
+            open_database(sqlite_url(path))
+        open_database(sqlite_url(path), read_only=True).close()  # a copy that backups make
+    second.unlink()
+
+    open_database(sqlite_url(first)).close()
+
+
+def test_a_link_to_a_database_is_the_database(tmp_path):
+    """Its journal and its lock are beside the file itself."""
+    path, link = tmp_path / "tasks.db", tmp_path / "link.db"
+    link.symlink_to(path)
+
+    first = open_database(sqlite_url(path))
+    with pytest.raises(DatabaseTaken):
+        open_database(sqlite_url(link))
+    first.close()

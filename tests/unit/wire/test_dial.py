@@ -240,3 +240,13 @@ def test_a_server_that_hangs_up_after_it_has_admitted_a_peer_is_gone(monkeypatch
 
     with pytest.raises(ServerUnreachable, match="localhost"):
         proxy.connection()
+
+
+@pytest.mark.parametrize("context", [server_context, client_context])
+def test_a_clock_that_was_never_set_keeps_nobody_out(context):
+    """One without a battery begins in 1970, in some time zones a day before."""
+    (authority,) = context(SECRET).get_ca_certs()
+
+    not_before = authority["notBefore"]
+
+    assert int(not_before.split()[3]) < 1969
