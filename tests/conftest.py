@@ -59,12 +59,12 @@ def site(farm: Farm) -> Site:
 
 
 @pytest.fixture
-def relay_to() -> Iterator[Callable[[int], Relay]]:
-    """Make relays to ports of this machine."""
+def relay_to() -> Iterator[Callable[..., Relay]]:
+    """Make relays to ports of this machine, which may take their time."""
     relays: list[Relay] = []
 
-    def make(port: int) -> Relay:
-        relays.append(Relay(port))
+    def make(port: int, delay: float = 0.0) -> Relay:
+        relays.append(Relay(port, delay))
         return relays[-1]
 
     yield make

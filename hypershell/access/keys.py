@@ -29,6 +29,22 @@ def new_key() -> str:
     return _PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
 
 
+def new_client_key() -> bytes:
+    """Return a new random key by which a server knows the clients that it once had."""
+    return secrets.token_bytes(32)
+
+
+def client_secret(key: bytes, client_id: str) -> str:
+    """What a client gets when it joins, and shows when it comes back under another id."""
+    return hmac.digest(key, client_id.encode("utf-8", "replace"), "sha256").hex()
+
+
+def is_client_secret(key: bytes, client_id: str, shown: str) -> bool:
+    """Whether this is what the client with that id got."""
+    expected = client_secret(key, client_id).encode()
+    return hmac.compare_digest(expected, shown.encode("utf-8", "replace"))
+
+
 def is_short(key: str) -> bool:
     """Whether a stranger who can reach the server could hope to guess this key."""
     return len(key) < SHORTEST

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.access.errors import shown
+from hypershell.access.keys import new_client_key
 from hypershell.app.opened_run import OpenedRun
 from hypershell.core import environment
 from hypershell.core.run_mode import RunMode
@@ -68,6 +69,7 @@ def begin(options: DatabaseOptions, run: OpenedRun, held: LockedDirectory) -> "R
             moves,
             held.place(),
             options.runs,
+            new_client_key(),
         )
         begun = begin_run(database, mode, making)
         run_session = RunSession(database, begun, mode)

@@ -36,16 +36,18 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     begun = BegunTable(options.client.slots + SPARE_ENTRIES)
 
     def be_client(supervisor_pipe: int, control: int | None) -> int:
+        from hypershell.app.ended_runs import EndedRuns
         from hypershell.client.main import run_client
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
             rooted = find.root()
+            was_there = EndedRuns(rooted, options.client.wait).was_there
             client = options.client
             if location.server_dir is not None:
                 client = client._replace(server_dir=rooted.server_dir)
             try:
-                return run_client(client, find, supervisor_pipe, begun, control)
+                return run_client(client, find, supervisor_pipe, begun, control, was_there)
             except (NoServer, KeyRefused) as error:
                 error.note(place=location.place(), remark=location.remark())
                 raise

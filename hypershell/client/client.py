@@ -8,7 +8,8 @@ their thread-safe methods (`RunningTasks`, `Session.leave`, `ServerLink.leave`).
 
 The invariant: no task runs here after the lease may be over, as the server may give it to another
 client then. So the lease is looked at whenever nothing else comes, tasks are stopped a grace and a
-margin before its end, and they are gone before the server hears about it.
+margin before its end, and they are gone before the server hears about it. The client itself stays,
+with the outcomes that it has, and looks for the server for as long as the user said (`--wait`).
 
 The order at the end: first nothing new is started (`leave` drains the buffer), then what runs ends
 or is stopped, then its outcomes are accepted, then processes that tasks left running are killed,
@@ -38,6 +39,7 @@ from hypershell.client.session import Session
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.errors import ConnectionLost, TasksUnstartable
+from hypershell.core.units import counted
 from hypershell.runtime import clock
 from hypershell.runtime.signals import stop_this_process
 from hypershell.runtime.threads import Inbox
@@ -67,6 +69,7 @@ class Client:
         supervisor_pipe: SupervisorPipe,
         idle_timeout: float | None,
         launcher: LauncherChannel | None = None,
+        wait_seconds: float = 60.0,
     ) -> None:
         self._inbox = inbox
         self._session = session
@@ -75,6 +78,7 @@ class Client:
         self._tasks = tasks
         self._supervisor_pipe = supervisor_pipe
         self._idle_timeout = idle_timeout
+        self._wait_seconds = wait_seconds
         self._launcher = launcher or LauncherChannel(None)
         self._paused = False
         self._signal = 0
@@ -90,8 +94,7 @@ class Client:
         while True:
             match self._inbox.get(timeout=self._patience()):
                 case None:
-                    if self._is_lease_over():
-                        self._lose_connection()
+                    self._look_at_lease()
                     if clock.monotonic() >= self._leave_by:
                         return self._take_leave(dead=True)
                     if self._is_idle_too_long():
@@ -125,7 +128,10 @@ class Client:
         patience = self._leave_by - clock.monotonic()
         if self._paused:
             return max(0.01, min(patience, _MAX_PATIENCE_SECONDS))
-        patience = min(patience, self._session.lease_end() - clock.boottime())
+        due = self._session.lease_end()
+        if self._session.is_cut_off:
+            due += self._wait_seconds
+        patience = min(patience, due - clock.boottime())
         if self._idle_timeout is not None and self._leaving is None:
             patience = min(patience, self._idle_timeout - self._buffer.idle_seconds())
         return max(0.01, patience)
@@ -136,20 +142,37 @@ class Client:
     def _is_idle_too_long(self) -> bool:
         limit = None if self._paused else self._idle_timeout
         idle = limit is not None and self._buffer.idle_seconds() >= limit
-        return idle and self._leaving is None
+        return idle and self._leaving is None and not self._session.is_cut_off
+
+    def _look_at_lease(self) -> None:
+        """When the lease is over, stop every task; when the wait for the server is, give up."""
+        if not self._is_lease_over():
+            return
+        overdue = clock.boottime() - self._session.lease_end()
+        if not self._session.is_cut_off:
+            lease = f"the lease of {self._session.welcome.lease_seconds:g} s"
+            self._link.doubt(f"it did not answer within {lease}")
+            if self._session.cut_off():
+                log.warning(
+                    "the server did not answer within %s; the tasks running here were stopped; "
+                    "looking for it for %g s, to hand in %s",
+                    lease,
+                    self._wait_seconds,
+                    counted(self._buffer.number_earned(), "result"),
+                )
+        elif overdue >= self._wait_seconds:
+            self._lose_connection()
 
     def _lose_connection(self) -> NoReturn:
-        """The lease expired: stop every task, and raise ConnectionLost."""
+        """The server did not come back: raise ConnectionLost."""
         self._stop_all()
-        lease = f"{self._session.welcome.lease_seconds:g} s"
-        if self._link.is_up():
-            self._link.leave("its lease expired", True, *self._buffer.begun())
-        self._supervisor_pipe.left()  # else nobody hears our leave, and our tasks are gone
-        raise ConnectionLost(
-            host=self._link.host,
-            port=self._link.port,
-            reason=f"it did not answer within the lease of {lease}",
-        )
+        self._supervisor_pipe.left()  # nobody hears our leave, and our tasks are gone
+        lease, number = self._session.welcome.lease_seconds, self._buffer.number_earned()
+        after = f"nor in {self._wait_seconds:g} s after it"
+        reason = f"it did not answer within the lease of {lease:g} s, {after}"
+        reason += f" ({self._link.trouble})" if self._link.trouble else ""
+        lost = f"; {counted(number, 'result')} could not be handed in" if number else ""
+        raise ConnectionLost(host=self._link.host, port=self._link.port, reason=reason + lost)
 
     def _pause(self, *, by_launcher: bool) -> None:
         """Have all tasks stand still; at a Ctrl-Z of this client alone, this process as well."""
@@ -174,8 +197,7 @@ class Client:
             return
         self._paused = False
         self._link.go_on(heard_at)
-        if self._is_lease_over():
-            self._lose_connection()  # they are killed as they stand
+        self._look_at_lease()  # if it is over they are killed as they stand
         self._supervisor_pipe.resumed(self._link.heard_at)
         self._tasks.go_on()
 
@@ -211,6 +233,8 @@ class Client:
 
     def _take_leave(self, *, dead: bool) -> int:
         self._tasks.end_strays()
+        if dead and (number := self._buffer.number_earned()):
+            log.warning("%s could not be handed in", counted(number, "result"))
         self._link.leave(self._leaving or "", dead, *self._buffer.begun())
         self._supervisor_pipe.left()
         if self._unstartable is not None:
@@ -221,13 +245,8 @@ class Client:
         return 128 + self._signal if self._signal else 0
 
     def _stop_all(self) -> None:
-        """The server is out of reach, or we are broken: nothing may go on running here.
-
-        They have no grace beyond the lease, after which others may run them: this process, or the
-        whole machine, may have stood still.
-        """
+        """We are broken, or have been cut off for good: nothing may go on running here."""
         self._buffer.drain()
         welcome = self._session.welcome
-        left = self._session.lease_end() + welcome.grace_seconds - clock.boottime()
-        grace = max(0.0, min(welcome.grace_seconds, left))
+        grace = self._session.grace_left(welcome)
         self._tasks.stop_and_wait(replace(welcome, grace_seconds=grace))

@@ -34,6 +34,10 @@ class SignalledEarly(Exception):
         self.number = number
 
 
+class RunOver(Exception):
+    """A server that might have been joined was there, and has ended."""
+
+
 def join(
     link: ServerLink,
     hello: Hello,
@@ -43,8 +47,8 @@ def join(
 ) -> Welcome:
     """Join the server, waiting for it up to `wait_seconds`.
 
-    A negative delay is a random one up to that. Raises SignalledEarly, and what `ServerLink.join`
-    raises when waiting is over or does not mend it.
+    A negative delay is a random one up to that. Raises SignalledEarly, RunOver, and what
+    `ServerLink.join` raises when waiting is over or does not mend it.
     """
     delay = delay_seconds if delay_seconds >= 0 else chance.uniform(0, -delay_seconds)
     with closing(_Events(inbox)) as events:
@@ -61,7 +65,10 @@ def join(
                 return welcome
             except (*BROKEN, CallRefused) as error:
                 pause = backoff.pause()
-                if not may_wait(error) or clock.monotonic() + pause > deadline:
+                is_last = clock.monotonic() + pause > deadline
+                if isinstance(error, NoServer) and link.was_there(is_last):
+                    raise RunOver from error
+                if not may_wait(error) or is_last:
                     raise _explained(error, link) from error
                 if not said:
                     log.info("waiting for the server: %s", error)

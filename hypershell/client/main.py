@@ -12,14 +12,14 @@ from hypershell.client.client import Client
 from hypershell.client.descriptors import take_descriptors
 from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, PauseAsked
 from hypershell.client.fetcher import Fetcher
-from hypershell.client.joining import SignalledEarly, join
+from hypershell.client.joining import RunOver, SignalledEarly, join
 from hypershell.client.launcher_channel import LauncherChannel
 from hypershell.client.options import ClientOptions
 from hypershell.client.outputs import Outputs, open_outputs
 from hypershell.client.returner import Returner
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.senders import Senders
-from hypershell.client.server_link import Find, ServerLink, greeting
+from hypershell.client.server_link import Find, ServerLink, WasThere, greeting, never_there
 from hypershell.client.session import Session
 from hypershell.client.signal_orders import SignalOrders
 from hypershell.client.supervisor_pipe import SupervisorPipe
@@ -52,6 +52,7 @@ def run_client(
     supervisor_pipe: int,
     begun: BegunTable,
     control: int | None = None,
+    was_there: WasThere = never_there,
 ) -> int:
     """Run a client to its end; `supervisor_pipe` and `begun` are what its supervisor reads.
 
@@ -75,7 +76,7 @@ def run_client(
         launcher.listen(inbox.put)  # which alone says when to pause
     else:
         hand_over_stops(lambda: inbox.put(PauseAsked(by_launcher=False)))
-    link = ServerLink(_found_under_lock(find))
+    link = ServerLink(_found_under_lock(find), was_there)
     pipe = SupervisorPipe(supervisor_pipe)
     return _run(options, link, pipe, begun, orders, watch, launcher)
 
@@ -98,6 +99,9 @@ def _run(
         welcome = join(link, hello, inbox, options.wait, options.delay_start)
     except SignalledEarly as early:
         return 128 + early.number
+    except RunOver:
+        log.info("the server has ended: it has no more tasks")
+        return 0
     signals.grace_seconds = welcome.grace_seconds
     pipe.joined(welcome, link.heard_at)
 
@@ -116,7 +120,9 @@ def _run(
     session = Session(hello, welcome, link, buffer, tasks, pipe, spawner.rename, inbox.put)
     fetcher = Fetcher(link, session)
     returner = Returner(link, session, buffer, lambda: output.unwritten)
-    client = Client(inbox, session, link, buffer, tasks, pipe, options.idle_timeout, launcher)
+    client = Client(
+        inbox, session, link, buffer, tasks, pipe, options.idle_timeout, launcher, options.wait
+    )
 
     failed = functools.partial(_loop_failed, inbox)
     executing = Loop("executor", executor.one_pass, failed, watch.wake)

@@ -43,15 +43,31 @@ from hypershell.wire.connection import Connection
 from hypershell.wire.proxy import CALL_SECONDS
 from hypershell.wire.refusal import CallRefused, ErrorKind
 from hypershell.wire.worker_messages import Answer, Hello, Phase, Welcome
-from hypershell.wire.worker_plane import WorkerProxy
+from hypershell.wire.worker_plane import Earned, WorkerProxy
 
 log = logging.getLogger(__name__)
 
 Find = Callable[[], tuple[str, int, bytes]]
 """Tells host, port and secret of the server's worker plane; NoServer while that is not known."""
 
+WasThere = Callable[[bool], bool]
+"""Tells, while no server is found, whether there was one that has ended since: the argument says
+whether this is the last look.
+"""
+
+
+def never_there(is_last: bool) -> bool:
+    """Where nobody can tell."""
+    return False
+
+
 BROKEN = (OSError, EOFError, WireError, NoServer)
 """What a call raises when the connection is at fault, and not the call."""
+
+_ELSEWHERE = (*BROKEN, HyperShellError, CallRefused, ValueError)
+"""What a client that had joined may meet while it looks for its server: none of it is its end."""
+
+_LEAST_SECONDS = 2.0
 
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors of this machine: they pass when tasks end, and say nothing about a connection."""
@@ -79,6 +95,15 @@ class Peer(Protocol):
     def returned(self, welcome: Welcome, still_known: bool) -> None:
         """The connection is there again; whether the server still knows this client."""
 
+    def ready(self) -> None:
+        """All was handed in, and calls begin again: the lease counts."""
+
+    def earned(self) -> Earned | None:
+        """The next outcomes to be handed in that it earned under a former id, if there are any."""
+
+    def handed_in(self, earned: Earned, taken: int) -> None:
+        """The server took so many of these, and needs to hear no more of the others."""
+
 
 class Caller(Peer, Protocol):
     """Whom the answers are for."""
@@ -93,11 +118,12 @@ class Caller(Peer, Protocol):
 class ServerLink:
     """Safe to use from several threads; `close` ends all their calls.
 
-    `find` tells where the server is.
+    `find` tells where the server is, and `was_there` whether it has come and gone.
     """
 
-    def __init__(self, find: Find) -> None:
+    def __init__(self, find: Find, was_there: WasThere = never_there) -> None:
         self._find = find
+        self.was_there = was_there
         self._proxy: WorkerProxy
         self.host, self.port = "", 0
         self._changed = threads.condition("server link")
@@ -108,6 +134,8 @@ class ServerLink:
         self._hung_up = False  # when it broke last
         self._rejoining = False
         self._closed = False
+        self.trouble = ""
+        """Why the server was not found again at the last attempt."""
         self._paused = False
         self._heard_at = clock.boottime()
 
@@ -117,8 +145,7 @@ class ServerLink:
         """
         self._look_up()
         self._proxy.patience = seconds
-        sent = clock.boottime()
-        welcome = self._proxy.join(hello, seconds)
+        welcome, sent = self._greet(hello, seconds)
         self._proxy.patience = None
         self._proxy.hang_up()  # the threads that call have connections of their own
         with self._changed:
@@ -237,7 +264,7 @@ class ServerLink:
     def reconnect(self, peer: Peer) -> None:
         """After a call that failed: wait until there is a connection, making it if need be.
 
-        Raises LinkClosed, and what ends the hope to come back, such as another key.
+        Goes on until it has one, whatever answers meanwhile; raises LinkClosed.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._rejoining)
@@ -253,6 +280,13 @@ class ServerLink:
             with self._changed:
                 self._rejoining = False
                 self._changed.notify_all()
+
+    def doubt(self, reason: str) -> None:
+        """Nothing was heard for too long: whatever calls are under way, join again."""
+        with self._changed:
+            welcome = self._welcome
+        if welcome is not None:
+            self._break(welcome, reason)
 
     def leave(
         self,
@@ -360,23 +394,71 @@ class ServerLink:
                 if self._closed or self._welcome is None:
                     raise LinkClosed
                 before = self._welcome
-            hello = peer.greet()
             try:
-                self._look_up()
-                self._proxy.hang_up()
-                sent = clock.boottime()
-                welcome = self._proxy.join(hello)
-            except BROKEN as error:
-                log.debug("could not reconnect to the server: %s", error)
-                with self._changed:
-                    self._changed.wait_for(lambda: self._closed, backoff.pause())
+                welcome = self._join_again(peer.greet(), before)
+            except _ELSEWHERE as error:
+                self._pause(error, backoff)
                 continue
-            self._heard_at = sent
             peer.returned(welcome, welcome.client_id == before.client_id)
             with self._changed:
-                self._welcome, self._up = welcome, True
+                self._welcome = welcome
+            try:
+                self._hand_in(peer, welcome)
+            except _ELSEWHERE as error:
+                self._pause(error, backoff)
+                continue
+            peer.ready()
+            with self._changed:
+                self._up = True
             self._own.session_of = welcome
+            self.trouble = ""
             return
+
+    def _pause(self, error: Exception, backoff: Backoff) -> None:
+        """It may be another server that has the port meanwhile: ours may still come back."""
+        if str(error) != self.trouble:
+            self.trouble = str(error)
+            log.debug("could not reconnect to the server: %s", error)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, backoff.pause())
+
+    def _join_again(self, hello: Hello, before: Welcome) -> Welcome:
+        # While the lease lasts an attempt must leave time for the next one.
+        is_late = clock.boottime() > self._heard_at + before.lease_seconds
+        seconds = CALL_SECONDS if is_late else max(_LEAST_SECONDS, call_seconds_of(before))
+        self._look_up()
+        self._proxy.hang_up()
+        welcome, self._heard_at = self._greet(hello, seconds)
+        return welcome
+
+    def _greet(self, hello: Hello, seconds: float) -> tuple[Welcome, float]:
+        """Join; the welcome, and when the call was sent by which the server heard us last.
+
+        A server that stood still may answer when the lease from then on is over already: it is
+        asked again whether it knows us.
+        """
+        sent = clock.boottime()
+        welcome = self._proxy.join(hello, seconds)
+        nothing = Earned(welcome.client_id, welcome.secret, ())
+        while clock.boottime() - sent > call_seconds_of(welcome):
+            sent = clock.boottime()
+            self._give(welcome, nothing)
+        return welcome, sent
+
+    def _give(self, welcome: Welcome, earned: Earned) -> int:
+        """Hand this in: how many were taken; EOFError if the server does not know us."""
+        taken = self._proxy.hand_in(welcome, earned)
+        if taken is None:
+            raise EOFError("it no longer knows this client")
+        return taken
+
+    def _hand_in(self, peer: Peer, welcome: Welcome) -> None:
+        """Give what the client earned under a former id, before it asks for anything."""
+        while (earned := peer.earned()) is not None:
+            sent = clock.boottime()
+            taken = self._give(welcome, earned)
+            self._heard_at = sent
+            peer.handed_in(earned, taken)
 
 
 def _is_shortage(error: BaseException) -> bool:

@@ -42,6 +42,8 @@ class Supervision:
                     self._heard_at = float(at)
                 case ["heard", at]:
                     self._heard_at = float(at)
+                case ["stopped", at] if float(at) >= self._heard_at:
+                    self._lease_seconds = 0.0  # until it has joined again
                 case ["paused"]:
                     self._paused = True
                 case ["resumed", at]:

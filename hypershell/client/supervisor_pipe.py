@@ -6,7 +6,8 @@ from hypershell.wire.worker_messages import Welcome
 
 
 class SupervisorPipe:
-    """Messages: the client joined, was heard by the server, paused, resumed, or left.
+    """Messages: the client joined, was heard by the server, paused, resumed, stopped its tasks, or
+    left.
 
     None is waited for.
     """
@@ -27,6 +28,10 @@ class SupervisorPipe:
         if at - self._last > lease_seconds / 20:
             self._last = at
             self._say(f"heard {at}")
+
+    def stopped(self, heard_at: float) -> None:
+        """Nothing runs here any more, as the lease that counts from `heard_at` is over."""
+        self._say(f"stopped {heard_at}")
 
     def paused(self) -> None:
         """The tasks of the client stand still; it needs no watching until they run on."""

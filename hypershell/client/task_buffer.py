@@ -175,7 +175,7 @@ class TaskBuffer:
                 self._release_held(now)
                 want = self._appraise(now)
                 if self._is_due(want, now):
-                    number = _how_many(self._outcomes)
+                    number = batch_size(self._outcomes)
                     self._given = self._outcomes[:number]
                     self._outcomes = self._outcomes[number:]
                     self._asked = want
@@ -266,9 +266,24 @@ class TaskBuffer:
             self._news.start_over()
             self._changed.notify_all()
 
-    def start_over(self, draining: bool) -> None:
-        """Forget all that is here: it belongs to a server that is gone, or to others by now."""
+    def outcomes_of(self, pairs: Iterable[Pair]) -> list[Outcome]:
+        """The outcomes that are here of these tasks, as far as they began."""
+        wanted = set(pairs)
         with self._changed:
+            return [o for o in self._earned() if (o.task_id, o.lease) in wanted]
+
+    def number_earned(self) -> int:
+        """How many outcomes are here of tasks that began."""
+        with self._changed:
+            return len(self._earned())
+
+    def start_over(self, draining: bool) -> list[Outcome]:
+        """Forget all that is here: it belongs to a server that is gone, or to others by now.
+
+        The outcomes that it had of tasks that began are returned: the server may still want them.
+        """
+        with self._changed:
+            earned = self._earned()
             self._draining = draining
             self._server_knows = False
             self._ready.clear()
@@ -280,6 +295,7 @@ class TaskBuffer:
             self._asked = -1
             self._changed.notify_all()
             self._report_if_drained()
+        return earned
 
     def drain(self) -> None:
         """Start nothing more: what is ready goes back."""
@@ -298,6 +314,10 @@ class TaskBuffer:
             held += [(outcome.task_id, outcome.lease) for outcome in ended]
             return tuple((*pair, pair in self._begun) for pair in held)
 
+    def is_running(self) -> bool:
+        """Whether anything runs."""
+        return bool(self._running)
+
     def wait_until_stopped(self, timeout: float) -> bool:
         """Wait until nothing runs, up to `timeout` seconds; whether nothing does."""
         with self._changed:
@@ -314,6 +334,10 @@ class TaskBuffer:
         """End a wait for a batch."""
         with self._changed:
             self._changed.notify_all()
+
+    def _earned(self) -> list[Outcome]:
+        ended = (*self._given, *self._outcomes, *self._held)
+        return [outcome for outcome in ended if outcome.ending.tried]
 
     def _sift(self, outcomes: list[Outcome], now: float) -> list[Outcome]:
         """Those of these outcomes that go to the server at once; the others are held."""
@@ -400,7 +424,7 @@ class TaskBuffer:
         return max(0.0, min(look, self._news.patience(now, self._running)))
 
 
-def _how_many(outcomes: list[Outcome]) -> int:
+def batch_size(outcomes: list[Outcome]) -> int:
     """How many of these, from the first, go in one batch."""
     size = 0
     for number, outcome in enumerate(outcomes[:_LARGEST_BATCH], start=1):

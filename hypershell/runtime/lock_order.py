@@ -19,9 +19,11 @@ ORDER = (
     "events",
     "orphans",
     "finished queue",
+    "late outcomes",
     "spool",
     "unwritten output",
     "plane server",
+    "frame budget",
     # A client.
     "client session",
     "server link",

@@ -40,6 +40,7 @@ from hypershell.server.events import (
 from hypershell.server.input.capacity import InputCapacity
 from hypershell.server.input.intake import Intake
 from hypershell.server.input.lines import LineReader
+from hypershell.server.loops.no_clients import NoClients
 from hypershell.server.loops.orphans import Orphans
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
@@ -47,6 +48,7 @@ from hypershell.server.options import Ended, ServerOptions
 from hypershell.server.planes.client_service import ClientService
 from hypershell.server.planes.completion import CompletionWaiters
 from hypershell.server.planes.error_kinds import kind_of
+from hypershell.server.planes.late_outcomes import LateOutcomes
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.reports.failing_clients import FailingClients
 from hypershell.server.reports.failures import Failures
@@ -117,9 +119,16 @@ class Server:
         self._scheduler = Scheduler(store, scheduled, options.bundlesize)
         self._orphans = Orphans(store, finished, lease, scheduled.cancel)
         self._registry = registry = ClientRegistry(
-            lock, options.lease, options.grace, bus, self._orphans.adopt, clients
+            lock,
+            options.lease,
+            options.grace,
+            bus,
+            self._orphans.adopt,
+            clients,
+            None if run_session is None else run_session.begun.client_key,
         )
         self._receiver = Receiver(finished, store, registry, self._scheduler, scheduled, bus)
+        self._no_clients = NoClients(store, registry, scheduled)
         self._failures = Failures(sink, store.printed)
         self._joblog = open_joblog(options.joblog)
         self._reports = Reports([self._failures, *filter(None, [self._joblog])])
@@ -244,10 +253,12 @@ class Server:
             self._completion,
             None if session is None else session.queries,
         )
+        late = LateOutcomes(self._registry, self._scheduler.take_late, self._scheduled, self._bus)
         worker_service = WorkerService(
             self._registry,
             self._scheduled,
             self._finished,
+            late,
             self._options.spec,
             self._unwritten_output,
         )
@@ -336,8 +347,9 @@ class Server:
 
     def _watch_clients(self) -> bool:
         """One pass of the registry's loop: reschedule the tasks of silent clients."""
-        for client in self._registry.wait_for_silent(timeout=10.0):
+        for client in self._registry.wait_for_silent(timeout=5.0):
             self._give_up_client(client)
+        self._no_clients.look()
         return True
 
     def _give_up_client(self, client: Client) -> None:

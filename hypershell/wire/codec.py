@@ -33,7 +33,7 @@ def encode(value: Any) -> bytes:
     return packed
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes | memoryview) -> Any:
     """Return the value of these bytes; tuples come back as lists. WireError if they are none.
 
     The library's own timestamps are decoded too; no verb takes one.
@@ -41,7 +41,7 @@ def decode(data: bytes) -> Any:
     return _unpack(data, _decode_tagged)
 
 
-def _unpack(data: bytes, ext_hook: Callable[[int, bytes], Any]) -> Any:
+def _unpack(data: bytes | memoryview, ext_hook: Callable[[int, bytes], Any]) -> Any:
     try:
         return msgpack.unpackb(data, ext_hook=ext_hook, unicode_errors="surrogateescape")
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException, RecursionError) as error:

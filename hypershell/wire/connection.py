@@ -5,14 +5,18 @@ socket never blocks: waiting is done here, so that a peer that drips a byte at a
 stretch a deadline, and `abort` from another thread ends any wait.
 """
 
+import contextlib
+import mmap
 import select
 import socket
 import ssl
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from hypershell.runtime import clock
 from hypershell.wire.codec import WireError, decode, encode
+from hypershell.wire.frames import SHORT, FrameBudget, check_shape, frame_seconds
 
 SMALL_FRAME = 512
 """Bytes a peer may send in one frame before it is authenticated."""
@@ -21,9 +25,7 @@ LARGE_FRAME = 64 * 2**20
 """Bytes in one frame afterwards; senders split tasks and outcomes to stay below this."""
 
 WORKER_FRAME = 16 * 2**20
-"""The same for what a client sends, whose outcomes take 11 MiB at most. A value may take many times
-its frame in memory, and the key to run tasks is none to all the memory of a server.
-"""
+"""The same for what a client sends, whose outcomes take 11 MiB at most."""
 
 _LENGTH = struct.Struct("!I")
 _CHUNK = 64 * 1024
@@ -36,20 +38,28 @@ class DeadlinePassed(TimeoutError):
 class Connection:
     """Frames over one socket. Not to be used by two threads at once, but for `abort`."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, peer: str = "") -> None:
         sock.setblocking(False)
+        self.peer = peer
+        """The address of the other end, if it matters."""
         self._sock = sock
         self._buffer = bytearray()
         self._deadline: float | None = None
         self._frame_limit = SMALL_FRAME
+        self._budget: FrameBudget | None = None
 
     def set_timeout(self, seconds: float | None) -> None:
         """Give all that follows this many seconds in total; None waits forever."""
         self._deadline = None if seconds is None else clock.monotonic() + seconds
 
-    def trust(self, frame_limit: int = LARGE_FRAME) -> None:
-        """The peer is authenticated: it may send frames of up to this many bytes."""
+    def trust(self, frame_limit: int = LARGE_FRAME, budget: FrameBudget | None = None) -> None:
+        """The peer is authenticated: it may send frames of up to this many bytes.
+
+        With a `budget` it is trusted no further: its long frames count there, and are looked at
+        before they are decoded.
+        """
         self._frame_limit = frame_limit
+        self._budget = budget
 
     def start_tls(self, context: ssl.SSLContext, server_side: bool) -> None:
         """Go over to TLS; raises ssl.SSLError if either side refuses the other."""
@@ -67,7 +77,10 @@ class Connection:
 
     def recv(self) -> Any:
         """Return the next value; EOFError when the peer is gone."""
-        return decode(self.recv_bytes())
+        length = self._read_frame(self._frame_limit)
+        if self._budget is not None and length > SHORT:
+            return self._receive_long(length, self._budget)
+        return decode(self._cut(length))
 
     def send_bytes(self, payload: bytes) -> None:
         """Send one frame."""
@@ -77,11 +90,8 @@ class Connection:
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """Return the next frame; WireError before reading one that is longer than allowed."""
-        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
         limit = self._frame_limit if maxlength is None else min(maxlength, self._frame_limit)
-        if length > limit:
-            raise WireError(f"a frame of {length} bytes where at most {limit} are allowed")
-        return self._take(length)
+        return self._cut(self._read_frame(limit))
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether something can be read within this many seconds."""
@@ -123,9 +133,69 @@ class Connection:
         del self._buffer[: end + 1]
         return line
 
-    def _take(self, count: int) -> bytes:
+    def _read_frame(self, limit: int) -> int:
+        """Have the next frame in the buffer, without its header; how many bytes it has.
+
+        Of a long one on a budget only what came with its header is there.
+        """
+        buffer = self._buffer
+        if not buffer:
+            self._fill(_CHUNK)
+        if len(buffer) >= _LENGTH.size:
+            length: int = _LENGTH.unpack_from(buffer)[0]
+            if length <= limit and len(buffer) >= length + _LENGTH.size:  # as most are
+                del buffer[: _LENGTH.size]
+                return length
+        with self._hurried(_LENGTH.size):
+            self._have(_LENGTH.size)
+        length = _LENGTH.unpack_from(buffer)[0]
+        if length > limit:
+            raise WireError(f"a frame of {length} bytes where at most {limit} are allowed")
+        del buffer[: _LENGTH.size]
+        if self._budget is None or length <= SHORT:
+            with self._hurried(length):
+                self._have(length)
+        return length
+
+    @contextlib.contextmanager
+    def _hurried(self, length: int) -> Iterator[None]:
+        """A frame of this many bytes has begun: the peer must go on with it."""
+        asked, due = self._deadline, clock.monotonic() + frame_seconds(length)
+        self._deadline = due if asked is None else min(asked, due)
+        try:
+            yield
+        finally:
+            self._deadline = asked
+
+    def _receive_long(self, length: int, budget: FrameBudget) -> Any:
+        """The value of a long frame. Its bytes are in memory of their own, which is given back."""
+        budget.begin(self, length)
+        try:
+            with mmap.mmap(-1, length) as memory, memoryview(memory) as frame:
+                with self._hurried(length):
+                    self._fill_area(frame)
+                budget.end(self)
+                check_shape(frame)
+                return decode(frame)
+        finally:
+            budget.end(self)
+
+    def _fill_area(self, area: memoryview) -> None:
+        have = min(len(self._buffer), len(area))
+        area[:have] = self._buffer[:have]
+        del self._buffer[:have]
+        while have < len(area):
+            with area[have:] as rest:
+                number = self._retry(self._sock.recv_into, rest)
+            if not number:
+                raise EOFError("the peer closed the connection")
+            have += number
+
+    def _have(self, count: int) -> None:
         while len(self._buffer) < count:
             self._fill(_CHUNK)
+
+    def _cut(self, count: int) -> bytes:
         taken = bytes(memoryview(self._buffer)[:count])
         del self._buffer[:count]
         return taken

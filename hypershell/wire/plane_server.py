@@ -1,8 +1,9 @@
 """The server's end of a plane: accepts, admits those who hold the key, serves their calls.
 
 It is the `Server` of `multiprocessing.managers` with its dangers taken out: the accept loop only
-accepts, strangers are few and have little time, no frame names code to run, and a peer can call
-the listed verbs of the objects that exist and nothing else.
+accepts, strangers are few and have little time (`strangers` says which go), no frame names code to
+run or takes more than its share of memory and time (`frames`), and a peer can call the listed verbs
+of the objects that exist and nothing else.
 """
 
 import contextlib
@@ -10,7 +11,6 @@ import errno
 import functools
 import logging
 import socket
-from collections import OrderedDict
 from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import answer_challenge, deliver_challenge
@@ -27,17 +27,16 @@ from hypershell.wire.connection import (
     Connection,
     DeadlinePassed,
 )
+from hypershell.wire.frames import FrameBudget
 from hypershell.wire.preamble import receive
 from hypershell.wire.refusal import CallRefused, ErrorKind, kind_of_argument
+from hypershell.wire.strangers import Strangers
 from hypershell.wire.tls import challenge_key, server_context
 
 log = logging.getLogger(__name__)
 
 ADMISSION_SECONDS = 10.0
 """Seconds from accept to an authenticated first request, in total."""
-
-STRANGERS = 64
-"""Connections not yet authenticated; one more, and the oldest gives way."""
 
 REPLY_SECONDS = 60.0
 """A peer that does not take its answer for so long is cut off."""
@@ -55,12 +54,12 @@ class Listener:
 
     def accept(self) -> Connection:
         """Wait for the next peer; nothing is read from it here."""
-        sock, _ = self._sock.accept()
+        sock, address = self._sock.accept()
         try:
             set_options(sock)
         except OSError:
             pass  # gone already: admission will see it
-        return Connection(sock)
+        return Connection(sock, str(address[0]) if address else "")
 
     def close(self) -> None:
         """Stop listening; a blocked accept returns with an error."""
@@ -104,7 +103,9 @@ class PlaneServer(Server):
         self._plane = plane
         self._context = server_context(secret)
         self._lock = threads.lock("plane server")
-        self._strangers: OrderedDict[Connection, None] = OrderedDict()
+        self._strangers = Strangers()
+        # Who holds the key of the workers' plane may use some of our memory, and no more.
+        self._budget = FrameBudget() if plane == WORKER else None
         self._peers: set[Connection] = set()
         self._no_room, self._no_thread = Seldom(), Seldom()
         self._calls = 0
@@ -141,16 +142,14 @@ class PlaneServer(Server):
                 reason = (error.strerror or str(error)).lower()
                 others = self._no_room.others()
                 log.warning("cannot accept connections at the moment: %s%s", reason, others)
-            self._drop_oldest_stranger()
+            self._drop_stranger()
             self.stop_event.wait(0.1)  # nothing tells when descriptors are free again
 
     def _let_in(self, connection: Connection) -> None:
         with self._lock:
-            self._strangers[connection] = None
-            crowded = len(self._strangers) > STRANGERS
-        if crowded:
-            # The oldest, not this one: else a crowd of silent peers locks everyone out.
-            self._drop_oldest_stranger()
+            going = self._strangers.add(connection)
+        if going is not None:
+            going.abort()
         try:
             # Connections are many and their stacks shallow.
             serve = functools.partial(self.handle_request, connection)
@@ -161,10 +160,11 @@ class PlaneServer(Server):
             self._forget(connection)
             connection.close()
 
-    def _drop_oldest_stranger(self) -> None:
+    def _drop_stranger(self) -> None:
         with self._lock:
-            if self._strangers:
-                self._strangers.popitem(last=False)[0].abort()
+            going = self._strangers.give_way()
+        if going is not None:
+            going.abort()
 
     def handle_request(self, conn: Connection) -> None:  # type: ignore[override]
         """Admit one peer and serve it until it hangs up."""
@@ -182,7 +182,13 @@ class PlaneServer(Server):
     def _admit(self, connection: Connection) -> None:
         connection.set_timeout(ADMISSION_SECONDS)
         receive(connection, self._plane)
+        with self._lock:
+            self._strangers.greeted(connection)
         connection.start_tls(self._context, server_side=True)
+        with self._lock:  # its certificate comes from the key: it has its place from now on
+            if not self._strangers.proved(connection):
+                raise WireError("the handshake finished too late")
+            self._peers.add(connection)
         deliver_challenge(connection, self._challenge_key)  # type: ignore[arg-type]
         answer_challenge(connection, self._challenge_key)  # type: ignore[arg-type]
         match connection.recv():
@@ -191,11 +197,9 @@ class PlaneServer(Server):
             case _:
                 raise WireError("the peer did not complete the handshake")
         connection.send(("#RETURN", None))
-        connection.trust(WORKER_FRAME if self._plane == WORKER else LARGE_FRAME)
-        with self._lock:
-            if self._strangers.pop(connection, self) is self or self.stop_event.is_set():
-                raise WireError("the handshake finished too late")
-            self._peers.add(connection)
+        connection.trust(LARGE_FRAME if self._budget is None else WORKER_FRAME, self._budget)
+        if self.stop_event.is_set():
+            raise WireError("the server is ending")
 
     def serve_client(self, conn: Connection) -> None:  # type: ignore[override]
         """Answer the calls of one admitted peer."""
@@ -240,7 +244,7 @@ class PlaneServer(Server):
 
     def _forget(self, connection: Connection) -> None:
         with self._lock:
-            self._strangers.pop(connection, None)
+            self._strangers.discard(connection)
             self._peers.discard(connection)
 
 

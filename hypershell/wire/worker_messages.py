@@ -63,7 +63,8 @@ class Hello:
 class Welcome:
     """The answer: who the client is now, how long it may be silent, what it must drop.
 
-    Calls carry the `session`, so that one from before a reconnection changes nothing.
+    Calls carry the `session`, so that one from before a reconnection changes nothing. Should the
+    server give this client up, the `secret` shows that what it hands in later was its own.
     """
 
     client_id: str
@@ -71,6 +72,7 @@ class Welcome:
     lease_seconds: float
     grace_seconds: float
     drop: tuple[tuple[int, int], ...] = ()
+    secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +118,15 @@ def pack_welcome(welcome: Welcome) -> list[Any]:
         float(welcome.lease_seconds),
         float(welcome.grace_seconds),
         [list(pair) for pair in welcome.drop],
+        welcome.secret,
     ]
 
 
 def unpack_welcome(packed: Any) -> Welcome:
     """Check and return; ValueError."""
     match packed:
-        case [str(client_id), int(session), float(lease), float(grace), list(drop)]:
-            return Welcome(client_id, session, lease, grace, unpack_pairs(drop))
+        case [str(client_id), int(session), float(lease), float(grace), list(drop), str(secret)]:
+            return Welcome(client_id, session, lease, grace, unpack_pairs(drop), secret)
     raise ValueError("not a welcome")
 
 

@@ -1,6 +1,7 @@
-"""The worker plane as a client sees it: join, exchange, beat, unwritten, leave."""
+"""The worker plane as a client sees it: join, exchange, hand in, beat, unwritten, leave."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hypershell.access.keys import WORKER
 from hypershell.core.begun import Begun
@@ -19,11 +20,19 @@ from hypershell.wire.worker_messages import (
 WORKER_SERVICE = "worker service"
 """The identity of the object that a worker plane exposes."""
 
-VERBS = frozenset({"join", "exchange", "beat", "unwritten", "leave"})
+VERBS = frozenset({"join", "exchange", "hand_in", "beat", "unwritten", "leave"})
 
 
 LEAVE_SECONDS = 20.0
 """How long who leaves waits for the server to hear it."""
+
+
+class Earned(NamedTuple):
+    """Outcomes that a client earned under this id, with the secret that it got with it."""
+
+    client_id: str
+    secret: str
+    outcomes: Sequence[Outcome]
 
 
 class WorkerProxy(PlaneProxy):
@@ -68,6 +77,21 @@ class WorkerProxy(PlaneProxy):
             seconds=wait + patience,
         )
         return unpack_answer(answer)
+
+    def hand_in(
+        self, welcome: Welcome, earned: Earned, seconds: float = CALL_SECONDS
+    ) -> int | None:
+        """Give outcomes of an earlier time, when the server knew this client by another id.
+
+        How many of them it took: those of attempts that it had given up and not handed out again.
+        None if the server does not know this client any more, as it is now.
+        """
+        outcomes = list(earned.outcomes)
+        args = welcome.client_id, welcome.session, earned.client_id, earned.secret, outcomes
+        match self._call("hand_in", *args, seconds=seconds):
+            case None | int() as taken:
+                return taken
+        raise ValueError("not a number of outcomes")
 
     def leave(
         self,

@@ -15,11 +15,11 @@ def _flock(need) -> None:
     need("flock")
 
 
-def start_behind_relay(farm, relay_to, lines: list[str], *options: object):
+def start_behind_relay(farm, relay_to, lines: list[str], *options: object, wait: float = 60):
     """A server, a relay before it, and a client of two slots that goes through the relay."""
     server = farm.start_server(lines, *options)
     relay = relay_to(server.port)
-    client = farm.start_client("-H", "127.0.0.1", "-N", 2, port=relay.port)
+    client = farm.start_client("-H", "127.0.0.1", "-N", 2, "--wait", wait, port=relay.port)
     client.expect("joined the server")
     return server, relay, client
 
@@ -73,10 +73,12 @@ def test_a_stall_shorter_than_the_lease_is_not_noticed(farm, relay_to):
 def test_a_client_cut_off_for_its_lease_stops_its_tasks_before_another_has_them(
     farm, relay_to, fault
 ):
-    """It exits 6; the tasks run elsewhere, as attempt 2, after the first attempt has died."""
+    """The tasks run elsewhere, as attempt 2, after the first attempt has died; when it does not
+    find the server in time, it exits 6.
+    """
     hangs = exclusive("test $TASK_ATTEMPT -gt 1 || { sleep 1000 & sleep 1001; }")
     options = ["--lease", 3, "--grace", 0.5]
-    server, relay, client = start_behind_relay(farm, relay_to, [hangs] * 2, *options)
+    server, relay, client = start_behind_relay(farm, relay_to, [hangs] * 2, *options, wait=1)
     farm.wait_for_lines("starts", 2)
     other = farm.start_client("-N", 2, port=server.port)
     other.expect("joined the server")
@@ -90,20 +92,51 @@ def test_a_client_cut_off_for_its_lease_stops_its_tasks_before_another_has_them(
     assert "for 3 s; its 2 tasks are rescheduled" in server.err
 
 
-@pytest.mark.campaign
-def test_a_client_that_was_given_up_and_comes_back_is_told_so(farm, relay_to):
-    """After a stall beyond the lease it has stopped its tasks, and leaves with 6."""
-    options = ["--lease", 2, "--grace", 0.2]
-    lines = [exclusive("sleep 1000")] * 2
-    server, relay, client = start_behind_relay(farm, relay_to, lines, *options)
+@pytest.mark.parametrize("fault", ["stall", rarely("refuse")])
+def test_what_a_client_earned_before_it_was_cut_off_counts(farm, relay_to, fault):
+    """It was given up meanwhile: back as another client it hands in what has ended, and goes on.
+
+    Nothing runs again that has come to its end, and what it had to stop is neither a failure nor
+    the loss of a client.
+    """
+    ends = exclusive("until test -e go; do sleep 0.02; done")
+    hangs = exclusive("test $TASK_ATTEMPT -gt 1 || sleep 1000")
+    options = ["--lease", 3, "--grace", 0.5, "--max-lost", 2]
+    server, relay, client = start_behind_relay(farm, relay_to, [ends, hangs], *options)
     farm.wait_for_lines("starts", 2)
 
-    relay.stall()
-    server.expect("lost contact", 5)
+    getattr(relay, fault)()
+    (farm.folder / "go").touch()
+    farm.wait_for_lines("ends", 1)
+    client.expect("the tasks running here were stopped")
+    server.expect("lost contact")
     relay.heal()
 
-    assert 6 == client.wait()
-    assert server.is_running
+    assert [0, 0] == [server.wait(20), client.wait()]
+    assert {"1": [1], "2": [1, 2]} == starts_of(farm)
+    assert_never_twice(farm)
+    assert "2 tasks: 2 succeeded, 0 failed" in server.err
+    assert "handed in 2 results" in server.err
+    assert "Traceback" not in client.err
+
+
+def test_another_server_at_the_port_is_not_the_end_of_a_client(farm, relay_to):
+    """It refuses the key, and is none of ours: the client looks on until its own is back."""
+    lines = [exclusive("until test -e go; do sleep 0.02; done")] * 2
+    server, relay, client = start_behind_relay(farm, relay_to, lines, "--lease", 20)
+    farm.wait_for_lines("starts", 2)
+    theirs = {"HYPERSHELL_AUTH": "a-key-of-somebody-else", **farm.elsewhere()}
+    other = farm.start("server", "--forever", "-p", 0, env=theirs)
+
+    relay.lead_to(other.port)
+    relay.cut()
+    accepted = relay.accepted
+    until(lambda: relay.accepted >= accepted + 4, 10, "the client tries again and again")
+    relay.lead_to(server.port)
+    (farm.folder / "go").touch()
+
+    assert [0, 0] == [server.wait(20), client.wait()]
+    assert {"1": [1], "2": [1]} == starts_of(farm)
 
 
 def test_tasks_end_normally_while_the_network_is_slow_to_close(farm, relay_to):

@@ -9,12 +9,15 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from hypershell.access.keys import WORKER, plane_secret
+from hypershell.core.errors import NoServer
+from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
 from hypershell.wire.plane import dial
 from hypershell.wire.preamble import PROTOCOL
@@ -117,6 +120,67 @@ def test_strangers_cost_the_server_no_memory(farm, server, connect):
     grown = psutil.Process(server.pid).memory_info().rss - before
     assert grown < 20 * 2**20
     assert_good_client_is_served(farm, server)
+
+
+@contextlib.contextmanager
+def flood(connect, words: bytes, a_second: int) -> Iterator[None]:
+    """So many strangers a second, each of which says this and nothing more."""
+    over = threading.Event()
+
+    def keep_coming() -> None:
+        while not over.wait(1 / a_second):
+            with contextlib.suppress(OSError):
+                connect(words)
+
+    comer = threading.Thread(target=keep_coming)
+    comer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        comer.join()
+
+
+@pytest.mark.parametrize(
+    ("words", "a_second", "delay"),
+    [
+        (b"", 300, 0.025),
+        rarely(b"", 100, 0.1),
+        rarely(b"", 300, 0.1),
+        rarely(PREAMBLE, 100, 0.025),
+    ],
+    ids=lambda value: {b"": "silent", PREAMBLE: "greeting"}.get(value, str(value)),
+)
+def test_a_flood_of_strangers_keeps_no_client_out(farm, relay_to, words, a_second, delay):
+    """A client far away joins, loses its connection and returns while it lasts."""
+    server = farm.start_server(
+        ["echo >> begun; until test -e go; do sleep 0.02; done; echo >> ran"] * 4
+    )
+    relay = relay_to(server.port, delay)
+    strangers: deque[socket.socket] = deque()
+
+    def connect(first_words: bytes) -> None:
+        strangers.append(socket.create_connection(("127.0.0.1", farm.port), timeout=15))
+        strangers[-1].sendall(first_words)
+        if len(strangers) > 500:
+            strangers.popleft().close()
+
+    with flood(connect, words, a_second):
+        begin = time.monotonic()
+        client = farm.start_client("-H", "127.0.0.1", "-N", 4, port=relay.port)
+        client.expect("joined the server", 20)
+        joined = time.monotonic() - begin
+        farm.wait_for_lines("begun", 4)
+        relay.cut()
+        client.expect("reconnected", 20)
+        (farm.folder / "go").touch()
+
+        assert [0, 0] == [server.wait(20), client.wait()]
+    for sock in strangers:
+        sock.close()
+
+    assert 4 == len(farm.read("ran"))
+    assert joined < 10
 
 
 @pytest.mark.campaign
@@ -258,3 +322,68 @@ def test_nonsense_from_a_client_with_the_key_changes_nothing(farm, server, insid
     stays(lambda: server.is_running, 0.2, "the server is running")
     assert_good_client_is_served(farm, server)
     assert "Traceback" not in server.err
+
+
+def empty_lists(length: int) -> bytes:
+    """A frame of so many bytes that are lists with nothing in them."""
+    return (
+        length.to_bytes(4, "big")
+        + b"\xdd"
+        + (length - 5).to_bytes(4, "big")
+        + b"\x90" * (length - 5)
+    )
+
+
+HOSTILE = {
+    "empty lists": lambda: empty_lists(16 * 2**20),
+    "short frames of empty lists": lambda: empty_lists(65_000) * 20,
+    "a frame that withholds its last byte": lambda: empty_lists(16 * 2**20)[:-1],
+}
+
+
+@pytest.mark.parametrize("kinds", [list(HOSTILE), *(rarely([kind]) for kind in HOSTILE)])
+def test_peers_with_the_key_neither_freeze_the_server_nor_take_its_memory(farm, kinds):
+    """Twenty of them, again and again, while a client with a lease of 10 s runs tasks."""
+    lines = [f"sleep 0.1; echo {n} >> ran" for n in range(60)]
+    server = farm.start_server(lines, "--lease", 10, "--grace", 1)
+    secret = plane_secret(farm.environment["HYPERSHELL_AUTH"], WORKER)
+    over, largest = threading.Event(), [0]
+
+    def attack(words: bytes) -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError, EOFError, WireError, NoServer):
+                connection = dial(("127.0.0.1", farm.port), secret)
+                with contextlib.closing(connection):
+                    connection.set_timeout(30)
+                    connection.send((None, "accept_connection", ("test",), {}))
+                    connection.recv()
+                    connection.send_raw(words)
+                    while not over.is_set():  # until it is hung up on
+                        if connection.poll(0.5):
+                            connection.recv()
+
+    def measure() -> None:
+        process = psutil.Process(server.pid)
+        with contextlib.suppress(psutil.Error):
+            while not over.wait(0.05):
+                largest[0] = max(largest[0], process.memory_info().rss)
+
+    words = [HOSTILE[kinds[n % len(kinds)]]() for n in range(20)]
+    peers = [threading.Thread(target=attack, args=(each,)) for each in words]
+    watcher = threading.Thread(target=measure)
+    client = farm.start_client("-N", 2)
+    client.expect("joined the server")
+    before = psutil.Process(server.pid).memory_info().rss
+    for thread in [*peers, watcher]:
+        thread.start()
+    try:
+        assert [0, 0] == [server.wait(60), client.wait(20)]
+    finally:
+        over.set()
+        for thread in [*peers, watcher]:
+            thread.join()
+
+    assert sorted(map(str, range(60))) == sorted(farm.read("ran"))
+    assert "lost contact" not in server.err
+    assert "Traceback" not in server.err
+    assert largest[0] - before < 300 * 2**20

@@ -14,6 +14,7 @@ from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.server.events import EventBus, TasksBegun
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
+from hypershell.server.planes.late_outcomes import LateOutcomes
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.sink import LineSink
@@ -97,8 +98,9 @@ class ServerParts:
         self.failures = Failures(sink, self.store.printed)
         self.failures.subscribe(self.bus)
         self.bus.subscribe(lambda e: self.store.begin(e.client_id, e.begun), TasksBegun)
+        self.late = LateOutcomes(self.registry, self.scheduler.take_late, self.scheduled, self.bus)
         self.worker_service = WorkerService(
-            self.registry, self.scheduled, self.finished, unwritten=unwritten
+            self.registry, self.scheduled, self.finished, self.late, unwritten=unwritten
         )
         self.receiver = Receiver(
             self.finished, self.store, self.registry, self.scheduler, self.scheduled, self.bus

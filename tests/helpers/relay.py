@@ -4,6 +4,7 @@ import contextlib
 import select
 import socket
 import threading
+import time
 
 from tests.helpers.waiting import until
 
@@ -15,10 +16,11 @@ class Relay:
 
     `stall` lets nothing through and tells nobody; `cut` breaks the connections there are; `desert`
     breaks them towards clients alone, and leaves the server to believe in them; `refuse` cuts and
-    turns new ones away; `heal` is the end of either.
+    turns new ones away; `heal` is the end of either. Each way takes `delay` seconds.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, delay: float = 0.0) -> None:
+        self._delay = delay
         self._target = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -37,6 +39,10 @@ class Relay:
     def stall(self) -> None:
         """Hold back all that is sent either way; connections stay, new ones hang."""
         self._flowing.clear()
+
+    def lead_to(self, port: int) -> None:
+        """Pass new connections on to this port from now on."""
+        self._target = ("127.0.0.1", port)
 
     def heal(self) -> None:
         """Let everything through, what was held back first."""
@@ -113,6 +119,7 @@ class Relay:
                 data = sock.recv(_CHUNK)
                 if not data:
                     return
+                time.sleep(self._delay)  # the way itself: it is what the test is about
                 other[sock].sendall(data)
 
 

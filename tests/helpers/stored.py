@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 from types import TracebackType
 
+from hypershell.access.keys import new_client_key
 from hypershell.core.ending import Ending
 from hypershell.core.origin import UNKNOWN, Origin
 from hypershell.core.outcome import Outcome
@@ -41,7 +42,7 @@ class StoredRun:
         if url.startswith(POSTGRESQL):
             initialize_database(url)
         database = open_database(url)
-        making = Making(secrets.token_hex(4), path, 30.0, origin, moves)
+        making = Making(secrets.token_hex(4), path, 30.0, origin, moves, new_client_key())
         begun = begin_run(database, mode, making)
         self.kept = RunSession(database, begun, mode)
         self.store = TaskStore(

@@ -28,7 +28,8 @@ Server options:
   -k KEY, --auth KEY    Its key. Other users can read a command line, so set
                         HYPERSHELL_AUTH instead.
   --wait SEC            Wait up to SEC seconds for a server that has not started
-                        yet [default: 60].
+                        yet, or that cannot be reached any more after the lease
+                        has ended [default: 60].
   --delay-start SEC     Wait SEC seconds before joining; a negative number waits
                         a random time up to that [default: 0].
   -T SEC, --timeout SEC

@@ -264,6 +264,8 @@ class Executor:
         if not self._stopping:
             self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not stopped
         self._stopping = True
+        if not self._children:
+            self._processes.kill_strays()  # of tasks that ended before
         if self._pause.begun:
             grace_seconds = 0.0
             if pairs := self._cancelled_in_pause:

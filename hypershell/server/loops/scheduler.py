@@ -1,9 +1,13 @@
 """Moves waiting tasks from the store to the scheduled queue."""
 
+from collections.abc import Callable, Sequence
+
+from hypershell.core.outcome import Outcome
 from hypershell.core.task import Task
 from hypershell.runtime import threads
 from hypershell.server.state.bundles import MAX_BYTES
 from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.store.tasks.journal import Recorded
 from hypershell.store.tasks.task_store import TaskStore
 
 
@@ -52,6 +56,29 @@ class Scheduler:
         with self._one_at_a_time:
             if not self._closed and (tasks := self._store.lease_urgent()):
                 self._scheduled.offer([[task] for task in tasks], first=True)
+
+    def take_late(
+        self,
+        client: str,
+        outcomes: Sequence[Outcome],
+        stopping: bool,
+        recorded: Callable[[list[Recorded]], object],
+    ) -> int:
+        """Record outcomes of attempts that were given up, while nothing is leased: how many were
+        taken, since no client had got their tasks again.
+
+        `recorded` is called with them before anything else is leased, or the scheduler is closed.
+        """
+        with self._one_at_a_time:
+            if self._closed:
+                return 0
+            late = self._store.late_ones(outcomes)
+            untaken = self._scheduled.withdraw({outcome.task_id for outcome in late})
+            taken = self._store.record_late(client, late, {task.id for task in untaken}, stopping)
+            if taken:
+                recorded(taken)
+        self.poke()
+        return len(taken)
 
     def _bundles(self, tasks: list[Task]) -> list[list[Task]]:
         """Bundles in order. A task that was out before goes alone: its bundle is history."""

@@ -9,6 +9,7 @@ from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim, command_of
 from hypershell.core.task_spec import DEFAULT_SPEC, ClientSpecs, TaskSpec
 from hypershell.core.units import counted
+from hypershell.server.planes.late_outcomes import LateOutcomes
 from hypershell.server.state.finished_queue import Batch, FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry, Departure
 from hypershell.server.state.scheduled_queue import ScheduledQueue
@@ -47,6 +48,7 @@ class WorkerService:
         registry: ClientRegistry,
         scheduled: ScheduledQueue,
         finished: FinishedQueue,
+        late: LateOutcomes,
         default_spec: TaskSpec = DEFAULT_SPEC,
         unwritten: UnwrittenOutput | None = None,
     ) -> None:
@@ -54,6 +56,7 @@ class WorkerService:
         self._registry = registry
         self._scheduled = scheduled
         self._finished = finished
+        self._late = late
         self._specs = ClientSpecs(default_spec)
         self._patience = registry.call_seconds / 2
 
@@ -131,6 +134,27 @@ class WorkerService:
                 return False
             batch.outcomes, earlier = self._registry.begin_giving(client, given, batch.done)
         return not batch.outcomes or self._finished.give(batch, self._patience)
+
+    def hand_in(
+        self, client_id: Any, session: Any, earlier_id: Any, secret: Any, outcomes: Any
+    ) -> int | None:
+        """Take what a client earned under an id that was given up, as far as it still counts.
+
+        Returns how many of the outcomes were taken; None if the client is not known as it is now.
+        """
+        match client_id, session, earlier_id, secret, outcomes:
+            case str(), int(), str(), str(), list():
+                pass
+            case _:
+                raise ValueError("not outcomes of an earlier time")
+        given = [unpack_outcome(outcome) for outcome in outcomes]
+        client = self._registry.hear(client_id, session)
+        if client is None:
+            return None
+        try:
+            return self._late.take(client.id, earlier_id, secret, given) if given else 0
+        finally:
+            self._registry.answered(client)
 
     def beat(self, client_id: Any, session: Any, load: Any, memory: Any) -> None:
         """How busy a client's machine is, for `info` to show."""

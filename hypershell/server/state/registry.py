@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hypershell.access.keys import client_secret, is_client_secret, new_client_key
 from hypershell.core.begun import Begun
 from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.lease import call_seconds
@@ -130,7 +131,8 @@ class ClientRegistry:
     The lock is shared with the scheduled queue; nothing is published or asked while it is held.
     `adopt` is asked about an unknown client that says it holds tasks: it returns those of them that
     are its claims from now on, or None if the client joins as a new one. `clients` is where they
-    are kept, by their ids, for others to read under the lock.
+    are kept, by their ids, for others to read under the lock. By `client_key` clients of servers
+    before this are known by their secrets.
     """
 
     def __init__(
@@ -141,6 +143,7 @@ class ClientRegistry:
         bus: EventBus,
         adopt: Callable[[str, Pairs], list[Task] | None] = lambda client_id, held: None,
         clients: dict[str, Client] | None = None,
+        client_key: bytes | None = None,
     ) -> None:
         self._lock = lock
         self._lease_seconds = lease_seconds
@@ -148,6 +151,7 @@ class ClientRegistry:
         self.call_seconds = call_seconds(lease_seconds, grace_seconds)
         self._bus = bus
         self._adopt = adopt
+        self._client_key = client_key or new_client_key()
         self._clients: dict[str, Client] = {} if clients is None else clients
         self._changed = threads.condition_on(lock)
         self._paused = False
@@ -169,15 +173,19 @@ class ClientRegistry:
                 client.unannounced = client.cancelled.copy()
             client.note_begun(each[:2] for each in hello.held if each[2])
             drop = tuple(h[:2] for h in hello.held if client.claims.get(h[0]) != h[1])
-            welcome = Welcome(
-                client.id, client.session, self._lease_seconds, self._grace_seconds, drop
-            )
+            secret = client_secret(self._client_key, client.id)
+            lease, grace = self._lease_seconds, self._grace_seconds
+            welcome = Welcome(client.id, client.session, lease, grace, drop, secret)
         if is_new:
             try:
                 self._bus.publish(ClientJoined, client.id, client.host, client.pid, client.slots)
             finally:
                 self.answered(client)
         return welcome
+
+    def is_secret_of(self, client_id: str, secret: str) -> bool:
+        """Whether a client of this run, or of one before it, got this secret with that id."""
+        return is_client_secret(self._client_key, client_id, secret)
 
     def _adopted(self, hello: Hello) -> list[Task] | None:
         """The claims of an unknown client that comes back; None if it joins as a new one."""

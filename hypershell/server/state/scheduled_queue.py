@@ -20,7 +20,7 @@ and no event is published under it: `CapacityFreed` and `PhaseChanged` follow wh
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from hypershell.access.errors import shown
 from hypershell.core.retry import Policy
@@ -143,6 +143,15 @@ class ScheduledQueue:
             low = self.capacity() > 0
         if untaken and low:
             self._bus.publish(CapacityFreed)
+        return untaken
+
+    def withdraw(self, task_ids: Collection[int]) -> list[Task]:
+        """Remove and return those of these tasks that no client has taken."""
+        with self._lock:
+            untaken = [t for bundle in self._bundles for t in bundle if t.id in task_ids]
+            if untaken:
+                pairs = {(task.id, task.lease) for task in untaken}
+                self._bundles.remove(pairs, clock.monotonic())
         return untaken
 
     def cancelled(self, client: Client, session: int) -> tuple[tuple[int, int], ...]:

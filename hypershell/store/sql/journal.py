@@ -21,7 +21,7 @@ long or fail. The drivers' own statements are used where there is one for every 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, select, tuple_, update
+from sqlalchemy import Connection, and_, delete, select, tuple_, update
 
 from hypershell.core.begun import Begun
 from hypershell.core.cause import digest, signature
@@ -123,13 +123,23 @@ class SqlJournal:
         """Mark them as RUNNING, with where they are."""
         return self._writer.put(lambda connection: begin_tasks(connection, client, begun))
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int]) -> Commit:
+    def recorded(
+        self,
+        recorded: Sequence[Recorded],
+        owes: bool,
+        ran: Sequence[int],
+        late: bool = False,
+    ) -> Commit:
         """Insert the attempts, and move the tasks."""
         attempts = attempt_rows([each for each in recorded if was_tried(each)])
         succeeded = _grouped(
-            (each.attempt, each.task.id) for each in recorded if each.state is TaskState.SUCCEEDED
+            (each.attempt, each.task.id)
+            for each in recorded
+            if each.state is TaskState.SUCCEEDED and not late
         )
-        others = [each for each in recorded if each.state is not TaskState.SUCCEEDED]
+        # What is late also takes back what its task was charged with.
+        others = [each for each in recorded if late or each.state is not TaskState.SUCCEEDED]
+        given_up = [(each.task.id, each.attempt) for each in recorded] if late else []
         outputs = [
             (each.task.id, each.outcome.out, each.outcome.err)
             for each in recorded
@@ -137,6 +147,9 @@ class SqlJournal:
         ]
 
         def work(connection: Connection) -> None:
+            for task, number in given_up:
+                where = and_(ATTEMPTS.c.task == task, ATTEMPTS.c.number == number)
+                connection.execute(delete(ATTEMPTS).where(where))
             insert_attempts(connection, attempts)
             for attempt, ids in succeeded.items():
                 set_tasks(connection, _SUCCEED, ids, attempt)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, true, update
 
+from hypershell.core.ending import Ending
 from hypershell.core.origin import UNKNOWN, Origin
 from hypershell.core.query.selection import ALL_RUNS, LAST_RUN
 from hypershell.core.run_mode import RunMode
@@ -20,6 +21,7 @@ from hypershell.store.sql.errors import NothingToResume
 from hypershell.store.sql.filters import in_last_run, newest_run, runs_named
 from hypershell.store.sql.rows import rewind, task_of
 from hypershell.store.sql.schema import (
+    ATTEMPTS,
     CLIENTS,
     DIRECTORIES,
     FACTS,
@@ -49,7 +51,8 @@ class Begun:
 
     `lines_read` and `digest` are of the input that it goes on with; `leftovers` the unfinished
     tasks of others. `unread` is the input of the run before it that was not read to its end.
-    Lines of its input run in the directory `cwd`; None if nobody says where.
+    Lines of its input run in the directory `cwd`; None if nobody says where. By `client_key` the
+    servers of this database know the clients of one another.
     """
 
     id: int
@@ -60,6 +63,7 @@ class Begun:
     digest: bytes = b""
     leftovers: int = 0
     unread: tuple[bytes, int] | None = None
+    client_key: bytes = b""
 
 
 class Making(NamedTuple):
@@ -71,6 +75,8 @@ class Making(NamedTuple):
 
     `takes` says what RunMode.RESTART takes on: the tasks of one run by its uid, of LAST_RUN or of
     ALL_RUNS; "" for those of the runs and submissions that were made where this one is.
+
+    A database that has no `client_key` yet keeps this one.
     """
 
     uid: str
@@ -80,6 +86,7 @@ class Making(NamedTuple):
     moves: bool = False
     place: int = 0
     takes: str = ALL_RUNS
+    client_key: bytes = b""
 
 
 def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
@@ -119,7 +126,8 @@ def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
             RecoveredState(last_id(connection)) if mode is RunMode.FILE else _look(connection, run)
         )
         leftovers = 0 if mode is RunMode.FOREVER else _count_leftovers(connection, run, mode)
-    return Begun(run, start, lease, cwd, lines_read, digest, leftovers, unread)
+        client_key = _client_key(connection, making.client_key)
+    return Begun(run, start, lease, cwd, lines_read, digest, leftovers, unread, client_key)
 
 
 def owed_lines(database: Database, scope: int | None) -> list[tuple[int, bytes]]:
@@ -158,6 +166,16 @@ def last_id(connection: Connection) -> int:
     highest = connection.execute(select(func.max(TASKS.c.id))).scalar() or 0
     noted = connection.execute(select(FACTS.c.value).where(FACTS.c.name == "last_id")).scalar()
     return max(int(highest), int(noted or 0))
+
+
+def _client_key(connection: Connection, new: bytes) -> bytes:
+    """The key from which the secrets of clients are made: that of the first run that had one."""
+    found = connection.execute(select(FACTS.c.value).where(FACTS.c.name == "client_key")).scalar()
+    if found is not None:
+        return bytes.fromhex(str(found))
+    if new:
+        connection.execute(FACTS.insert().values(name="client_key", value=new.hex()))
+    return new
 
 
 def within(making: Making) -> ColumnElement[bool]:
@@ -302,10 +320,21 @@ def _look(connection: Connection, run: int) -> RecoveredState:
             start.cancelling.add(task.id)
         if row.state == RUNNING_NUMBER:
             start.running.add(task.id)
+    start.given_up.update(_given_up(connection, run))
     if start.handed_out:
         there = select(CLIENTS.c.id).where(CLIENTS.c.left_at.is_(None))
         start.clients.update(row.id for row in connection.execute(there))
     return start
+
+
+def _given_up(connection: Connection, run: int) -> dict[int, tuple[int, Ending]]:
+    """Tasks that wait, and of whose last attempt nobody said how it ended: lease and ending."""
+    t, a = TASKS.c, ATTEMPTS.c
+    unknown = [int(ending) for ending in Ending if not ending.reported]
+    last = and_(a.task == t.id, a.number == t.attempt - 1)
+    query = select(t.id, t.lease, a.ending).select_from(TASKS.join(ATTEMPTS, last))
+    query = query.where(IS_WAITING, t.scope == run, t.attempt > 1, a.ending.in_(unknown))
+    return {row.id: (row.lease, Ending(row.ending)) for row in connection.execute(query)}
 
 
 def _count_leftovers(connection: Connection, run: int, mode: RunMode) -> int:

@@ -76,10 +76,13 @@ class Journal(Protocol):
     def begun(self, client: str, begun: Sequence[Begun]) -> Commit:
         """These began on a client: they are RUNNING."""
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int]) -> Commit:
+    def recorded(
+        self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int], late: bool = False
+    ) -> Commit:
         """Record outcomes; `owes`: the lines of those that FAILED are to be printed.
 
-        `ran` are the ids of those tasks that were RUNNING.
+        `ran` are the ids of those tasks that were RUNNING. Where the outcomes are `late`, their
+        attempts were recorded as given up, which they replace.
         """
 
     def took_back(self, tasks: Sequence[Task]) -> Commit:
@@ -142,7 +145,9 @@ class NoJournal:
         """Nothing."""
         return _DONE
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int]) -> Commit:
+    def recorded(
+        self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int], late: bool = False
+    ) -> Commit:
         """Nothing."""
         return _DONE
 

@@ -17,7 +17,8 @@ from hypershell.store.tasks.tally import Tally
 class RecoveredState:
     """What a run finds in its journal. `clients` of a dead server may hold what is `handed_out`.
 
-    Of that, `running` are the ids of what is known to have begun.
+    Of that, `running` are the ids of what is known to have begun. `given_up` are tasks that wait,
+    each with its last lease and how that ended: nobody knows.
     """
 
     last_id: int = 0
@@ -27,6 +28,7 @@ class RecoveredState:
     cancelling: set[int] = field(default_factory=set)
     clients: set[str] = field(default_factory=set)
     waiting: bool = False
+    given_up: dict[int, tuple[int, Ending]] = field(default_factory=dict)
 
 
 class Recovery:

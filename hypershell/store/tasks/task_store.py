@@ -6,7 +6,7 @@ first, as many as fit.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from hypershell.core.begun import Begun
 from hypershell.core.outcome import Outcome
@@ -16,6 +16,7 @@ from hypershell.core.task import Task, leased
 from hypershell.runtime import threads
 from hypershell.store.tasks.changes import Changes, Final
 from hypershell.store.tasks.errors import StoreClosed
+from hypershell.store.tasks.given_up import GivenUp, as_before
 from hypershell.store.tasks.handed_out import HandedOut, Pair
 from hypershell.store.tasks.ids import Ids
 from hypershell.store.tasks.journal import Added, Journal, NoJournal, Progress, Recorded
@@ -53,6 +54,7 @@ class TaskStore:
         self._ids = Ids(start.last_id)
         self.new_id = self._ids.new
         self._tally = start.tally
+        self._given_up = GivenUp(start.given_up)
         self._handed_out = HandedOut(start.handed_out, start.running, start.cancelling)
         self._waiting = QueueWindow(self._journal, self._lock, not start.waiting, most_tasks)
         self._memory = StoreMemory(
@@ -171,6 +173,7 @@ class TaskStore:
         """Put a task that was out where it belongs now; a final one is no longer in memory."""
         self._recovery.discard(task.id)
         after, state = decide(task, outcome, self._policy, stopping)
+        self._given_up.note(task, outcome.ending, waits=state is TaskState.WAITING)
         if state is TaskState.SUCCEEDED and not self._handed_out.cancelling:
             return Recorded(after, state, outcome, client, task.attempt)
         if self._handed_out.forget_cancel(task.id):
@@ -196,6 +199,59 @@ class TaskStore:
                 self._tally.move(group, TaskState.SENT, TaskState.RUNNING)
             if new:
                 self._journal.begun(client, new)
+
+    # Outcomes of attempts that were given up.
+
+    def late_ones(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """Those of these outcomes whose attempt was given up, and is the last of its task.
+
+        All tasks that may go out next are in memory afterwards. Only the thread that leases calls
+        this.
+        """
+        self._waiting.fill(self._handed_out.tasks)
+        with self._lock:
+            return [o for o in outcomes if self._given_up.ending_of(o) is not None]
+
+    def record_late(
+        self, client: str, outcomes: Sequence[Outcome], withdrawn: Collection[int], stopping: bool
+    ) -> list[Recorded]:
+        """Store outcomes of attempts that were given up, where the task was not handed out again.
+
+        It leaves the queue in the same commit. `withdrawn` are the ids of those that were leased
+        and that no client has taken; they are in no queue of the server any more.
+        """
+        recorded: list[Recorded] = []
+        with self._lock:
+            for outcome in outcomes:
+                task = self._reclaim(outcome, withdrawn)
+                if task is not None:
+                    recorded.append(self._decide(task, outcome, client, stopping))
+                    self._changes.note_moved(task.id, recorded[-1].state)
+            if not recorded:
+                return recorded
+            for each in recorded:
+                self._tally.move(each.task.group, TaskState.SENT, each.state)
+            commit = self._journal.recorded(recorded, self._owes, (), late=True)
+        commit.wait()
+        self._on_final([(r.task.id, r.state) for r in recorded if r.state in FINAL])
+        return recorded
+
+    def _reclaim(self, outcome: Outcome, withdrawn: Collection[int]) -> Task | None:
+        """Take a task out of what waits, as it was when this attempt at it was given up."""
+        ending = self._given_up.ending_of(outcome)
+        if ending is None:
+            return None
+        task = self._waiting.remove(outcome.task_id)
+        if task is not None:
+            self._tally.move(task.group, TaskState.WAITING, TaskState.SENT)
+        elif outcome.task_id in withdrawn and outcome.task_id in self._handed_out.tasks:
+            task = self._handed_out.tasks[outcome.task_id]
+            self._handed_out.take_out(task.id)
+        if task is None:
+            return None  # a client has it, or it was cancelled
+        self._given_up.forget(task.id)
+        self._retried -= ending.granted
+        return as_before(task, ending)
 
     def take_back(self, tasks: Iterable[Task]) -> None:
         """Leased tasks that no client has taken are WAITING again, before all others.

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +18,7 @@ from hypershell.client.events import (
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.session import Session
 from hypershell.client.task_buffer import TaskBuffer
-from hypershell.client.tasks.orders import Continue, Orders, Pause, Stop
+from hypershell.client.tasks.orders import Continue, Orders, Pause, Resume, Stop
 from hypershell.core.ending import Ending
 from hypershell.core.errors import ConnectionLost, KeyRefused, TasksUnstartable
 from hypershell.core.outcome import Outcome
@@ -62,6 +62,12 @@ class Link:
         """Always."""
         return True
 
+    trouble = "the server at node1 port 1234 refused this key"
+
+    def doubt(self, reason: str) -> None:
+        """Note it."""
+        self.said.append(("doubt", reason))
+
     def leave(self, reason: str, dead: bool, begun=(), interrupted=()) -> None:
         """Note it."""
         self.said.append(("leave", reason, dead))
@@ -82,6 +88,10 @@ class Pipe:
     def unheard(self) -> bool:
         """It lives."""
         return False
+
+    def stopped(self, heard_at: float) -> None:
+        """Note it."""
+        self.said.append("stopped")
 
     def paused(self) -> None:
         """Note it."""
@@ -260,21 +270,116 @@ def test_a_client_that_is_idle_too_long_leaves():
     assert [("leave", "it was idle", False), "left"] == scene.said
 
 
-@pytest.mark.parametrize(("silent", "grace"), [(24.0, 5.0), (27.0, 2.0), (60.0, 0.0)])
-def test_a_lease_that_is_over_stops_all(scene, silent, grace):
-    """Another client may have the tasks in a moment: what is left of the lease is their grace."""
-    scene.start(1)
+def cut_off(scene: Scene, monkeypatch, silent: float = 25.0) -> Callable[[], None]:
+    """That the lease ends, in which a task ends by itself and another is stopped."""
+    later = [0.0]
+    boottime = clock.boottime
+    monkeypatch.setattr(clock, "boottime", lambda: boottime() + later[0])
+    scene.pass_time = lambda seconds: later.__setitem__(0, later[0] + seconds)
 
     def the_lease_is_over() -> None:
-        scene.link.heard_at -= silent
+        later[0] += silent
         scene.end(1)
+        scene.buffer.put_outcomes([Outcome(2, 1, Ending.INTERRUPTED)])
 
-    with pytest.raises(ConnectionLost, match="within the lease of 30 s"):
-        scene.play(the_lease_is_over)
+    scene.start(1)
+    scene.start(2)
+    return the_lease_is_over
 
-    (stop,) = scene.orders.pending
-    assert grace == pytest.approx(stop.grace_seconds, abs=0.5)
-    assert [("leave", "its lease expired", True), "left"] == scene.said
+
+@pytest.mark.parametrize(("silent", "grace"), [(24.0, 5.0), (27.0, 2.0), (60.0, 0.0)])
+def test_a_lease_that_is_over_stops_all_and_the_client_looks_for_its_server(
+    scene, monkeypatch, silent, grace
+):
+    """What is left of the lease is their grace. It keeps what it has, and gives up when the time
+    for that is over as well.
+    """
+    the_lease_is_over = cut_off(scene, monkeypatch, silent)
+    held: list[int] = []
+
+    def nearly_a_minute() -> None:
+        held.append(scene.buffer.number_earned())
+        scene.pass_time(24.0 + 59.0 - silent)
+
+    with pytest.raises(ConnectionLost, match=r"nor in 60 s.*refused this key.*2 results") as caught:
+        scene.play(the_lease_is_over, nearly_a_minute, lambda: scene.pass_time(2.5))
+
+    assert "within the lease of 30 s" in str(caught.value)
+    assert [2] == held
+    assert grace == pytest.approx(scene.orders.pending[0].grace_seconds, abs=0.5)
+    doubt = ("doubt", "it did not answer within the lease of 30 s")
+    assert [doubt, "stopped", "left"] == scene.said
+
+
+@pytest.mark.parametrize("session", [2, 1])
+def test_a_client_that_was_cut_off_goes_on_when_its_server_knows_it(scene, monkeypatch, session):
+    """Its server waited longer, or was started again: it gives what it has, and runs tasks."""
+    the_lease_is_over = cut_off(scene, monkeypatch)
+
+    def the_server_is_back() -> None:
+        assert scene.session.is_cut_off
+        scene.link.heard_at = clock.boottime()
+        scene.session.returned(replace(WELCOME, session=session), still_known=True)
+        scene.session.ready()
+
+    status = scene.play(
+        the_lease_is_over,
+        lambda: None,
+        the_server_is_back,
+        lambda: scene.start(3),
+        lambda: scene.end(3),
+        scene.tell(SignalCame(signal.SIGINT)),
+        scene.give,
+        scene.give,
+    )
+
+    assert 128 + signal.SIGINT == status
+    assert [Stop, Resume] == [type(order) for order in scene.orders.pending]
+
+
+def test_a_client_that_was_cut_off_hands_in_what_it_earned_under_its_former_id(scene, monkeypatch):
+    """The server has given it up: it is another client now, and shows whose results these are."""
+    the_lease_is_over = cut_off(scene, monkeypatch)
+    earned: list[object] = []
+
+    def the_server_is_back() -> None:
+        scene.link.heard_at = clock.boottime()
+        scene.session.returned(Welcome("c2", 1, 30.0, 5.0, (), "new"), still_known=False)
+        earned.append(scene.session.earned())
+        scene.session.handed_in(earned[0], 1)
+        scene.session.ready()
+
+    status = scene.play(
+        the_lease_is_over,
+        lambda: None,
+        the_server_is_back,
+        scene.tell(SignalCame(signal.SIGINT)),
+        scene.give,
+    )
+
+    assert 128 + signal.SIGINT == status
+    assert (WELCOME.client_id, WELCOME.secret) == earned[0][:2]
+    endings = [(o.task_id, o.ending) for o in earned[0].outcomes]
+    assert [(1, Ending.EXITED), (2, Ending.INTERRUPTED)] == endings
+    assert scene.session.earned() is None
+    assert () == scene.buffer.held()
+
+
+def test_a_server_that_is_heard_at_the_last_moment_stops_nothing(scene, monkeypatch):
+    """Its answer came while the client made up its mind."""
+    the_lease_is_over = cut_off(scene, monkeypatch)
+    real = scene.link.doubt
+
+    def doubt(reason: str) -> None:
+        real(reason)
+        scene.link.heard_at = clock.boottime()
+
+    scene.link.doubt = doubt
+
+    scene.play(the_lease_is_over, lambda: None, scene.tell(SignalCame(signal.SIGINT)), scene.give)
+
+    assert not scene.session.is_cut_off
+    assert [] == list(scene.orders.pending)
 
 
 @pytest.mark.parametrize("heard_ago", [0.0, None])
@@ -293,13 +398,11 @@ def test_a_pause_by_the_launcher_is_no_part_of_the_lease_if_the_server_says_so(s
         scene.end(1)
         scene.session.handle(Answer(True, Phase.OVER, []))
 
-    script = (scene.tell(PauseAsked(by_launcher=True)), paused_for_long, go_on, end)
-    with pytest.raises(ConnectionLost) if heard_ago is None else nullcontext():
-        scene.play(*script)
+    assert 0 == scene.play(scene.tell(PauseAsked(by_launcher=True)), paused_for_long, go_on, end)
 
     assert ["paused", "acknowledged"] == scene.said[:2]
     orders = [type(order) for order in scene.orders.pending if type(order) is not Pause]
-    assert [Stop if heard_ago is None else Continue] == orders
+    assert ([Stop] if heard_ago is None else []) + [Continue] == orders
 
 
 def test_tasks_that_do_not_stand_still_in_time_run_on(scene, monkeypatch):

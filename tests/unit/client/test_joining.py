@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from hypershell.client.events import ClientEvent, SignalCame
-from hypershell.client.joining import SignalledEarly, join
+from hypershell.client.joining import RunOver, SignalledEarly, join
+from hypershell.client.server_link import never_there
 from hypershell.core.errors import (
     HostLookupFailed,
     HostUnknown,
@@ -49,6 +50,7 @@ class Link:
     """A link to a server that is there after some attempts."""
 
     host, port = "node1", 1234
+    was_there = staticmethod(never_there)
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -177,3 +179,15 @@ def test_a_signal_ends_the_wait(time):
         join(Link(), HELLO, time, 60.0, 0.0)
 
     assert signal.SIGTERM == caught.value.number
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_a_run_that_was_over_before_it_was_found_is_no_failure(time, is_last):
+    """At once if it was there meanwhile, at the end of the wait if it was there shortly before."""
+    link = Link(*[ServerUnreachable(**WHERE, reason="connection refused")] * 1000)
+    link.was_there = lambda last: last or not is_last
+
+    with pytest.raises(RunOver):
+        join(link, HELLO, time, 60.0, 0.0)
+
+    assert is_last == (time.now - 1000.0 > 50)

@@ -13,10 +13,12 @@ from hypershell.client.fetcher import Fetcher
 from hypershell.client.returner import Returner
 from hypershell.client.server_link import BROKEN, LinkClosed, ServerLink, greeting
 from hypershell.client.task_buffer import TaskBuffer
-from hypershell.core.errors import KeyRefused
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.runtime import clock
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Answer, Hello, Phase
-from hypershell.wire.worker_plane import VERBS, WORKER_SERVICE, WorkerProxy
+from hypershell.wire.worker_plane import VERBS, WORKER_SERVICE, Earned, WorkerProxy
 from tests.helpers.fakes import Call, ServerParts, commands, succeeded
 from tests.helpers.waiting import until
 
@@ -33,6 +35,8 @@ class Served:
         self.returns: list[tuple[str, bool]] = []
         self.hung_up = 0
         self.park_seconds = 10.0
+        self.to_hand_in: list[Earned] = []
+        self.taken: list[int] = []
         self.welcome = None
         self.port = 0
         self.open_door()
@@ -62,6 +66,18 @@ class Served:
         """As a client does."""
         self.welcome = welcome
         self.returns.append((welcome.client_id, still_known))
+
+    def ready(self) -> None:
+        """As a client does."""
+
+    def earned(self) -> Earned | None:
+        """As a client does."""
+        return self.to_hand_in[0] if self.to_hand_in else None
+
+    def handed_in(self, earned: Earned, taken: int) -> None:
+        """As a client does."""
+        self.to_hand_in.remove(earned)
+        self.taken.append(taken)
 
     def handle(self, answer: Answer) -> None:
         """Note it."""
@@ -226,16 +242,65 @@ def test_a_server_that_moved_is_found_where_it_is(served):
     assert exchange(served.link) is not None
 
 
-def test_a_server_with_another_key_ends_the_hope(served):
-    """Waiting does not mend it."""
+def test_another_server_at_the_port_is_not_ours_and_ours_is_waited_for(served):
+    """Another key is no reason for a client that had joined to end: it looks on."""
     served.join()
     exchange(served.link)
     served.cut()
     assert exchange(served.link) is None
     served.secret = b"t" * 32
 
-    with pytest.raises(KeyRefused):
-        served.reconnect()
+    returning = Call(served.reconnect)
+    until(lambda: "refused this key" in served.link.trouble, 5.0, "it was refused")
+    assert not returning.is_over(0.1)
+    served.secret = SECRET
+
+    returning.result()
+    assert exchange(served.link) is not None
+    assert "" == served.link.trouble
+
+
+def test_what_was_earned_before_is_handed_in_before_anything_is_asked_for(served):
+    """All of it, whether the server still wants it or not."""
+    served.join()
+    former = served.welcome
+    exchange(served.link)
+    served.parts.registry.give_up(former.client_id)
+    served.cut()
+    assert exchange(served.link) is None
+    secrets = ["wrong", former.secret]
+    served.to_hand_in = [
+        Earned(former.client_id, secret, [Outcome(number, 1, Ending.EXITED)])
+        for number, secret in enumerate(secrets, start=1)
+    ]
+
+    served.reconnect()
+
+    assert [] == served.to_hand_in
+    assert [0, 0] == served.taken
+    assert exchange(served.link) is not None
+
+
+def test_an_answer_that_comes_when_the_lease_is_over_is_not_the_last_word(served, monkeypatch):
+    """The server stood still: the lease counts from a call that it answered in time."""
+    later = [0.0]
+    boottime, join = clock.boottime, served.parts.worker_service.join
+    monkeypatch.setattr(clock, "boottime", lambda: boottime() + later[0])
+
+    def answer_late(packed):
+        later[0] += 100.0
+        return join(packed)
+
+    monkeypatch.setattr(served.parts.worker_service, "join", answer_late)
+
+    served.join()
+    assert clock.boottime() - served.link.heard_at < 10.0
+
+    exchange(served.link)
+    served.cut()
+    assert exchange(served.link) is None
+    served.reconnect()
+    assert clock.boottime() - served.link.heard_at < 10.0
 
 
 def test_to_close_ends_a_parked_call(served):

@@ -111,6 +111,27 @@ def test_other_signals_are_all_passed_on():
     )
 
 
+def test_a_client_that_stopped_its_tasks_has_nothing_to_be_killed_for(line):
+    """It looks for its server; when it has found it, its lease counts again."""
+    line.client.joined(WELCOME, heard_at=100.0)
+    line.client.stopped(100.0)
+    assert line.deliver().remaining(1000.0) is None
+    assert line.deliver().owes_leave()
+
+    line.client.joined(WELCOME, heard_at=500.0)
+
+    assert 9.5 == line.deliver().remaining(510.0)
+
+
+def test_a_stop_of_an_earlier_lease_says_nothing_of_the_present_one(line):
+    """The client joined again while it was said."""
+    line.client.joined(WELCOME, heard_at=100.0)
+    line.client.joined(WELCOME, heard_at=120.0)
+    line.client.stopped(100.0)
+
+    assert 9.5 == line.deliver().remaining(130.0)
+
+
 @pytest.mark.parametrize(
     ("numbers", "remaining"),
     [([SIGINT], math.inf), ([SIGINT, SIGINT], 13.0), ([SIGTERM], 13.0), ([SIGTERM] * 3, 13.0)],

@@ -16,12 +16,15 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hypershell.access.keys import WORKER
+from hypershell.core.errors import ServerUnreachable
+from hypershell.wire import frames
 from hypershell.wire import plane_server as door_module
-from hypershell.wire.connection import Connection
+from hypershell.wire.connection import WORKER_FRAME, Connection
 from hypershell.wire.plane import dial
 from hypershell.wire.preamble import PROTOCOL
 from hypershell.wire.proxy import PlaneProxy
 from hypershell.wire.refusal import CallRefused, ErrorKind
+from hypershell.wire.strangers import STRANGERS
 from hypershell.wire.tls import _context, client_context
 from tests.helpers.fakes import Call
 from tests.helpers.waiting import until
@@ -286,7 +289,7 @@ def test_200_silent_peers_lock_nobody_out(stranger, address, plane_server):
     connection.send((None, "accept_connection", ("peer",), {}))
 
     assert ["#RETURN", None] == connection.recv()
-    assert len(plane_server._strangers) <= door_module.STRANGERS
+    assert len(list(plane_server._strangers)) <= STRANGERS
     assert b"" == read_to_end(silent[0])
     connection.close()
 
@@ -465,3 +468,80 @@ def test_who_comes_first_is_greeted_whatever_others_do(stranger, address):
     connection.close()
 
     assert not select.select([stalling], [], [], 0)[0]
+
+
+def test_strangers_that_greet_and_stop_do_not_lock_a_peer_out(stranger, address):
+    """A greeting is no proof, and anybody can send it: a peer that tries again gets through."""
+    over = threading.Event()
+
+    def flood() -> None:
+        while not over.wait(0.005):
+            with contextlib.suppress(OSError):
+                stranger().sendall(GREETING)
+
+    crowd = [stranger() for _ in range(STRANGERS)]
+    for sock in crowd:
+        sock.sendall(GREETING)
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        until(lambda: admitted(address), 10.0, "a peer gets through")
+    finally:
+        over.set()
+        thread.join()
+
+
+def admitted(address) -> bool:
+    """Whether one attempt to be let in succeeds."""
+    try:
+        dial(address, SECRET).close()
+    except ServerUnreachable:
+        return False
+    return True
+
+
+def empty_lists(number: int) -> bytes:
+    """A frame of so many empty lists in one."""
+    return b"\xdd" + number.to_bytes(4, "big") + b"\x90" * number
+
+
+def test_a_frame_of_empty_lists_is_refused_before_anything_is_made_of_it(peer, plane_server):
+    """16 MiB of them would take more than a gigabyte, and seconds."""
+    begin = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    peer.send_bytes(empty_lists(WORKER_FRAME - 5))
+    with pytest.raises((EOFError, OSError)):
+        peer.recv()
+
+    assert time.monotonic() - begin < 5.0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def test_a_frame_that_is_not_gone_on_with_ends_its_connection(peer, monkeypatch, address):
+    """Its last byte is withheld, and what came of it is kept no longer than it may take."""
+    monkeypatch.setattr(frames, "_BEGIN_SECONDS", 0.3)
+
+    peer.send_raw((100_000).to_bytes(4, "big") + b"x" * 99_999)
+
+    with pytest.raises((EOFError, OSError)):
+        peer.recv()
+
+
+def test_a_header_that_is_not_gone_on_with_ends_its_connection(peer, monkeypatch):
+    """A frame is begun by its first byte."""
+    monkeypatch.setattr(frames, "_BEGIN_SECONDS", 0.3)
+
+    peer.send_raw(b"\0")
+
+    with pytest.raises((EOFError, OSError)):
+        peer.recv()
+
+
+def test_a_peer_that_says_nothing_is_waited_for(peer, monkeypatch):
+    """It has begun no frame: a client may have nothing to say for long."""
+    monkeypatch.setattr(frames, "_BEGIN_SECONDS", 0.05)
+
+    assert not peer.poll(0.3)
+
+    assert 5 == call(peer, "say", 5)
