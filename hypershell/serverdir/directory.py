@@ -26,7 +26,7 @@ from hypershell.access.private_files import OTHERS, make_private_directory
 from hypershell.core.environment import SERVER_DIR
 from hypershell.core.errors import NoServer, StartError
 from hypershell.runtime.mounts import lock_reaches_all
-from hypershell.serverdir.held import LockedDirectory
+from hypershell.serverdir.held import LockedDirectory, discard_run
 from hypershell.serverdir.holder import SERVER, Holder
 from hypershell.serverdir.homes import (
     MAIN,
@@ -163,7 +163,11 @@ class ServerDirectory:
             path = new_run_directory(self.path)
         except OSError as error:
             raise self._unusable(error) from error
-        return self._hold_run(path.name, SERVER, server_uid, is_new=True)
+        try:
+            return self._hold_run(path.name, SERVER, server_uid, is_new=True)
+        except BaseException:
+            discard_run(path)
+            raise
 
     def _hold_run(
         self,

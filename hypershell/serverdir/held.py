@@ -73,10 +73,10 @@ class LockedDirectory:
         """Free the home. A run that was not ended by now counts as died."""
         if self._reserved is not None:
             if self._reserved != self.home_path:
-                _discard(self._reserved)
+                discard_run(self._reserved)
             elif not (self._reserved / RUN_DATABASE).exists():
                 self._lock.release()
-                _discard(self._reserved)
+                discard_run(self._reserved)
             self._reserved = None
         self._lock.release()
 
@@ -134,7 +134,7 @@ class LockedDirectory:
             is_ours = self._reserved in (None, self.home_path)  # with a database in it
             is_out = self._reserved and self._reserved.name == linked_name(self.path / CURRENT)
             if self._reserved is not None and not is_ours and not is_out:
-                _discard(self._reserved)
+                discard_run(self._reserved)
                 self._reserved = None
             if isinstance(error, OSError):
                 raise DirectoryUnusable(path=shown(self.path), reason=cause(error)) from error
@@ -171,7 +171,7 @@ def _record(access: Access, started: float) -> ServerRecord:
     )
 
 
-def _discard(path: Path) -> None:
+def discard_run(path: Path) -> None:
     """Remove a run's directory that was not published, as far as that goes."""
     with suppress(OSError):
         for entry in path.iterdir():

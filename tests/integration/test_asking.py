@@ -265,7 +265,7 @@ def test_without_a_server_the_database_is_asked_and_changed(done: Site) -> None:
     assert 1 == done.start("cluster", "--restart", "-N", 1).wait(30)
     assert ["6"] == done.farm.read("later")
     assert [2, 2] == [row["attempt"] for row in listed(done, "attempt", "--failed")]
-    assert [4] == [row["id"] for row in listed(done, "id", "--cancelled")]
+    assert [4] == [row["id"] for row in listed(done, "id", "--cancelled", "--run", "all")]
 
 
 def test_a_server_that_cannot_be_reached_is_not_passed_by(site: Site) -> None:
