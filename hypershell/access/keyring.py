@@ -48,10 +48,12 @@ class Keyring:
     """The ways in that this user has. Nothing is read before it is needed.
 
     `key_path` is None where nothing says where the seal key would be; a passphrase does without.
+    What is missing above it is made, but for the `home` by which it was found.
     """
 
     key_path: Path | None
     passphrase: bytes | None = field(default=None, repr=False)
+    home: Path | None = None
 
     def open(self, recipe: Recipe, path: Path) -> Seal:
         """The seal of the access file at `path`, by the way that its recipe names.
@@ -79,12 +81,18 @@ class Keyring:
         """
         if self.passphrase is not None:
             return passphrase_seal(self.passphrase)
+        if self.home is not None and not self.home.is_dir():
+            raise _no_home()
         return key_seal(_read_or_make_key(self._place()))
 
     def _place(self) -> Path:
         if self.key_path is None:
-            raise NoHome(wanted="the seal key", instead="set HYPERSHELL_SEAL_KEY to a file")
+            raise _no_home()
         return self.key_path
+
+
+def _no_home() -> NoHome:
+    return NoHome(wanted="the seal key", instead="set HYPERSHELL_SEAL_KEY to a file")
 
 
 def keyring(passphrase_file: str | None, environ: Mapping[str, str]) -> Keyring:
@@ -97,20 +105,21 @@ def keyring(passphrase_file: str | None, environ: Mapping[str, str]) -> Keyring:
         passphrase = _read_passphrase(Path(passphrase_file))
     elif word := environ.get(environment.PASSPHRASE):
         passphrase = os.fsencode(word)
-    return Keyring(_key_path(environ), passphrase)
+    path, home = _key_path(environ)
+    return Keyring(path, passphrase, home)
 
 
-def _key_path(environ: Mapping[str, str]) -> Path | None:
-    """Where the user's seal key is or would be; None where nothing says."""
+def _key_path(environ: Mapping[str, str]) -> tuple[Path | None, Path | None]:
+    """Where the user's seal key is or would be, and the HOME that says so; None where none does."""
     if named := environ.get(environment.SEAL_KEY):
-        return Path(named).absolute()
-    config = environ.get("XDG_CONFIG_HOME", "")
+        return Path(named).absolute(), None
+    config, home = environ.get("XDG_CONFIG_HOME", ""), None
     if not os.path.isabs(config):  # a relative one is to be ignored, says the XDG specification
         home = environ.get("HOME", "")
         if not os.path.isabs(home):
-            return None
+            return None, None
         config = os.path.join(home, ".config")
-    return Path(config, "hyper-shell", "seal.key")
+    return Path(config, "hyper-shell", "seal.key"), None if home is None else Path(home)
 
 
 def _read_or_make_key(path: Path) -> bytes:

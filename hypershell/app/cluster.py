@@ -22,15 +22,24 @@ from hypershell.app.server_inputs import InputOptions, open_input_and_sink
 from hypershell.client.descriptors import check_slots
 from hypershell.client.options import ClientOptions
 from hypershell.client.outputs import check_outputs
+from hypershell.core import environment
 from hypershell.core.errors import ClientsEnded, StartError
+from hypershell.core.run_mode import RunMode
 from hypershell.launch.launcher import Launcher
 from hypershell.launch.local import LocalLauncher
 from hypershell.runtime import clock
-from hypershell.runtime.signals import hand_over_stops, hold_stops, stop_this_process
+from hypershell.runtime.initial_environment import added_by_python
+from hypershell.runtime.signals import (
+    hand_over_signals,
+    hand_over_stops,
+    hold_stops,
+    stop_this_process,
+)
 from hypershell.server.options import ServerOptions
 from hypershell.server.server import Server
 from hypershell.serverdir.directory import server_directory
 from hypershell.serverdir.held import LockedDirectory
+from hypershell.serverdir.written_files import WrittenFiles
 from hypershell.wire.address import shown_host
 
 log = logging.getLogger(__name__)
@@ -40,6 +49,14 @@ _PAUSE_SECONDS = 5.0
 
 _LEAVE_SECONDS = 1.0
 """Seconds that clients which know of the end have. One that has not even joined is notified."""
+
+_STOP_SECONDS = 10.0
+"""Seconds that clients which are told to stop have beside the grace time: more than they need to
+find out themselves that they cannot.
+"""
+
+_HURRIED_SECONDS = 12.0
+"""Seconds that all of it may take after a further signal."""
 
 
 _AS_LONG_AS_WE_LIVE = "999999999"
@@ -77,7 +94,11 @@ def run_cluster(options: ClusterOptions) -> int:
     # What a client would end with is an error of the start, before anything is read.
     check_slots(options.client.slots)
     check_outputs(options.client.out_path, options.client.err_path)
-    reader, sink = open_input_and_sink(options.inputs)
+    reader, sink = open_input_and_sink(
+        options.inputs,
+        lambda: _written_files(options.server_dir),
+        options.database.mode is not RunMode.FILE,
+    )
     run = OpenedRun(options.run, reader, sink, new_server_uid(), origin)
     with bind(options.bind_host, options.port, any_port_will_do=False) as sock:
         check_key(key, sock, options.bind_host)
@@ -86,13 +107,28 @@ def run_cluster(options: ClusterOptions) -> int:
         )
         where = ["-H", _reachable(sock), "-p", str(sock.getsockname()[1])]
         where += ["--wait", _AS_LONG_AS_WE_LIVE]
-        launcher.prepare([*options.client_arguments, *where], key)
+        launcher.prepare([*options.client_arguments, *where], key, _client_variables(options))
         launcher.start()
         hold_stops()  # the clients must not be left alone
         try:
             return _run(options, run, sock, key, launcher)
         finally:
-            launcher.wait(_LEAVE_SECONDS)
+            hand_over_signals(lambda _: _hurry(launcher))
+            launcher.wait(_LEAVE_SECONDS, options.run.grace + _STOP_SECONDS)
+
+
+def _hurry(launcher: Launcher) -> float:
+    """A signal came while the server has ended and its clients have not."""
+    launcher.hurry()
+    return _HURRIED_SECONDS
+
+
+def _written_files(server_dir: str | None) -> WrittenFiles:
+    """The files that runs of the server directory wrote; none where there is no directory."""
+    try:
+        return server_directory(server_dir, os.environ).written_files()
+    except StartError:
+        return WrittenFiles(None)
 
 
 def _run(
@@ -151,6 +187,21 @@ def _hold(options: ClusterOptions, uid: str) -> LockedDirectory | None:
             raise
         log.warning("%s; the tasks of this run are kept in memory", error)
         return None
+
+
+def _client_variables(options: ClusterOptions) -> dict[str, str | None]:
+    """What is changed in the environment of the clients, and so of their tasks.
+
+    They get what this process was given, but for a password that was given to this process alone.
+    """
+    variables: dict[str, str | None] = {os.fsdecode(name): None for name in added_by_python()}
+    if options.server_dir is not None:
+        path = server_directory(options.server_dir, os.environ).path
+        variables[environment.SERVER_DIR] = str(path)
+    url = options.database.url or os.environ.get(environment.DATABASE) or ""
+    if not options.database.in_memory and url.startswith("postgresql"):
+        variables[environment.PGPASSWORD] = None
+    return variables
 
 
 def _reachable(sock: socket) -> str:

@@ -10,7 +10,6 @@ from hypershell.core import environment
 from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
 from hypershell.server.input.lines import STDIN, LineReader
-from hypershell.serverdir.lineage import is_gone, lineage_of
 
 if TYPE_CHECKING:
     from hypershell.store.sql.session import RunSession
@@ -62,13 +61,6 @@ def begin(options: DatabaseOptions, run: OpenedRun, directory: Path) -> "RunSess
     except BaseException:
         database.close()
         raise
-    run_session.lineage_of = lineage_of
-    if dead := run_session.give_up_dead(is_gone):
-        log.info(
-            "%s of the previous server had ended; not waiting for %s",
-            counted(dead, "client"),
-            "it" if dead == 1 else "them",
-        )
     _say_what_is_left(run_session, mode)
     return run_session
 

@@ -4,13 +4,16 @@ The supervisor's process stays small: what the client needs is imported in the c
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.app.locate import ServerLocation
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
 from hypershell.core.errors import NoServer
+
+if TYPE_CHECKING:
+    from hypershell.client.last_words import LastWords
 
 
 class JoinOptions(NamedTuple):
@@ -36,18 +39,22 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
-            find = location.rooted().worker_address
+            rooted = location.rooted()
+            find = rooted.worker_address
+            client = options.client
+            if location.server_dir is not None:
+                client = client._replace(server_dir=rooted.server_dir)
             try:
-                return run_client(options.client, find, supervisor_pipe, begun, control)
+                return run_client(client, find, supervisor_pipe, begun, control)
             except NoServer as error:
                 error.note(place=location.place())
                 raise
 
         return explained(run)
 
-    def leave(client_id: str, reason: str) -> None:
-        from hypershell.client.main import take_leave
+    def last_words() -> "LastWords":
+        from hypershell.client.last_words import LastWords
 
-        take_leave(location.worker_address, client_id, reason, begun)
+        return LastWords(location.worker_address, begun)
 
-    return Supervisor(be_client, leave).run()
+    return Supervisor(be_client, last_words, begun).run()

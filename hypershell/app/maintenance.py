@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Protocol
 
 from hypershell.core.errors import FileUnwritable
 from hypershell.serverdir.directory import ServerDirectory, server_directory
@@ -18,6 +18,16 @@ from hypershell.store.sql.export import export as exported
 from hypershell.store.sql.location import SQLITE
 from hypershell.store.sql.maintenance import Census, FileSize, census, complaints
 from hypershell.store.sql.maintenance import vacuum as vacuumed
+
+
+class ByteWriter(Protocol):
+    """What an export is written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write all of it."""
+
+    def flush(self) -> None:
+        """See that it has left this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,7 @@ def vacuum(place: DatabasePlace) -> tuple[FileSize, str]:
             database.close()
 
 
-def export(place: DatabasePlace, form: str, path: str | None, stdout: BinaryIO) -> None:
+def export(place: DatabasePlace, form: str, path: str | None, stdout: ByteWriter) -> None:
     """Write all tasks to the file at `path`, or to `stdout` if it is None; FileUnwritable."""
     database = place.open()
     try:
@@ -101,7 +111,7 @@ def export(place: DatabasePlace, form: str, path: str | None, stdout: BinaryIO) 
         database.close()
 
 
-def _write(file: BinaryIO, database: Database, form: str) -> None:
+def _write(file: ByteWriter, database: Database, form: str) -> None:
     for piece in exported(database, form):
         file.write(piece)
     file.flush()

@@ -25,6 +25,7 @@ from hypershell.app.planes import (
 )
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
 from hypershell.core.errors import StartError
+from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
 from hypershell.runtime.signals import hand_over_signals
 from hypershell.server.options import Ended, ServerOptions
@@ -77,7 +78,7 @@ def run_server(
 
     `prepare` is called with it before it runs, and may start threads.
     """
-    hand_over_signals(server.interrupt)
+    hand_over_signals(lambda sent: server.interrupt(sent.number))
     prepare(server)
     result = server.run(started, ended)
     for level, text in summary(result):
@@ -165,7 +166,9 @@ def serve(options: ServeOptions) -> int:
     directory = server_directory(options.server_dir, os.environ)
     origin = origin_here(options.run.spec.cwd)
     prepared = access_from_file(options.access_file, passphrases)
-    reader, sink = open_input_and_sink(options.inputs)
+    reader, sink = open_input_and_sink(
+        options.inputs, directory.written_files, options.database.mode is not RunMode.FILE
+    )
     uid = prepared.server_uid if prepared else new_server_uid()
     run = OpenedRun(options.run, reader, sink, uid, origin)
     try:

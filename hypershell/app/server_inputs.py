@@ -1,13 +1,14 @@
 """Opens what a run reads, and the files where it writes the lines of failed tasks."""
 
 import os
-import stat
+from collections.abc import Callable
 from typing import NamedTuple
 
-from hypershell.core.errors import InputIsOutput
+from hypershell.core.errors import FileNotOurs
 from hypershell.server.input.lines import STDIN, LineReader, open_input
 from hypershell.server.reports.joblog import check_joblog
 from hypershell.server.reports.sink import LineSink, open_sink
+from hypershell.serverdir.written_files import WrittenFile, WrittenFiles
 
 
 class InputOptions(NamedTuple):
@@ -15,36 +16,45 @@ class InputOptions(NamedTuple):
 
     `path` is a file of lines, `-` for standard input, `is_stdin_by_default` if nothing was named;
     None is a run without an input.
-    `failures` is a file for failed lines, or `prints_failures` has them printed.
+    `failures` is a file for failed lines, or `prints_failures` has them printed. They and the
+    `joblog` may `overwrite` what others wrote.
     """
 
     path: str | None = STDIN
     failures: str | None = None
     prints_failures: bool = False
     joblog: str | None = None
+    overwrite: bool = False
     is_stdin_by_default: bool = False
 
 
-def open_input_and_sink(options: InputOptions) -> tuple[LineReader | None, LineSink]:
-    """The input, if the run has one, and where failed lines go; StartError, InputIsOutput."""
+def open_input_and_sink(
+    options: InputOptions, written_files: Callable[[], WrittenFiles], goes_on: bool
+) -> tuple[LineReader | None, LineSink]:
+    """The input, if the run has one, and where failed lines go; StartError.
+
+    Nothing is read or emptied yet. A file for failed lines must be empty, or known to the
+    `written_files`, or new to them where the run `goes_on` after an earlier one and adds to it.
+    """
+    check_joblog(options.joblog, options.overwrite)
+
+    def recorded(path: bytes, status: os.stat_result) -> WrittenFile | None:
+        files = written_files()
+        length = files.length(path, status)
+        is_foreign = status.st_size and (length is None or status.st_size > length)
+        if not is_foreign or options.overwrite:
+            return files.record(path, status)
+        if goes_on and length is None:
+            return None  # nothing of it is cut, and it stays foreign
+        reason = "was not written by -f before" if length is None else "was changed since"
+        raise FileNotOurs(path=options.failures, reason=reason, option="-f")
+
     if options.path is None:
-        return None, open_sink(options.failures, options.prints_failures)
+        return None, open_sink(options.failures, options.prints_failures, recorded)
     descriptor = open_input(options.path)
     try:
-        for option, written in (("-f", options.failures), ("--joblog", options.joblog)):
-            if written is not None and _is_same_file(descriptor, written):
-                raise InputIsOutput(path=written, option=option)
-        check_joblog(options.joblog)
-        sink = open_sink(options.failures, options.prints_failures)
+        sink = open_sink(options.failures, options.prints_failures, recorded)
         return LineReader(descriptor, options.path), sink
     except BaseException:
         os.close(descriptor)
         raise
-
-
-def _is_same_file(descriptor: int, path: str) -> bool:
-    try:
-        one, two = os.fstat(descriptor), os.stat(path)
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISREG(one.st_mode) and (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)

@@ -1,6 +1,6 @@
 """Submission of lines: to a server, in batches that it has capacity for, or to the database."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hypershell.app.origin import submitted_here
@@ -28,14 +28,15 @@ class Submission:
     line: bytes = b""
 
 
-def submit(submission: Submission) -> Iterator[list[int]]:
+def submit(submission: Submission, say: Callable[[str], None]) -> Iterator[list[int]]:
     """Submit lines, and yield the ids of each batch as soon as it is stored.
 
+    `say` is told what a person should know of the input.
     A task database takes all lines or none; of a server's batches, those before an error stay.
     Raises SubmitLost, what is wrong with the input, and what opening the source raises.
     """
     path, submit_options = submission.path, submitted_here(submission.submit_options)
-    reader = None if path is None else LineReader(open_input(path), path)
+    reader = None if path is None else LineReader(open_input(path), path, say)
     batches = iter([[submission.line]]) if reader is None else _batches(reader)
     api = open_task_api(submission.source)
     if isinstance(api, LocalTasks):

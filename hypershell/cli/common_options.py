@@ -50,3 +50,9 @@ def log_options_from(parsed: Parsed) -> LogOptions:
         is_json="json" == parsed.choice("--log-format", ("human", "json"), "human"),
         level=logging.WARNING if parsed.flag("--quiet") else level,
     )
+
+
+def named_outputs(parsed: Parsed) -> list[tuple[str, str | None]]:
+    """The files to which a verb that runs tasks or logs writes, each with its option."""
+    names = {"-o": "--output", "-e": "--errors", "--log-file": "--log-file"}
+    return [(option, parsed.text(name)) for option, name in names.items() if name in parsed]

@@ -54,6 +54,7 @@ def say_plainly(error: Exception) -> int:
 def _explain(error: Exception) -> int:
     from hypershell.cli.system_errors import understood
     from hypershell.core.errors import HyperShellError
+    from hypershell.core.visible import visible
 
     error = understood(error)
     if isinstance(error, HyperShellError):
@@ -67,14 +68,7 @@ def _explain(error: Exception) -> int:
         ]
         status = INTERNAL_ERROR
     try:
-        print("\n".join(map(_visible, lines)), file=sys.stderr, flush=True)
+        print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
     except OSError:
         pass  # nobody to tell
     return status
-
-
-def _visible(line: str) -> str:
-    """A line with nothing in it that moves a cursor, such as the name of a file may have."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
-    )

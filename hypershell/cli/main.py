@@ -117,11 +117,19 @@ def _run_verb(verb: Verb, words: list[str]) -> int:
     from importlib import import_module
 
     from hypershell.cli.options import parse
+    from hypershell.core.environment import secrets_in
 
+    if secrets := secrets_in(os.environ):
+        from hypershell.runtime.initial_environment import hide
+
+        hide(secrets)
     module = import_module(verb.module)
     parsed = parse(module.USAGE, verb.name, words, getattr(module, "WORDS", None))
     if parsed is None:
         return 0
+    from hypershell.runtime.signals import begin_with_defaults
+
+    begin_with_defaults()
     options = module.options_from(parsed)
     if "--log-file" in parsed:
         from hypershell.cli.common_options import log_options_from

@@ -43,7 +43,9 @@ def _ask_new_passphrase(path: "Path") -> bytes:
     """A passphrase that was typed twice; UsageError if the two differ. Empty if none was typed."""
     import getpass
 
-    first = getpass.getpass(f"Passphrase for {path} (empty to use your seal key): ")
+    from hypershell.access.errors import shown
+
+    first = getpass.getpass(f"Passphrase for {shown(path)} (empty to use your seal key): ")
     if first and first != getpass.getpass("Again: "):
         raise UsageError(
             "the two passphrases differ; nothing was written", "access", "run it again"

@@ -15,11 +15,11 @@ from hypershell.core.units import read_ids
 from hypershell.runtime import clock
 from hypershell.runtime.working_directory import working_directory
 
-_STATES: dict[str, tuple[TaskState, ...]] = {
+STATE_OPTIONS: dict[str, tuple[TaskState, ...]] = {
     "--failed": (TaskState.FAILED,),
     "--succeeded": (TaskState.SUCCEEDED,),
     "--waiting": (TaskState.WAITING,),
-    "--running": (TaskState.SENT,),
+    "--running": (TaskState.RUNNING,),
     "--cancelled": (TaskState.CANCELLED,),
     "--remaining": UNFINISHED,
 }
@@ -55,8 +55,8 @@ def ids_from(parsed: Parsed, words: list[str]) -> tuple[int, ...]:
 
 
 def _states(parsed: Parsed) -> tuple[TaskState, ...]:
-    given = [name for name in _STATES if name in parsed and parsed.flag(name)]
-    found = {state for name in given for state in _STATES[name]}
+    given = [name for name in STATE_OPTIONS if name in parsed and parsed.flag(name)]
+    found = {state for name in given for state in STATE_OPTIONS[name]}
     return tuple(state for state in TaskState if state in found)
 
 

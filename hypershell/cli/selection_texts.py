@@ -15,8 +15,8 @@ Selection options:
                      repeated.
   --failed           Tasks that failed.
   --succeeded        Tasks that succeeded.
-  --waiting          Tasks that are waiting.
-  --running          Tasks that are running or about to run.
+  --waiting          Tasks that have not begun.
+  --running          Tasks that are running.
   --cancelled        Tasks that were cancelled.
   --remaining        Tasks that are not finished: waiting, running or
                      interrupted.
@@ -53,7 +53,7 @@ Fields of tasks:
   ending                how the last attempt ended: exited, signaled, lost, ...
   exit_status, signal   its exit status, or the signal that ended it
   reason, cause         why it failed; cause is a number that `failures` shows
-  host, client, slot    where it ran
+  host, client, slot    where it runs, or ran last
   pid                   its process id there
   added, started, ended
                         times

@@ -3,7 +3,9 @@
 import os
 
 from hypershell.app.database import DatabaseOptions
+from hypershell.app.named_files import check_files
 from hypershell.app.server_inputs import InputOptions
+from hypershell.cli.common_options import named_outputs
 from hypershell.cli.options import Parsed
 from hypershell.cli.selection_options import spec_from
 from hypershell.core import environment
@@ -45,19 +47,19 @@ def _bundlewait(parsed: Parsed) -> float:
 
 
 def input_options_from(parsed: Parsed, mode: RunMode) -> InputOptions:
-    """What a run reads, and where its failed lines go; UsageError."""
+    """What a run reads, and where its failed lines go; UsageError, InputIsOutput, OutputsMixed."""
     joblog, failures = parsed.text("--joblog"), parsed.text("--failures")
     if parsed.flag("--print") and failures is not None:
         raise parsed.error("--print and -f cannot be used together")
-    if None not in (joblog, failures) and os.path.realpath(joblog or "") == os.path.realpath(
-        failures or ""
-    ):
-        raise parsed.error(f"--joblog and -f both name {failures}", "give them different paths")
+    path = (parsed.text("FILE") or STDIN) if mode.reads_input else None
+    outputs = [("-f", failures), ("--joblog", joblog), *named_outputs(parsed)]
+    check_files(outputs, path)
     return InputOptions(
-        path=(parsed.text("FILE") or STDIN) if mode.reads_input else None,
+        path=path,
         failures=failures,
         prints_failures=parsed.flag("--print"),
         joblog=joblog,
+        overwrite=parsed.flag("--overwrite"),
         is_stdin_by_default=mode.reads_input and parsed.text("FILE") is None,
     )
 

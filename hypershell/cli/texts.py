@@ -42,6 +42,8 @@ Failure options:
                              to it with --restart, --resume or --forever.
   --joblog PATH              Write a line for each finished task to PATH, in the
                              format of GNU parallel's joblog.
+  --overwrite                Let -f and --joblog replace a file that is not
+                             empty and that no earlier run wrote.
 """
 
 DATABASE_PLACE_OPTIONS = """\

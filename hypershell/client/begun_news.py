@@ -4,7 +4,7 @@ Short tasks, which are most, end before anybody is told of them and so cost noth
 """
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from typing import Protocol
 
 from hypershell.core.begun import Begun
@@ -42,12 +42,8 @@ class BegunNews:
 
     def is_due(self, now: float, running: Container[tuple[int, int]]) -> bool:
         """Whether there is something to tell."""
-        untold = self._untold
-        while untold and (untold[0].started + TELL_AFTER_SECONDS) <= now:
-            if _pair(untold[0]) in running:
-                return True
-            untold.popleft()
-        return False
+        first = self._first(running)
+        return first is not None and first.started + TELL_AFTER_SECONDS <= now
 
     def take(self, now: float, running: Container[tuple[int, int]]) -> list[Begun]:
         """What is to be told now."""
@@ -81,13 +77,23 @@ class BegunNews:
         self._untold.extendleft(reversed(self._told.values()))
         self._told.clear()
 
-    def patience(self, now: float, running: int) -> float:
-        """Seconds until a look is due, where `running` tasks run."""
-        if running <= len(self._told):
+    def patience(self, now: float, running: Collection[tuple[int, int]]) -> float:
+        """Seconds until a look is due."""
+        if len(running) <= len(self._told):
             return _NO_LOOK_SECONDS
-        if not self._untold:
+        first = self._first(running)
+        if first is None:
             return _LOOK_SECONDS  # the executor is about to note it
-        return max(0.0, self._untold[0].started + TELL_AFTER_SECONDS - now)
+        return max(_LOOK_SECONDS / 10, first.started + TELL_AFTER_SECONDS - now)
+
+    def _first(self, running: Container[tuple[int, int]]) -> Started | None:
+        """The first that is untold and still runs; those before it are forgotten."""
+        untold = self._untold
+        while untold:
+            if _pair(untold[0]) in running:
+                return untold[0]
+            untold.popleft()
+        return None
 
 
 def _pair(started: Started) -> tuple[int, int]:

@@ -5,13 +5,14 @@ when the client is dead. A client may be killed between any two instructions, so
 aligned store of eight bytes: an entry is written in full while its state says that it is free, and
 the state is set last. Nothing here makes a system call once the table exists.
 
-The words of an entry: its state, a task id, a lease, nothing. Before the first entry there is one
-of the same size, the header: how many entries were ever used, and when the client or its supervisor
-last ignored a signal (`doubt_at`).
+The words of an entry: its state, a task id, a lease, the process of the task once it is started.
+Before the first entry there is one of the same size, the header: how many entries were ever used,
+and when the client or its supervisor last ignored a signal (`doubt_at`).
 """
 
 import mmap
 import struct
+from collections.abc import Collection
 
 Pair = tuple[int, int]
 """A task id and a lease."""
@@ -21,7 +22,7 @@ _FREE, _BEGUN, _INTERRUPTED = 0, 1, 2
 _WORDS = 4
 _ENTRY_BYTES = 8 * _WORDS
 
-_put_pair = struct.Struct("qq").pack_into
+_put_pair = struct.Struct("qqq").pack_into
 
 SPARE_ENTRIES = 16_384
 """Beside one for each slot: tasks may end faster than the server takes their outcomes."""
@@ -56,9 +57,14 @@ class BegunTable:
         else:
             words[0] += 1
             index = words[0] * _WORDS
-        _put_pair(self._memory, 8 * index + 8, task_id, lease)
+        _put_pair(self._memory, 8 * index + 8, task_id, lease, 0)
         words[index] = _BEGUN
         self._entries[task_id, lease] = index
+
+    def started(self, pair: Pair, pid: int) -> None:
+        """The process of a task that was marked. Takes no lock; only who marks may call it."""
+        if (index := self._entries.get(pair)) is not None:
+            self._words[index + 3] = pid
 
     def interrupted(self, pair: Pair) -> None:
         """This task, if it is here, ended; it counts as INTERRUPTED if nobody hears how."""
@@ -83,6 +89,19 @@ class BegunTable:
         for index in range(_WORDS, (words[0] + 1) * _WORDS, _WORDS):
             found[words[index]].append((words[index + 1], words[index + 2]))
         return found[_BEGUN], found[_INTERRUPTED]
+
+    @property
+    def was_used(self) -> bool:
+        """Whether any task ever began."""
+        return self._words[0] > 0
+
+    def task_of(self, pids: Collection[int]) -> int | None:
+        """The task, running or just ended, whose process is one of these; of either process."""
+        words = self._words
+        for index in range(_WORDS, (words[0] + 1) * _WORDS, _WORDS):
+            if words[index + 3] in pids:
+                return words[index + 1]
+        return None
 
     @property
     def doubt_at(self) -> float:

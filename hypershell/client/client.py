@@ -198,7 +198,8 @@ class Client:
             grace_seconds = self._tasks.grace_seconds(self._session.welcome)
             self._tasks.stop(grace_seconds)
             self._go_on(clock.boottime())  # none of them runs on
-            self._leave_by = clock.monotonic() + grace_seconds + 2 * _LAST_WORDS_SECONDS
+            leave_by = clock.monotonic() + grace_seconds + 2 * _LAST_WORDS_SECONDS
+            self._leave_by = min(self._leave_by, leave_by)  # a further signal gives no more time
         self._leave_because(f"it received {signal.Signals(number).name}")
 
     def _leave_because(self, reason: str) -> None:

@@ -2,7 +2,12 @@
 
 from hypershell.core.errors import TooManySlots
 from hypershell.core.units import counted
-from hypershell.runtime.limits import may_open, raise_descriptor_limit
+from hypershell.runtime.limits import (
+    DescriptorLimit,
+    descriptor_limit,
+    may_open,
+    raise_descriptor_limit,
+)
 
 _A_SLOT = 5  # two pipes, and what watches the task
 _OWN = 50  # far more than a client has open beside them
@@ -14,10 +19,15 @@ def check_slots(slots: int) -> None:
         raise TooManySlots(slots=counted(slots, "slot"))
 
 
-def take_descriptors(slots: int) -> None:
-    """Raise this process's limit to what so many slots need; TooManySlots."""
+def take_descriptors(slots: int) -> DescriptorLimit | None:
+    """Raise this process's limit to what so many slots need; TooManySlots.
+
+    Returns what it was, which tasks get; None if it was enough.
+    """
+    given = descriptor_limit()
     if not raise_descriptor_limit(_needed(slots)):
         raise TooManySlots(slots=counted(slots, "slot"))
+    return None if descriptor_limit() == given else given
 
 
 def _needed(slots: int) -> int:

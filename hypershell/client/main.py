@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 import os
 import signal
 import socket
@@ -9,13 +10,7 @@ import socket
 from hypershell.client.begun_table import BegunTable
 from hypershell.client.client import Client
 from hypershell.client.descriptors import take_descriptors
-from hypershell.client.events import (
-    BufferDrained,
-    ClientEvent,
-    LoopFailed,
-    PauseAsked,
-    SignalCame,
-)
+from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, PauseAsked
 from hypershell.client.fetcher import Fetcher
 from hypershell.client.joining import SignalledEarly, join
 from hypershell.client.launcher_channel import LauncherChannel
@@ -23,8 +18,10 @@ from hypershell.client.options import ClientOptions
 from hypershell.client.outputs import Outputs, open_outputs
 from hypershell.client.returner import Returner
 from hypershell.client.running_tasks import RunningTasks
-from hypershell.client.server_link import BROKEN, Find, ServerLink, greeting
+from hypershell.client.senders import Senders
+from hypershell.client.server_link import Find, ServerLink, greeting
 from hypershell.client.session import Session
+from hypershell.client.signal_orders import SignalOrders
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.executor import Executor
@@ -33,12 +30,18 @@ from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import SystemProcesses
 from hypershell.client.tasks.spawn import Spawner, check_shell
 from hypershell.client.tasks.watch import Watch, best_watch
+from hypershell.core.environment import SERVER_DIR
 from hypershell.core.errors import HyperShellError
 from hypershell.core.unwritten import Unwritten
+from hypershell.runtime.limits import DescriptorLimit, opening
 from hypershell.runtime.loop import Loop
-from hypershell.runtime.signals import hand_over_signals, hand_over_stops, wait_for_signals
+from hypershell.runtime.signals import (
+    Sent,
+    hand_over_signals,
+    hand_over_stops,
+    wait_for_signals,
+)
 from hypershell.runtime.threads import Inbox
-from hypershell.wire.worker_plane import WorkerProxy
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +61,12 @@ def run_client(
     """
     inbox: Inbox[ClientEvent] = Inbox()
     watch = best_watch()
-    hand_over_signals(lambda number: inbox.put(SignalCame(number)))
+    supervisor = os.getppid()
+    orders = SignalOrders(Senders(begun, supervisor, (), log.warning), inbox)
+    hand_over_signals(orders.came)
     if watch.needs_sigchld:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # what is ignored is not waited for
-        wait_for_signals({signal.SIGCHLD}, lambda _: watch.wake())
+        wait_for_signals({signal.SIGCHLD}, functools.partial(_child_ended, watch))
     else:
         # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
@@ -70,9 +75,9 @@ def run_client(
         launcher.listen(inbox.put)  # which alone says when to pause
     else:
         hand_over_stops(lambda: inbox.put(PauseAsked(by_launcher=False)))
-    link = ServerLink(find)
+    link = ServerLink(_found_under_lock(find))
     pipe = SupervisorPipe(supervisor_pipe)
-    return _run(options, link, pipe, begun, inbox, watch, launcher)
+    return _run(options, link, pipe, begun, orders, watch, launcher)
 
 
 def _run(
@@ -80,21 +85,24 @@ def _run(
     link: ServerLink,
     pipe: SupervisorPipe,
     begun: BegunTable,
-    inbox: Inbox[ClientEvent],
+    signals: SignalOrders,
     watch: Watch,
     launcher: LauncherChannel,
 ) -> int:
     """Join, run tasks until the end, leave; the exit status."""
-    outputs = _prepare(options)
+    inbox = signals.inbox
+    outputs, limit = _prepare(options)
     host = socket.gethostname()
     hello = greeting(host, options.slots)
     try:
         welcome = join(link, hello, inbox, options.wait, options.delay_start)
     except SignalledEarly as early:
         return 128 + early.number
+    signals.grace_seconds = welcome.grace_seconds
     pipe.joined(welcome, link.heard_at)
 
-    spawner = Spawner(options.shell, welcome.client_id, host)
+    added = _added(options.server_dir)
+    spawner = Spawner(options.shell, welcome.client_id, host, added, limit)
     processes = SystemProcesses(spawner, supervisor=os.getppid())
     orders = Orders(watch.wake)
     buffer = TaskBuffer(
@@ -130,6 +138,11 @@ def _run(
     return status or (0 if unwritten is None else 1)
 
 
+def _child_ended(watch: Watch, _: Sent) -> float:
+    watch.wake()
+    return math.inf
+
+
 def _finish_output(output: Output, link: ServerLink) -> Unwritten | None:
     """Write what is left of the output; what could not be written, having told the server."""
     unwritten = output.finish_writing()
@@ -140,27 +153,31 @@ def _finish_output(output: Output, link: ServerLink) -> Unwritten | None:
     return unwritten
 
 
-def _prepare(options: ClientOptions) -> Outputs:
-    """See that tasks can be run at all; where their output goes."""
+def _prepare(options: ClientOptions) -> tuple[Outputs, DescriptorLimit | None]:
+    """See that tasks can be run at all; where their output goes, and what they may have open."""
     check_shell(options.shell)
     outputs = open_outputs(options, os.environ)
-    take_descriptors(options.slots)
-    return outputs
+    return outputs, take_descriptors(options.slots)
+
+
+def _found_under_lock(find: Find) -> Find:
+    """Reads an access file, as tasks may be started meanwhile."""
+
+    def found() -> tuple[str, int, bytes]:
+        with opening:
+            return find()
+
+    return found
+
+
+def _added(server_dir: str | None) -> dict[str, str]:
+    """The variables that tasks get beside ours: `submit` in a task finds its own server."""
+    named = server_dir or os.environ.get(SERVER_DIR)
+    # Tasks run elsewhere: a relative path would mean another directory there.
+    return {} if not named or named.startswith("~") else {SERVER_DIR: os.path.abspath(named)}
 
 
 def _loop_failed(inbox: Inbox[ClientEvent], name: str, error: Exception) -> None:
     if not isinstance(error, HyperShellError):
         log.critical("the %s failed: %r", name, error, exc_info=error)
     inbox.put(LoopFailed(name, error))
-
-
-def take_leave(find: Find, client_id: str, reason: str, begun: BegunTable) -> None:
-    """Tell the server that a client is dead, so that its tasks need not wait for its lease.
-
-    What it had not begun is given back.
-    """
-    log.warning("the client died (%s); its tasks were killed", reason)
-    try:
-        WorkerProxy(*find()).leave(client_id, f"it died ({reason})", True, *begun.read())
-    except (HyperShellError, *BROKEN) as error:
-        log.debug("could not tell the server that the client died: %s", error)

@@ -1,9 +1,16 @@
 """What a supervisor knows of its client, and what it decides by that; it touches nothing itself."""
 
+import math
 from collections.abc import Iterable
 
-_SAME_SIGNAL_SECONDS = 0.1
+SAME_SIGNAL_SECONDS = 0.1
 """Seconds within which a second SIGINT counts as a copy of the first, say from a parent."""
+
+
+_END_SECONDS = 8.0
+"""Seconds that a client which is to end may take, beside the grace time: more than it takes itself
+to see that it cannot.
+"""
 
 
 class Supervision:
@@ -12,7 +19,12 @@ class Supervision:
     def __init__(self) -> None:
         self.client_id = ""
         """Its identity at the server; empty until it has joined."""
+        self.session = 0
+        """Its session there."""
         self._left = False
+        self._grace_seconds = 0.0
+        self._was_interrupted = False
+        self._end_by = math.inf
         self._paused = False
         self._lease_seconds = 0.0
         self._heard_at = 0.0
@@ -24,9 +36,10 @@ class Supervision:
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
             match line.decode().split():
-                case ["joined", client_id, lease, at]:
-                    self.client_id = client_id
-                    self._lease_seconds, self._heard_at = float(lease), float(at)
+                case ["joined", client_id, session, lease, grace, at]:
+                    self.client_id, self.session = client_id, int(session)
+                    self._lease_seconds, self._grace_seconds = float(lease), float(grace)
+                    self._heard_at = float(at)
                 case ["heard", at]:
                     self._heard_at = float(at)
                 case ["paused"]:
@@ -57,9 +70,32 @@ class Supervision:
         margin = min(1.0, self._lease_seconds / 10) / 2
         return self._heard_at + self._lease_seconds - margin - now
 
+    def beat_due(self, now: float) -> bool:
+        """Whether the server must hear that the client's tasks are still being ended."""
+        lease = self._lease_seconds
+        return self.owes_leave() and lease > 0 and now - self._heard_at > lease / 4
+
+    def heard(self, now: float) -> None:
+        """The server hears of the client at this boot time."""
+        self._heard_at = now
+
+    def told_to_end(self, number: int, sigint: int, now: float) -> None:
+        """The client was sent a signal that ends it, at this monotonic time.
+
+        A first SIGINT lets its tasks finish, however long they take.
+        """
+        if number != sigint or self._was_interrupted:
+            self._end_by = min(self._end_by, now + self._grace_seconds + _END_SECONDS)
+        self._was_interrupted = True
+
+    def end_remaining(self, now: float) -> float:
+        """Seconds from this monotonic time until the client must have ended; perhaps endless."""
+        return self._end_by - now
+
     def give_up(self) -> None:
         """All that it ran was killed: its lease does not matter any more."""
         self._lease_seconds = 0.0
+        self._end_by = math.inf
 
     def signals_to_forward(self, numbers: Iterable[int], sigint: int, now: float) -> list[int]:
         """Those of these signals, which came at this monotonic time, that the client is sent."""
@@ -67,7 +103,7 @@ class Supervision:
         for number in numbers:
             if number == sigint:
                 before, self._last_sigint = self._last_sigint, now
-                if now - before < _SAME_SIGNAL_SECONDS:
+                if now - before < SAME_SIGNAL_SECONDS:
                     continue
             forwarded.append(number)
         return forwarded

@@ -6,15 +6,21 @@ from hypershell.wire.worker_messages import Welcome
 
 
 class SupervisorPipe:
-    """Messages: the client joined, was heard by the server, paused, resumed, or left."""
+    """Messages: the client joined, was heard by the server, paused, resumed, or left.
+
+    None is waited for.
+    """
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
+        if descriptor is not None:
+            os.set_blocking(descriptor, False)
         self._last = 0.0
 
     def joined(self, welcome: Welcome, heard_at: float) -> None:
         """The client has an identity now, and a lease."""
-        self._say(f"joined {welcome.client_id} {welcome.lease_seconds} {heard_at}")
+        lease, grace = welcome.lease_seconds, welcome.grace_seconds
+        self._say(f"joined {welcome.client_id} {welcome.session} {lease} {grace} {heard_at}")
 
     def heard(self, at: float, lease_seconds: float) -> None:
         """The server heard the client at this boot time (`clock.boottime`)."""
@@ -43,5 +49,7 @@ class SupervisorPipe:
         if self._descriptor is not None:
             try:
                 os.write(self._descriptor, line.encode() + b"\n")
+            except BlockingIOError:
+                pass  # it is stopped, and what it has not read says enough
             except OSError:
                 self._descriptor = None  # the supervisor has gone, which we learn by a signal

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from hypershell.client.begun_news import BegunNews
+from hypershell.client.begun_news import BegunNews, Started
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable, Pair
 from hypershell.client.held_outcomes import HeldOutcomes, is_doubtful
 from hypershell.client.prefetch import Prefetch
@@ -77,8 +77,6 @@ class TaskBuffer:
         self._running: dict[Pair, Claim] = {}
         self._begun = begun or BegunTable(slots + SPARE_ENTRIES)
         self._news = BegunNews()
-        self.note_started = self._news.note_started
-        """The executor has started a task. Takes no lock."""
         self._held = HeldOutcomes()
         self._cancelled: dict[Pair, float] = {}  # and not come yet, with the time
         self._outcomes: list[Outcome] = []
@@ -106,6 +104,12 @@ class TaskBuffer:
             self._running[claim.task_id, claim.lease] = claim
             self._begun.mark(claim.task_id, claim.lease)
             return claim
+
+    def note_started(self, started: Started) -> None:
+        """A claim was started: what process it is. Takes no lock."""
+        self._news.note_started(started)
+        claim = started.claim
+        self._begun.started((claim.task_id, claim.lease), started.pid)
 
     def put_back(self, claim: Claim) -> None:
         """A claim could not be started just now; it stays the next."""
@@ -393,7 +397,7 @@ class TaskBuffer:
             look = 0.1  # to see whether all slots are stalled
         if self._held:
             look = min(look, self._held.due_at() - now)
-        return max(0.0, min(look, self._news.patience(now, len(self._running))))
+        return max(0.0, min(look, self._news.patience(now, self._running)))
 
 
 def _how_many(outcomes: list[Outcome]) -> int:

@@ -129,7 +129,7 @@ class Ending(IntEnum):
         "cancelled",
         leads_to=TaskState.CANCELLED,
     )
-    ORPHANED = _Row(
+    ORPHANED = _Row(  # nothing ends so any more; databases of earlier versions have it
         7,
         "orphaned",
         "its server died, and no client reported it",
@@ -143,6 +143,13 @@ class Ending(IntEnum):
         exit_value=124,  # as timeout(1) of GNU coreutils has it
     )
 
+    UNREPORTED = _Row(
+        9,
+        "unreported",
+        "its client was cut off, and nobody reported whether it had begun",
+        reported=False,
+        granted=False,
+    )
     NO_DIRECTORY = _Row(
         10,
         "no directory",

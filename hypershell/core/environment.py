@@ -1,5 +1,8 @@
 """The environment variables that this program reads, and which of them are secrets."""
 
+import re
+from collections.abc import Callable, Mapping
+
 AUTH = "HYPERSHELL_AUTH"
 """The key of the worker plane, as `-k` gives it."""
 
@@ -24,5 +27,44 @@ OUTPUT_LOCK = "HYPERSHELL_OUTPUT_LOCK"
 CONTROL = "HYPERSHELL_CONTROL"
 """The descriptor by which a launcher tells its client to pause, and to go on; it sets it."""
 
-SECRETS = frozenset({AUTH, PASSPHRASE})
-"""Variables that a client keeps from the tasks it starts."""
+PGPASSWORD = "PGPASSWORD"
+"""The password of a PostgreSQL database, as its own programs take it."""
+
+_USER_PASSWORD = re.compile(r"[^:]*://[^:/@]*:[^@]*@")
+_ENCODED = re.compile("%([0-9a-fA-F]{2})")
+
+
+def has_password(url: str) -> bool:
+    """Whether the URL of a database may hold a password, as part of it or as a parameter."""
+    plain = _ENCODED.sub(lambda found: chr(int(found[1], 16)), url).lower()
+    return bool(_USER_PASSWORD.match(url)) or "password=" in plain.partition("?")[2]
+
+
+def _always(_: str) -> bool:
+    return True
+
+
+WITHHELD: Mapping[str, Callable[[str], bool]] = {
+    AUTH: _always,
+    PASSPHRASE: _always,
+    DATABASE: has_password,
+    PARENT: _always,
+    OUTPUT_LOCK: _always,
+    CONTROL: _always,
+}
+"""The variables of a client that its tasks do not get, by the values that they must not see.
+
+All others they have as the client was started with them. A `cluster` keeps PGPASSWORD from its
+clients where it uses it itself.
+"""
+
+
+def is_withheld(name: str, value: str) -> bool:
+    """Whether a task does not get a variable of its client."""
+    withholds = WITHHELD.get(name)
+    return withholds is not None and withholds(value)
+
+
+def secrets_in(environ: Mapping[str, str]) -> list[str]:
+    """The variables that hold a secret: others must not find them in /proc either."""
+    return [n for n in (AUTH, PASSPHRASE, DATABASE) if n in environ and is_withheld(n, environ[n])]

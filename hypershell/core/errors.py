@@ -2,11 +2,12 @@
 
 HyperShellError
 ├── UsageError               2  the command line is wrong
-├── InputIsOutput            2  a run would write over the file that it reads
+├── InputIsOutput            2  a run would write to the file that it reads
+├── OutputsMixed             2  two outputs of a run would go to one file
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
-│                               AddressUnusable FileUnwritable OutputUnwritable ShellUnusable
-│                               TooManySlots TooFewDescriptors TooFewProcesses OutOfMemory
-│                               SystemRefused TasksUnstartable TasksNotKept
+│                               AddressUnusable FileUnwritable FileNotOurs OutputUnwritable
+│                               ShellUnusable TooManySlots TooFewDescriptors TooFewProcesses
+│                               OutOfMemory SystemRefused TasksUnstartable TasksNotKept
 │                               ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown HostLookupFailed
 │                               HostUnsupported NotOurServer VersionMismatch ServerLeft
@@ -62,11 +63,19 @@ class UsageError(HyperShellError):
 
 
 class InputIsOutput(HyperShellError):
-    """A run would write over the file that it reads."""
+    """A run would write to the file that it reads."""
 
     exit_code = 2
     says = "{path} is also the input file"
     hint = "give {option} another path"
+
+
+class OutputsMixed(HyperShellError):
+    """Two outputs of a run would go to one file."""
+
+    exit_code = 2
+    says = "{option} and {other} both name {path}"
+    hint = "give them different paths"
 
 
 class StartError(HyperShellError):
@@ -136,6 +145,13 @@ class FileUnwritable(StartError):
 
     says = "cannot write {path}: {reason}"
     hint = "give {option} a path in a directory that you can write to"
+
+
+class FileNotOurs(StartError):
+    """A file that a run would write over is not one that runs wrote."""
+
+    says = "{path} is not empty, and {reason}"
+    hint = "give {option} another path, or replace what is in it with --overwrite"
 
 
 class ShellUnusable(StartError):

@@ -13,7 +13,8 @@ class Policy(NamedTuple):
 
     `max_retries` are further attempts after a failure, for tasks that have no number of their own;
     a task that lost `max_lost` clients is not given to another. An `eager` retry goes before new
-    tasks, any other after those already read.
+    tasks, any other after those already read; a task that only lost its client goes before them,
+    unless the next loss would be its last.
     """
 
     max_retries: int = 0
@@ -21,8 +22,29 @@ class Policy(NamedTuple):
     eager: bool = False
 
 
+def is_suspect(task: Task) -> bool:
+    """Whether a client died while it ran this task: it may be what kills clients."""
+    return task.losses > 0
+
+
+def is_last_chance(task: Task, max_lost: int) -> bool:
+    """Whether this task is suspect, and the next client that dies while it runs condemns it."""
+    return 0 < task.losses >= max_lost - 1
+
+
+def goes_first(task: Task, outcome: Outcome, policy: Policy) -> bool:
+    """Whether a task that waits again after this outcome goes before new ones.
+
+    What failed goes after those already read, unless retries are eager, and so does what would be
+    condemned by the next loss. All else was interrupted through no fault of its own.
+    """
+    if is_last_chance(task, policy.max_lost):
+        return False
+    return policy.eager or outcome.ending.counts_as is not CountsAs.FAILURE
+
+
 def decide(task: Task, outcome: Outcome, policy: Policy, stopping: bool) -> tuple[Task, TaskState]:
-    """The state to which this outcome moves a task that is SENT, and the task as it is then.
+    """The state to which this outcome moves a task that was handed out, and the task as it is then.
 
     A task that is stopped with its client waits for another; one that is stopped with the run
     (`stopping`) is INTERRUPTED.

@@ -6,10 +6,15 @@ from typing import NamedTuple
 
 
 class TaskState(Enum):
-    """Where a task is in its life."""
+    """Where a task is in its life.
+
+    A task that is SENT was handed out, or is about to be, and nobody has said yet that it began;
+    one that is RUNNING has begun. To people both of those that have not begun are waiting.
+    """
 
     WAITING = "waiting"
     SENT = "sent"
+    RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -20,17 +25,21 @@ class TaskState(Enum):
     __hash__ = object.__hash__
 
 
+_ENDED = frozenset(
+    {
+        TaskState.SUCCEEDED,
+        TaskState.FAILED,
+        TaskState.CANCELLED,
+        TaskState.INTERRUPTED,
+        TaskState.WAITING,
+    }
+)
+"""Where a task that was handed out can go."""
+
 MOVES: dict[TaskState, frozenset[TaskState]] = {
     TaskState.WAITING: frozenset({TaskState.SENT, TaskState.CANCELLED}),
-    TaskState.SENT: frozenset(
-        {
-            TaskState.SUCCEEDED,
-            TaskState.FAILED,
-            TaskState.CANCELLED,
-            TaskState.INTERRUPTED,
-            TaskState.WAITING,
-        }
-    ),
+    TaskState.SENT: _ENDED | {TaskState.RUNNING},
+    TaskState.RUNNING: _ENDED,
     TaskState.SUCCEEDED: frozenset(),
     TaskState.FAILED: frozenset({TaskState.WAITING}),
     TaskState.CANCELLED: frozenset({TaskState.WAITING}),
@@ -39,6 +48,24 @@ MOVES: dict[TaskState, frozenset[TaskState]] = {
 
 FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED})
 """States that a run need not come back to; INTERRUPTED is unfinished."""
+
+HANDED_OUT = frozenset({TaskState.SENT, TaskState.RUNNING})
+"""States in which a client may hold a task."""
+
+_SHOWN_AS = {TaskState.SENT: TaskState.WAITING}
+
+SHOWN_STATES = tuple(state for state in TaskState if state not in _SHOWN_AS)
+"""The states that people see."""
+
+
+def shown_as(state: TaskState) -> TaskState:
+    """The state that people see of a task in this one."""
+    return _SHOWN_AS.get(state, state)
+
+
+def meant_by(shown: TaskState) -> frozenset[TaskState]:
+    """The states of tasks of which people see this one."""
+    return frozenset(state for state in TaskState if shown_as(state) is shown)
 
 
 def may_move(before: TaskState, after: TaskState) -> bool:
@@ -61,7 +88,7 @@ class ChangeRule(NamedTuple):
 CANCEL = ChangeRule(
     TaskState.CANCELLED,
     at_once=frozenset({TaskState.WAITING, TaskState.INTERRUPTED}),
-    once_ended=frozenset({TaskState.SENT}),
+    once_ended=HANDED_OUT,
 )
 RETRY = ChangeRule(
     TaskState.WAITING,

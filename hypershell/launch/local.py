@@ -1,15 +1,25 @@
 """Clients on this machine, as processes of our own."""
 
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from hypershell.core import environment
-from hypershell.runtime import clock, threads
+from hypershell.core.units import counted
+from hypershell.runtime import clock, procfs, threads
+
+log = logging.getLogger(__name__)
+
+_KILL_SECONDS = 2.0
+"""Seconds that what was killed may take to end."""
+
+_ORPHAN_SECONDS = 8.0
+"""Seconds that a client without a supervisor may take to stop its tasks."""
 
 _MAX_ANSWER = 4096
 
@@ -23,16 +33,19 @@ class LocalLauncher:
         self._command: list[str] = []
         self._environment: dict[str, str] = {}
         self._clients: list[subprocess.Popen[bytes]] = []
+        self._killed: list[int] = []
         self._watched = False
         self._output_lock: int | None = None
         self._channels: list[socket.socket] = []
         self._paused: dict[socket.socket, str] = {}
 
-    def prepare(self, arguments: list[str], key: str) -> None:
+    def prepare(self, arguments: list[str], key: str, variables: Mapping[str, str | None]) -> None:
         """See `Launcher`."""
         self._command = [*_this_program(), "client", *arguments]
         parent = str(os.getpid())
-        self._environment = os.environ | {environment.AUTH: key, environment.PARENT: parent}
+        changed: dict[str, str | None] = {**os.environ, **variables}
+        ours = {name: value for name, value in changed.items() if value is not None}
+        self._environment = ours | {environment.AUTH: key, environment.PARENT: parent}
         if self._number > 1 and hasattr(os, "memfd_create"):
             self._output_lock = os.memfd_create("output lock", os.MFD_CLOEXEC)
             self._environment[environment.OUTPUT_LOCK] = str(self._output_lock)
@@ -83,24 +96,48 @@ class LocalLauncher:
         for channel in self._channels:
             _send(channel, b"go-on %r\n" % heard_at if channel in self._paused else b"go-on\n")
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, stop_seconds: float) -> None:
         """See `Launcher`."""
         if not self._watched:
-            self._kill()
+            self.hurry()
+        for client in self._remaining(seconds):
+            client.terminate()
+        late = self._remaining(stop_seconds)
+        if late:
+            log.warning("killing %s that did not end in time", counted(len(late), "client"))
+            self.hurry()
+            self._remaining(_KILL_SECONDS)
+        for pid in self._killed:
+            _end_session(pid)
+
+    def hurry(self) -> None:
+        """See `Launcher`."""
+        for client in self._clients:
+            if client.returncode is None:
+                self._killed.append(client.pid)
+                with suppress(ProcessLookupError):
+                    os.killpg(client.pid, signal.SIGKILL)
+
+    def _remaining(self, seconds: float) -> list[subprocess.Popen[bytes]]:
+        """Those that have not ended after so many seconds."""
         deadline = clock.monotonic() + seconds
+        remaining = []
         for client in self._clients:
             try:
                 client.wait(max(0.0, deadline - clock.monotonic()))
             except subprocess.TimeoutExpired:
-                client.terminate()
-        for client in self._clients:
-            client.wait()
+                remaining.append(client)
+        return remaining
 
-    def _kill(self) -> None:
-        """End them with their supervisors; they run nothing."""
-        for client in self._clients:
-            with suppress(ProcessLookupError):
-                os.killpg(client.pid, signal.SIGKILL)
+
+def _end_session(session: int) -> None:
+    """See that a client ends whose supervisor was killed: it stops its tasks by itself."""
+    deadline = clock.monotonic() + _ORPHAN_SECONDS
+    while (groups := procfs.live_sessions().get(session)) and clock.monotonic() < deadline:
+        clock.sleep(0.02)
+    for group in groups or ():
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def _send(channel: socket.socket, line: bytes) -> bool:

@@ -3,6 +3,30 @@
 import contextlib
 import resource
 import sys
+from typing import NamedTuple
+
+from hypershell.runtime import threads
+
+opening = threads.lock("descriptors")
+"""To be held while a descriptor is opened in any thread but the one that starts tasks: for the
+moment in which it starts one, the limit of this process may be the lower one of the task. It may be
+waited for, but nothing long may be done under it."""
+
+
+class DescriptorLimit(NamedTuple):
+    """How many descriptors a process may have open, and how far it may raise that itself."""
+
+    soft: int
+    hard: int
+
+    def set(self) -> None:
+        """Make it the limit of this process. Descriptors that are open stay open."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, self)
+
+
+def descriptor_limit() -> DescriptorLimit:
+    """The limit of this process."""
+    return DescriptorLimit(*resource.getrlimit(resource.RLIMIT_NOFILE))
 
 
 def raise_descriptor_limit(wanted: int | None = None) -> bool:

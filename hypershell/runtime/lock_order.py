@@ -28,6 +28,8 @@ ORDER = (
     "task buffer",
     # A task database.
     "database writer",
+    # Any process.
+    "descriptors",
 )
 """The names of all locks, outermost first. Two locks of one name are never held together."""
 

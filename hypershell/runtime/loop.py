@@ -28,6 +28,19 @@ class Loop:
         self._wake = wake
         self._stopping = threads.event()
         self._thread: threads.Thread | None = None
+        self._over = False
+        self._at_end: list[Callable[[], None]] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it makes no further pass, or was never started."""
+        return self._over or self._thread is None
+
+    def when_over(self, call: Callable[[], None]) -> None:
+        """Call this when the loop has ended, now if it has; in either case perhaps twice."""
+        self._at_end.append(call)
+        if self.is_over:
+            call()
 
     def start(self) -> None:
         """Begin."""
@@ -52,3 +65,7 @@ class Loop:
         except Exception as error:
             log.debug("the %s failed", self._name, exc_info=True)
             self._failed(self._name, error)
+        finally:
+            self._over = True
+            for call in self._at_end:
+                call()

@@ -10,7 +10,8 @@ A process may end between any two reads: what cannot be read has ended, or is no
 
 import os
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+
+from hypershell.runtime.limits import opening
 
 
 def live_sessions() -> dict[int, set[int]]:
@@ -26,24 +27,6 @@ def live_sessions() -> dict[int, set[int]]:
     return sessions
 
 
-class Process(NamedTuple):
-    """One process; `begun` in ticks since the kernel's start tells it from others of its number."""
-
-    pid: int
-    parent: int
-    session: int
-    begun: int
-    is_dead: bool
-
-
-def processes() -> dict[int, Process]:
-    """All processes that can be seen, by their numbers; zombies too."""
-    return {
-        pid: Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0] in b"ZX")
-        for pid, fields in _stats()
-    }
-
-
 def descendants() -> list[int]:
     """The processes below this one that are alive; orphans among them, if it is a subreaper."""
     # A zombie is dead, but what it started may be listed below it for a moment longer.
@@ -57,6 +40,18 @@ def descendants() -> list[int]:
     while below:
         found += [pid for pid in below if alive[pid]]
         below = [child for pid in below for child in children.get(pid, ())]
+    return found
+
+
+def ancestors(pid: int) -> list[int] | None:
+    """The processes above one, its parent first; None if it has ended, or cannot be looked at."""
+    found: list[int] = []
+    while pid > 1:
+        fields = _stat(pid)
+        if fields is None:
+            return found or None
+        pid = int(fields[1])
+        found.append(pid)
     return found
 
 
@@ -97,7 +92,7 @@ def environments() -> Iterator[tuple[int, list[bytes]]]:
         if pid == own:
             continue
         try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
+            with opening, open(f"/proc/{pid}/environ", "rb") as file:
                 variables = file.read().split(b"\0")
         except OSError:
             continue
@@ -113,11 +108,14 @@ def memory_percent() -> float:
     """How much of the memory of this machine is in use."""
     import psutil
 
-    return float(psutil.virtual_memory().percent)
+    with opening:
+        return float(psutil.virtual_memory().percent)
 
 
 def _pids() -> Iterator[int]:
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+    with opening:
+        names = os.listdir("/proc") if os.path.isdir("/proc") else []
+    for name in names:
         if name.isdigit():
             yield int(name)
 
@@ -125,10 +123,15 @@ def _pids() -> Iterator[int]:
 def _stats() -> Iterator[tuple[int, list[bytes]]]:
     """Each process and the fields of its `stat`: state, parent, group, session, ..."""
     for pid in _pids():
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                # Its name comes before them, and may hold anything, brackets and blanks too.
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        yield pid, fields
+        if (fields := _stat(pid)) is not None:
+            yield pid, fields
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """The fields of one process, as above; None if it has ended."""
+    try:
+        with opening, open(f"/proc/{pid}/stat", "rb") as file:
+            # Its name comes before them, and may hold anything, brackets and blanks too.
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None

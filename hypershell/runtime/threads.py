@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar, cast
 
 from hypershell.runtime.lock_order import CheckedLock, rank_of
-from hypershell.runtime.signals import leave_signals_alone
+from hypershell.runtime.signals import leave_signals_alone, start_in_time
 
 Lock = threading.Lock
 RLock = threading.RLock
@@ -83,7 +83,7 @@ def start_thread(name: str, run: Callable[[], object], stack_bytes: int = 0) -> 
     thread = threading.Thread(target=begin, name=name, daemon=True)
     before = threading.stack_size(stack_bytes) if stack_bytes else None
     try:
-        thread.start()
+        start_in_time(thread)
     finally:
         if before is not None:
             threading.stack_size(before)

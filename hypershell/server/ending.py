@@ -17,8 +17,9 @@ failure by then, as it is the end that made them leave.
 """
 
 import logging
+import math
 import signal
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.units import counted
@@ -137,25 +138,25 @@ class EndOfRun:
             log.warning("stopping running tasks (%d on clients)", claimed)
         self._scheduled.set_phase(Phase.STOPPING)
 
-    def wait_for_reports(self, reports: Reports, loops: Iterable[Loop]) -> None:
+    def wait_for_reports(self, reports: Reports, loops: Sequence[Loop]) -> None:
         """Nothing more comes for the reports: wait until these, their loops, have written it.
 
-        Their reader may be slow: a signal ends the patience.
+        Their reader may be slow: a signal ends the patience. If one has ended the run, they have
+        the grace time.
         """
         reports.close(patient=True)
-
-        def watch() -> None:
-            for loop in loops:
-                loop.join()
-            self._inbox.put(_ReportsWritten())
-
-        threads.start_thread("last lines", watch)
-        while True:
-            match self._inbox.get():
+        for loop in loops:
+            loop.when_over(lambda: self._inbox.put(_ReportsWritten()))
+        deadline = clock.monotonic() + self._grace_seconds if self.signal else math.inf
+        while loops:
+            patience = deadline - clock.monotonic()
+            match self._inbox.get(timeout=None if patience == math.inf else max(0.0, patience)):
                 case _ReportsWritten():
-                    return
-                case SignalCame():
+                    if all(loop.is_over for loop in loops):
+                        return
+                case None | SignalCame():
                     reports.close(patient=False)
+                    deadline = math.inf
                 case LoopFailed(error=error):
                     self.failure = self.failure or error
 

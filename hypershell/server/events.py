@@ -7,7 +7,7 @@ another thread, but for the journal. What a subscriber raises goes to who publis
 
     intake                 TasksAdded InputEnded
     receiver               OutcomesRecorded TasksFinal
-    a peer's call          ClientJoined ClientLeft TasksLeased CapacityFreed
+    a peer's call          ClientJoined ClientLeft TasksLeased TasksBegun CapacityFreed
                            TasksAdded TasksChanged TasksFinal StopAsked
     registry (silence)     ClientLeft
     main                   PhaseChanged TasksFinal, and SignalCame in whichever thread is handed it
@@ -21,6 +21,7 @@ fifteen dataclasses would take as long to define as all else that the server imp
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from hypershell.core.begun import Begun
 from hypershell.core.errors import StartError
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
@@ -43,6 +44,13 @@ class TasksLeased(NamedTuple):
 
     client_id: str
     tasks: Sequence[Task]
+
+
+class TasksBegun(NamedTuple):
+    """A client says that it has begun these tasks, which it holds, and that they still run."""
+
+    client_id: str
+    begun: Sequence[Begun]
 
 
 class OutcomesRecorded(NamedTuple):

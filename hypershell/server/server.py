@@ -5,13 +5,13 @@ order of `_close`. Parts hear of each other by events alone, and `_subscribe` sa
 """
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.bundle import Bundler
-from hypershell.core.ending import Ending
 from hypershell.core.errors import StartError
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
@@ -33,6 +33,7 @@ from hypershell.server.events import (
     SignalCame,
     StopAsked,
     TasksAdded,
+    TasksBegun,
     TasksChanged,
     TasksFinal,
 )
@@ -47,11 +48,12 @@ from hypershell.server.planes.client_service import ClientService
 from hypershell.server.planes.completion import CompletionWaiters
 from hypershell.server.planes.error_kinds import kind_of
 from hypershell.server.planes.worker_service import WorkerService
+from hypershell.server.reports.failing_clients import FailingClients
 from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.joblog import open_joblog
 from hypershell.server.reports.reports import Reports
 from hypershell.server.reports.sink import LineSink
-from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.finished_queue import Batch, FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.server.state.unwritten import UnwrittenOutput
@@ -68,6 +70,10 @@ if TYPE_CHECKING:
     from hypershell.store.sql.session import RunSession
 
 log = logging.getLogger(__name__)
+
+_END_SECONDS = 5.0
+"""Seconds that a run may take to end after a second signal, beside the grace time for tasks and as
+much for reports."""
 
 _NOTIFY_SECONDS = 1.0
 """Seconds that the end of a run waits for clients that have not heard of it."""
@@ -104,11 +110,14 @@ class Server:
 
         self._store = store = self._make_store(sink)
         self._finished = finished = FinishedQueue()
-        self._scheduled = scheduled = ScheduledQueue(lock, options.bundlesize, bus)
+        clients: dict[str, Client] = {}  # the registry's, and read by the scheduled queue
+        self._scheduled = scheduled = ScheduledQueue(
+            lock, options.bundlesize, bus, clients, options.spec.cwd, options.policy.max_lost
+        )
         self._scheduler = Scheduler(store, scheduled, options.bundlesize)
         self._orphans = Orphans(store, finished, lease, scheduled.cancel)
         self._registry = registry = ClientRegistry(
-            lock, options.lease, options.grace, bus, self._orphans.adopt
+            lock, options.lease, options.grace, bus, self._orphans.adopt, clients
         )
         self._receiver = Receiver(finished, store, registry, self._scheduler, scheduled, bus)
         self._failures = Failures(sink, store.printed)
@@ -124,6 +133,7 @@ class Server:
         self._subscribe()
         self._unfinished_numbers: tuple[int, ...] = ()
         self._unwritten = 0
+        self._signalled = False
 
     def run(
         self,
@@ -166,12 +176,15 @@ class Server:
             unwritten_output=self._unwritten_output.texts(),
         )
 
-    def interrupt(self, number: int) -> None:
+    def interrupt(self, number: int) -> float:
         """A signal came: SIGINT once finishes what runs; twice, or any other, stops it.
 
-        May be called from any thread.
+        Returns within how many seconds the process is to have ended then; a first one sets no
+        bound of its own. May be called from any thread.
         """
+        again, self._signalled = self._signalled, True
         self._bus.publish(SignalCame, number)
+        return 2 * self._options.grace + _END_SECONDS if again else math.inf
 
     def told_to_end(self) -> bool:
         """Whether a signal or a peer ended the run."""
@@ -268,12 +281,18 @@ class Server:
         """Subscribe in this order: reports, waiting calls, loops that may do more, the ending."""
         subscribe, session = self._bus.subscribe, self._run_session
         self._reports.subscribe(self._bus)
+        FailingClients().subscribe(self._bus)
         subscribe(self._completion.note_final, TasksFinal)
         if session is not None:
             # Durable before the client is welcomed: its attempts name it.
             subscribe(
                 lambda e: session.note_client(e.client_id, e.host, e.pid, e.slots), ClientJoined
             )
+        subscribe(lambda event: self._store.begin(event.client_id, event.begun), TasksBegun)
+        subscribe(
+            lambda event: self._scheduled.forget(task_id for task_id, _ in event.tasks), TasksFinal
+        )
+        subscribe(self._scheduled.say_what_is_closed, ClientLeft)
         subscribe(self._orphans.note_left, ClientLeft)
         if session is not None:
             subscribe(lambda event: session.note_left(event.client_id), ClientLeft)
@@ -295,13 +314,15 @@ class Server:
 
     def _begin_reports(self) -> None:
         """The reports begin; those of a run that goes on append to what is there."""
-        session = self._run_session
-        if session is None:
-            self._failures.begin()
-        else:
-            self._failures.begin(session.begin_sink, session.owed())
+        session, goes_on = self._run_session, self._reader is None or self._options.resumes
+        if goes_on and session is not None:
+            self._failures.go_on(session.begin_sink, session.owed())
+        elif goes_on:
+            self._failures.go_on()
+        elif session is not None:
+            self._failures.begin(session.begin_sink)
         if self._joblog is not None:
-            self._joblog.begin(append=self._reader is None or self._options.resumes)
+            self._joblog.begin(append=goes_on)
 
     def _loop_failed(self, name: str, error: Exception) -> None:
         if not isinstance(error, StartError):
@@ -320,7 +341,7 @@ class Server:
         return True
 
     def _give_up_client(self, client: Client) -> None:
-        gone = self._registry.leave(client.id, Ending.LOST)
+        gone = self._registry.give_up(client.id)
         if gone is None:
             return
         self._scheduled.wake_all()
@@ -333,7 +354,9 @@ class Server:
             counted(len(held), "task"),
             "is" if len(held) == 1 else "are",
         )
-        self._finished.put(client, held)
+        # Not before: the next server takes what a client that left had not begun as never begun.
+        if not held or self._finished.give(Batch(client, held), self._options.lease):
+            self._bus.publish(ClientLeft, client.id)
 
     # The end.
 

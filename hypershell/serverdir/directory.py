@@ -22,7 +22,7 @@ from hypershell.access.errors import (
 )
 from hypershell.access.private_files import OTHERS, make_private_directory
 from hypershell.core.environment import SERVER_DIR
-from hypershell.core.errors import NoServer
+from hypershell.core.errors import NoServer, StartError
 from hypershell.runtime.mounts import lock_reaches_all
 from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.holder import SERVER, Fate, Holder
@@ -37,9 +37,10 @@ from hypershell.serverdir.run_record import (
     runs_in,
     shown_time,
 )
+from hypershell.serverdir.written_files import WRITTEN, WrittenFiles
 
 _OTHERS_WRITE = 0o022
-_OUR_NAMES = frozenset({ACCESS, CURRENT, "lock", "claim"})
+_OUR_NAMES = frozenset({ACCESS, CURRENT, WRITTEN, "lock", "claim"})
 _DATABASE = "hyper-shell.db"
 
 
@@ -48,15 +49,18 @@ def server_directory(option: str | None, environ: Mapping[str, str]) -> "ServerD
 
     It need not be there. NoHome where the default is wanted and HOME says nothing.
     """
+    home = None
     named = environ.get(SERVER_DIR, "") if option is None else option
     if option is None and not named:
-        named = os.path.join(_home(environ), ".hyper-shell")
+        home = _home(environ)
+        named = os.path.join(home, ".hyper-shell")
     if not named:
         raise DirectoryUnusable(path="''", reason="the name is empty")
     if named.split(os.sep)[0] == "~":  # as in --server-dir=~/farm, which a shell leaves alone
-        named = _home(environ) + named[1:]
+        home = _home(environ)
+        named = home + named[1:]
     try:
-        return ServerDirectory(Path(named).absolute())
+        return ServerDirectory(Path(named).absolute(), home=home)
     except OSError as error:  # the working directory was removed
         raise DirectoryUnusable(path=shown(named), reason=cause(error)) from error
 
@@ -64,20 +68,31 @@ def server_directory(option: str | None, environ: Mapping[str, str]) -> "ServerD
 def _home(environ: Mapping[str, str]) -> str:
     home = environ.get("HOME", "")
     if not os.path.isabs(home):
-        instead = "name a directory with --server-dir DIR or HYPERSHELL_SERVER_DIR"
-        raise NoHome(wanted="the server directory", instead=instead)
+        raise _no_home()
     return home
+
+
+def _no_home() -> NoHome:
+    instead = "name a directory with --server-dir DIR or HYPERSHELL_SERVER_DIR"
+    return NoHome(wanted="the server directory", instead=instead)
 
 
 class ServerDirectory:
     """One server directory; `path` is absolute.
 
     `reaches` tells of a directory whether every machine that sees it sees locks in it as well.
+    It is made where it is missing, but the `home` that it was named by is not.
     """
 
-    def __init__(self, path: Path, reaches: Callable[[Path], bool] = lock_reaches_all) -> None:
+    def __init__(
+        self,
+        path: Path,
+        reaches: Callable[[Path], bool] = lock_reaches_all,
+        home: str | None = None,
+    ) -> None:
         self.path = path
         self._reaches = reaches
+        self._home = home
 
     def hold(
         self,
@@ -106,6 +121,17 @@ class ServerDirectory:
             lock.release()
             raise
         return LockedDirectory(self.path, lock)
+
+    def written_files(self) -> WrittenFiles:
+        """The files of failed lines that runs of this directory wrote.
+
+        Makes the directory if need be; where it cannot be used, no file is known.
+        """
+        try:
+            self._prepare()
+        except StartError:
+            return WrittenFiles(None)
+        return WrittenFiles(self.path)
 
     def find_access(self) -> Path:
         """The access file by which a client finds the server: that of the current run, or the
@@ -168,6 +194,9 @@ class ServerDirectory:
 
     def _prepare(self) -> None:
         """Make the directory, or see that nobody else can plant anything in it."""
+        if self._home is not None and not os.path.isdir(self._home):
+            # A mistake, or the HOME of an account that has none: root could make it.
+            raise _no_home()
         try:
             self._check_link()
             make_private_directory(self.path)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from hypershell.core.errors import HostLookupFailed, HostUnknown
 from hypershell.core.host import bare
+from hypershell.runtime.limits import opening
 
 _NO_SUCH_NAME = frozenset(
     getattr(socket, name)
@@ -43,7 +44,8 @@ def look_up(host: str, port: int, *, passive: bool = False) -> list[Address]:
     loopback = _loopback(port) if _is_localhost(host) else []
     flags = socket.AI_PASSIVE if passive else 0
     try:
-        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+        with opening:  # the resolver reads files, and asks by sockets
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except UnicodeError as error:
         raise HostUnknown(host=host, port=port) from error
     except OSError as error:

@@ -25,6 +25,7 @@ from hypershell.core.errors import (
     VersionMismatch,
 )
 from hypershell.runtime import clock
+from hypershell.runtime.limits import opening
 from hypershell.wire.address import cannot_be_used, look_up, reason_of
 from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
@@ -135,7 +136,8 @@ def _connect(host: str, port: int) -> socket.socket:
     for family, address in look_up(host, port):
         sock = None
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            with opening:
+                sock = socket.socket(family, socket.SOCK_STREAM)
             sock.settimeout(max(0.5, deadline - clock.monotonic()))
             sock.connect(address)
             set_options(sock)

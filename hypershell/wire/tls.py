@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hypershell.runtime.limits import opening
+
 _CURVE = ec.SECP256R1()
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # SEC 2, 2.4.2
 
@@ -126,6 +128,11 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _load_leaf(context: ssl.SSLContext, pem: bytes) -> None:
     """Give the context its certificate; `load_cert_chain` takes only a file, so one in memory."""
+    with opening:
+        _load_file(context, pem)
+
+
+def _load_file(context: ssl.SSLContext, pem: bytes) -> None:
     if hasattr(os, "memfd_create") and os.path.exists("/proc/self/fd"):
         descriptor = os.memfd_create("leaf", os.MFD_CLOEXEC)
         with os.fdopen(descriptor, "wb") as file:

@@ -13,6 +13,7 @@ from hypershell.core.outcome import MAX_CAPTURED, Outcome
 from hypershell.core.task import Claim
 from hypershell.core.task_spec import unpack_spec
 from hypershell.core.unwritten import Unwritten
+from hypershell.core.visible import visible
 
 _ENDINGS = {int(ending): ending for ending in Ending if ending.reported}
 
@@ -202,9 +203,7 @@ def unpack_unwritten(packed: Any) -> Unwritten:
 
 def printable(text: str) -> str:
     """Text from a peer, made safe to store and to show."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return visible(text, stand_in="?")
 
 
 def _claim(packed: Any) -> Claim:

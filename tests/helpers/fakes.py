@@ -10,14 +10,15 @@ from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.task import Claim, Task, new_task
-from hypershell.server.events import EventBus
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
+from hypershell.server.events import EventBus, TasksBegun
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import ClientRegistry
+from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.codec import decode, encode
@@ -84,12 +85,16 @@ class ServerParts:
         self.lock = threading.RLock()
         sink = sink or LineSink(os.open(os.devnull, os.O_WRONLY), "nowhere")
         self.store = TaskStore(policy, owes=sink.is_wanted)
-        self.registry = ClientRegistry(self.lock, lease, 5.0, self.bus)
-        self.scheduled = ScheduledQueue(self.lock, bundlesize, self.bus)
+        clients: dict[str, Client] = {}
+        self.registry = ClientRegistry(self.lock, lease, 5.0, self.bus, clients=clients)
+        self.scheduled = ScheduledQueue(
+            self.lock, bundlesize, self.bus, clients, max_lost=policy.max_lost
+        )
         self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
         self.finished = FinishedQueue()
         self.failures = Failures(sink, self.store.printed)
         self.failures.subscribe(self.bus)
+        self.bus.subscribe(lambda e: self.store.begin(e.client_id, e.begun), TasksBegun)
         self.worker_service = WorkerService(self.registry, self.scheduled, self.finished)
         self.receiver = Receiver(
             self.finished, self.store, self.registry, self.scheduler, self.scheduled, self.bus
@@ -104,12 +109,12 @@ class ServerParts:
         self.bus.subscribe(events.append, kind)
         return events
 
-    def add(self, *lines: bytes) -> None:
-        """Put lines into the store, numbered on."""
+    def add(self, *lines: bytes, spec: TaskSpec = DEFAULT_SPEC) -> None:
+        """Put lines into the store, numbered on, all with these settings."""
         tasks = []
         for line in lines:
             self._number += 1
-            tasks.append(new_task(line, self._number, self._number))
+            tasks.append(new_task(line, self._number, self._number)._replace(spec=spec))
         self.store.add(tasks)
 
     def join(self, host: str = "node1", slots: int = 1) -> Welcome:

@@ -139,7 +139,7 @@ def test_a_wait_ends_with_the_last_task(site: Site) -> None:
     site.client()
     wait = site.start("wait", first)
     every = site.start("wait", "--all")
-    until(lambda: site.info()["tasks"]["sent"] == 1, PROMPT, "the task runs")
+    until(lambda: site.info()["tasks"]["running"] == 1, PROMPT, "the task runs")
     running = wait.is_running and every.is_running
 
     (site.farm.folder / "go").touch()
@@ -165,7 +165,7 @@ def test_a_wait_for_a_server_that_ends_is_answered_from_its_database(site: Site)
     server.expect("listening on")
     wait = site.start("wait", "--all")
     site.client()
-    until(lambda: site.info()["tasks"]["sent"] == 1, PROMPT, "the task runs")
+    until(lambda: site.info()["tasks"]["running"] == 1, PROMPT, "the task runs")
 
     (site.farm.folder / "go").touch()
 

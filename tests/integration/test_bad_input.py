@@ -70,9 +70,21 @@ SERVER_COMPLAINTS = {
     "job log to the failures": (
         ["server", "tasks", "--joblog", "new", "-f", "./new"],
         2,
-        ["--joblog and -f both name ./new"],
+        ["-f and --joblog both name new"],
     ),
     "a form without its arguments": (["info"], 2, ["an argument is missing: `info` takes one ID"]),
+    "log to the input": (["cluster", "tasks", "--log-file", "tasks"], 2, ["also the input file"]),
+    "output to the log": (
+        ["client", "-o", "new", "--log-file", "./new"],
+        2,
+        ["-o and --log-file both name ./new"],
+    ),
+    "output of a cluster nowhere": (["cluster", "tasks", "-o", "no/where"], 3, ["no/where"]),
+    "failures to a file of others": (
+        ["cluster", "-f", "tasks"],
+        3,
+        ["tasks is not empty, and was not written by -f before"],
+    ),
     "log nowhere": (["server", "tasks", "--log-file", "no/where"], 3, ["no/where"]),
     "unknown option": (["server", "tasks", "--no-such"], 2, ["--no-such"]),
     "option without its value": (["server", "tasks", "-b"], 2, ["-b"]),

@@ -87,7 +87,7 @@ def test_info_shows_the_server_its_tasks_and_its_clients(site: Site) -> None:
 
     assert server.pid == facts["pid"]
     assert uid_of(server) == facts["server_uid"]
-    assert (1, 1) == (facts["tasks"]["sent"], facts["tasks"]["failed"])
+    assert (1, 1) == (facts["tasks"]["running"], facts["tasks"]["failed"])
     (client,) = facts["clients"]
     assert (3, 1, 1, 1) == tuple(client[n] for n in ("slots", "running", "done", "failed"))
     for word in ("server uid", "worker port", "client port", "started", "1 client", "load"):

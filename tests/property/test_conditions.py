@@ -28,7 +28,15 @@ from hypershell.core.state import TaskState
 from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
 from hypershell.store.sql.queries import Queries
 from hypershell.store.sql.row_filter import row_filter
-from hypershell.store.sql.schema import ATTEMPTS, CLIENTS, RUNS, STATE_NUMBERS, TAGS, TASKS
+from hypershell.store.sql.schema import (
+    ATTEMPTS,
+    CLIENTS,
+    RUNNING,
+    RUNS,
+    STATE_NUMBERS,
+    TAGS,
+    TASKS,
+)
 from tests.helpers.postgres import Postgres
 
 Comparison.__test__ = False  # type: ignore[attr-defined]
@@ -158,7 +166,14 @@ def test_any_text_is_a_condition_or_an_error_with_a_place(text: str) -> None:
 
 ROWS: list[dict[str, Any]] = [
     {"state": "waiting", "line": b"a"},
-    {"state": "sent", "line": b"a b", "tags": {"k": "a"}},
+    {
+        "state": "running",
+        "line": b"a b",
+        "tags": {"k": "a"},
+        "host": "a",
+        "started": 2.5,
+        "attempt": 2,
+    },
     {"state": "succeeded", "line": "aé".encode(), "exit_status": 0, "host": "a", "memory": 4096},
     {
         "state": "failed",
@@ -172,7 +187,7 @@ ROWS: list[dict[str, Any]] = [
     {"state": "failed", "line": b"100%", "reason": "a b", "cause": 3, "group": 2, "priority": 3},
     {"state": "cancelled", "line": b"(a)", "tags": {"my-key": "a", "k": "b"}, "attempt": 2},
     {"state": "interrupted", "line": b"", "signal": 2, "losses": 1, "failures": 2, "number": 9},
-    {"state": "waiting", "line": b"a\0b", "tags": {"k": "A"}},
+    {"state": "waiting", "line": b"a\0b", "tags": {"k": "A"}, "handed_out": True},
     {"state": "failed", "line": 70_000 * b"a" + b"b", "reason": "É", "host": "b", "cause": 3},
 ]
 
@@ -192,6 +207,12 @@ def _store(database: Database) -> list[dict[str, Any]]:
                 connection.execute(insert(TAGS).values(key=key, value=value, task=task_id))
             if "ending" in full:
                 connection.execute(insert(ATTEMPTS).values(_attempt(full)))
+            if full["state"] == "running":
+                failed = {"exit_status": 3, "host": "b", "attempt": 1}
+                before = _full(task_id, {"state": "failed", **failed})
+                connection.execute(insert(ATTEMPTS).values(_attempt(before)))
+                where = {"task": task_id, "client": full["client"], "started_at": full["started"]}
+                connection.execute(insert(RUNNING).values(**where, slot=1, pid=9))
             known.append(full)
     return known
 
@@ -199,6 +220,8 @@ def _store(database: Database) -> list[dict[str, Any]]:
 def _full(task_id: int, facts: Mapping[str, Any]) -> dict[str, Any]:
     full: dict[str, Any] = {"attempt": 1, "failures": 0, "losses": 0, "group": 0, "priority": 0}
     full |= {"id": task_id, "number": 0, "run": "a", "tags": {}, "added": float(task_id), **facts}
+    if full["state"] == "running":
+        return full | {"slot": 1, "pid": 9, "client": f"c{facts['host']}"}
     ending = next((name for name in ("exit_status", "signal", "reason") if name in facts), None)
     if ending is not None:
         endings = {"exit_status": Ending.EXITED, "signal": Ending.SIGNALED}
@@ -225,15 +248,19 @@ def _task(full: Mapping[str, Any]) -> dict[str, Any]:
         "sequence": 0,
         "run": {"a": 1, "b": 2}[full["run"]],
         "scope": 1,
-        "state": STATE_NUMBERS[TaskState(full["state"])],
+        "state": STATE_NUMBERS[TaskState("sent" if "handed_out" in full else full["state"])],
         "lease": 1,
         "spec": None,
         "cancelling": False,
         "owed": False,
         "added_at": full["added"],
         "cause": full.get("cause"),
-        "outcome_attempt": full["attempt"] if "ending" in full else None,
+        "outcome_attempt": 1 if full["state"] == "running" else _ended_attempt(full),
     }
+
+
+def _ended_attempt(full: Mapping[str, Any]) -> int | None:
+    return full["attempt"] if "ending" in full else None
 
 
 def _attempt(full: Mapping[str, Any]) -> dict[str, Any]:

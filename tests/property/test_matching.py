@@ -28,7 +28,6 @@ def made_bundles(draw: st.DrawFn) -> list[list[Task]]:
 BUNDLES = made_bundles()
 CAPACITIES = st.integers(-2, 12).map(Capacity)
 BYTES = st.integers(1, 20)
-WITHHELD = st.frozensets(st.integers(1, 32), max_size=8)
 
 
 def stays(bundles: list[list[Task]], found: Match) -> list[list[Task]]:
@@ -41,22 +40,22 @@ def ids(bundles: list[list[Task]]) -> list[int]:
     return [task.id for bundle in bundles for task in bundle]
 
 
-@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
-def test_nothing_is_lost_and_nothing_goes_twice(bundles, capacity, most, withheld):
+@given(BUNDLES, CAPACITIES, BYTES)
+def test_nothing_is_lost_and_nothing_goes_twice(bundles, capacity, most):
     """Each task goes out or stays, and what was given in is as it was."""
     before = [list(bundle) for bundle in bundles]
 
-    found = match(bundles, capacity, most, withheld)
+    found = match(bundles, capacity, most)
 
     assert ids(before) == sorted([*ids([found.tasks]), *ids(stays(bundles, found))])
     assert before == bundles
     assert found.size == sum(len(task.line) for task in found.tasks)
 
 
-@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
-def test_order_is_kept(bundles, capacity, most, withheld):
+@given(BUNDLES, CAPACITIES, BYTES)
+def test_order_is_kept(bundles, capacity, most):
     """Of what goes and of what stays; no bundle is merged with another, and none is empty."""
-    found = match(bundles, capacity, most, withheld)
+    found = match(bundles, capacity, most)
 
     assert ids([found.tasks]) == sorted(ids([found.tasks]))
     assert ids(stays(bundles, found)) == sorted(ids(stays(bundles, found)))
@@ -67,44 +66,36 @@ def test_order_is_kept(bundles, capacity, most, withheld):
 
 @given(BUNDLES, CAPACITIES, BYTES)
 def test_nothing_overtakes(bundles, capacity, most):
-    """Where nothing is withheld, what goes stands before all that stays."""
+    """What goes stands before all that stays."""
     found = match(bundles, capacity, most)
 
     assert ids(bundles) == ids([found.tasks]) + ids(stays(bundles, found))
 
 
-@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
-def test_no_more_than_the_limit_of_bytes_but_for_the_last(bundles, capacity, most, withheld):
+@given(BUNDLES, CAPACITIES, BYTES)
+def test_no_more_than_the_limit_of_bytes_but_for_the_last(bundles, capacity, most):
     """An answer has a limit, and a line that is longer than that must go out all the same."""
-    found = match(bundles, capacity, most, withheld)
+    found = match(bundles, capacity, most)
 
     assert sum(len(task.line) for task in found.tasks[:-1]) < most or not found.tasks[:-1]
 
 
-@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
-def test_no_bundle_is_begun_beyond_the_capacity(bundles, capacity, most, withheld):
+@given(BUNDLES, CAPACITIES, BYTES)
+def test_no_bundle_is_begun_beyond_the_capacity(bundles, capacity, most):
     """Without its last bundle a client has less than it can take; without capacity, nothing."""
-    found = match(bundles, capacity, most, withheld)
+    found = match(bundles, capacity, most)
 
     begun = [bundle for bundle in bundles if set(ids([bundle])) & set(ids([found.tasks]))]
     before_last = [task for task in found.tasks if begun and task not in begun[-1]]
     assert len(before_last) < capacity.slots or not found.tasks
 
 
-@given(BUNDLES, CAPACITIES, BYTES, WITHHELD)
-def test_what_is_withheld_stays(bundles, capacity, most, withheld):
-    """However much the client can take."""
-    found = match(bundles, capacity, most, withheld)
-
-    assert not withheld & set(ids([found.tasks]))
-
-
-@given(BUNDLES, WITHHELD)
-def test_all_goes_that_can(bundles, withheld):
+@given(BUNDLES)
+def test_all_goes_that_can(bundles):
     """With capacity for all of it, and no limit that counts."""
-    found = match(bundles, Capacity(1000), 1000, withheld)
+    found = match(bundles, Capacity(1000), 1000)
 
-    assert set(ids(bundles)) - withheld == set(ids([found.tasks]))
+    assert set(ids(bundles)) == set(ids([found.tasks]))
 
 
 @given(st.integers(-5, 5), st.integers(0, 5))

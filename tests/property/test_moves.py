@@ -6,7 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from hypershell.core.ending import Ending
+from hypershell.core.begun import Begun
+from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.state import FINAL, MOVES, TaskState
@@ -79,15 +80,28 @@ class Tasks(RuleBasedStateMachine):
             before = self.sent.pop(task.id)
             assert number == before.attempt
             assert before.lease == task.lease == outcome.lease
-            is_another = state is TaskState.WAITING and outcome.ending is not Ending.GIVEN_BACK
+            is_another = state is TaskState.WAITING and outcome.ending.tried
             assert task.attempt - before.attempt == is_another
-            self.retried += state is TaskState.WAITING and outcome.ending not in (
-                Ending.GIVEN_BACK,
-                Ending.INTERRUPTED,
-            )
-            self.move(task.id, TaskState.SENT, state)
-            if state is TaskState.WAITING and (self.policy.eager or not is_another):
+            self.retried += state is TaskState.WAITING and outcome.ending.granted
+            self.move(task.id, self.states[task.id], state)
+            if state is TaskState.WAITING and self.goes_first(task, ending):
                 self.urgent.add(task.id)
+
+    def goes_first(self, task: Task, ending: Ending) -> bool:
+        """Whether a task waits before new ones: not after its own failure, nor on its last loss."""
+        if task.losses and task.losses + 1 == self.policy.max_lost:
+            return False
+        return self.policy.eager or ending.counts_as is not CountsAs.FAILURE
+
+    @rule(data=st.data(), late=st.booleans())
+    def begin_tasks(self, data: st.DataObject, late: bool) -> None:
+        """A client says what it has begun, some of it twice, or of a lease that is over."""
+        chosen = data.draw(st.lists(st.sampled_from(sorted(self.sent)))) if self.sent else []
+        begun = [Begun(i, self.sent[i].lease - late, 1e9, 1, 77) for i in chosen]
+        self.store.begin("c", begun)
+        for task_id in () if late else chosen:
+            if self.states[task_id] is TaskState.SENT:
+                self.move(task_id, TaskState.SENT, TaskState.RUNNING)
 
     @rule(data=st.data())
     def take_back(self, data: st.DataObject) -> None:
@@ -97,7 +111,7 @@ class Tasks(RuleBasedStateMachine):
         for i in chosen:
             del self.sent[i]
             self.urgent.add(i)
-            self.move(i, TaskState.SENT, TaskState.WAITING)
+            self.move(i, self.states[i], TaskState.WAITING)
 
     def move(self, task_id: int, before: TaskState | None, after: TaskState) -> None:
         """A task goes from one state to another, as the table allows."""

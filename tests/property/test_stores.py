@@ -22,18 +22,19 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
+from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
-from hypershell.core.state import FINAL, TaskState
+from hypershell.core.state import FINAL, HANDED_OUT, TaskState
 from hypershell.core.task import Task
 from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.store.sql.engine import sqlite_url
 from hypershell.store.sql.maintenance import complaints
 from hypershell.store.sql.rows import task_of
-from hypershell.store.sql.schema import STATES, TASKS
+from hypershell.store.sql.schema import RUNNING, STATES, TASKS
 from hypershell.store.tasks.journal import Recorded
 from hypershell.store.tasks.tally import Tally
 from hypershell.store.tasks.task_store import RecoveredState, TaskStore
@@ -80,6 +81,7 @@ class Stores(RuleBasedStateMachine):
         self.cancelling: set[int] = set()
         self.ids: set[int] = set()
         self.old: list[Outcome] = []
+        self.client_has_left = False
 
     # What servers do.
 
@@ -115,12 +117,25 @@ class Stores(RuleBasedStateMachine):
         """Outcomes come, some of them late or twice."""
         fresh = [
             Outcome(task_id, self.tasks[task_id].lease, ending, code)
-            for task_id in self.pick(which, TaskState.SENT)
+            for task_id in self.pick(which, TaskState.SENT, TaskState.RUNNING)
         ]
         given = [(CLIENT, [*self.old[-2:], *fresh])]
         recorded = self.run.store.record(given, stopping)
         assert self.memory.record(given, stopping) == recorded
         self.note(recorded)
+
+    @rule(which=some, late=st.integers(0, 1))
+    def begin_tasks(self, which: list[int], late: int) -> None:
+        """A client says what it has begun, perhaps twice, or of a lease that is over."""
+        begun = [
+            Begun(task_id, self.tasks[task_id].lease - late, 1e9, 1, 77)
+            for task_id in self.pick(which, TaskState.SENT, TaskState.RUNNING)
+        ]
+        for store in (self.run.store, self.memory):
+            store.begin(CLIENT, begun)
+        self.run.store.wait_until_durable()
+        if not late:
+            self.states.update((each.task_id, TaskState.RUNNING) for each in begun)
 
     @rule(which=some)
     def take_back(self, which: list[int]) -> None:
@@ -146,7 +161,7 @@ class Stores(RuleBasedStateMachine):
         selection = Selection(ids=tuple(chosen))
         assert self.memory.cancel(selection) == self.run.store.cancel(selection)
         for task_id in chosen:
-            if self.states[task_id] is TaskState.SENT:
+            if self.states[task_id] in HANDED_OUT:
                 self.cancelling.add(task_id)
             elif self.states[task_id] not in FINAL:
                 self.states[task_id] = TaskState.CANCELLED
@@ -184,7 +199,7 @@ class Stores(RuleBasedStateMachine):
     def forget(self, task_ids: list[int]) -> None:
         """What memory does not do by itself with what it has forgotten."""
         for task_id in task_ids:
-            self.memory._interrupted.pop(task_id, None)
+            self.memory._memory.interrupted.pop(task_id, None)
             if task_id in self.ours:
                 group = self.tasks[task_id].group
                 self.memory._tally.add(group, self.states[task_id], -1)
@@ -198,27 +213,35 @@ class Stores(RuleBasedStateMachine):
             self.run.die()
         else:
             self.run.close()
+            self.client_has_left = True
         self.told.clear()
         self.told_memory.clear()
         self.run = StoredRun(self.url, mode, self.policy, WINDOW, on_final=self.told.extend)
         for task_id, state in self.states.items():
             if state in OVER_AGAIN[mode]:
                 self.wait(self.rewound(task_id))
-        sent = [self.tasks[i] for i, s in sorted(self.states.items()) if s is TaskState.SENT]
+        sent = [self.tasks[i] for i, s in sorted(self.states.items()) if s in HANDED_OUT]
+        running = {i for i, state in self.states.items() if state is TaskState.RUNNING}
         waiting = [self.tasks[i] for i, s in self.states.items() if s is TaskState.WAITING]
         self.ours = {task.id for task in (*sent, *waiting)}
         tally = Tally()
         for task in sent:
-            tally.add(task.group, TaskState.SENT)
-        start = RecoveredState(max(self.ids, default=0), tally, sent, set(self.cancelling))
+            tally.add(task.group, self.states[task.id])
+        start = RecoveredState(
+            max(self.ids, default=0), tally, sent, running, set(self.cancelling), self.absent()
+        )
         self.memory = TaskStore(self.policy, start=start, on_final=self.told_memory.extend)
         self.memory.add(waiting)
         self.old.clear()
 
+    def absent(self) -> set[str]:
+        """The clients that may hold something for a server that is gone."""
+        return set() if self.client_has_left else {CLIENT}
+
     @rule(which=some, client=st.sampled_from([CLIENT, "76543210"]), late=st.integers(0, 1))
     def adopt(self, which: list[int], client: str, late: int) -> None:
         """A client of the server before comes back with what it holds."""
-        chosen = self.pick(which, TaskState.SENT)
+        chosen = self.pick(which, TaskState.SENT, TaskState.RUNNING)
         pairs = [(task_id, self.tasks[task_id].lease - late) for task_id in chosen]
         adopted = self.run.store.adopt(client, pairs)
         assert self.memory.adopt(client, pairs) == adopted
@@ -253,7 +276,7 @@ class Stores(RuleBasedStateMachine):
             self.tasks[task.id] = task
             self.states[task.id] = state
             self.cancelling.discard(task.id)
-            if outcome.ending is not Ending.GIVEN_BACK:
+            if outcome.ending.tried:
                 self.tried[task.id] = number
 
     def rewound(self, task_id: int) -> Task:
@@ -278,9 +301,12 @@ class Stores(RuleBasedStateMachine):
         """Every task in its state; of one that may yet go out, all that there is to it."""
         with self.run.kept.database.reading() as connection:
             rows = connection.execute(select(TASKS).order_by(TASKS.c.id)).all()
+            places = connection.execute(select(RUNNING)).all()
         assert self.states == {row.id: STATES[row.state] for row in rows}
+        running = sorted(i for i, state in self.states.items() if state is TaskState.RUNNING)
+        assert [(i, CLIENT, 1, 77, 1e9) for i in running] == sorted(tuple(row) for row in places)
         for row in rows:
-            if STATES[row.state] in (TaskState.WAITING, TaskState.SENT):
+            if STATES[row.state] in (TaskState.WAITING, *HANDED_OUT):
                 assert self.tasks[row.id] == task_of(row)
                 assert row.cancelling == (row.id in self.cancelling)
                 assert row.scope == self.run.kept.begun.id

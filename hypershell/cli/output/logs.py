@@ -7,6 +7,7 @@ import time
 from typing import NamedTuple
 
 from hypershell.core.errors import FileUnwritable
+from hypershell.core.visible import visible
 
 
 class LogOptions(NamedTuple):
@@ -29,9 +30,10 @@ class HumanFormatter(logging.Formatter):
         """The line of one record; a traceback only with every detail asked for."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        line = f"{clock} {self._verb}: {level}{record.getMessage()}"
+        line = f"{clock} {self._verb}: {level}{visible(record.getMessage())}"
         if record.exc_info and logging.getLogger("hypershell").level <= logging.DEBUG:
-            line += "\n" + self.formatException(record.exc_info)
+            trace = self.formatException(record.exc_info).split("\n")
+            line += "\n" + "\n".join(map(visible, trace))
         return line
 
 

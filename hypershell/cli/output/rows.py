@@ -1,6 +1,7 @@
 """Tables and rows of tasks as people and scripts read them; every table is made here, by tabulate.
 
-Lines come out byte for byte, except in tables, where nothing in them can move a cursor.
+Lines come out byte for byte, except in tables and on a terminal, where nothing in them can move a
+cursor.
 """
 
 import csv
@@ -16,6 +17,7 @@ from typing import Any
 
 from hypershell.core.query.columns import COLUMNS
 from hypershell.core.query.fields import Kind
+from hypershell.core.visible import visible
 
 FORMATS = ("table", "plain", "csv", "json")
 
@@ -54,7 +56,7 @@ def write_rows(form: str, fields: Sequence[str], pages: Iterable[list[list[Any]]
             _write_csv(fields, pages)
         case "plain":
             for page in pages:
-                write(b"".join(b"\t".join(map(_bytes, _named(fields, r))) + b"\n" for r in page))
+                write(b"".join(b"\t".join(_texts(fields, r)) + b"\n" for r in page))
         case _:
             _write_table(fields, pages)
 
@@ -74,7 +76,7 @@ def _write_csv(fields: Sequence[str], pages: Iterable[list[list[Any]]]) -> None:
     writer.writerow(fields)
     for page in pages:
         for row in page:
-            texts = [_bytes(value) for value in _named(fields, row)]
+            texts = _texts(fields, row)
             writer.writerow([value.decode("utf-8", "surrogateescape") for value in texts])
         write(text.getvalue())
         text.seek(0)
@@ -89,6 +91,14 @@ def _named(fields: Sequence[str], row: Sequence[Any]) -> list[Any]:
         moment(value) if kind is Kind.TIME and value is not None else value
         for kind, value in zip(kinds, row, strict=True)
     ]
+
+
+def _texts(fields: Sequence[str], row: Sequence[Any]) -> list[bytes]:
+    """A row for programs: byte for byte, unless it is a person who looks at it."""
+    texts = [_bytes(value) for value in _named(fields, row)]
+    if not os.isatty(1):
+        return texts
+    return [visible(text).encode("utf-8", "surrogateescape") for text in texts]
 
 
 def _bytes(value: Any) -> bytes:
@@ -194,10 +204,7 @@ def cell(name: str, value: Any) -> str:
             return seconds(value)
         case Kind.SIZE:
             return size(value)
-    text = _bytes(value).decode("utf-8", "replace")
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else " " for each in text)
+    return visible(_bytes(value), stand_in=" ")
 
 
 def moment(value: float) -> str:
@@ -231,4 +238,4 @@ def size(value: float) -> str:
 
 def warn(message: str) -> None:
     """Say something on standard error."""
-    print(f"hyper-shell: {message}", file=sys.stderr, flush=True)
+    print(f"hyper-shell: {visible(message)}", file=sys.stderr, flush=True)

@@ -9,6 +9,8 @@ TYPE_CHECKING = False  # as in cli/main
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+    from hypershell.app.maintenance import ByteWriter
+
 
 def watch_stdout() -> None:
     """From now on, report an error of standard output as one that a user can act on.
@@ -25,6 +27,26 @@ def watch_stdout() -> None:
         errors=getattr(before, "errors", None) or "surrogateescape",
         line_buffering=output.isatty(),
     )
+
+
+def for_reader() -> ByteWriter:
+    """Standard output for text that may hold anything: as it is, but for a person at a terminal."""
+    return _Terminal() if sys.stdout.isatty() else sys.stdout.buffer
+
+
+class _Terminal:
+    """Writes whole lines to a terminal, with nothing in them that moves a cursor."""
+
+    def write(self, data: bytes, /) -> int:
+        from hypershell.core.visible import visible
+
+        lines = data.split(b"\n")
+        text = "\n".join("\t".join(map(visible, line.split(b"\t"))) for line in lines)
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        return len(data)
+
+    def flush(self) -> None:
+        sys.stdout.buffer.flush()
 
 
 class _Output(io.FileIO):

@@ -44,15 +44,23 @@ def task_text(task: dict[str, Any]) -> str:
     parts = [_facts(task, _TASK, "")]
     if task["attempts"] and (first := task["attempts"][0]["number"]) > 1:
         parts.append(f"\nattempts before {first} are not shown\n")
-    for attempt in task["attempts"]:
+    for attempt in (*task["attempts"], *_running(task)):
         parts.append(f"\nattempt {attempt['number']} ({attempt['ending']})\n")
         parts.append(_facts(attempt, _ATTEMPT, "  "))
-        parts.append(_tail("  standard error", attempt["stderr"]))
+        parts.append(_tail("  standard error", attempt.get("stderr", b"")))
     if task["output"] is not None:
         out, err = task["output"]
         printed = f"{len(out)} bytes to standard output, {len(err)} to standard error"
         parts.append(f"\nprinted {printed}\n")
     return "".join(parts)
+
+
+def _running(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """The attempt that is under way, if one is."""
+    if task["state"] != "running":
+        return []
+    known = {name: task[name] for name in ("host", "client", "slot", "pid", "started")}
+    return [known | {"number": task["attempt"], "ending": "running"}]
 
 
 def _facts(facts: dict[str, Any], names: tuple[str, ...], margin: str) -> str:
@@ -75,10 +83,11 @@ def failures_text(causes: list[dict[str, Any]]) -> str:
 
 def _cause(cause: dict[str, Any]) -> str:
     head, _, printed = cause["text"].partition("\n")
+    head = cell("cause", head)
     parts = [f"cause {cause['cause']}: {head}, {counted(cause['count'], 'task')}\n"]
-    parts += [f"    {line}\n" for line in printed.splitlines()]
+    parts += [f"    {cell('line', line)}\n" for line in printed.split("\n") if line]
     if cause["hosts"]:
-        parts.append(f"  hosts    {', '.join(cause['hosts'])}\n")
+        parts.append(f"  hosts    {cell('hosts', ', '.join(cause['hosts']))}\n")
     parts.append(f"  example  task {cause['example']}: {cell('line', cause['line'])}\n")
     parts.append(_tail("  which printed last", cause["stderr"]))
     return "".join(parts)

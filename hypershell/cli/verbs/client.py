@@ -48,9 +48,12 @@ Examples:
 
 
 def options_from(parsed: Parsed) -> "JoinOptions":
-    """What the client is to do, and where its server is; UsageError."""
+    """What the client is to do, and where its server is; UsageError, OutputsMixed."""
     from hypershell.app.join import JoinOptions
+    from hypershell.app.named_files import check_files
+    from hypershell.cli.common_options import named_outputs
 
+    check_files(named_outputs(parsed))
     timeout = parsed.text("--timeout")
     client = run_options_from(parsed)._replace(
         wait=parsed.seconds("--wait", default=60),

@@ -68,29 +68,31 @@ def options_from(parsed: Parsed) -> DbOptions:
 
 def run(options: DbOptions) -> int:
     """Check, vacuum or export; the exit status."""
-    import sys
-
     from hypershell.app import maintenance
+    from hypershell.core.visible import visible
 
     match options.action:
         case "check":
             _check(options.place)
         case "vacuum":
             size, name = maintenance.vacuum(options.place)
-            print(f"{name}: {_mib(size.before)} before, {_mib(size.after)} now")
+            print(f"{visible(name)}: {_mib(size.before)} before, {_mib(size.after)} now")
         case _:
-            maintenance.export(options.place, options.form, options.path, sys.stdout.buffer)
+            from hypershell.cli.output.stdout import for_reader
+
+            maintenance.export(options.place, options.form, options.path, for_reader())
     return 0
 
 
 def _check(place: "DatabasePlace") -> None:
     from hypershell.app.maintenance import check
     from hypershell.core.units import counted
+    from hypershell.core.visible import visible
 
-    found, name = check(place, lambda complaint: print(complaint, flush=True))
+    found, name = check(place, lambda complaint: print(visible(complaint), flush=True))
     states = ", ".join(f"{number} {state}" for state, number in found.states.items())
     print(
-        f"{name} is intact: {counted(found.tasks, 'task')} ({states or 'none'}),"
+        f"{visible(name)} is intact: {counted(found.tasks, 'task')} ({states or 'none'}),"
         f" {counted(found.attempts, 'attempt')}, {counted(found.runs, 'run')}"
     )
 

@@ -37,10 +37,11 @@ def options_from(parsed: Parsed) -> "DatabasePlace":
 def run(options: "DatabasePlace") -> int:
     """Make the tables, and say so; the exit status."""
     from hypershell.app.maintenance import initialize
+    from hypershell.core.visible import visible
 
     made, name = initialize(options)
     what = (
         "created the hyper-shell tables in" if made else "the hyper-shell tables already exist in"
     )
-    print(f"{what} {name}")
+    print(f"{what} {visible(name)}")
     return 0

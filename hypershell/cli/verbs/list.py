@@ -17,6 +17,7 @@ Usage:
   hyper-shell list [FIELD...] [options]
 
 Show tasks of this run and of earlier ones, one per row, with the given fields.
+With --running alone, they are those that say where each task runs.
 
 List options:
   --count        Print only the number of tasks.
@@ -45,6 +46,7 @@ Examples:
 
 
 _SHOWN = ("id", "state", "exit_status", "attempt", "duration", "host", "line")
+_SHOWN_RUNNING = ("id", "attempt", "started", "host", "client", "slot", "pid", "line")
 _PAGE = 1000
 _WATCH_SECONDS = 1.0
 _CLEAR = "\x1b[2J\x1b[H"
@@ -82,6 +84,7 @@ def options_from(parsed: Parsed) -> ListOptions:
 
 def _fields(parsed: Parsed) -> tuple[str, ...]:
     """The fields that were named, with commas or blanks between them; UsageError."""
+    from hypershell.cli.selection_options import STATE_OPTIONS
     from hypershell.core.query.columns import COLUMNS
     from hypershell.core.query.selection import checked_tag
 
@@ -95,7 +98,10 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
         elif name not in COLUMNS:
             known = ", ".join(COLUMNS)
             raise parsed.error(f"unknown field {name}", f"fields are {known} and tag.KEY")
-    return tuple(names) or _SHOWN
+    if names:
+        return tuple(names)
+    given = {name for name in STATE_OPTIONS if parsed.flag(name)}
+    return _SHOWN_RUNNING if given == {"--running"} else _SHOWN
 
 
 def run(options: ListOptions) -> int:

@@ -70,10 +70,11 @@ def options_from(parsed: Parsed) -> SubmitVerbOptions:
 def run(options: SubmitVerbOptions) -> int:
     """Submit tasks and print their ids; the exit status."""
     from hypershell.app.submit import submit
+    from hypershell.cli.output.rows import warn
 
     ids: list[int] = []
     try:
-        for accepted in submit(options.submission):
+        for accepted in submit(options.submission, warn):
             ids += accepted
     finally:
         # Also when it broke off: these are at the server.

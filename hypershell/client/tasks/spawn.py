@@ -11,16 +11,21 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hypershell.client.tasks.direct_exec import plain_words
+from hypershell.client.tasks.surroundings import QUESTION, shell_keeps
 from hypershell.client.tasks.task_directory import TaskDirectory
 from hypershell.core.ending import Ending
-from hypershell.core.environment import SECRETS
+from hypershell.core.environment import is_withheld
 from hypershell.core.errors import ShellUnusable
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
 from hypershell.runtime import clock
+from hypershell.runtime.initial_environment import added_by_python
+from hypershell.runtime.limits import DescriptorLimit, descriptor_limit, opening
 
 DEFAULT_SHELL = "/bin/sh"
 
@@ -35,7 +40,7 @@ _DEFAULTED = tuple(
     {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU, signal.SIGCHLD}
 )
 
-_SECRETS = frozenset(map(os.fsencode, SECRETS))
+_NOWHERE = (os.devnull, os.O_WRONLY, 0)
 
 _FALL_BACK = frozenset(
     {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP, errno.E2BIG}
@@ -43,6 +48,10 @@ _FALL_BACK = frozenset(
 
 SHORT_OF = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 """Errors that pass when other tasks end."""
+
+
+Files = list[tuple[Any, ...]]
+"""File actions of posix_spawn."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,18 +68,30 @@ class Child:
 class Spawner:
     """Starts tasks with the environment of this process and the variables of the task.
 
-    Standard input of this process is /dev/null from then on, and so is theirs.
+    Standard input of this process is /dev/null from then on, and so is theirs. The variables
+    `added` are in the environment of each; `limit` is the one on open files that they get, None if
+    this process has not changed its own.
     """
 
-    def __init__(self, shell: str, client_id: str, host: str) -> None:
+    def __init__(
+        self,
+        shell: str,
+        client_id: str,
+        host: str,
+        added: Mapping[str, str] | None = None,
+        limit: DescriptorLimit | None = None,
+    ) -> None:
         self._shell = os.fsencode(shell)
         self._shell_name = os.path.basename(self._shell)
         self._directory = TaskDirectory()
-        self._environment = _task_environment(host)
+        self._limit = limit
+        self._own_limit = descriptor_limit()
+        self._environment = _task_environment(host, added or {})
         self.rename(client_id)
-        self._direct = shell == DEFAULT_SHELL and not any(
+        may_be_direct = shell == DEFAULT_SHELL and not any(
             name == b"BASH_ENV" or name.startswith(b"BASH_FUNC_") for name in self._environment
         )
+        self._direct: bool | None = None if may_be_direct else False  # None: not known yet
         # Tasks inherit it: one thing less to be done for each of them.
         devnull = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         os.dup2(devnull, 0)
@@ -86,7 +107,7 @@ class Spawner:
 
         DirectoryRefused where its directory is why.
         """
-        files = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
+        files: Files = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
         started_at, started = clock.wall(), clock.monotonic()
         path = self._directory.enter(claim.spec.cwd, started)
         pid = self._start(claim, self._variables(claim, slot, path), files)
@@ -104,13 +125,15 @@ class Spawner:
             variables[b"TASK_ARGS"] = claim.command
         return variables
 
-    def _start(
-        self, claim: Claim, variables: dict[bytes, bytes], files: list[tuple[int, int, int]]
-    ) -> int:
+    def _start(self, claim: Claim, variables: dict[bytes, bytes], files: Files) -> int:
         command = claim.command
-        if self._direct and (words := plain_words(command)):
+        if (
+            self._direct is not False
+            and (words := plain_words(command))
+            and self._is_direct(variables)
+        ):
             try:
-                return _spawn(words[0], words, variables, files, search=True)
+                return self._spawn(words[0], words, variables, files, search=True)
             except OSError as error:
                 # The shell has the last word on what cannot be found or run, and says it itself.
                 if error.errno not in _FALL_BACK:
@@ -123,16 +146,23 @@ class Spawner:
                     raise
         return self._start_long(command, variables, files)
 
-    def _start_shell(
-        self, command: bytes, variables: dict[bytes, bytes], files: list[tuple[int, int, int]]
-    ) -> int:
+    def _is_direct(self, variables: dict[bytes, bytes]) -> bool:
+        """Whether a command finds the same variables where it is started without a shell."""
+        if self._direct is None and b"PWD" in variables:
+
+            def start(out: int) -> int:
+                files: Files = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_OPEN, 2, *_NOWHERE)]
+                return self._start_shell(QUESTION, variables, files)
+
+            self._direct = shell_keeps(variables, start)
+        return bool(self._direct) and b"PWD" in variables  # a shell would find a name for it
+
+    def _start_shell(self, command: bytes, variables: dict[bytes, bytes], files: Files) -> int:
         dashes = [b"--"] if command[:1] in (b"-", b"+") else []
         arguments = [self._shell_name, b"-c", *dashes, command]
-        return _spawn(self._shell, arguments, variables, files)
+        return self._spawn(self._shell, arguments, variables, files)
 
-    def _start_long(
-        self, command: bytes, variables: dict[bytes, bytes], files: list[tuple[int, int, int]]
-    ) -> int:
+    def _start_long(self, command: bytes, variables: dict[bytes, bytes], files: Files) -> int:
         """Start a command that is too long for an argument: the shell reads it from a file."""
         variables.pop(b"TASK_ARGS", None)
         script = _anonymous_file(b"exec 3<&-; " + command + b"\n")
@@ -141,6 +171,23 @@ class Spawner:
             return self._start_shell(b". /dev/fd/3", variables, passed)
         finally:
             os.close(script)
+
+    def _spawn(
+        self,
+        path: bytes,
+        arguments: list[bytes],
+        variables: dict[bytes, bytes],
+        files: Files,
+        search: bool = False,
+    ) -> int:
+        if self._limit is None:
+            return _spawn(path, arguments, variables, files, search)
+        with opening:  # no other thread must meet the limit of the task
+            self._limit.set()
+            try:
+                return _spawn(path, arguments, variables, files, search)
+            finally:
+                self._own_limit.set()
 
 
 def check_shell(path: str) -> None:
@@ -156,7 +203,7 @@ def _spawn(
     path: bytes,
     arguments: list[bytes],
     variables: dict[bytes, bytes],
-    files: list[tuple[int, int, int]],
+    files: Files,
     search: bool = False,
 ) -> int:
     start = os.posix_spawnp if search else os.posix_spawn
@@ -180,7 +227,7 @@ def _spawn_by_program(
     path: bytes,
     arguments: list[bytes],
     variables: dict[bytes, bytes],
-    files: list[tuple[int, int, int]],
+    files: Files,
 ) -> int:
     """Start a shell by setsid(1), which becomes that shell, in one more execution.
 
@@ -229,9 +276,12 @@ def _look_at_own_peak() -> int:
     return _own_peak[0]
 
 
-def _task_environment(host: str) -> dict[bytes, bytes]:
-    """The environment that all tasks share, without the key and the passphrase."""
-    environment = {n: value for n, value in os.environb.items() if n not in _SECRETS}
+def _task_environment(host: str, added: Mapping[str, str]) -> dict[bytes, bytes]:
+    """The environment that all tasks share: ours, as it was given to us, without its secrets."""
+    ours = {name: value for name, value in os.environ.items() if not is_withheld(name, value)}
+    environment = {os.fsencode(n): os.fsencode(value) for n, value in {**ours, **added}.items()}
+    for name in added_by_python():
+        environment.pop(name, None)
     environment.pop(b"PWD", None)  # each task has its own
     environment[b"TASK_CLIENT_HOST"] = os.fsencode(host)
     return environment

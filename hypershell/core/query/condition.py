@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hypershell.core.query.fields import FIELDS, OPERATORS, Kind
 from hypershell.core.query.pattern import check_pattern
-from hypershell.core.state import TaskState
+from hypershell.core.state import SHOWN_STATES, TaskState
 from hypershell.core.units import (
     read_duration,
     read_signal,
@@ -265,13 +265,12 @@ def _read(kind: Kind, operator: str, text: str, now: float) -> Value:
 
 
 def read_state(text: str) -> TaskState:
-    """Read the word of a state; `running` is `sent`. ValueError."""
-    word = text.lower()
-    try:
-        return TaskState("sent" if word == "running" else word)
-    except ValueError:
-        words = ", ".join(state.value for state in TaskState)
-        raise ValueError(f"expected a state: {words}") from None
+    """Read the word of a state that people see. ValueError."""
+    for state in SHOWN_STATES:
+        if state.value == text.lower():
+            return state
+    words = ", ".join(state.value for state in SHOWN_STATES)
+    raise ValueError(f"expected a state: {words}")
 
 
 def _written(kind: Kind, value: Value) -> str:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hypershell.core.state import TaskState
+from hypershell.core.state import FINAL, SHOWN_STATES, TaskState
 
 MAX_IDS = 100_000
 """Ids in one selection."""
@@ -14,16 +14,17 @@ _LARGEST_ID = 2**62
 _LARGEST_CAUSE = 2**31 - 1
 _RUN = re.compile(r"[\w.-]{0,100}", re.ASCII)
 
-UNFINISHED = (TaskState.WAITING, TaskState.SENT, TaskState.INTERRUPTED)
-"""The states of tasks that are not final."""
+UNFINISHED = tuple(state for state in SHOWN_STATES if state not in FINAL)
+"""The states of tasks that are not final, as people see them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The tasks for which all of these hold; an empty one holds for every task.
 
-    `tags` are keys and values, "" meaning any value; `where` is a condition as text, `run` the
-    server_uid of the run that read the tasks, `cause` the number of a cause of failure.
+    `states` are as people see them. `tags` are keys and values, "" meaning any value; `where` is a
+    condition as text, `run` the server_uid of the run that read the tasks, `cause` the number of a
+    cause of failure.
     """
 
     ids: tuple[int, ...] = ()
@@ -74,7 +75,7 @@ def _is_id(value: object) -> bool:
 
 
 def _states(packed: object) -> tuple[TaskState, ...]:
-    words = [state.value for state in TaskState]
+    words = [state.value for state in SHOWN_STATES]
     if not isinstance(packed, list) or not all(word in words for word in packed):
         raise ValueError("not a list of states")
     return tuple(TaskState(word) for word in packed)

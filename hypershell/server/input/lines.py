@@ -1,5 +1,11 @@
-"""Reads lines as bytes from a file or a pipe, as they come, and stops at one that cannot run."""
+"""Reads lines as bytes from a file or a pipe, as they come, and stops at one that cannot run.
 
+What Windows adds to text is not part of a line: carriage returns before its end, and a byte order
+mark at its start, as lists are also put together of several. Each line is looked at alone, since a
+list may have both kinds of line ends. A carriage return inside a line stays.
+"""
+
+import logging
 import os
 import select
 import stat
@@ -9,7 +15,14 @@ from hypershell.core.errors import InputDamaged, InputMissing, InputUnreadable, 
 from hypershell.core.task import MAX_LINE
 from hypershell.runtime import clock
 
+log = logging.getLogger(__name__)
+
 _CHUNK = 64 * 1024
+
+_MARK = b"\xef\xbb\xbf"
+_LINE_ENDS = "Windows line ends (CR LF)"
+_BYTE_ORDER_MARK = "a byte order mark"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 STDIN = "-"
 
@@ -37,14 +50,19 @@ def open_input(path: str) -> int:
 class LineReader:
     """Lines from a descriptor, with their numbers; each read waits no longer than its timeout.
 
-    `wake` ends a wait from any other thread.
+    `wake` ends a wait from any other thread. `say` is told once what was taken off lines.
     """
 
-    def __init__(self, descriptor: int, path: str) -> None:
+    def __init__(
+        self, descriptor: int, path: str, say: Callable[[str], None] = log.warning
+    ) -> None:
         self._descriptor = descriptor
         self._path = "standard input" if path == STDIN else path
         self._rest = bytearray()
         self._number = 0
+        self._say = say
+        self._taken_off: set[str] = set()
+        self._may_be_odd = False  # what is read may have something to be taken off
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         self._poller = select.poll()
@@ -119,6 +137,7 @@ class LineReader:
         if not chunk:
             self.ended = True
             pieces = [bytes(self._rest)] if self._rest else []
+            self._rest.clear()
         elif b"\n" not in chunk:
             self._rest += chunk
             pieces = []
@@ -127,6 +146,9 @@ class LineReader:
             if self._rest:
                 pieces[0] = bytes(self._rest) + pieces[0]
             self._rest = bytearray(tail)
+        if self._may_be_odd or b"\r" in chunk or _MARK[:1] in chunk:
+            pieces = [self._cleaned(piece) for piece in pieces]
+            self._may_be_odd = bool(self._rest)
         lines: list[tuple[int, bytes]] = []
         for piece in pieces:
             self._number += 1
@@ -138,10 +160,25 @@ class LineReader:
             self._fits(self._rest)
         return lines
 
+    def _cleaned(self, line: bytes) -> bytes:
+        """A line without what Windows adds to it."""
+        found = []
+        if line.startswith(_MARK):
+            line = line[len(_MARK) :]
+            found.append(_BYTE_ORDER_MARK)
+        if line.endswith(b"\r"):
+            line = line.rstrip(b"\r")
+            found.append(_LINE_ENDS)
+        if not self._taken_off.issuperset(found):
+            self._taken_off.update(found)
+            self._say(f"ignoring {' and '.join(found)} in {self._path}")
+        return line
+
     def _fits(self, line: bytes | bytearray) -> bool:
         """Whether a line can be a command; if not, the input ends here."""
         if b"\0" in line:
-            reason = "it contains a NUL byte"
+            is_utf_16 = self._number == 1 and line[:2] in _UTF_16
+            reason = "it is UTF-16, not UTF-8" if is_utf_16 else "it contains a NUL byte"
         elif len(line) > MAX_LINE:
             reason = f"it is longer than {MAX_LINE} bytes"
         else:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from hypershell.core.task import Task
 from hypershell.core.units import counted
 from hypershell.runtime import threads
 from hypershell.server.events import ClientLeft
@@ -16,7 +17,8 @@ log = logging.getLogger(__name__)
 class Orphans:
     """Waits for as long as a client of that server may hold a task; it gives to the finished queue.
 
-    A task that no client has come back with by then, or when all of them are back, waits again.
+    What no client holds when all of them are back or gone never began, and waits again at once; of
+    what is left when the lease is over nobody knows. What was known to have begun is lost.
     `cancel` takes the tasks that came back and that somebody cancelled.
     """
 
@@ -40,8 +42,8 @@ class Orphans:
         """Wait, once."""
         if number := len(self._store.orphans()):
             log.info(
-                "%s %s running under the previous server; waiting up to %g s for their clients "
-                "to reconnect",
+                "%s %s handed out by the previous server; waiting up to %g s for its clients to "
+                "reconnect or leave",
                 counted(number, "task"),
                 "was" if number == 1 else "were",
                 self._lease_seconds,
@@ -60,7 +62,7 @@ class Orphans:
                 self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
         return False
 
-    def adopt(self, client: str, held: Pairs) -> Pairs | None:
+    def adopt(self, client: str, held: Pairs) -> list[Task] | None:
         """The tasks that a client of the previous server continues; None if it is a new one."""
         adopted = self._store.adopt(client, held)
         self._look()

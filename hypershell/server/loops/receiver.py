@@ -1,9 +1,10 @@
 """Takes from the finished queue and records in the store."""
 
+from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.state import TaskState
 from hypershell.server.events import EventBus, OutcomesRecorded
 from hypershell.server.loops.scheduler import Scheduler
-from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.finished_queue import Batch, FinishedQueue
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
@@ -39,6 +40,8 @@ class Receiver:
             return False
         stopping = self._scheduled.phase >= Phase.STOPPING
         given = [(batch.client.id, batch.outcomes) for batch in batches]
+        for batch in batches:
+            self._raise_barriers(batch)
         recorded = self._store.record(given, stopping)
         for batch in batches:
             self._registry.release(batch.client, batch.outcomes)
@@ -51,3 +54,15 @@ class Receiver:
             batch.done.set()
         self._bus.publish(OutcomesRecorded, recorded)
         return True
+
+    def _raise_barriers(self, batch: Batch) -> None:
+        """Keep from a client what it could not do, before that can be given to it again."""
+        bad = [outcome for outcome in batch.outcomes if not outcome.ok]
+        if not bad:
+            return
+        failed = [each.task_id for each in bad if each.ending.counts_as is CountsAs.FAILURE]
+        if failed:
+            self._scheduled.note_failed(batch.client, failed)
+        refused = {e.task_id: e.reason for e in bad if e.ending is Ending.NO_DIRECTORY}
+        if refused and (tasks := self._store.handed_out(refused)):
+            self._scheduled.note_refused(batch.client, tasks, next(iter(refused.values())))

@@ -2,7 +2,8 @@
 
 from hypershell.core.task import Task
 from hypershell.runtime import threads
-from hypershell.server.state.scheduled_queue import MAX_BYTES, ScheduledQueue
+from hypershell.server.state.bundles import MAX_BYTES
+from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
 
 

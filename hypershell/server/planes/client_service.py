@@ -77,11 +77,7 @@ class ClientService:
     def info(self) -> dict[str, Any]:
         """What the server is, its tasks by state, its clients."""
         counts = self._store.counts()
-        tasks = {state.value: getattr(counts, state.value) for state in TaskState}
-        # A task that no client has taken yet counts as waiting, even if the store has leased it.
-        untaken = min(self._scheduled.size(), counts.sent)
-        tasks["sent"] -= untaken
-        tasks["waiting"] += untaken
+        tasks = {state.value: number for state, number in counts.shown().items()}
         clients = [_shown(client) for client in self._registry.clients()]
         facts = self._facts
         if self._queries is not None and (silent := self._queries.silent_seconds()):
@@ -171,8 +167,7 @@ class ClientService:
     def _ended(self, which: Selection) -> dict[str, int]:
         """How it went."""
         if which.is_everything():
-            counts = self._store.counts()
-            numbers = {state: getattr(counts, state.value) for state in TaskState}
+            numbers = self._store.counts().shown()
             bad = numbers[TaskState.FAILED] + numbers[TaskState.CANCELLED]
             return {"unfinished": sum(numbers[state] for state in UNFINISHED), "bad": bad}
         if self._queries is None:
@@ -187,10 +182,8 @@ class ClientService:
         """Cancel what is not final; how many tasks changed, run still, could not be changed."""
         self._check_database()
         changed = self._store.cancel(_some(selection))
-        if changed.running:
-            untaken = self._scheduled.cancel(self._store.to_cancel())
-            self._store.take_back(untaken)
-            changed = changed._replace(running=max(0, changed.running - len(untaken)))
+        if pairs := self._store.to_cancel():
+            self._store.take_back(self._scheduled.cancel(pairs))
         return self._note("cancelled", changed)
 
     def retry(self, selection: Any) -> list[int]:
@@ -253,7 +246,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "pid": client.pid,
         "slots": client.slots,
         "holds": len(client.claims),
-        "running": min(client.slots, len(client.claims)),
+        "running": len(client.begun),
         "done": client.done,
         "failed": client.failed,
         "last_heard": round(clock.monotonic() - client.heard, 3),

@@ -5,13 +5,12 @@ from the scheduled queue, in one round trip.
 import logging
 from typing import Any
 
-from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim, command_of
 from hypershell.core.task_spec import DEFAULT_SPEC, ClientSpecs, TaskSpec
 from hypershell.core.units import counted
 from hypershell.server.state.finished_queue import Batch, FinishedQueue
-from hypershell.server.state.registry import Client, ClientRegistry
+from hypershell.server.state.registry import Client, ClientRegistry, Departure
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.wire.worker_messages import (
@@ -92,12 +91,13 @@ class WorkerService:
             case _:
                 raise ValueError("not an exchange")
         given = [unpack_outcome(outcome) for outcome in outcomes]
-        for each in begun:
-            unpack_begun(each)
+        told = [unpack_begun(each) for each in begun]
         client = self._registry.hear(client_id, session)
         if client is None:
             return pack_answer(Answer(False, self._scheduled.phase, []))
         try:
+            if told:
+                self._registry.note_begun(client, told)
             if not self._record(client, given):
                 phase = Phase.OVER if self._finished.is_closed else self._scheduled.phase
                 cancelled = self._scheduled.cancelled(client, session)
@@ -160,8 +160,8 @@ class WorkerService:
                 pass
             case _:
                 raise ValueError("not a leave")
-        unpack_pairs(begun), unpack_pairs(interrupted)
-        gone = self._registry.leave(client_id, Ending.LOST if dead else Ending.GIVEN_BACK)
+        departure = Departure(dead, unpack_pairs(begun), unpack_pairs(interrupted))
+        gone = self._registry.leave(client_id, departure)
         if gone is None:
             return
         client, held = gone

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from hypershell.core.state import TaskState
-from hypershell.server.events import EventBus, OutcomesRecorded
-from hypershell.server.reports.sink import LineSink, nothing_stays
+from hypershell.server.events import EventBus, InputEnded, OutcomesRecorded, TasksAdded
+from hypershell.server.reports.sink import LineSink
 from hypershell.server.reports.spool import Spool
 from hypershell.store.tasks.journal import Recorded
 
@@ -28,8 +28,20 @@ def not_stored(task_ids: Sequence[int], path: bytes, length: int) -> Callable[[]
     return lambda: None
 
 
+Stays = Callable[[bytes, int, int, int], int]
+"""Takes path, device, inode and size of a file; how many of its bytes are to stay."""
+
+
+def _all_stays(path: bytes, device: int, inode: int, size: int) -> int:
+    return size
+
+
 class Failures(Spool):
-    """Moves the lines of failed tasks to a sink, as they come. Subscribes to OutcomesRecorded."""
+    """Moves the lines of failed tasks to a sink, as they come.
+
+    Subscribes to OutcomesRecorded, and to what says that the run has tasks, or none: what an
+    earlier run wrote to a file stays until then. A start that was a mistake costs nothing.
+    """
 
     loop_name = "failures"
 
@@ -39,19 +51,42 @@ class Failures(Spool):
         self._all_stored: Callable[[], None] = lambda: None
         self._unsaved: list[int] = []
 
-    def begin(
-        self,
-        stays: Callable[[bytes, int, int, int], int] = nothing_stays,
-        owed: Sequence[tuple[int, bytes]] = (),
-    ) -> None:
-        """The run begins; `owed` are the id and line of tasks that an earlier one did not print."""
-        self._sink.begin(stays)
+    def begin(self, noted: Stays) -> None:
+        """A run from the first line of its input begins; its file is emptied at that line.
+
+        `noted` hears of the file.
+        """
+        if (facts := self._sink.facts()) is not None:
+            noted(*facts)
+
+    def go_on(self, stays: Stays = _all_stays, owed: Sequence[tuple[int, bytes]] = ()) -> None:
+        """A run begins that goes on after an earlier one.
+
+        `stays` says how many bytes of the file that one has written for sure; `owed` are the id and
+        line of tasks that it did not print.
+        """
+        self._is_prepared = True
+        if (facts := self._sink.facts()) is not None:
+            self._sink.cut(stays(*facts))
         if self._sink.is_wanted:
             self.add((task_id, line + b"\n") for task_id, line in owed)
 
     def subscribe(self, bus: EventBus) -> None:
         """See Report."""
+        bus.subscribe(lambda event: self.have_prepared(), TasksAdded)
+        bus.subscribe(self._note_input_end, InputEnded)
         bus.subscribe(self.note_outcomes, OutcomesRecorded)
+
+    def _note_input_end(self, event: InputEnded) -> None:
+        """There is no line, or there was one before."""
+        if event.error is None:
+            self.have_prepared()
+
+    def prepare(self) -> None:
+        """Empty a file of ours, and see that this is stored before a line is written."""
+        if (facts := self._sink.facts()) is not None:
+            self._sink.cut(0)
+            self._printed((), facts[0], 0)()
 
     def note_outcomes(self, event: OutcomesRecorded) -> None:
         """Add the lines of the tasks that are FAILED now; returns at once."""

@@ -5,11 +5,19 @@ A loop of its own, as a disk may be slow: the receiver never waits for it.
 
 import mmap
 import os
+import stat
 from collections.abc import Sequence
 
+from hypershell.core.errors import FileNotOurs
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
 from hypershell.core.state import FINAL
-from hypershell.server.events import ClientJoined, EventBus, OutcomesRecorded
+from hypershell.server.events import (
+    ClientJoined,
+    EventBus,
+    InputEnded,
+    OutcomesRecorded,
+    TasksAdded,
+)
 from hypershell.server.reports.sink import LineSink, open_file
 from hypershell.server.reports.spool import Spool
 from hypershell.store.tasks.journal import Recorded
@@ -30,18 +38,30 @@ class Joblog(Spool):
         self._hosts: dict[str, str] = {}
 
     def begin(self, append: bool) -> None:
-        """The run begins: in a file of ours what an earlier one wrote stays, or does not."""
+        """The run begins: what an earlier one wrote stays, or does until there is something new."""
         if append:
-            self._sink.begin(_whole_lines)
-        else:
-            self._sink.begin()
-        if not self._sink.sync():
-            self.add([(0, JOBLOG_HEADER)])
+            self._is_prepared = True
+            if (facts := self._sink.facts()) is not None:
+                self._sink.cut(_whole_lines(facts[0], facts[3]))
+            if not self._sink.sync():
+                self.add([(0, JOBLOG_HEADER)])
 
     def subscribe(self, bus: EventBus) -> None:
         """See Report."""
+        bus.subscribe(lambda event: self.have_prepared(), TasksAdded)
+        bus.subscribe(self._note_input_end, InputEnded)
         bus.subscribe(self.note_client, ClientJoined)
         bus.subscribe(self.note_outcomes, OutcomesRecorded)
+
+    def _note_input_end(self, event: InputEnded) -> None:
+        """There is no line, or there was one before."""
+        if event.error is None:
+            self.have_prepared()
+
+    def prepare(self) -> None:
+        """Empty a file of ours, and begin it."""
+        self._sink.cut(0)
+        self.add_first((0, JOBLOG_HEADER))
 
     def note_client(self, event: ClientJoined) -> None:
         """Attempts of this client ran on its host."""
@@ -71,10 +91,30 @@ class Joblog(Spool):
         )
 
 
-def check_joblog(path: str | None) -> None:
-    """See that a job log can be opened, before there is a run in the database; FileUnwritable."""
-    if path is not None:
-        os.close(open_file(path, _OPTION))
+def check_joblog(path: str | None, overwrite: bool) -> None:
+    """See that a job log can be opened, before there is a run in the database.
+
+    FileUnwritable; FileNotOurs if there is something else in it, and we may not `overwrite` it.
+    """
+    if path is None:
+        return
+    descriptor = open_file(path, _OPTION)
+    try:
+        status = os.fstat(descriptor)
+        if overwrite or not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return
+    finally:
+        os.close(descriptor)
+    if not _is_joblog(path):
+        raise FileNotOurs(path=path, reason="it is not a job log", option=_OPTION)
+
+
+def _is_joblog(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(JOBLOG_HEADER)) == JOBLOG_HEADER
+    except OSError:
+        return False  # one that may be written and not read
 
 
 def open_joblog(path: str | None) -> Joblog | None:
@@ -85,7 +125,7 @@ def open_joblog(path: str | None) -> Joblog | None:
     return None if path is None else Joblog(LineSink(open_file(path, _OPTION), path, ours=True))
 
 
-def _whole_lines(path: bytes, device: int, inode: int, size: int) -> int:
+def _whole_lines(path: bytes, size: int) -> int:
     """How many bytes of a file are whole lines: a crash may have torn the last one."""
     if not size:
         return 0

@@ -5,6 +5,7 @@ import os
 import select
 import stat
 from collections.abc import Callable
+from typing import Protocol
 
 from hypershell.core.errors import FileUnwritable
 from hypershell.runtime import threads
@@ -14,32 +15,54 @@ log = logging.getLogger(__name__)
 _PIPE_BYTES = 4096  # what a pipe that polls as writable takes without blocking (PIPE_BUF)
 
 
-def nothing_stays(path: bytes, device: int, inode: int, size: int) -> int:
-    """A run begins with an empty file."""
-    return 0
+class Record(Protocol):
+    """What remembers how long a file of ours may be, beyond the end of this process."""
+
+    def note(self, length: int) -> None:
+        """It may be as long as this from now on."""
+
+    def close(self) -> None:
+        """Nothing more is written."""
 
 
 class LineSink:
-    """Where lines go: a descriptor, or nowhere."""
+    """Where lines go: a descriptor, or nowhere.
 
-    def __init__(self, descriptor: int | None, name: str, ours: bool = False) -> None:
+    `record` hears of the length of a file of ours before it grows.
+    """
+
+    def __init__(
+        self,
+        descriptor: int | None,
+        name: str,
+        ours: bool = False,
+        record: Record | None = None,
+    ) -> None:
         self._descriptor = descriptor
+        self._record = record
         self.name = name
         self.is_wanted = descriptor is not None
         # A file of our own can be cut back to whole lines; one that standard output was
         # redirected to may hold what others wrote.
         self._ours = ours and descriptor is not None and _is_regular(descriptor)
 
-    def begin(self, stays: Callable[[bytes, int, int, int], int] = nothing_stays) -> None:
-        """The run begins: a file of ours is cut to the bytes that stay of an earlier run.
+    def facts(self) -> tuple[bytes, int, int, int] | None:
+        """Path, device, inode and size of a file of ours; None for anything else."""
+        if not self._ours or self._descriptor is None:
+            return None
+        status = os.fstat(self._descriptor)
+        return self.path, status.st_dev, status.st_ino, status.st_size
 
-        `stays` is asked how many, with the path, device, inode and size of the file.
-        """
+    def cut(self, length: int) -> None:
+        """Cut a file of ours to its first bytes; what is written next follows them."""
         if self._ours and self._descriptor is not None:
-            status = os.fstat(self._descriptor)
-            length = stays(self.path, status.st_dev, status.st_ino, status.st_size)
             os.ftruncate(self._descriptor, length)
             os.lseek(self._descriptor, length, os.SEEK_SET)
+            self._note(length)
+
+    def _note(self, length: int) -> None:
+        if self._record is not None:
+            self._record.note(length)
 
     @property
     def path(self) -> bytes:
@@ -68,6 +91,7 @@ class LineSink:
     def _write_file(self, data: bytes) -> int:
         assert self._descriptor is not None
         start = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        self._note(start + len(data))
         written = 0
         try:
             while written < len(data):
@@ -109,8 +133,11 @@ class LineSink:
     def close(self) -> None:
         """Close a file; what the system could not store until now is an OSError."""
         if self._descriptor is not None and self._ours:
+            self._note(os.fstat(self._descriptor).st_size)
             os.close(self._descriptor)
         self._descriptor = None
+        if self._record is not None:
+            self._record.close()
 
 
 def open_file(path: str, option: str) -> int:
@@ -124,10 +151,15 @@ def open_file(path: str, option: str) -> int:
         raise _unwritable(path, error, option) from error
 
 
-def open_sink(path: str | None, to_stdout: bool) -> LineSink:
-    """Standard output, or the file `path`, emptied when the run begins, or nowhere.
+def open_sink(
+    path: str | None,
+    to_stdout: bool,
+    recorded: Callable[[bytes, os.stat_result], Record | None] | None = None,
+) -> LineSink:
+    """Standard output, or the file `path`, which is not touched yet, or nowhere.
 
-    FileUnwritable if it cannot be opened.
+    `recorded` makes the record of a file, of which it is given the absolute path; it may refuse the
+    file. FileUnwritable if it cannot be opened.
     """
     if to_stdout:
         name = "standard output"
@@ -137,7 +169,15 @@ def open_sink(path: str | None, to_stdout: bool) -> LineSink:
             raise _unwritable(name, error, "-f") from error
     if path is None:
         return LineSink(None, "")
-    return LineSink(open_file(path, "-f"), path, ours=True)
+    descriptor = open_file(path, "-f")
+    try:
+        record = None
+        if recorded is not None and _is_regular(descriptor):
+            record = recorded(os.fsencode(os.path.abspath(path)), os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return LineSink(descriptor, path, ours=True, record=record)
 
 
 def _unwritable(path: str, error: OSError | ValueError, option: str) -> FileUnwritable:

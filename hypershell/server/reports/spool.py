@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from hypershell.core.units import counted
-from hypershell.runtime import threads
+from hypershell.runtime import clock, threads
 from hypershell.server.reports.sink import LineSink
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,11 @@ log = logging.getLogger(__name__)
 MAX_KEPT_BYTES = 64 * 2**20
 """Most bytes of lines that could not be written and wait to be tried again."""
 
+LAST_TRY_SECONDS = 1.0
+"""How long lines that cannot be written are tried again when nothing more comes."""
+
 _RETRY_SECONDS = 1.0
+_LAST_TRY_PAUSE = 0.1
 
 
 class Spool:
@@ -38,6 +42,8 @@ class Spool:
         self._torn = 0  # bytes of the first line that are written already
         self._retrying = False
         self._closing = False
+        self._is_prepared = False  # or is to be, which `_is_due` says
+        self._is_due = False
         self._patient = threads.event()
         self._patient.set()
         self._said = False
@@ -50,11 +56,14 @@ class Spool:
     def one_pass(self) -> bool:
         """Write what is here, waiting for it; False when closed and all is written."""
         with self._changed:
-            if self._retrying:
+            if self._retrying and not self._is_due:
                 self._changed.wait_for(lambda: self._closing, _RETRY_SECONDS)
             else:
-                self._changed.wait_for(lambda: self._lines or self._closing)
+                self._changed.wait_for(lambda: self._lines or self._closing or self._is_due)
             closing = self._closing
+            is_due, self._is_due = self._is_due, False
+        if is_due:
+            self.prepare()
         if self._lines:
             self._write()
         return not closing or (bool(self._lines) and self._patient.is_set() and not self._retrying)
@@ -69,8 +78,13 @@ class Spool:
 
     def finish(self) -> int:
         """After the last pass: how many lines could not be written, having said so."""
-        if self._lines and self._retrying:
+        last_try = clock.monotonic() + LAST_TRY_SECONDS
+        while self._has_failed():
             self._write()
+            if not self._patient.is_set() or clock.monotonic() > last_try:
+                break
+            if self._has_failed():
+                clock.sleep(_LAST_TRY_PAUSE)
         missing = len(self._lines) + self._dropped
         try:
             self._sink.close()
@@ -82,12 +96,16 @@ class Spool:
             log.error("%s could not be written to %s", what, self._sink.name)
         return missing
 
+    def _has_failed(self) -> bool:
+        return bool(self._lines) and self._retrying
+
     def add(self, lines: Iterable[tuple[int, bytes]]) -> None:
         """Add lines, each with its newline and the id of its task; returns at once."""
         added = list(lines)
         if not added:
             return
         with self._changed:
+            self._demand_preparation()
             for each in added:
                 if self._bytes > MAX_KEPT_BYTES and not self._durable:
                     self._dropped += 1
@@ -95,6 +113,25 @@ class Spool:
                 self._lines.append(each)
                 self._bytes += len(each[1])
             self._changed.notify()
+
+    def have_prepared(self) -> None:
+        """Have the loop `prepare` the sink, once, before it writes the first line."""
+        with self._changed:
+            self._demand_preparation()
+            self._changed.notify()
+
+    def _demand_preparation(self) -> None:
+        if not self._is_prepared:
+            self._is_prepared = self._is_due = True
+
+    def prepare(self) -> None:
+        """There is something to report about: see that the sink has nothing of earlier runs."""
+
+    def add_first(self, line: tuple[int, bytes]) -> None:
+        """Add a line before all others; only while it prepares."""
+        with self._changed:
+            self._lines.appendleft(line)
+            self._bytes += len(line[1])
 
     def written(self, task_ids: Sequence[int], length: int) -> None:
         """The lines of these tasks are out, and a file of ours is `length` bytes long."""

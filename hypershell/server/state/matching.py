@@ -4,7 +4,7 @@ It alone knows the rule. It changes nothing, waits for nothing and takes no lock
 holds the lock of what it is given, and makes the change that it proposes.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from hypershell.core.task import Task
@@ -47,13 +47,12 @@ def match(
     bundles: Iterable[Bundle],
     capacity: Capacity,
     max_bytes: int,
-    withheld: Collection[int] = (),
 ) -> Match:
     """Find what a client gets of these bundles.
 
     Bundles go in order, the next one as long as its first task fits: a bundle goes out whole, even
-    where it is more than the client can take. Tasks whose ids are `withheld` stay, in their place.
-    Once the lines of what it gets have `max_bytes` no more is added, not even of the same bundle.
+    where it is more than the client can take. Once the lines of what it gets have `max_bytes` no
+    more is added, not even of the same bundle.
     """
     tasks: list[Task] = []
     left: list[Bundle] = []
@@ -61,32 +60,27 @@ def match(
     # Most tasks have one spec: those that follow each other are counted, and taken off together.
     spec, count, most = DEFAULT_SPEC, 0, capacity.fits(DEFAULT_SPEC)
     for bundle in bundles:
-        offered = [task for task in bundle if task.id not in withheld] if withheld else bundle
-        if offered:
-            first = offered[0]
-            if first.spec is not spec:
-                capacity = capacity.minus(spec, count)
-                spec, count, most = first.spec, 0, capacity.fits(first.spec)
-            if size >= max_bytes or count >= most:
-                break
-            tasks.append(first)
-            size += len(first.line)
-            count += 1
+        first = bundle[0]
+        if first.spec is not spec:
+            capacity = capacity.minus(spec, count)
+            spec, count, most = first.spec, 0, capacity.fits(first.spec)
+        if size >= max_bytes or count >= most:
+            break
+        tasks.append(first)
+        size += len(first.line)
+        count += 1
         seen += 1
-        if len(bundle) == 1 and offered:
+        if len(bundle) == 1:
             continue  # most bundles are of one task
-        given = {task.id for task in offered[:1]}
-        for task in offered[1:]:
+        for place, task in enumerate(bundle[1:], 1):
             if size >= max_bytes:  # the rest of a bundle that is too large for one answer
+                left.append(bundle[place:])
                 break
             tasks.append(task)
             size += len(task.line)
-            given.add(task.id)
             if task.spec is spec:
                 count += 1
             else:
                 capacity = capacity.minus(task.spec)
                 most = capacity.fits(spec)
-        if rest := [task for task in bundle if task.id not in given]:
-            left.append(rest)
     return Match(tasks, size, seen, left)

@@ -1,14 +1,23 @@
-"""The clients: who lives, what each holds, whose tasks come back."""
+"""The clients: who lives, what each holds and has begun of it, whose tasks come back.
+
+What a client has begun is known from what it tells: with a call, when it comes back, and in the end
+by itself or by its supervisor. A claim that is not known to have begun goes to nobody else until
+one of these says that it has not, or until the lease is over.
+"""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from hypershell.core.begun import Begun
 from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import Outcome
+from hypershell.core.retry import is_suspect
+from hypershell.core.task import Task
 from hypershell.runtime import chance, clock, threads
-from hypershell.server.events import ClientJoined, ClientLeft, EventBus
+from hypershell.server.events import ClientJoined, ClientLeft, EventBus, TasksBegun
 from hypershell.server.state.matching import Capacity
 from hypershell.wire.worker_messages import FIRST_SESSION, Hello, Phase, Welcome
 
@@ -18,6 +27,31 @@ Pairs = list[tuple[int, int]]
 GONE = 0
 """The session of a client that is not registered."""
 
+
+class Departure(NamedTuple):
+    """How a client leaves, in its own words or its supervisor's.
+
+    `begun` are those (task id, lease) that had begun and have no accepted outcome, `interrupted`
+    those that ended because the client was told to end. It never began what else it holds.
+    """
+
+    dead: bool
+    begun: Collection[tuple[int, int]] = ()
+    interrupted: Collection[tuple[int, int]] = ()
+
+    def ending_of(self, known: Collection[int]) -> Callable[[tuple[int, int]], Ending]:
+        """What becomes of each of its claims; `known` are the ids of all that had begun."""
+        interrupted = frozenset(self.interrupted)
+        began = Ending.LOST if self.dead else Ending.INTERRUPTED
+
+        def ending(pair: tuple[int, int]) -> Ending:
+            if pair in interrupted:
+                return Ending.INTERRUPTED
+            return began if pair[0] in known else Ending.GIVEN_BACK
+
+        return ending
+
+
 _CLIENT_ID = re.compile("[0-9a-f]{8}")
 
 
@@ -25,9 +59,10 @@ _CLIENT_ID = re.compile("[0-9a-f]{8}")
 class Client:
     """One client. `claims` are the tasks that it holds: id and lease.
 
-    `cancelled` are those of its claims that it must stop, `unannounced` those of these that no
-    answer of its present session has named. `calls` are under way. While outcomes that it gave wait
-    to be recorded, `giving` is not set.
+    `begun` are the ids of those that are known to have begun; `suspects` are those that clients
+    died of before, with how many. `cancelled` are those of its claims that it must stop,
+    `unannounced` those of these that no answer of its present session has named. `calls` are under
+    way. While outcomes that it gave wait to be recorded, `giving` is not set.
     """
 
     id: str
@@ -41,6 +76,8 @@ class Client:
     want: int = 0
     known_phase: Phase = Phase.RUNNING
     claims: dict[int, int] = field(default_factory=dict)
+    begun: set[int] = field(default_factory=set)
+    suspects: dict[int, int] = field(default_factory=dict)
     cancelled: set[tuple[int, int]] = field(default_factory=set)
     unannounced: set[tuple[int, int]] = field(default_factory=set)
     done: int = 0
@@ -53,13 +90,47 @@ class Client:
         """How many tasks it wants besides its claims."""
         return Capacity(self.want - len(self.claims))
 
+    def claim(self, tasks: Iterable[Task]) -> None:
+        """It holds these tasks from now on."""
+        for task in tasks:
+            self.claims[task.id] = task.lease
+            if is_suspect(task):
+                self.suspects[task.id] = task.losses
+
+    def note_begun(self, pairs: Iterable[tuple[int, int]]) -> Pairs:
+        """These have begun, as far as they are its claims; those of which that was not known."""
+        mine = [pair for pair in pairs if self.claims.get(pair[0]) == pair[1]]
+        new = [pair for pair in mine if pair[0] not in self.begun]
+        self.begun.update(pair[0] for pair in new)
+        return new
+
+    def release(self, task_id: int, lease: int) -> bool:
+        """It does not hold this task under this lease any more; whether it did."""
+        if self.claims.get(task_id) != lease:
+            return False
+        del self.claims[task_id]
+        self.begun.discard(task_id)
+        if self.suspects:
+            self.suspects.pop(task_id, None)
+        if self.cancelled:
+            self.cancelled.discard((task_id, lease))
+            self.unannounced.discard((task_id, lease))
+        return True
+
+    def give_all(self, ending_of: Callable[[tuple[int, int]], Ending]) -> list[Outcome]:
+        """It holds nothing any more; the outcomes of what it held."""
+        held = [Outcome(*pair, ending_of(pair)) for pair in self.claims.items()]
+        self.claims.clear()
+        return held
+
 
 class ClientRegistry:
-    """The clients that have joined and not left. Publishes ClientJoined and ClientLeft.
+    """The clients that have joined and not left. Publishes ClientJoined, ClientLeft, TasksBegun.
 
     The lock is shared with the scheduled queue; nothing is published or asked while it is held.
     `adopt` is asked about an unknown client that says it holds tasks: it returns those of them that
-    are its claims from now on, or None if the client joins as a new one.
+    are its claims from now on, or None if the client joins as a new one. `clients` is where they
+    are kept, by their ids, for others to read under the lock.
     """
 
     def __init__(
@@ -68,7 +139,8 @@ class ClientRegistry:
         lease_seconds: float,
         grace_seconds: float,
         bus: EventBus,
-        adopt: Callable[[str, Pairs], Pairs | None] = lambda client_id, held: None,
+        adopt: Callable[[str, Pairs], list[Task] | None] = lambda client_id, held: None,
+        clients: dict[str, Client] | None = None,
     ) -> None:
         self._lock = lock
         self._lease_seconds = lease_seconds
@@ -76,7 +148,7 @@ class ClientRegistry:
         self.call_seconds = call_seconds(lease_seconds, grace_seconds)
         self._bus = bus
         self._adopt = adopt
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[str, Client] = {} if clients is None else clients
         self._changed = threads.condition_on(lock)
         self._paused = False
 
@@ -95,6 +167,7 @@ class ClientRegistry:
                 client.heard = clock.monotonic()
                 client.known_phase = Phase.RUNNING
                 client.unannounced = client.cancelled.copy()
+            client.note_begun(each[:2] for each in hello.held if each[2])
             drop = tuple(h[:2] for h in hello.held if client.claims.get(h[0]) != h[1])
             welcome = Welcome(
                 client.id, client.session, self._lease_seconds, self._grace_seconds, drop
@@ -106,7 +179,7 @@ class ClientRegistry:
                 self.answered(client)
         return welcome
 
-    def _adopted(self, hello: Hello) -> Pairs | None:
+    def _adopted(self, hello: Hello) -> list[Task] | None:
         """The claims of an unknown client that comes back; None if it joins as a new one."""
         with self._lock:
             if hello.client_id in self._clients:
@@ -115,10 +188,10 @@ class ClientRegistry:
             return None
         return self._adopt(hello.client_id, [each[:2] for each in hello.held])
 
-    def _enter(self, hello: Hello, claims: Pairs | None) -> Client:
+    def _enter(self, hello: Hello, claims: list[Task] | None) -> Client:
         client_id = hello.client_id if claims is not None else chance.token_hex(4)
         client = Client(client_id, hello.host, hello.pid, hello.slots, clock.monotonic())
-        client.claims.update(claims or ())
+        client.claim(claims or ())
         client.calls = 1  # this one
         self._clients[client.id] = client
         self._changed.notify_all()
@@ -156,6 +229,14 @@ class ClientRegistry:
             if now - client.heard > self._lease_seconds / 2:
                 client.heard = now  # it waited for us: no silence of its own
 
+    def note_begun(self, client: Client, begun: list[Begun]) -> None:
+        """A client has begun these, as far as they are its claims. Publishes TasksBegun."""
+        with self._lock:
+            mine = [b for b in begun if client.claims.get(b.task_id) == b.lease]
+            client.begun.update(each.task_id for each in mine)
+        if mine:
+            self._bus.publish(TasksBegun, client.id, mine)
+
     def begin_giving(
         self, client: Client, outcomes: list[Outcome], recorded: threads.Event
     ) -> tuple[list[Outcome], threads.Event | None]:
@@ -177,31 +258,62 @@ class ClientRegistry:
         """The client does not hold these any more."""
         with self._lock:
             for outcome in outcomes:
-                if client.claims.get(outcome.task_id) == outcome.lease:
-                    del client.claims[outcome.task_id]
-                    if client.cancelled:
-                        client.cancelled.discard((outcome.task_id, outcome.lease))
-                        client.unannounced.discard((outcome.task_id, outcome.lease))
-                    if outcome.ending.counts_as is CountsAs.FAILURE:  # it ended by itself
-                        client.done += 1
-                        client.failed += not outcome.ok
+                released = client.release(outcome.task_id, outcome.lease)
+                if released and outcome.ending.counts_as is CountsAs.FAILURE:
+                    client.done += 1  # it ended by itself
+                    client.failed += not outcome.ok
 
-    def leave(self, client_id: str, ending: Ending) -> tuple[Client, list[Outcome]] | None:
-        """Take a client out and return it, with this outcome for all it held; None if unknown.
+    def leave(self, client_id: str, departure: Departure) -> tuple[Client, list[Outcome]] | None:
+        """Take a client out and return it, with an outcome for all that it held; None if unknown.
 
-        Its calls under way belong to no session any more, and take nothing.
+        One that only a server before this knew may leave, too: it is returned with what it had
+        begun. Publishes TasksBegun, so that a crash does not forget that, and ClientLeft.
         """
         with self._lock:
-            client = self._clients.pop(client_id, None)
-            held: list[Outcome] = []
-            if client is not None:
-                client.session = GONE
-                held = [Outcome(task, lease, ending) for task, lease in client.claims.items()]
-                client.claims.clear()
-                self._changed.notify_all()
+            client = self._take_out(client_id)
+        if client is None:
+            client = self._adopt_for_leave(client_id, [*departure.begun, *departure.interrupted])
+        held: list[Outcome] = []
+        if client is not None:
+            with self._lock:
+                new = client.note_begun([*departure.begun, *departure.interrupted])
+                held = client.give_all(departure.ending_of(client.begun))
+            if new:
+                told = [Begun(*pair, 0.0, 0, 0) for pair in new]
+                self._bus.publish(TasksBegun, client_id, told)
         if _CLIENT_ID.fullmatch(client_id):
             self._bus.publish(ClientLeft, client_id)
         return None if client is None else (client, held)
+
+    def give_up(self, client_id: str) -> tuple[Client, list[Outcome]] | None:
+        """Take out a client whose lease is over, with an outcome for all it held; None if unknown.
+
+        The caller publishes ClientLeft, once the outcomes are recorded.
+        """
+        with self._lock:
+            client = self._take_out(client_id)
+            if client is None:
+                return None
+            begun = client.begun
+            return client, client.give_all(
+                lambda pair: Ending.LOST if pair[0] in begun else Ending.UNREPORTED
+            )
+
+    def _take_out(self, client_id: str) -> Client | None:
+        """Its calls under way belong to no session any more, and take nothing."""
+        client = self._clients.pop(client_id, None)
+        if client is not None:
+            client.session = GONE
+            self._changed.notify_all()
+        return client
+
+    def _adopt_for_leave(self, client_id: str, begun: Pairs) -> Client | None:
+        """A client that a server before this knew, with those of these that it still held."""
+        if not begun or not _CLIENT_ID.fullmatch(client_id):
+            return None
+        client = Client(client_id, "", 0, 1, 0.0, GONE)
+        client.claim(self._adopt(client_id, begun) or ())
+        return client if client.claims else None
 
     def wait_for_silent(self, timeout: float) -> list[Client]:
         """Clients not heard for a lease, waiting at most `timeout` seconds until there is one.

@@ -1,51 +1,69 @@
 """The scheduled queue: bundles under lease that no client has taken yet.
 
 The invariant: a task that is leased is in a bundle here, or among the claims of one client, or on
-its way from the store; it goes from the first to the second in one step under the lock. `_size` and
-`_bytes` count what is in the bundles. Which bundles a client gets is decided by `matching` alone;
-here is who waits for them, and who is woken.
+its way from the store; it goes from the first to the second in one step under the lock. Which
+bundles a client gets is decided by `matching` alone, of those that `barriers` let it have; here is
+who waits for them, and who is woken.
 
 The scheduler's loop offers, each client's call takes, in the thread of its connection. A call that
 finds nothing parks: it sleeps on a condition of its own, and is in `_parked` in the order in which
 it came. Each offer of bundles wakes as many hungry calls as there are bundles, the one parked
 longest first, and takes them out of `_parked` at once, so that the next bundle is for another; they
 count in `_coming` until they run. A call that was woken and leaves bundles here wakes the next one
-before it sleeps again or returns: else a bundle could lie here while a hungry call sleeps.
+before it sleeps again or returns: else a bundle could lie here while a hungry call sleeps. A call
+is hungry only for what its client may have: else two could wake each other for ever for a bundle
+that neither may take.
 
 The lock is the registry's as well, as claims change with the bundles. Nothing is taken inside it,
 and no event is published under it: `CapacityFreed` and `PhaseChanged` follow when it is free.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Iterable
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 
+from hypershell.access.errors import shown
+from hypershell.core.retry import Policy
 from hypershell.core.task import Task
 from hypershell.runtime import clock, threads
 from hypershell.server.events import CapacityFreed, EventBus, PhaseChanged, TasksLeased
-from hypershell.server.state.matching import Bundle, match
+from hypershell.server.state.barriers import Barriers
+from hypershell.server.state.bundles import Bundles
+from hypershell.server.state.matching import Bundle
 from hypershell.server.state.registry import GONE, Client
 from hypershell.wire.worker_messages import Phase
 
+log = logging.getLogger(__name__)
+
 CAPACITY = 1000
 """Tasks under lease ahead of demand; or a few bundles, where they are large."""
-
-MAX_BYTES = 16 * 2**20
-"""Bytes of lines here, or in one answer, not counting the last: far below a frame's limit."""
 
 _SEEK_SECONDS = 3600.0
 """How long a cancelled task may be on its way to the client that must learn of it."""
 
 
 class ScheduledQueue:
-    """Bundles in the order of leaving. Publishes TasksLeased, CapacityFreed, PhaseChanged."""
+    """Bundles in the order of leaving. Publishes TasksLeased, CapacityFreed, PhaseChanged.
 
-    def __init__(self, lock: threads.RLock, bundlesize: int, bus: EventBus) -> None:
+    `clients` are those that are connected, by their ids; `cwd` is the directory in which tasks run
+    that say nothing themselves. A task that lost `max_lost` clients is not given to another.
+    """
+
+    def __init__(
+        self,
+        lock: threads.RLock,
+        bundlesize: int,
+        bus: EventBus,
+        clients: Mapping[str, Client] | None = None,
+        cwd: str | None = None,
+        max_lost: int = Policy().max_lost,
+    ) -> None:
         self._lock = lock
         self._bus = bus
         self._capacity = max(CAPACITY, 2 * bundlesize)
-        self._bundles: deque[Bundle] = deque()
-        self._size = 0
-        self._bytes = 0
+        self._barriers = Barriers({} if clients is None else clients, cwd)
+        self._bundles = Bundles(self._barriers, max_lost)
+        self._said: set[str] = set()  # directories that no client can enter
         self._parked: OrderedDict[threads.Condition, Client] = OrderedDict()
         self._sought: dict[tuple[int, int], float] = {}  # cancelled, client unknown
         self._coming = 0  # calls that were woken for a bundle and do not run yet
@@ -55,12 +73,12 @@ class ScheduledQueue:
 
     def capacity(self) -> int:
         """How many more tasks it takes; 0 until it is half empty, or while its lines are long."""
-        free = self._capacity - self._size
-        return free if free >= self._capacity // 2 and self._bytes < MAX_BYTES else 0
+        free = self._capacity - self._bundles.load
+        return free if free >= self._capacity // 2 and not self._bundles.is_heavy else 0
 
     def size(self) -> int:
         """How many tasks the queue holds."""
-        return self._size
+        return self._bundles.size
 
     def parked(self) -> int:
         """How many calls wait for tasks."""
@@ -70,12 +88,7 @@ class ScheduledQueue:
     def offer(self, bundles: list[Bundle], first: bool = False) -> None:
         """Add bundles after, or with `first` before, those that are here."""
         with self._lock:
-            if first:
-                self._bundles.extendleft(reversed(bundles))
-            else:
-                self._bundles.extend(bundles)
-            self._size += sum(map(len, bundles))
-            self._bytes += sum(len(task.line) for bundle in bundles for task in bundle)
+            self._bundles.add(bundles, first, clock.monotonic())
             self._wake_hungry(len(bundles))
 
     def take(self, client: Client, session: int, want: int, wait_seconds: float) -> list[Task]:
@@ -119,9 +132,7 @@ class ScheduledQueue:
         now = clock.monotonic()
         wanted = set(pairs)
         with self._lock:
-            untaken = [t for b in self._bundles for t in b if (t.id, t.lease) in wanted]
-            if untaken:
-                self._remove(wanted)
+            untaken = self._bundles.remove(wanted, now)
             self._sought = {p: at for p, at in self._sought.items() if now - at < _SEEK_SECONDS}
             self._sought.update((pair, now) for pair in wanted)
             for task in untaken:
@@ -182,16 +193,49 @@ class ScheduledQueue:
     def drain(self) -> list[Task]:
         """Remove and return all that is here."""
         with self._lock:
-            tasks = [task for bundle in self._bundles for task in bundle]
-            self._bundles.clear()
-            self._size = self._bytes = 0
-        return tasks
+            return self._bundles.clear()
 
-    def _remove(self, pairs: set[tuple[int, int]]) -> None:
-        others = ([t for t in bundle if (t.id, t.lease) not in pairs] for bundle in self._bundles)
-        self._bundles = deque(filter(None, others))
-        self._size = sum(map(len, self._bundles))
-        self._bytes = sum(len(task.line) for bundle in self._bundles for task in bundle)
+    # Barriers.
+
+    def note_failed(self, client: Client, task_ids: Iterable[int]) -> None:
+        """Tasks that are not here failed on a client: they go to another while there is one."""
+        with self._lock:
+            self._barriers.note_failed(client.id, task_ids)
+
+    def forget(self, task_ids: Iterable[int]) -> None:
+        """These are final: what is known of their failures is of no use any more."""
+        if self._barriers.any():
+            with self._lock:
+                self._barriers.forget(task_ids)
+
+    def note_refused(self, client: Client, tasks: Iterable[Task], reason: str) -> None:
+        """A client cannot enter the directories of these tasks, which are not here."""
+        now = clock.monotonic()
+        with self._lock:
+            directories = {self._barriers.directory_of(task) for task in tasks}
+            for directory in directories:
+                self._barriers.note_refused(client.id, directory, now)
+            self._bundles.sort(now)
+        log.info(
+            "client %s on %s cannot enter %s (%s); others are given its tasks",
+            client.id,
+            client.host,
+            ", ".join(map(shown, sorted(directories))),
+            reason,
+        )
+        self.say_what_is_closed()
+
+    def say_what_is_closed(self, _: object = None) -> None:
+        """Say once of each directory that no connected client can enter it."""
+        with self._lock:
+            closed = set(self._barriers.closed_to_all(clock.monotonic())) - self._said
+            self._said |= closed
+        for directory in sorted(closed):
+            log.warning(
+                "tasks are waiting for a client that can enter %s: no connected client can; "
+                "`--cwd client` runs tasks in the directory of their client",
+                shown(directory),
+            )
 
     def _has_cancelled(self, client: Client) -> bool:
         """Whether a client has claims that are cancelled, and does not know it."""
@@ -210,14 +254,11 @@ class ScheduledQueue:
 
     def _wake_hungry(self, most: int) -> None:
         """Wake those of at most `most` clients that have been parked longest for want of tasks."""
-        if most <= 0 or not self._parked or not self._bundles:
+        if most <= 0 or not self._parked:
             return
-        first = self._bundles[0][0]
-        hungry = [
-            parked
-            for parked, client in self._parked.items()
-            if client.capacity.fits(first.spec) > 0
-        ]
+        now = clock.monotonic()
+        has_for = self._bundles.has_for
+        hungry = [parked for parked, client in self._parked.items() if has_for(client, now)]
         for parked in hungry[:most]:
             del self._parked[parked]  # it is on its way: the next bundle is for another
             self._coming += 1
@@ -237,15 +278,6 @@ class ScheduledQueue:
     def _pop(self, client: Client) -> list[Task]:
         if self.phase is not Phase.RUNNING or self._paused:
             return []
-        tasks, size, seen, left = match(self._bundles, client.capacity, MAX_BYTES)
-        take_first = self._bundles.popleft
-        for _ in range(seen):
-            take_first()
-        if left:
-            self._bundles.extendleft(reversed(left))
-        claims = client.claims
-        for task in tasks:
-            claims[task.id] = task.lease
-        self._size -= len(tasks)
-        self._bytes -= size
+        tasks = self._bundles.take(client, clock.monotonic())
+        client.claim(tasks)
         return tasks

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from hypershell.core.ending import Code, Ending
 from hypershell.core.joblog import JOBLOG_HEADER, joblog_line
-from hypershell.core.state import FINAL
+from hypershell.core.state import FINAL, shown_as
 from hypershell.core.task_spec import unpack_spec
 from hypershell.store.sql.directories import CWD
 from hypershell.store.sql.engine import Database
@@ -154,7 +154,7 @@ def _task(stored: _Stored) -> dict[str, Any]:
         "run": stored.run,
         "number": task.number,
         "cwd": None if task.directory is None else os.fsdecode(bytes(task.directory)),
-        "state": STATES[task.state].value,
+        "state": shown_as(STATES[task.state]).value,
         "added_at": task.added_at,
         "attempts": len(stored.attempts),
     }

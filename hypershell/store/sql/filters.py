@@ -4,7 +4,7 @@ Each comparison is true or false and never NULL, so `not` means what it says: wh
 have is asked for by EXISTS. Only SQLite can search for patterns; `at_most` is for PostgreSQL.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     LargeBinary,
+    Select,
     Text,
     TextClause,
     and_,
@@ -30,12 +31,14 @@ from sqlalchemy import (
 from hypershell.core.ending import Code, Ending, endings_with
 from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, Value
 from hypershell.core.query.selection import Selection
-from hypershell.core.state import TaskState
+from hypershell.core.state import TaskState, meant_by
 from hypershell.store.sql.schema import (
     ATTEMPTS,
     CLIENTS,
     IS_UNSETTLED,
     IS_WAITING,
+    RUNNING,
+    RUNNING_NUMBER,
     RUNS,
     STATE_NUMBERS,
     TAGS,
@@ -49,7 +52,7 @@ Clause = ColumnElement[bool] | TextClause
 
 _UNSETTLED = frozenset(TaskState) - {TaskState.WAITING, TaskState.SUCCEEDED}
 
-_T, _A = TASKS.c, ATTEMPTS.c
+_T, _A, _R = TASKS.c, ATTEMPTS.c, RUNNING.c
 
 
 PATTERN_OPERATORS = {"~": True, "!~": False}
@@ -65,7 +68,7 @@ def without_condition(selection: Selection) -> list[Clause]:
     if selection.ids:
         clauses.append(_by_ids(selection.ids))
     if selection.states:
-        clauses.extend(in_states(frozenset(selection.states)))
+        clauses.extend(in_states(states_meant(selection.states)))
     for key, value in selection.tags:
         clauses.append(_T.id.in_(_tagged(key, TAGS.c.value == value if value else true())))
     if selection.run:
@@ -94,6 +97,11 @@ def _by_ids(ids: tuple[int, ...]) -> ColumnElement[bool]:
     return or_(*wide, *([_T.id.in_(single)] if single else []))
 
 
+def states_meant(shown: Iterable[TaskState]) -> frozenset[TaskState]:
+    """The states that a task has where people see one of these."""
+    return frozenset().union(*map(meant_by, shown))
+
+
 def in_states(states: frozenset[TaskState]) -> list[Clause]:
     """Clauses that hold for these states, in words by which the partial indexes are found."""
     if states == frozenset(TaskState):
@@ -112,7 +120,7 @@ def states_of(condition: Condition) -> frozenset[TaskState]:
     every = frozenset(TaskState)
     match condition:
         case Comparison("state", operator, values):
-            named = frozenset(TaskState(value) for value in values)
+            named = states_meant(TaskState(value) for value in values)
             return every - named if operator == "!=" else named
         case Comparison("cause"):
             return frozenset({TaskState.FAILED})
@@ -174,6 +182,10 @@ def _compared(comparison: Comparison) -> ColumnElement[bool]:
         return _T.id.in_(_tagged(comparison.key, holds))
     if comparison.field == "run":
         return _T.run.in_(select(RUNS.c.id).where(_compare(RUNS.c.uid, comparison, Text())))
+    if comparison.field == "state":
+        named = states_meant(TaskState(value) for value in comparison.values)
+        numbers = sorted(STATE_NUMBERS[state] for state in named)
+        return _T.state.not_in(numbers) if comparison.operator == "!=" else _T.state.in_(numbers)
     if comparison.field == "cause":
         return and_(_T.cause.is_not(None), _compare(_T.cause, comparison, BigInteger()))
     if comparison.field in _OF_TASK:
@@ -181,7 +193,12 @@ def _compared(comparison: Comparison) -> ColumnElement[bool]:
         return _compare(column, comparison, type_)
     column, type_, known = _OF_ATTEMPT[comparison.field]
     query = exists().where(*_last_attempt(comparison.field), known)
-    return query.where(_compare(column, comparison, type_)).correlate(TASKS)
+    ended = query.where(_compare(column, comparison, type_)).correlate(TASKS)
+    if comparison.field not in _OF_RUNNING:
+        return ended
+    column, known = _OF_RUNNING[comparison.field]
+    query = exists().where(*_running(comparison.field), known)
+    return or_(ended, query.where(_compare(column, comparison, type_)).correlate(TASKS))
 
 
 def text_of(comparison: Comparison) -> ColumnElement[Any]:
@@ -193,13 +210,33 @@ def text_of(comparison: Comparison) -> ColumnElement[Any]:
     else:
         column, _, known = _OF_ATTEMPT[comparison.field]
         query = select(column).where(*_last_attempt(comparison.field), known)
+        if comparison.field in _OF_RUNNING:
+            return func.coalesce(_first_of(query), _running_text(comparison.field))
+    return _first_of(query)
+
+
+def _running_text(field: str) -> ColumnElement[Any]:
+    column, known = _OF_RUNNING[field]
+    return _first_of(select(column).where(*_running(field), known))
+
+
+def _first_of(query: Select[Any]) -> ColumnElement[Any]:
     return query.correlate(TASKS).limit(1).scalar_subquery()
 
 
 def _last_attempt(field: str) -> list[ColumnElement[bool]]:
-    """Clauses that join the last recorded attempt of a task, and for a host its client."""
-    clauses = [_A.task == _T.id, _A.number == _T.outcome_attempt]
-    return [*clauses, CLIENTS.c.id == _A.client] if field == "host" else clauses
+    """Clauses that join the last recorded attempt of a task, and for a host its client.
+
+    A task that runs is in another attempt, which has not ended.
+    """
+    is_last = [_T.state != RUNNING_NUMBER, _A.task == _T.id, _A.number == _T.outcome_attempt]
+    return [*is_last, CLIENTS.c.id == _A.client] if field == "host" else is_last
+
+
+def _running(field: str) -> list[ColumnElement[bool]]:
+    """Clauses that join where a task runs, and for a host its client."""
+    runs = [_T.state == RUNNING_NUMBER, _R.task == _T.id]
+    return [*runs, CLIENTS.c.id == _R.client] if field == "host" else runs
 
 
 def _tagged(key: str, holds: ColumnElement[bool]) -> Any:
@@ -209,7 +246,6 @@ def _tagged(key: str, holds: ColumnElement[bool]) -> Any:
 _OF_TASK: dict[str, tuple[ColumnElement[Any], Any]] = {
     "id": (_T.id, BigInteger()),
     "line": (_T.line, LargeBinary()),
-    "state": (_T.state, BigInteger()),
     "attempt": (_T.attempt, BigInteger()),
     "failures": (_T.failures, BigInteger()),
     "losses": (_T.losses, BigInteger()),
@@ -243,6 +279,15 @@ _OF_ATTEMPT: dict[str, tuple[ColumnElement[Any], Any, ColumnElement[bool]]] = {
 }
 """Column, type of the values, and when a task has it: of the last attempt that is recorded."""
 
+_OF_RUNNING: dict[str, tuple[ColumnElement[Any], ColumnElement[bool]]] = {
+    "host": (CLIENTS.c.host, true()),
+    "client": (_R.client, true()),
+    "slot": (_R.slot, _R.pid > 0),
+    "pid": (_R.pid, _R.pid > 0),
+    "started": (_R.started_at, _R.started_at > 0),
+}
+"""Column, and when a task that runs has it; of all else there is nothing before it has ended."""
+
 _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "=": lambda column, value: column == value,
     "!=": lambda column, value: column != value,
@@ -267,8 +312,6 @@ def _compare(column: ColumnElement[Any], comparison: Comparison, type_: Any) -> 
 
 def _given(field: str, value: Value, type_: Any) -> Any:
     """A value in the form that its column has."""
-    if field == "state":
-        return STATE_NUMBERS[TaskState(value)]
     if isinstance(type_, LargeBinary):
         return str(value).encode("utf-8", "surrogateescape")
     if isinstance(type_, Double):

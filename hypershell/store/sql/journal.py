@@ -23,10 +23,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, select, tuple_, update
 
+from hypershell.core.begun import Begun
 from hypershell.core.cause import digest, signature
 from hypershell.core.ending import Ending
 from hypershell.core.query.selection import Selection
-from hypershell.core.state import CANCEL, FINAL, TaskState
+from hypershell.core.state import CANCEL, FINAL, HANDED_OUT, TaskState
 from hypershell.core.task import Task
 from hypershell.runtime import clock
 from hypershell.store.sql.directories import cwd_beside
@@ -40,8 +41,8 @@ from hypershell.store.sql.schema import (
     FACTS,
     IS_UNSETTLED,
     IS_WAITING,
-    LINEAGE,
     OUTPUTS,
+    RUNNING,
     RUNS,
     SINKS,
     STATE_NUMBERS,
@@ -52,6 +53,7 @@ from hypershell.store.sql.schema import (
 )
 from hypershell.store.sql.statements import (
     attempt_rows,
+    begin_tasks,
     insert_attempts,
     insert_new,
     new_rows,
@@ -72,6 +74,7 @@ _CANCEL = f"state = {STATE_NUMBERS[TaskState.CANCELLED]}, cancelling = FALSE"
 _OUTPUT = """\
 INSERT INTO outputs (task, out, err) VALUES (?, ?, ?)
 ON CONFLICT (task) DO UPDATE SET out = excluded.out, err = excluded.err"""
+_ENDED = "DELETE FROM running WHERE task = ?"
 _CLIENT = """\
 INSERT INTO clients (id, host, pid, slots, joined_at) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING"""
@@ -115,7 +118,11 @@ class SqlJournal:
 
         return self._writer.put(work)
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Commit:
+    def begun(self, client: str, begun: Sequence[Begun]) -> Commit:
+        """Mark them as RUNNING, with where they are."""
+        return self._writer.put(lambda connection: begin_tasks(connection, client, begun))
+
+    def recorded(self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int]) -> Commit:
         """Insert the attempts, and move the tasks."""
         attempts = attempt_rows([each for each in recorded if was_tried(each)])
         succeeded = _grouped(
@@ -135,6 +142,7 @@ class SqlJournal:
             if others:
                 run_many(connection, _DECIDED, _decided_rows(connection, others, owes))
             run_many(connection, _OUTPUT, outputs)
+            run_many(connection, _ENDED, [(task_id,) for task_id in ran])
 
         return self._writer.put(work)
 
@@ -185,24 +193,13 @@ class SqlJournal:
         row = (client, host, pid, slots, clock.wall())
         return self._writer.put(lambda connection: run_many(connection, _CLIENT, [row]))
 
-    def noted_lineage(self, client: str, note: str) -> Commit:
-        """By this the next server may prove that the client, which joins, has ended."""
-
-        def work(connection: Connection) -> None:
-            connection.execute(delete(FACTS).where(FACTS.c.name == LINEAGE + client))
-            connection.execute(FACTS.insert().values(name=LINEAGE + client, value=note))
-
-        return self._writer.put(work)
-
     def left(self, clients: Sequence[str]) -> Commit:
         """These clients left: they hold nothing any more."""
         present = update(CLIENTS).where(CLIENTS.c.left_at.is_(None))
         change = present.where(CLIENTS.c.id.in_(clients)).values(left_at=clock.wall())
-        notes = delete(FACTS).where(FACTS.c.name.in_([LINEAGE + client for client in clients]))
 
         def work(connection: Connection) -> None:
             connection.execute(change)
-            connection.execute(notes)
 
         return self._writer.put(work)
 
@@ -254,7 +251,7 @@ class SqlJournal:
         """Line numbers, in order."""
         t = TASKS.c
         query = select(t.number).where(t.scope == self._run, t.number > 0).limit(limit)
-        open_states = [STATE_NUMBERS[s] for s in (TaskState.SENT, TaskState.INTERRUPTED)]
+        open_states = [STATE_NUMBERS[s] for s in (*HANDED_OUT, TaskState.INTERRUPTED)]
         waiting = query.where(IS_WAITING)
         others = query.where(IS_UNSETTLED, t.state.in_(open_states))
 
@@ -341,6 +338,7 @@ def delete_tasks(connection: Connection, ids: Sequence[int]) -> None:
     """Delete tasks with all that belongs to them; their ids are not given again."""
     for table, column in (
         (ATTEMPTS, ATTEMPTS.c.task),
+        (RUNNING, RUNNING.c.task),
         (OUTPUTS, OUTPUTS.c.task),
         (TAGS, TAGS.c.task),
         (TASKS, TASKS.c.id),

@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from hypershell.core.ending import Ending
+from hypershell.core.state import HANDED_OUT, SHOWN_STATES, shown_as
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.location import SQLITE
-from hypershell.store.sql.schema import STATE_NUMBERS
+from hypershell.store.sql.schema import RUNNING_NUMBER, STATE_NUMBERS, is_in
 
 _MAX_SHOWN = 100
 """Most complaints of SQLite's own check that are shown."""
@@ -20,9 +21,13 @@ _A = "SELECT a.task FROM attempts a WHERE"
 _ENDINGS = ", ".join(str(int(ending)) for ending in Ending)
 _LAST = "a.task = t.id AND a.number = t.outcome_attempt"
 
+_IS_OUT = is_in(HANDED_OUT)
+
 _RULES: dict[str, str] = {
-    "has an unknown state": f"{_T} t.state NOT BETWEEN 0 AND 5",
-    "is with a client but was never handed out": f"{_T} t.state = 1 AND t.lease < 1",
+    "has an unknown state": f"{_T} t.state NOT BETWEEN 0 AND {max(STATE_NUMBERS.values())}",
+    "is with a client but was never handed out": f"{_T} t.{_IS_OUT} AND t.lease < 1",
+    "is running nowhere": f"""{_T} t.state = {RUNNING_NUMBER} AND NOT EXISTS (
+        SELECT 1 FROM running r WHERE r.task = t.id)""",
     "succeeded without having run": f"""{_T} t.state = 2 AND NOT EXISTS (
         SELECT 1 FROM attempts a
         WHERE {_LAST} AND a.ending = {int(Ending.EXITED)} AND a.code = 0)""",
@@ -32,7 +37,7 @@ _RULES: dict[str, str] = {
         AND NOT EXISTS (SELECT 1 FROM attempts a WHERE {_LAST})""",
     "failed for a cause that does not exist": f"""{_T} t.state = 3
         AND (t.cause IS NULL OR NOT EXISTS (SELECT 1 FROM causes c WHERE c.id = t.cause))""",
-    "is being cancelled but is not with a client": f"{_T} t.cancelling AND t.state <> 1",
+    "is being cancelled but is not with a client": f"{_T} t.cancelling AND NOT t.{_IS_OUT}",
     "belongs to a run that does not exist": f"""{_T}
         (t.run <> 0 AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = t.run))
         OR (t.scope <> 0 AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = t.scope))""",
@@ -45,6 +50,8 @@ _RULES: dict[str, str] = {
     "has an attempt with an unknown ending": f"{_A} a.ending NOT IN ({_ENDINGS})",
     "has output but does not exist": """SELECT o.task FROM outputs o WHERE NOT EXISTS (
         SELECT 1 FROM tasks t WHERE t.id = o.task)""",
+    "is running but does not exist": """SELECT r.task FROM running r WHERE NOT EXISTS (
+        SELECT 1 FROM tasks t WHERE t.id = r.task)""",
     "has tags but does not exist": """SELECT g.task FROM tags g WHERE NOT EXISTS (
         SELECT 1 FROM tasks t WHERE t.id = g.task)""",
 }
@@ -87,7 +94,9 @@ def census(database: Database) -> Census:
     with database.reading() as connection:
         query = "SELECT state, count(*) FROM tasks GROUP BY state"
         found = {int(row[0]): int(row[1]) for row in connection.exec_driver_sql(query)}
-        by_name = {state.value: found.get(number, 0) for state, number in STATE_NUMBERS.items()}
+        by_name = dict.fromkeys((state.value for state in SHOWN_STATES), 0)
+        for state, number in STATE_NUMBERS.items():
+            by_name[shown_as(state).value] += found.get(number, 0)
         return Census(
             runs=_count(connection, "runs"),
             tasks=sum(found.values()),

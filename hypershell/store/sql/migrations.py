@@ -139,7 +139,25 @@ def _from_2(connection: Connection) -> None:
         connection.exec_driver_sql(statement.format(bytes=kind))
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2}
+# From version 3 to 4: what runs is told from what was handed out, with where it runs.
+
+_FROM_3 = """\
+CREATE TABLE running (
+    task BIGINT NOT NULL,
+    client TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    pid INTEGER NOT NULL,
+    started_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (task)
+)"""
+
+
+def _from_3(connection: Connection) -> None:
+    rowless = " WITHOUT ROWID" if connection.dialect.name == _SQLITE else ""
+    connection.exec_driver_sql(_FROM_3 + rowless)
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
 """What takes the tables of one version to the next. Version 1 is the first."""
 
 _NOWHERE = "CAST(NULL AS INTEGER) AS made_in, CAST(NULL AS INTEGER) AS cwd"
@@ -147,9 +165,14 @@ _NEW_IN_3 = {
     "runs": f"*, {_NOWHERE} FROM {{main}}runs",
     "directories": "id, path FROM {main}runs WHERE 1 = 0",
 }
+_NEW_IN_4 = {
+    "running": """\
+id AS task, uid AS client, pid AS slot, pid, started_at FROM {main}runs WHERE 1 = 0""",
+}
 
 VIEWS: dict[int, dict[str, str]] = {
-    1: {"tasks": f"{_COLUMNS_OF_1}, {_NOWHERE} FROM {{main}}tasks", **_NEW_IN_3},
-    2: {"tasks": f"{_COLUMNS_OF_2}, {_NOWHERE} FROM {{main}}tasks", **_NEW_IN_3},
+    1: {"tasks": f"{_COLUMNS_OF_1}, {_NOWHERE} FROM {{main}}tasks", **_NEW_IN_3, **_NEW_IN_4},
+    2: {"tasks": f"{_COLUMNS_OF_2}, {_NOWHERE} FROM {{main}}tasks", **_NEW_IN_3, **_NEW_IN_4},
+    3: _NEW_IN_4,
 }
 """The tables of this version, as queries of those of an older one."""

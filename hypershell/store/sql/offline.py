@@ -52,13 +52,13 @@ class Offline:
         """Cancel what is not final. What clients may still run is ended when they come back."""
         with self._database.writing() as connection:
             found = _found(connection, selection)
-            now, running = _in(found, CANCEL.at_once), _in(found, CANCEL.once_ended)
+            now, out = _in(found, CANCEL.at_once), _in(found, CANCEL.once_ended)
             cancelled = STATE_NUMBERS[TaskState.CANCELLED]
             for ids in pieces(now):
                 connection.execute(update(TASKS).where(_T.id.in_(ids)).values(state=cancelled))
-            for ids in pieces(running):
+            for ids in pieces(out):
                 connection.execute(update(TASKS).where(_T.id.in_(ids)).values(cancelling=True))
-        return _changed(found, len(now) + len(running), len(running))
+        return _changed(found, len(now) + len(out), len(found.get(TaskState.RUNNING, ())))
 
     def retry(self, selection: Selection) -> Changed:
         """Make FAILED, CANCELLED and INTERRUPTED tasks wait again."""

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -13,11 +13,11 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, selec
 from hypershell.core.ending import Code, Ending
 from hypershell.core.query.columns import COLUMNS
 from hypershell.core.query.selection import UNFINISHED, Selection
-from hypershell.core.state import TaskState
+from hypershell.core.state import TaskState, shown_as
 from hypershell.core.task_spec import SHOWN, unpack_spec
 from hypershell.store.sql.directories import CWD
 from hypershell.store.sql.engine import Database
-from hypershell.store.sql.filters import Clause
+from hypershell.store.sql.filters import Clause, in_states, states_meant
 from hypershell.store.sql.kinds import checked, checked_text
 from hypershell.store.sql.row_filter import RowFilter, row_filter
 from hypershell.store.sql.schema import (
@@ -27,6 +27,8 @@ from hypershell.store.sql.schema import (
     IS_UNSETTLED,
     IS_WAITING,
     OUTPUTS,
+    RUNNING,
+    RUNNING_NUMBER,
     RUNS,
     STATE_NUMBERS,
     STATES,
@@ -43,7 +45,8 @@ _MAX_SHOWN = 4096
 """Bytes of a line that is an example."""
 
 
-_T, _A = TASKS.c, ATTEMPTS.c
+_T, _A, _R = TASKS.c, ATTEMPTS.c, RUNNING.c
+_PRESENT = CLIENTS.alias("present")
 _FAILED = STATE_NUMBERS[TaskState.FAILED]
 _STARTED = _A.started_at > 0
 
@@ -78,6 +81,15 @@ _ATTEMPT_COLUMNS: dict[str, ColumnElement[Any]] = {
     "host": CLIENTS.c.host,
 }
 
+_RUNNING_COLUMNS: dict[str, ColumnElement[Any]] = {
+    "client": _R.client,
+    "slot": _R.slot,
+    "pid": _R.pid,
+    "started": _R.started_at,
+    "host": _PRESENT.c.host,
+}
+"""What is known of an attempt that runs; of the last one that ended nothing is shown meanwhile."""
+
 
 class Queries:
     """Each answer is of one moment. Plain values throughout; DatabaseUnusable; ValueError for a
@@ -89,9 +101,9 @@ class Queries:
     def count(self, selection: Selection) -> int:
         """How many tasks there are in a selection."""
         parts: list[list[Clause]] = [[]]
-        if set(selection.states) == set(UNFINISHED):
+        if TaskState.WAITING in selection.states:
             # Parts that exclude each other, each of which finds its index.
-            parts, selection = _unfinished_parts(), replace(selection, states=())
+            parts, selection = _parts_of(selection.states), replace(selection, states=())
         which = row_filter(selection, self._database.dialect)
         with self._database.reading() as connection:
             return sum(which.count(connection, *part) for part in parts)
@@ -164,7 +176,7 @@ class Queries:
         """Ids of tasks of a selection that are not final; the first ones."""
         which = row_filter(selection, self._database.dialect)
         with self._database.reading() as connection:
-            parts = [which.ids(connection, limit, *part) for part in _unfinished_parts()]
+            parts = [which.ids(connection, limit, *part) for part in _parts_of(UNFINISHED)]
         return sorted(chain.from_iterable(parts))[:limit]
 
     def outcome(self, selection: Selection) -> tuple[int, int]:
@@ -182,7 +194,7 @@ class Queries:
             for part in (IS_WAITING, IS_UNSETTLED):
                 groups = which.groups(connection, _T.state, part)
                 numbers |= {STATES[state]: group.number for state, group in groups.items()}
-        unfinished = sum(numbers.get(state, 0) for state in UNFINISHED)
+        unfinished = sum(numbers.get(state, 0) for state in states_meant(UNFINISHED))
         return unfinished, sum(numbers.values()) - unfinished
 
 
@@ -196,9 +208,10 @@ def check_fields(fields: object) -> list[str]:
     return fields
 
 
-def _unfinished_parts() -> list[list[Clause]]:
-    others = [STATE_NUMBERS[s] for s in UNFINISHED if s is not TaskState.WAITING]
-    return [[IS_WAITING], [IS_UNSETTLED, _T.state.in_(others)]]
+def _parts_of(shown: Iterable[TaskState]) -> list[list[Clause]]:
+    """Clauses for tasks in these states, WAITING among them: in parts that exclude each other."""
+    others = states_meant(shown) - {TaskState.WAITING}
+    return [[IS_WAITING], in_states(others)]
 
 
 def _needs_attempt(fields: Sequence[str]) -> bool:
@@ -215,8 +228,11 @@ def _row_query(fields: Sequence[str], with_attempt: bool) -> Select[Any]:
     source: Any = TASKS
     if with_attempt:
         columns += [column.label(f"a_{name}") for name, column in _ATTEMPT_COLUMNS.items()]
+        columns += [column.label(f"r_{name}") for name, column in _RUNNING_COLUMNS.items()]
         last = and_(_A.task == _T.id, _A.number == _T.outcome_attempt)
         source = source.outerjoin(ATTEMPTS, last).outerjoin(CLIENTS, CLIENTS.c.id == _A.client)
+        runs = and_(_T.state == RUNNING_NUMBER, RUNNING.c.task == _T.id)
+        source = source.outerjoin(RUNNING, runs).outerjoin(_PRESENT, _PRESENT.c.id == _R.client)
     if "run" in fields:
         columns.append(RUNS.c.uid.label("run"))
         source = source.outerjoin(RUNS, RUNS.c.id == _T.run)
@@ -225,8 +241,8 @@ def _row_query(fields: Sequence[str], with_attempt: bool) -> Select[Any]:
 
 def _facts(row: Row[Any]) -> dict[str, Any]:
     """A row by the names of FIELDS; what was not asked for is not in it."""
-    facts = {name: value for name, value in row._mapping.items() if not name.startswith("a_")}
-    facts["state"] = STATES[facts["state"]].value
+    facts = {n: value for n, value in row._mapping.items() if not n.startswith(("a_", "r_"))}
+    facts["state"] = shown_as(STATES[facts["state"]]).value
     spec = unpack_spec(facts.pop("spec") or "")
     facts = {name: getattr(spec, name) for name in SHOWN} | facts
     if facts["cwd"] is not None:
@@ -234,7 +250,11 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
     facts["tags"] = json.loads(facts["tags"]) if facts["tags"] else {}
     if facts.get("line") is not None:
         facts["line"] = bytes(facts["line"])
-    if row._mapping.get("a_ending") is not None:
+    if row._mapping.get("r_client") is not None:
+        facts |= {name: row._mapping[f"r_{name}"] for name in _RUNNING_COLUMNS}
+        known = facts["pid"] > 0
+        facts |= {} if known else dict.fromkeys(("slot", "pid", "started"))
+    elif row._mapping.get("a_ending") is not None:
         tried = {n[2:]: value for n, value in row._mapping.items() if n.startswith("a_")}
         facts |= _tried(tried)
     checked(facts)

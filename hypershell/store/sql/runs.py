@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from hypershell.core.origin import UNKNOWN, Origin
 from hypershell.core.run_mode import RunMode
-from hypershell.core.state import TaskState
+from hypershell.core.state import HANDED_OUT, TaskState
 from hypershell.core.task import Task
 from hypershell.runtime import clock
 from hypershell.store.sql.directories import cwd_beside, cwd_of_run, directory_id
@@ -23,7 +22,7 @@ from hypershell.store.sql.schema import (
     IS_OWED,
     IS_UNSETTLED,
     IS_WAITING,
-    LINEAGE,
+    RUNNING_NUMBER,
     RUNS,
     SINKS,
     STATE_NUMBERS,
@@ -33,7 +32,7 @@ from hypershell.store.sql.schema import (
 from hypershell.store.tasks.recovery import RecoveredState
 from hypershell.store.tasks.tally import Tally
 
-_SENT = STATE_NUMBERS[TaskState.SENT]
+_HANDED_OUT = [STATE_NUMBERS[state] for state in TaskState if state in HANDED_OUT]
 _INTERRUPTED = STATE_NUMBERS[TaskState.INTERRUPTED]
 _FAILED = STATE_NUMBERS[TaskState.FAILED]
 
@@ -86,11 +85,11 @@ def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
             if before is None:
                 raise NothingToResume(path=os.fsdecode(path), where=database.where)
             run, lines_read, digest = before.id, before.lines_read, before.digest
-            lease = max(lease_seconds, _lease_of_sent(connection, run))
+            lease = max(lease_seconds, _lease_of_handed_out(connection, run))
             values = _values(uid, lease)
             connection.execute(update(RUNS).where(RUNS.c.id == run).values(ended_at=None, **values))
         else:
-            found = 0.0 if mode is RunMode.FILE else _lease_of_sent(connection)
+            found = 0.0 if mode is RunMode.FILE else _lease_of_handed_out(connection)
             lease = max(lease_seconds, found)
             run = _new_run(connection, uid, path, lease, origin.made_in)
         unread = None
@@ -153,14 +152,14 @@ def _last_run(connection: Connection, path: bytes | None) -> Any:
     return connection.execute(query).one_or_none()
 
 
-def _lease_of_sent(connection: Connection, scope: int | None = None) -> float:
-    """How long clients may hold what is SENT, in one run or all: as the run says that sent it.
+def _lease_of_handed_out(connection: Connection, scope: int | None = None) -> float:
+    """How long clients may hold what is out, in one run or all: as the run says that sent it.
 
     One that goes on with such tasks says it again: its own may be shorter, and it may die, too.
     """
     sent = TASKS.join(RUNS, RUNS.c.id == TASKS.c.scope)
     query = select(func.max(RUNS.c.lease_seconds)).select_from(sent)
-    query = query.where(IS_UNSETTLED, TASKS.c.state == _SENT)
+    query = query.where(IS_UNSETTLED, TASKS.c.state.in_(_HANDED_OUT))
     if scope is not None:
         query = query.where(TASKS.c.scope == scope)
     return float(connection.execute(query).scalar() or 0.0)
@@ -207,7 +206,7 @@ def _take_over(connection: Connection, mode: RunMode, run: int) -> None:
         case _:
             return
     if mode is not RunMode.RESUME:
-        for part in (IS_WAITING, and_(IS_UNSETTLED, t.state == _SENT)):
+        for part in (IS_WAITING, and_(IS_UNSETTLED, t.state.in_(_HANDED_OUT))):
             connection.execute(update(TASKS).where(part, t.scope != run).values(scope=run))
 
 
@@ -238,13 +237,17 @@ def _look(connection: Connection, run: int) -> RecoveredState:
     for group, state, number in found:
         start.tally.add(group, STATES[state], number)
         start.waiting = start.waiting or STATES[state] is TaskState.WAITING
-    sent = select(TASKS, cwd_beside(run)).where(IS_UNSETTLED, t.state == _SENT, t.scope == run)
-    for row in connection.execute(sent):
+    out = select(TASKS, cwd_beside(run))
+    for row in connection.execute(
+        out.where(IS_UNSETTLED, t.state.in_(_HANDED_OUT), t.scope == run)
+    ):
         task: Task = task_of(row, row.directory)
-        start.sent.append(task)
+        start.handed_out.append(task)
         if row.cancelling:
             start.cancelling.add(task.id)
-    if start.sent:
+        if row.state == RUNNING_NUMBER:
+            start.running.add(task.id)
+    if start.handed_out:
         there = select(CLIENTS.c.id).where(CLIENTS.c.left_at.is_(None))
         start.clients.update(row.id for row in connection.execute(there))
     return start
@@ -253,17 +256,8 @@ def _look(connection: Connection, run: int) -> RecoveredState:
 def _count_leftovers(connection: Connection, run: int) -> int:
     """How many unfinished tasks belong to others."""
     t = TASKS.c
-    open_states = t.state.in_((_SENT, _INTERRUPTED))
+    open_states = t.state.in_((*_HANDED_OUT, _INTERRUPTED))
     found = 0
     for part in (and_(IS_WAITING, t.scope != run), and_(IS_UNSETTLED, open_states, t.scope != run)):
         found += connection.execute(select(func.count()).where(or_(part))).scalar() or 0
     return found
-
-
-def lineages(database: Database, clients: Iterable[str]) -> dict[str, str]:
-    """What was noted of these clients when they joined; nothing of those that others started."""
-    query = select(FACTS.c.name, FACTS.c.value).where(FACTS.c.name.startswith(LINEAGE))
-    wanted = set(clients)
-    with database.reading() as connection:
-        found = {str(row.name)[len(LINEAGE) :]: str(row.value) for row in connection.execute(query)}
-    return {client: note for client, note in found.items() if client in wanted}

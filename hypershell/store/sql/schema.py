@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from hypershell.core.state import TaskState
 
-VERSION = 3
+VERSION = 4
 """The version of the tables below; `facts` has the version of a database."""
 
 STATE_NUMBERS: dict[TaskState, int] = {
@@ -34,7 +34,11 @@ STATE_NUMBERS: dict[TaskState, int] = {
     TaskState.FAILED: 3,
     TaskState.CANCELLED: 4,
     TaskState.INTERRUPTED: 5,
+    TaskState.RUNNING: 6,
 }
+
+
+RUNNING_NUMBER = STATE_NUMBERS[TaskState.RUNNING]
 
 
 def is_in(states: Set[TaskState]) -> str:
@@ -50,12 +54,9 @@ METADATA = MetaData()
 FACTS = Table(
     "facts",
     METADATA,
-    Column("name", Text, primary_key=True),  # version, last_id, writer, LINEAGE + id
+    Column("name", Text, primary_key=True),  # version, last_id, writer
     Column("value", Text, nullable=False),
 )
-
-LINEAGE = "lineage "
-"""Begins the name of a fact about a client, whose id follows."""
 
 RUNS = Table(
     "runs",
@@ -110,7 +111,7 @@ TASKS = Table(
     Column("attempt", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
-    Column("cancelling", Boolean, nullable=False),  # it is SENT, and is to be CANCELLED
+    Column("cancelling", Boolean, nullable=False),  # it is out, and is to be CANCELLED
     Column("owed", Boolean, nullable=False),  # it FAILED, and its line is not printed yet
     Column("added_at", Double, nullable=False),
     Column("cause", Integer),  # why it FAILED
@@ -137,6 +138,17 @@ ATTEMPTS = Table(
     Column("system_seconds", Double, nullable=False),
     Column("peak_kib", BigInteger, nullable=False),
     Column("err", LargeBinary),  # the end of its standard error, if it failed
+    sqlite_with_rowid=False,
+)
+
+RUNNING = Table(
+    "running",  # where each task is that is RUNNING; of others it says nothing
+    METADATA,
+    Column("task", BigInteger, primary_key=True, autoincrement=False),
+    Column("client", Text, nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),  # wall time; 0 if nobody knows
     sqlite_with_rowid=False,
 )
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from hypershell.core.begun import Begun
 from hypershell.core.outcome import STDERR_TAIL
 from hypershell.core.task import tags_of
 from hypershell.core.task_spec import DEFAULT_SPEC
@@ -44,6 +45,13 @@ system_seconds, peak_kib, {more}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {mark
 ON CONFLICT DO NOTHING"""
 _ATTEMPT_PLAIN = _ATTEMPT.format(more="client", marks="?")
 _ATTEMPT_FULL = _ATTEMPT.format(more="client, reason, err", marks="?, ?, ?")
+
+
+_BEGIN = "UPDATE tasks SET state = 6 WHERE id = ? AND lease = ? AND state = 1"
+_RUNNING = """\
+INSERT INTO running (task, client, slot, pid, started_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (task) DO UPDATE SET client = excluded.client, slot = excluded.slot, \
+pid = excluded.pid, started_at = excluded.started_at"""
 
 
 class NewRows(NamedTuple):
@@ -129,6 +137,13 @@ def insert_attempts(connection: Connection, rows: AttemptRows) -> None:
     """Insert them, those that are not there yet."""
     run_many(connection, _ATTEMPT_PLAIN, rows.plain)
     run_many(connection, _ATTEMPT_FULL, rows.full)
+
+
+def begin_tasks(connection: Connection, client: str, begun: Sequence[Begun]) -> None:
+    """These are RUNNING on a client."""
+    run_many(connection, _BEGIN, [(each.task_id, each.lease) for each in begun])
+    rows = [(each.task_id, client, each.slot, each.pid, each.started_at) for each in begun]
+    run_many(connection, _RUNNING, rows)
 
 
 def set_tasks(

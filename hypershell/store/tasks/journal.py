@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from hypershell.core.begun import Begun
 from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
 from hypershell.core.state import TaskState
@@ -72,8 +73,14 @@ class Journal(Protocol):
     def leased(self, tasks: Sequence[Task]) -> Commit:
         """Tasks were handed out."""
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Commit:
-        """Record outcomes; `owes`: the lines of those that FAILED are to be printed."""
+    def begun(self, client: str, begun: Sequence[Begun]) -> Commit:
+        """These began on a client: they are RUNNING."""
+
+    def recorded(self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int]) -> Commit:
+        """Record outcomes; `owes`: the lines of those that FAILED are to be printed.
+
+        `ran` are the ids of those tasks that were RUNNING.
+        """
 
     def took_back(self, tasks: Sequence[Task]) -> Commit:
         """Record that no client took these tasks after all."""
@@ -131,7 +138,11 @@ class NoJournal:
         """Nothing."""
         return _DONE
 
-    def recorded(self, recorded: Sequence[Recorded], owes: bool) -> Commit:
+    def begun(self, client: str, begun: Sequence[Begun]) -> Commit:
+        """Nothing."""
+        return _DONE
+
+    def recorded(self, recorded: Sequence[Recorded], owes: bool, ran: Sequence[int]) -> Commit:
         """Nothing."""
         return _DONE
 

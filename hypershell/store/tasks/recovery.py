@@ -2,52 +2,56 @@
 which of those clients are back.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
+from hypershell.core.state import TaskState
 from hypershell.core.task import Task
+from hypershell.store.tasks.handed_out import HandedOut, Pair
 from hypershell.store.tasks.tally import Tally
-
-Pair = tuple[int, int]
-"""A task's id, and a lease."""
 
 
 @dataclass(slots=True)
 class RecoveredState:
-    """What a run finds in its journal. `clients` of a dead server may hold what is `sent`."""
+    """What a run finds in its journal. `clients` of a dead server may hold what is `handed_out`.
+
+    Of that, `running` are the ids of what is known to have begun.
+    """
 
     last_id: int = 0
     tally: Tally = field(default_factory=Tally)
-    sent: list[Task] = field(default_factory=list)
+    handed_out: list[Task] = field(default_factory=list)
+    running: set[int] = field(default_factory=set)
     cancelling: set[int] = field(default_factory=set)
     clients: set[str] = field(default_factory=set)
     waiting: bool = False
 
 
 class Recovery:
-    """Not thread-safe: its owner locks it. `is_out` tells whether a lease still holds."""
+    """Not thread-safe: its owner locks it."""
 
-    def __init__(
-        self, task_ids: Collection[int], clients: set[str], is_out: Callable[[Pair], bool]
-    ) -> None:
-        self._orphans = set(task_ids)
+    def __init__(self, handed_out: HandedOut, clients: set[str]) -> None:
+        self._handed_out = handed_out
+        self._orphans = set(handed_out.tasks)
         self._absent = clients
         self._adopted: dict[str, set[Pair]] = {}
-        self._is_out = is_out
 
-    def adopt(self, client: str, pairs: Sequence[Pair]) -> list[Pair]:
+    def adopt(self, client: str, pairs: Sequence[Pair]) -> list[Task]:
         """Those of the tasks that a client holds that are its own from now on.
 
         A client that did not hear the answer asks again.
         """
         self.seen(client)
+        is_out = self._handed_out.is_out
         known = self._adopted.setdefault(client, set())
         for pair in pairs:
-            if pair[0] in self._orphans and self._is_out(pair):
+            if pair[0] in self._orphans and is_out(pair):
                 self._orphans.discard(pair[0])
                 known.add(pair)
         # A task that was handed out again meanwhile is no longer the client's.
-        return [pair for pair in pairs if pair in known and self._is_out(pair)]
+        return [self._handed_out.tasks[p[0]] for p in pairs if p in known and is_out(p)]
 
     def seen(self, client: str) -> None:
         """A client is back, or gone: it holds nothing that is not known."""
@@ -65,6 +69,16 @@ class Recovery:
         """What became of this task is known."""
         self._orphans.discard(task_id)
 
-    def orphans(self) -> list[int]:
-        """Ids of tasks that no client came back with."""
-        return sorted(self._orphans)
+    def orphans(self) -> list[Outcome]:
+        """An outcome for each task that no client came back with.
+
+        What had begun is lost. Where all clients are back or gone, nothing else had begun: what
+        none of them holds never reached one. Otherwise nobody knows.
+        """
+        unknown = Ending.UNREPORTED if self._absent else Ending.GIVEN_BACK
+        tasks, state_of = self._handed_out.tasks, self._handed_out.state_of
+        return [
+            Outcome(i, tasks[i].lease, Ending.LOST if state_of(i) is TaskState.RUNNING else unknown)
+            for i in sorted(self._orphans)
+            if i in tasks
+        ]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from hypershell.core.state import FINAL, TaskState, may_move
+from hypershell.core.state import FINAL, SHOWN_STATES, TaskState, may_move, shown_as
 
 NO_GROUP = 2**31 - 1
 """Beyond all groups."""
@@ -18,6 +18,7 @@ class Counts(NamedTuple):
 
     waiting: int = 0
     sent: int = 0
+    running: int = 0
     succeeded: int = 0
     failed: int = 0
     interrupted: int = 0
@@ -34,7 +35,14 @@ class Counts(NamedTuple):
     @property
     def unfinished(self) -> int:
         """Tasks that are not final."""
-        return self.waiting + self.sent + self.interrupted
+        return self.waiting + self.sent + self.running + self.interrupted
+
+    def shown(self) -> dict[TaskState, int]:
+        """Tasks by state as people see it."""
+        numbers = dict.fromkeys(SHOWN_STATES, 0)
+        for state in TaskState:
+            numbers[shown_as(state)] += getattr(self, state.value)
+        return numbers
 
 
 class Tally:

@@ -6,36 +6,27 @@ first, as many as fit.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from hypershell.core.ending import Ending
+from hypershell.core.begun import Begun
 from hypershell.core.outcome import Outcome
-from hypershell.core.query.selection import Changed, Selection
-from hypershell.core.retry import Policy, decide
-from hypershell.core.state import CANCEL, DELETE, FINAL, RETRY, ChangeRule, TaskState
+from hypershell.core.retry import Policy, decide, goes_first
+from hypershell.core.state import FINAL, TaskState
 from hypershell.core.task import Task, leased
 from hypershell.runtime import threads
-from hypershell.store.tasks.errors import NoDatabase, StoreClosed
+from hypershell.store.tasks.changes import Changes, Final
+from hypershell.store.tasks.errors import StoreClosed
+from hypershell.store.tasks.handed_out import HandedOut, Pair
 from hypershell.store.tasks.ids import Ids
-from hypershell.store.tasks.journal import (
-    Added,
-    Found,
-    Journal,
-    NoJournal,
-    Progress,
-    Recorded,
-)
+from hypershell.store.tasks.journal import Added, Journal, NoJournal, Progress, Recorded
+from hypershell.store.tasks.memory import StoreMemory
 from hypershell.store.tasks.queue import Key
-from hypershell.store.tasks.recovery import Pair, RecoveredState, Recovery
+from hypershell.store.tasks.recovery import RecoveredState, Recovery
 from hypershell.store.tasks.tally import Counts
 from hypershell.store.tasks.window import MAX_TASKS, QueueWindow
 
 _NO_TAGS: Mapping[str, str] = {}
 _EVERYTHING = 2**62
-
-Final = Callable[[Sequence[tuple[int, TaskState]]], None]
-"""Takes the ids and states of tasks that became final, once that is durable."""
 
 
 class TaskStore:
@@ -43,6 +34,7 @@ class TaskStore:
 
     `on_final` is called without the lock, in the thread whose call made tasks final. `owes` says
     that the lines of those that FAILED are to be printed: the journal knows which are not yet.
+    What people change (`cancel`, `retry`, `delete`) is done by `Changes`.
     """
 
     def __init__(
@@ -61,17 +53,17 @@ class TaskStore:
         self._ids = Ids(start.last_id)
         self.new_id = self._ids.new
         self._tally = start.tally
-        self._sent = {task.id: task for task in start.sent}
-        self._recovery = Recovery(self._sent, start.clients, self._is_out)
-        self._cancelling = start.cancelling
-        self._interrupted: dict[int, Task] = {}
-        self._retried = 0
-        self._closed = False
-        self._revisions = 0  # changes that may give an idle run something to do
-        self._input_open = False
+        self._handed_out = HandedOut(start.handed_out, start.running, start.cancelling)
         self._waiting = QueueWindow(self._journal, self._lock, not start.waiting, most_tasks)
-        self._changing = threads.lock("changes")
-        self._moved: dict[int, TaskState] | None = None  # while somebody looks for tasks to change
+        self._memory = StoreMemory(
+            self._lock, self._journal, self._tally, self._handed_out, self._waiting
+        )
+        self._recovery = Recovery(self._handed_out, start.clients)
+        self._changes = Changes(self._memory, on_final)
+        self.cancel, self.retry = self._changes.cancel, self._changes.retry
+        self.delete = self._changes.delete
+        self._retried = 0
+        self._input_open = False
         self._owes = owes
         self._on_final = on_final
 
@@ -94,14 +86,14 @@ class TaskStore:
         """
         added = list(tasks)
         with self._lock:
-            if self._closed:
+            if self._memory.closed:
                 raise StoreClosed("the run is over")
             self._ids.note(task.id for task in added)
             for group, number in Counter(task.group for task in added).items():
                 self._tally.add(group, TaskState.WAITING, number)
             for task in added:
                 self._waiting.take_in(task)
-            self._revisions += 1
+            self._memory.revisions += 1
             commit = self._journal.added(Added(added, tags, made_in), progress)
         commit.wait()
 
@@ -111,7 +103,7 @@ class TaskStore:
         Once their lines have `most_bytes` there are no more of them. None of a group goes before
         all of the groups before it have succeeded, or while lines of those may still be read.
         """
-        self._waiting.fill(self._sent)
+        self._waiting.fill(self._handed_out.tasks)
         return self._lease(limit, most_bytes, None)
 
     def lease_urgent(self) -> list[Task]:
@@ -132,8 +124,7 @@ class TaskStore:
             open_end = (self._open_group(), _EVERYTHING, 0, 0)
             last = open_end if last is None else min(last, open_end)
             tasks = [leased(task) for task in self._waiting.pop(limit, most_bytes, last)]
-            for task in tasks:
-                self._sent[task.id] = task
+            self._handed_out.put(tasks)
             for group, number in Counter(task.group for task in tasks).items():
                 self._tally.move(group, TaskState.WAITING, TaskState.SENT, number)
             if not tasks:
@@ -150,42 +141,60 @@ class TaskStore:
         An outcome for an older lease is dropped: a client given up for dead may still answer.
         """
         recorded: list[Recorded] = []
+        moves: list[tuple[int, TaskState, TaskState]] = []
+        ran: list[int] = []
         with self._lock:
+            handed_out = self._handed_out
             for client, outcomes in given:
                 for outcome in outcomes:
-                    task = self._sent.get(outcome.task_id)
+                    task = handed_out.tasks.get(outcome.task_id)
                     if task is None or task.lease != outcome.lease:
                         continue
-                    del self._sent[task.id]
+                    before = handed_out.take_out(task.id)
                     recorded.append(self._decide(task, outcome, client, stopping))
-                    self._note_moved(task.id, recorded[-1].state)
+                    state = recorded[-1].state
+                    moves.append((task.group, before, state))
+                    if before is TaskState.RUNNING:
+                        ran.append(task.id)
+                    self._changes.note_moved(task.id, state)
             if not recorded:
                 return recorded
-            moves = Counter((r.task.group, r.state) for r in recorded)
-            for (group, state), number in moves.items():
-                self._tally.move(group, TaskState.SENT, state, number)
-            commit = self._journal.recorded(recorded, self._owes)
+            for (group, before, state), number in Counter(moves).items():
+                self._tally.move(group, before, state, number)
+            commit = self._journal.recorded(recorded, self._owes, ran)
         commit.wait()
         self._on_final([(r.task.id, r.state) for r in recorded if r.state in FINAL])
         return recorded
 
     def _decide(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
-        """Put a task that was SENT where it belongs now; a final one is no longer in memory."""
+        """Put a task that was out where it belongs now; a final one is no longer in memory."""
         self._recovery.discard(task.id)
         after, state = decide(task, outcome, self._policy, stopping)
-        if state is TaskState.SUCCEEDED and not self._cancelling:
+        if state is TaskState.SUCCEEDED and not self._handed_out.is_cancelling():
             return Recorded(after, state, outcome, client, task.attempt)
-        if task.id in self._cancelling:
-            self._cancelling.discard(task.id)
+        if self._handed_out.forget_cancel(task.id):
             state = state if state is TaskState.SUCCEEDED else TaskState.CANCELLED
         if state is TaskState.WAITING:
             self._retried += outcome.ending.granted
-            first = self._policy.eager or not outcome.ending.tried
+            first = goes_first(after, outcome, self._policy)
             after = after._replace(sequence=0 if first else 2 * self._ids.last + 1)
             self._waiting.take_in(after)
         elif state is TaskState.INTERRUPTED:
-            self._interrupted[task.id] = after
+            self._memory.interrupted[task.id] = after
         return Recorded(after, state, outcome, client, task.attempt)
+
+    def begin(self, client: str, begun: Sequence[Begun]) -> None:
+        """These tasks began on a client: those that are out under this lease are RUNNING.
+
+        It does not wait for the journal: who asks for tasks may not see it for a moment.
+        """
+        with self._lock:
+            new = self._handed_out.begin(begun)
+            for each in new:
+                group = self._handed_out.tasks[each.task_id].group
+                self._tally.move(group, TaskState.SENT, TaskState.RUNNING)
+            if new:
+                self._journal.begun(client, new)
 
     def take_back(self, tasks: Iterable[Task]) -> None:
         """Leased tasks that no client has taken are WAITING again, before all others.
@@ -196,13 +205,13 @@ class TaskStore:
         cancelled: list[Task] = []
         with self._lock:
             for task in tasks:
-                if self._sent.pop(task.id, None) is None:
+                if task.id not in self._handed_out.tasks:
                     continue
-                stays = task.id not in self._cancelling
+                before = self._handed_out.take_out(task.id)
+                stays = not self._handed_out.forget_cancel(task.id)
                 state = TaskState.WAITING if stays else TaskState.CANCELLED
-                self._cancelling.discard(task.id)
-                self._note_moved(task.id, state)
-                self._tally.move(task.group, TaskState.SENT, state)
+                self._changes.note_moved(task.id, state)
+                self._tally.move(task.group, before, state)
                 (again if stays else cancelled).append(task._replace(sequence=0))
             for task in again:
                 self._waiting.take_in(task)
@@ -216,7 +225,7 @@ class TaskStore:
 
     # Clients of a server that died.
 
-    def adopt(self, client: str, pairs: Sequence[Pair]) -> list[Pair] | None:
+    def adopt(self, client: str, pairs: Sequence[Pair]) -> list[Task] | None:
         """Those of the tasks (id and lease) that a client holds for a server that died.
 
         None if there are none: it is a stranger.
@@ -241,130 +250,18 @@ class TaskStore:
     def orphans(self) -> list[Outcome]:
         """An outcome for each task that no client of the server that died has come back with."""
         with self._lock:
-            return [
-                Outcome(task_id, self._sent[task_id].lease, Ending.ORPHANED)
-                for task_id in self._recovery.orphans()
-                if task_id in self._sent
-            ]
+            return self._recovery.orphans()
 
-    def _is_out(self, pair: Pair) -> bool:
-        """Whether a task is out under this very lease."""
-        return pair[0] in self._sent and self._sent[pair[0]].lease == pair[1]
+    def handed_out(self, task_ids: Iterable[int]) -> list[Task]:
+        """Those of these tasks that clients hold."""
+        with self._lock:
+            tasks = self._handed_out.tasks
+            return [tasks[task_id] for task_id in task_ids if task_id in tasks]
 
     def to_cancel(self) -> list[Pair]:
         """Tasks (id and lease) that clients hold and that are to be cancelled."""
         with self._lock:
-            return [(i, self._sent[i].lease) for i in self._cancelling if i in self._sent]
-
-    # What people change.
-
-    def cancel(self, selection: Selection) -> Changed:
-        """Cancel unfinished tasks: waiting ones now, running ones when their client ended them.
-
-        Those that run are in `to_cancel` from now on. Without a database, a
-        selection that is not by id raises NoDatabase.
-        """
-        with self._found(selection) as found, self._lock:
-            running = [task.id for task in found if task.id in self._sent]
-            self._cancelling.update(running)
-            now = [t.id for t in found if t.id not in self._sent and self._strike(t)]
-            commits = []
-            if now:
-                commits.append(self._journal.cancelled(now))
-            if running:
-                commits.append(self._journal.cancelling(running))
-        for commit in commits:
-            commit.wait()
-        self._on_final([(task_id, TaskState.CANCELLED) for task_id in now])
-        changed = len(now) + len(running)
-        return Changed(changed, len(running), len(found) - changed)
-
-    def _strike(self, task: Found) -> bool:
-        """Take a task that no client holds out of what is to be done; whether it could be."""
-        inside = self._waiting.remove(task.id) is not None
-        before = TaskState.WAITING if inside else (self._moved or {}).get(task.id, task.state)
-        if before not in CANCEL.at_once:
-            return False
-        self._interrupted.pop(task.id, None)
-        if task.is_ours:
-            self._tally.add(task.group, before, -1)
-            self._tally.add(task.group, TaskState.CANCELLED)
-        return True
-
-    def retry(self, selection: Selection) -> Changed:
-        """Make FAILED, CANCELLED and INTERRUPTED tasks wait again, in this run."""
-        with self._found(selection) as found, self._lock:
-            if self._closed:
-                raise StoreClosed("the run is over")
-            chosen = self._unmoved(found, RETRY)
-            for task in chosen:
-                interrupted = self._interrupted.get(task.id)
-                self._forget(task)
-                self._tally.add(task.group, TaskState.WAITING)
-                if interrupted is not None and not self._journal.keeps:
-                    self._waiting.take_in(interrupted)  # there is nowhere to read it from
-            self._revisions += 1
-            commit = self._journal.revived([task.id for task in chosen])
-            self._waiting.start_over()  # they may stand before all that is in it
-        commit.wait()
-        return Changed(len(chosen), 0, len(found) - len(chosen))
-
-    def delete(self, selection: Selection) -> Changed:
-        """Forget tasks that are final, or INTERRUPTED."""
-        with self._found(selection) as found, self._lock:
-            chosen = self._unmoved(found, DELETE)
-            for task in chosen:
-                self._forget(task)
-            self._revisions += 1
-            commit = self._journal.deleted([task.id for task in chosen])
-        commit.wait()
-        return Changed(len(chosen), 0, len(found) - len(chosen))
-
-    def _forget(self, task: Found) -> None:
-        self._interrupted.pop(task.id, None)
-        if task.is_ours:
-            self._tally.add(task.group, task.state, -1)
-
-    @contextmanager
-    def _found(self, selection: Selection) -> Iterator[list[Found]]:
-        """The tasks of a selection; where those went that move meanwhile is in `_moved`."""
-        with self._changing:
-            with self._lock:
-                self._moved = {}
-            try:
-                yield self._find(selection)
-            finally:
-                self._moved = None
-
-    def _note_moved(self, task_id: int, state: TaskState) -> None:
-        if self._moved is not None:
-            self._moved[task_id] = state
-
-    def _unmoved(self, found: list[Found], rule: ChangeRule) -> list[Found]:
-        """Those that the rule changes at once, and that are still as they were found."""
-        return [t for t in found if t.state in rule.at_once and not self._has_moved(t)]
-
-    def _has_moved(self, task: Found) -> bool:
-        return task.id in self._sent or (self._moved is not None and task.id in self._moved)
-
-    def _find(self, selection: Selection) -> list[Found]:
-        if self._journal.keeps:
-            return self._journal.find(selection)
-        if not selection.ids or selection != Selection(ids=selection.ids):
-            raise NoDatabase
-        with self._lock:
-            return [Found(i, *self._known(i)) for i in selection.ids]
-
-    def _known(self, task_id: int) -> tuple[TaskState, int, bool]:
-        """The state, group and whether it is ours of a task, as far as memory goes."""
-        for state, task in (
-            (TaskState.SENT, self._sent.get(task_id)),
-            (TaskState.WAITING, self._waiting.get(task_id)),
-            (TaskState.INTERRUPTED, self._interrupted.get(task_id)),
-        ):
-            if task is not None:
-                return state, task.group, True
-        return TaskState.SUCCEEDED, 0, False
+            return self._handed_out.to_cancel()
 
     # How far it is.
 
@@ -387,7 +284,7 @@ class TaskStore:
         """
         with self._lock:
             is_idle = self._tally.unfinished() == self._tally.blocked()
-            return self._revisions if is_idle else None
+            return self._memory.revisions if is_idle else None
 
     def wait_until_durable(self) -> None:
         """Return when every change so far is durable; StartError if it never will be."""
@@ -396,13 +293,13 @@ class TaskStore:
     def unfinished_among(self, task_ids: Iterable[int]) -> list[int]:
         """Those of these tasks that are not final, as far as memory goes."""
         with self._lock:
-            return [i for i in task_ids if self._known(i)[0] not in FINAL]
+            return [i for i in task_ids if self._memory.known(i)[0] not in FINAL]
 
     def close_if_finished(self) -> bool:
         """End the run if nothing more can be done: nothing can be added then. Whether it ended."""
         with self._lock:
-            self._closed = self._tally.unfinished() == self._tally.blocked()
-            return self._closed
+            self._memory.closed = self._tally.unfinished() == self._tally.blocked()
+            return self._memory.closed
 
     def backlog(self) -> tuple[int, int]:
         """How many tasks wait that may go, and the bytes of lines in memory; none if none may go.
@@ -418,8 +315,7 @@ class TaskStore:
         if self._journal.keeps:
             return self._journal.unfinished_numbers(limit)
         with self._lock:
-            held = [*self._sent.values(), *self._interrupted.values()]
-            numbers = [*self._waiting.numbers(), *(task.number for task in held)]
+            numbers = self._memory.unfinished_numbers()
         return sorted(number for number in numbers if number)[:limit]
 
     def printed(self, task_ids: Sequence[int], path: bytes, length: int) -> Callable[[], None]:

@@ -1,14 +1,19 @@
 """What a run reads and writes."""
 
+import itertools
 import os
 
 import pytest
 
 from hypershell.app.database import DatabaseOptions, is_named
+from hypershell.app.named_files import check_files
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
 from hypershell.core import environment
-from hypershell.core.errors import InputIsOutput, InputMissing
+from hypershell.core.errors import FileNotOurs, InputIsOutput, InputMissing, OutputsMixed
+from hypershell.core.joblog import JOBLOG_HEADER
 from hypershell.core.run_mode import RunMode
+from hypershell.runtime import threads
+from hypershell.serverdir.written_files import WrittenFiles
 
 
 @pytest.fixture
@@ -19,40 +24,210 @@ def lines(tmp_path):
     return path
 
 
-def test_a_run_without_an_input_opens_none():
+@pytest.fixture
+def known(tmp_path):
+    """The records of a server directory."""
+    return WrittenFiles(tmp_path)
+
+
+def opened(known: WrittenFiles, goes_on: bool = False, **options: object):
+    """What a run with these options reads and writes."""
+    return open_input_and_sink(InputOptions(**options), lambda: known, goes_on)
+
+
+def write(known: WrittenFiles, path, data: bytes, **options: object) -> None:
+    """A run writes this to the file of `-f`, and ends."""
+    _, sink = opened(known, path=None, failures=str(path), **options)
+    sink.cut(0)
+    sink.write(data, threads.event())
+    sink.close()
+
+
+def test_a_run_without_an_input_opens_none(known):
     """It still may print failed lines."""
-    reader, _ = open_input_and_sink(InputOptions(path=None))
+    reader, _ = opened(known, path=None)
 
     assert reader is None
 
 
-def test_a_file_is_read(lines):
+def test_a_file_is_read(known, lines):
     """Line by line."""
-    reader, _ = open_input_and_sink(InputOptions(path=str(lines)))
+    reader, _ = opened(known, path=str(lines))
 
     assert reader is not None
     assert [(1, b"true")] == reader.read(None)
 
 
-@pytest.mark.parametrize(("field", "option"), [("failures", "-f"), ("joblog", "--joblog")])
-def test_the_file_that_is_read_is_not_written(lines, field, option):
-    """By whatever name; the hint says which option to change, and no descriptor is left open."""
-    link = lines.with_name("link")
-    link.symlink_to(lines)
-    before = set(os.listdir("/proc/self/fd"))
-
-    with pytest.raises(InputIsOutput, match="is also the input file") as refused:
-        open_input_and_sink(InputOptions(path=str(lines), **{field: str(link)}))
-
-    assert (2, f"give {option} another path") == (refused.value.exit_code, refused.value.advice)
-    assert before == set(os.listdir("/proc/self/fd"))
-    assert "true\n" == lines.read_text()
-
-
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_told(known, tmp_path):
     """By its path."""
     with pytest.raises(InputMissing, match="no-such"):
-        open_input_and_sink(InputOptions(path=str(tmp_path / "no-such")))
+        opened(known, path=str(tmp_path / "no-such"))
+
+
+def test_a_file_that_no_run_wrote_is_not_for_failed_lines(known, lines):
+    """FILE was forgotten, or an option mistyped: nothing is lost, and no descriptor left open."""
+    before = set(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(
+        FileNotOurs, match=r"tasks.txt is not empty, and was not written by -f"
+    ) as no:
+        opened(known, path="-", failures=str(lines))
+
+    assert 3 == no.value.exit_code
+    assert "--overwrite" in no.value.advice
+    assert "true\n" == lines.read_text()
+    assert before == set(os.listdir("/proc/self/fd"))
+
+
+def test_a_file_that_a_run_wrote_is_taken_again(known, tmp_path):
+    """And is not touched by opening it."""
+    write(known, tmp_path / "failed", b"false\n")
+
+    _, sink = opened(known, path=None, failures=str(tmp_path / "failed"))
+
+    assert b"false\n" == (tmp_path / "failed").read_bytes()
+    sink.cut(0)
+    assert b"" == (tmp_path / "failed").read_bytes()
+    sink.close()
+
+
+@pytest.mark.parametrize("change", ["longer", "another", "record"])
+def test_a_file_that_was_changed_since_is_not_ours_any_more(known, tmp_path, change):
+    """Somebody added to it, put another in its place, or what is known of it is damaged."""
+    path = tmp_path / "failed"
+    write(known, path, b"false\n")
+    match change:
+        case "longer":
+            path.write_bytes(b"false\nmine\n")
+        case "another":
+            (tmp_path / "other").write_bytes(b"mine\n")
+            (tmp_path / "other").rename(path)
+        case "record":
+            (record,) = (tmp_path / "written").iterdir()
+            record.write_bytes(b"{")
+    before = path.read_bytes()
+
+    with pytest.raises(FileNotOurs):
+        opened(known, path=None, failures=str(path))
+
+    assert before == path.read_bytes()
+
+
+def test_a_file_is_ours_after_a_crash(known, tmp_path):
+    """Its length is noted before it grows."""
+    path = tmp_path / "failed"
+    _, sink = opened(known, path=None, failures=str(path))
+    sink.cut(0)
+    sink.write(b"false\n", threads.event())
+
+    _, again = opened(known, path=None, failures=str(path))
+
+    assert b"false\n" == path.read_bytes()
+    for each in (sink, again):
+        each.close()
+
+
+def test_overwrite_takes_any_file(known, lines):
+    """Which is ours from the moment in which it is emptied."""
+    write(known, lines, b"false\n", overwrite=True)
+
+    opened(known, path=None, failures=str(lines))[1].close()
+
+    assert b"false\n" == lines.read_bytes()
+
+
+def test_a_run_that_goes_on_adds_to_a_file_of_others(known, lines):
+    """Nothing of it is lost; but it does not become ours."""
+    _, sink = opened(known, goes_on=True, path=None, failures=str(lines))
+    sink.cut(5)
+    sink.write(b"false\n", threads.event())
+    sink.close()
+
+    with pytest.raises(FileNotOurs):
+        opened(known, path=None, failures=str(lines))
+
+    assert b"true\nfalse\n" == lines.read_bytes()
+
+
+def test_without_a_server_directory_every_file_is_foreign(tmp_path):
+    """There is no place where it could be known."""
+    write(WrittenFiles(None), tmp_path / "failed", b"false\n")
+
+    with pytest.raises(FileNotOurs):
+        opened(WrittenFiles(None), path=None, failures=str(tmp_path / "failed"))
+
+
+def test_devices_and_pipes_are_nobodys(known):
+    """They have no content."""
+    for path in ("/dev/null", "/dev/full"):
+        opened(known, path=None, failures=path, joblog=path)[1].close()
+
+
+def test_a_job_log_takes_the_place_of_a_job_log_alone(known, lines):
+    """It is known by its first line."""
+    with pytest.raises(FileNotOurs, match="is not a job log"):
+        opened(known, path=None, joblog=str(lines))
+    opened(known, path=None, joblog=str(lines), overwrite=True)
+
+    lines.write_bytes(JOBLOG_HEADER + b"1\n")
+    opened(known, path=None, joblog=str(lines))
+
+
+OPTIONS = ("-f", "--joblog", "-o", "-e", "--log-file")
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("way", ["path", "link", "hard link"])
+def test_the_file_that_is_read_is_not_written(lines, option, way):
+    """By whatever name; the hint says which option to change."""
+    name = lines.with_name("other")
+    match way:
+        case "path":
+            name = lines
+        case "link":
+            name.symlink_to(lines)
+        case _:
+            name.hardlink_to(lines)
+
+    with pytest.raises(InputIsOutput, match="is also the input file") as refused:
+        check_files([(option, str(name))], str(lines))
+
+    assert (2, f"give {option} another path") == (refused.value.exit_code, refused.value.advice)
+
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_the_file_that_is_read_is_not_our_own_output(lines, descriptor):
+    """`cluster tasks.txt >> tasks.txt` would run what it prints."""
+    before = os.dup(descriptor)
+    with lines.open("ab") as file:
+        os.dup2(file.fileno(), descriptor)
+    try:
+        with pytest.raises(InputIsOutput, match="standard"):
+            check_files([], str(lines))
+    finally:
+        os.dup2(before, descriptor)
+        os.close(before)
+
+
+@pytest.mark.parametrize("options", [*itertools.combinations(OPTIONS, 2)], ids=" ".join)
+@pytest.mark.parametrize("exists", [True, False])
+def test_no_two_outputs_share_a_file(tmp_path, options, exists):
+    """Whether it is there already or not."""
+    path = tmp_path / "out"
+    if exists:
+        path.touch()
+    names = (str(path), f"{tmp_path}/./out")
+
+    with pytest.raises(OutputsMixed) as refused:
+        check_files(zip(options, names, strict=True))
+
+    assert 2 == refused.value.exit_code
+    assert all(option in str(refused.value) for option in options)
+
+
+def test_outputs_may_share_a_device():
+    """Such as /dev/null."""
+    check_files([(option, "/dev/null") for option in OPTIONS], "/dev/null")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,6 @@ def test_a_command_line_says_which_tasks_a_run_takes_on(words, mode, path):
         ("f --forever", "--forever and FILE cannot be used together"),
         ("--forever --restart", "--forever and --restart cannot be used together"),
         ("f --print -f x", "--print and -f cannot be used together"),
-        ("f --joblog x -f ./x", "--joblog and -f both name"),
         ("f --grace 20", "more than half of --lease 30"),
         ("f --auth=", "the key is empty"),
     ],

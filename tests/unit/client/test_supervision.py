@@ -1,6 +1,7 @@
 """What a supervisor decides by what its client said, without a process or a clock."""
 
 import contextlib
+import math
 import os
 from signal import SIGINT, SIGTERM
 
@@ -108,6 +109,48 @@ def test_other_signals_are_all_passed_on():
     assert [SIGTERM, SIGINT, SIGTERM] == supervision.signals_to_forward(
         [SIGTERM, SIGINT, SIGTERM, SIGINT], SIGINT, 5.0
     )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "remaining"),
+    [([SIGINT], math.inf), ([SIGINT, SIGINT], 13.0), ([SIGTERM], 13.0), ([SIGTERM] * 3, 13.0)],
+)
+def test_a_client_that_is_told_to_end_has_a_time_to_do_it(line, numbers, remaining):
+    """The grace time of its tasks and some more; a first Ctrl-C lets tasks finish."""
+    line.client.joined(WELCOME, heard_at=100.0)
+    supervision = line.deliver()
+
+    for second, number in enumerate(numbers):
+        supervision.told_to_end(number, SIGINT, 50.0 + second)
+
+    first = 51.0 if numbers[0] == SIGINT else 50.0
+    assert remaining == supervision.end_remaining(first)
+
+
+def test_the_server_hears_while_what_a_dead_client_left_is_ended(line):
+    """Before its lease is over; not if it had left."""
+    line.client.joined(WELCOME, heard_at=100.0)
+    supervision = line.deliver()
+
+    assert [False, True] == [supervision.beat_due(now) for now in (104.0, 106.0)]
+    supervision.heard(106.0)
+    assert not supervision.beat_due(107.0)
+    line.client.left()
+    assert not line.deliver().beat_due(200.0)
+
+
+def test_a_supervisor_that_is_stopped_holds_nobody_up():
+    """What does not fit into its pipe is not said."""
+    read_end, write_end = os.pipe()
+    client = SupervisorPipe(write_end)
+
+    for second in range(10_000):
+        client.heard(100.0 * second, lease_seconds=20.0)
+
+    assert not client.unheard()
+    os.close(read_end)
+    assert client.unheard()
+    os.close(write_end)
 
 
 def test_a_client_whose_tasks_stand_still_needs_no_watching(line):

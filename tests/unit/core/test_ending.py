@@ -13,6 +13,7 @@ NUMBERS = {
     "LOST": 5,
     "CANCELLED": 6,
     "ORPHANED": 7,
+    "UNREPORTED": 9,
 }
 
 
@@ -36,7 +37,15 @@ def test_words_tell_endings_apart():
 
 def test_only_the_server_knows_of_clients_and_servers_that_died():
     """A client does not report its own death."""
-    assert {Ending.LOST, Ending.ORPHANED} == {e for e in Ending if not e.reported}
+    told_by_the_server = {Ending.LOST, Ending.ORPHANED, Ending.UNREPORTED}
+    assert told_by_the_server == {e for e in Ending if not e.reported}
+
+
+def test_what_may_never_have_begun_costs_no_retry_and_counts_as_none():
+    """But where nobody knows, the next attempt is another one."""
+    assert (False, False) == (Ending.GIVEN_BACK.tried, Ending.GIVEN_BACK.granted)
+    assert (True, False) == (Ending.UNREPORTED.tried, Ending.UNREPORTED.granted)
+    assert CountsAs.NOTHING is Ending.UNREPORTED.counts_as
 
 
 def test_what_uses_up_a_retry_was_tried():

@@ -3,7 +3,18 @@
 import pytest
 
 from hypershell.core.ending import Ending
-from hypershell.core.state import CANCEL, DELETE, FINAL, RETRY, TaskState, may_move
+from hypershell.core.state import (
+    CANCEL,
+    DELETE,
+    FINAL,
+    HANDED_OUT,
+    RETRY,
+    SHOWN_STATES,
+    TaskState,
+    may_move,
+    meant_by,
+    shown_as,
+)
 
 RULES = {"cancel": CANCEL, "retry": RETRY, "delete": DELETE}
 
@@ -27,7 +38,14 @@ def test_what_succeeded_can_only_be_deleted():
 
 def test_what_is_under_way_is_not_deleted():
     """Every other task can be."""
-    assert {TaskState.WAITING, TaskState.SENT} == set(TaskState) - DELETE.at_once
+    assert {TaskState.WAITING, *HANDED_OUT} == set(TaskState) - DELETE.at_once
+
+
+def test_people_see_no_difference_between_what_waits_here_and_at_a_client():
+    """Each state is seen as one that has itself for a name."""
+    assert meant_by(TaskState.WAITING) == {TaskState.WAITING, TaskState.SENT}
+    assert set(SHOWN_STATES) == {shown_as(state) for state in TaskState}
+    assert all(shown_as(state) is state for state in SHOWN_STATES)
 
 
 def test_what_can_be_cancelled_is_not_final():

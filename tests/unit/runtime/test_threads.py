@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from hypershell.runtime import lock_order, threads
+from hypershell.runtime import lock_order, signals, threads
 from hypershell.runtime.lock_order import LockOrderBroken
 from tests.helpers.fakes import Call
 from tests.helpers.waiting import until
@@ -156,3 +156,12 @@ def test_a_thread_that_was_started_receives_no_signals():
 
     assert {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD} <= blocked[0]
     assert thread.daemon
+
+
+def test_a_thread_that_ends_before_it_begins_is_not_waited_for(monkeypatch):
+    """As one does for which there is no memory: `Thread.start` of Python waits for ever."""
+    monkeypatch.setattr(signals, "START_SECONDS", 0.05)
+    monkeypatch.setattr(threading.Thread, "_bootstrap", lambda self: None)
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        threads.start_thread("early", lambda: None)

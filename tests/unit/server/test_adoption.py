@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from hypershell.core.ending import Ending
+from hypershell.core.task import Task
 from hypershell.server.events import ClientJoined, EventBus
-from hypershell.server.state.registry import Client, ClientRegistry
+from hypershell.server.state.registry import Client, ClientRegistry, Departure
 from hypershell.wire.worker_messages import Hello
 from tests.helpers.fakes import Call
 
@@ -28,7 +28,9 @@ class Adopting:
 
     def _adopt(self, client_id, held):
         self.asked.append((client_id, held))
-        return self._claims
+        if self._claims is None:
+            return None
+        return [Task(task_id, b"true", 1, lease, losses=1) for task_id, lease in self._claims]
 
 
 def test_an_adopted_client_keeps_its_name_and_its_claims():
@@ -41,6 +43,7 @@ def test_an_adopted_client_keeps_its_name_and_its_claims():
     assert [("0a1b2c3d", [(1, 1), (2, 5), (3, 1)])] == adopting.asked
     (client,) = adopting.registry.clients()
     assert {1: 1, 2: 5} == client.claims
+    assert ({1, 2}, {1: 1, 2: 1}) == (client.begun, client.suspects)
     assert [ClientJoined(client.id, "node1", 7, 2)] == adopting.joined
 
 
@@ -121,7 +124,7 @@ def test_what_was_cancelled_is_forgotten_with_its_claim():
     client.cancelled.add((1, 1))
     client.unannounced.add((1, 1))
 
-    _, outcomes = adopting.registry.leave(client.id, Ending.LOST)
+    _, outcomes = adopting.registry.leave(client.id, Departure(dead=True))
     client.claims[1] = 1
     adopting.registry.release(client, outcomes)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
@@ -12,7 +13,14 @@ from hypershell.core.retry import Policy
 from hypershell.core.submission import SubmitOptions
 from hypershell.core.task import MAX_LINE, new_task
 from hypershell.core.task_spec import TaskSpec
-from hypershell.server.events import EventBus, StopAsked, TasksAdded, TasksChanged, TasksFinal
+from hypershell.server.events import (
+    EventBus,
+    StopAsked,
+    TasksAdded,
+    TasksBegun,
+    TasksChanged,
+    TasksFinal,
+)
 from hypershell.server.planes.client_service import ClientService
 from hypershell.server.planes.completion import CompletionWaiters
 from hypershell.server.state.registry import ClientRegistry
@@ -32,6 +40,7 @@ class Parts:
         bus.subscribe(self.events.append, TasksAdded, TasksChanged, StopAsked)
         bus.subscribe(completion.note_final, TasksFinal)
         self.store = TaskStore(Policy(), on_final=lambda final: bus.publish(TasksFinal, final))
+        bus.subscribe(lambda e: self.store.begin(e.client_id, e.begun), TasksBegun)
         self.registry = ClientRegistry(lock, 30.0, 5.0, bus)
         self.scheduled = ScheduledQueue(lock, 1, bus)
         self.control = ClientService(
@@ -114,29 +123,35 @@ def test_what_is_no_list_of_lines_is_refused_as_a_whole(parts: Parts, lines: Any
 def test_info_has_facts_counts_and_clients(parts: Parts) -> None:
     """Every state is counted, and of a client all that a table shows; no key is there."""
     parts.control.submit([b"one", b"two"])
-    parts.store.lease(1)
-    parts.registry.join(Hello("node", 77, 4))
+    leased = parts.store.lease(1)
+    client = parts.registry.join(Hello("node", 77, 4))
+    parts.scheduled.offer([leased])
+    parts.scheduled.take(parts.registry.clients()[0], client.session, 1, 0.0)
+    parts.registry.note_begun(parts.registry.clients()[0], [Begun(1, 1, 1e9, 1, 77)])
 
     facts = parts.control.info()
 
     assert ("abc", 1) == (facts["server_uid"], facts["pid"])
-    assert (1, 1) == (facts["tasks"]["waiting"], facts["tasks"]["sent"])
+    assert (1, 1) == (facts["tasks"]["waiting"], facts["tasks"]["running"])
     assert 2 == sum(facts["tasks"].values())
     (client,) = facts["clients"]
-    assert ("node", 77, 4, 0, 0) == tuple(
+    assert ("node", 77, 4, 1, 0) == tuple(
         client[name] for name in ("host", "pid", "slots", "running", "done")
     )
     assert 0 <= client["last_heard"] < 5
 
 
-def test_what_no_client_has_taken_counts_as_waiting(parts: Parts) -> None:
-    """Bundles that lie ready are leased already; for who asks, they wait."""
+def test_what_no_client_has_begun_counts_as_waiting(parts: Parts) -> None:
+    """Bundles that lie ready are leased already, and clients hold some in advance."""
     parts.control.submit([b"one", b"two", b"three"])
-    parts.scheduled.offer([parts.store.lease(2)])
+    client = parts.registry.join(Hello("node", 77, 1))
+    parts.scheduled.offer([[task] for task in parts.store.lease(2)])
+    parts.scheduled.take(parts.registry.clients()[0], client.session, 1, 0.0)
 
-    tasks = parts.control.info()["tasks"]
+    facts = parts.control.info()
 
-    assert (3, 0) == (tasks["waiting"], tasks["sent"])
+    assert (3, 0) == (facts["tasks"]["waiting"], facts["tasks"]["running"])
+    assert (1, 0) == (facts["clients"][0]["holds"], facts["clients"][0]["running"])
 
 
 def test_info_is_a_copy(parts: Parts) -> None:
@@ -175,7 +190,7 @@ def test_a_submission_has_terms(parts: Parts) -> None:
 
 
 def test_what_waits_and_what_no_client_has_taken_is_cancelled_at_once(parts: Parts) -> None:
-    """What a client holds is named to it, and counts as running until it is ended."""
+    """What a client holds and has not begun is named to it, and is on its way back."""
     ids = parts.control.submit([b"one", b"two", b"three"])
     client = parts.registry.join(Hello("node", 77, 1))
     parts.scheduled.offer([[task] for task in parts.store.lease(2)])
@@ -183,7 +198,9 @@ def test_what_waits_and_what_no_client_has_taken_is_cancelled_at_once(parts: Par
 
     told = parts.control.cancel(Selection(ids=tuple(ids)).pack())
 
-    assert [3, 1, 0] == told
+    assert [3, 0, 0] == told
+    named = parts.scheduled.cancelled(parts.registry.clients()[0], client.session)
+    assert ((1, 1),) == named
     assert (2, 1) == (parts.store.counts().cancelled, parts.store.counts().sent)
     assert TasksChanged(3) == parts.events[-1]
 

@@ -10,10 +10,11 @@ import time
 import pytest
 
 from hypershell.core.ending import Ending
-from hypershell.core.errors import FileUnwritable
+from hypershell.core.errors import FileUnwritable, InputMissing
 from hypershell.core.outcome import Outcome
 from hypershell.core.state import TaskState
 from hypershell.core.task import new_task
+from hypershell.server.events import EventBus, InputEnded, TasksAdded
 from hypershell.server.reports import spool as spool_module
 from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.sink import LineSink, open_sink
@@ -94,17 +95,51 @@ def test_a_pass_waits_for_lines():
     assert 0 == failures.finish()
 
 
-def test_a_file_is_emptied_when_the_run_begins_and_not_before(tmp_path):
-    """A server that cannot start must not cost the one that runs its file."""
-    (tmp_path / "failed").write_bytes(b"old\n")
+@pytest.fixture
+def old_file(tmp_path):
+    """A file in which an earlier run wrote a line."""
+    path = tmp_path / "failed"
+    path.write_bytes(b"old\n")
+    return path
 
-    sink = open_sink(str(tmp_path / "failed"), to_stdout=False)
-    before = (tmp_path / "failed").read_bytes()
-    sink.begin()
 
-    assert b"old\n" == before
-    assert b"" == (tmp_path / "failed").read_bytes()
-    sink.close()
+@pytest.mark.parametrize(
+    ("events", "left"),
+    [
+        ([], b"old\n"),
+        ([InputEnded(InputMissing(path="x"))], b"old\n"),
+        ([InputEnded(None)], b""),
+        ([TasksAdded(1)], b""),
+        ([TasksAdded(1), InputEnded(InputMissing(path="x"))], b""),
+    ],
+)
+def test_a_file_is_emptied_once_something_was_read_and_not_before(old_file, events, left):
+    """A run that never had a line must not cost the lines of the one before."""
+    bus = EventBus()
+    failures = Failures(open_sink(str(old_file), to_stdout=False))
+    failures.subscribe(bus)
+    failures.begin(lambda *facts: 0)
+
+    for event in events:
+        bus.publish(type(event), *event)
+    failures.close(patient=True)
+    while failures.one_pass():
+        pass
+
+    assert 0 == failures.finish()
+    assert left == old_file.read_bytes()
+
+
+def test_a_file_is_emptied_once(old_file):
+    """However many say so, and though a line is there before it is said that there are any."""
+    failures = Failures(open_sink(str(old_file), to_stdout=False))
+    failures.put(failed(b"first"))
+    failures.one_pass()
+    failures.have_prepared()
+
+    assert 0 == write_and_close(failures, b"second")
+
+    assert b"first\nsecond\n" == old_file.read_bytes()
 
 
 @pytest.mark.parametrize("path", ["/no/such/folder/x", "/", "", "a\0b"])

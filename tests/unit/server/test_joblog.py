@@ -100,8 +100,10 @@ def test_a_host_that_is_not_known_is_a_dash(tmp_path):
     assert b"-" == path.read_bytes().splitlines()[1].split(b"\t")[1]
 
 
-def test_a_full_disk_is_said_once_and_lines_wait_for_room(tmp_path, caplog):
+def test_a_full_disk_is_said_once_and_lines_wait_for_room(tmp_path, caplog, monkeypatch):
     """What could not be written follows, in order and whole."""
+
+    monkeypatch.setattr(spool_module, "_RETRY_SECONDS", 0.01)
 
     class Full(LineSink):
         tries = 0
@@ -117,11 +119,10 @@ def test_a_full_disk_is_said_once_and_lines_wait_for_room(tmp_path, caplog):
     joblog = Joblog(sink)
     joblog.begin(append=False)
 
-    joblog.put([attempt(1)])
-    joblog._write()
-    joblog.put([attempt(2)])
-    joblog._write()
-    joblog._write()
+    for n in (1, 2):
+        joblog.put([attempt(n)])
+        joblog.one_pass()
+    joblog.one_pass()
 
     assert 0 == joblog.finish()
     assert 3 == len(path.read_bytes().splitlines())

@@ -46,7 +46,6 @@ def read_all(path) -> tuple[list[tuple[int, bytes]], LineReader]:
         (b"a\n", [b"a"]),
         (b"a\n\nb", [b"a", b"", b"b"]),
         (b"\n", [b""]),
-        (b"a\r\nb\r\n", [b"a\r", b"b\r"]),
         (b"\xff\xfe\n", [b"\xff\xfe"]),
         (b"x" * 1_000_000 + b"\ny", [b"x" * 1_000_000, b"y"]),
     ],
@@ -166,3 +165,71 @@ def test_an_error_in_the_middle_ends_the_input():
     assert isinstance(reader.error, InputUnreadable)
     assert reader.ended
     reader.close()
+
+
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        (b"a\r\nb\r\n", [b"a", b"b"]),
+        (b"a\r\nb\r", [b"a", b"b"]),
+        (b"a\nb\r\nc\n", [b"a", b"b", b"c"]),
+        (b"a\r\r\n", [b"a"]),
+        (b"a\rb\r\n", [b"a\rb"]),
+        (b"a\rb\n", [b"a\rb"]),
+        (MARK + b"a\nb\n", [b"a", b"b"]),
+        (MARK + b"a\r\n" + MARK + b"b\r\n", [b"a", b"b"]),
+        (b"a" + MARK + b"b\n", [b"a" + MARK + b"b"]),
+        (MARK, [b""]),
+        (b"\r\n\r\n", [b"", b""]),
+        ("é\n".encode(), ["é".encode()]),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 2, 1000])
+def test_what_windows_adds_to_lines_is_taken_off(tmp_path, monkeypatch, content, lines, chunk):
+    """In each line alone, however the bytes come; what is inside a line stays."""
+    monkeypatch.setattr(lines_module, "_CHUNK", chunk)
+    path = tmp_path / "tasks.txt"
+    path.write_bytes(content)
+
+    found, _ = read_all(path)
+
+    assert list(enumerate(lines, 1)) == found
+
+
+def test_what_was_taken_off_is_said_once(tmp_path):
+    """Each kind of it, with the name of the file."""
+    path = tmp_path / "tasks.txt"
+    path.write_bytes(MARK + b"a\r\nb\r\n" * 50_000)
+    said: list[str] = []
+
+    reader = LineReader(open_input(str(path)), "tasks.txt", said.append)
+    while not reader.ended:
+        reader.read(None)
+    reader.close()
+
+    assert ["ignoring a byte order mark and Windows line ends (CR LF) in tasks.txt"] == said
+
+
+def test_nothing_is_said_of_a_list_that_has_none_of_it(tmp_path, caplog):
+    """Carriage returns inside lines are not line ends."""
+    path = tmp_path / "tasks.txt"
+    path.write_bytes(b"printf 'a\rb'\n\xc3\xaf\n")
+
+    read_all(path)
+
+    assert [] == caplog.messages
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_list_in_utf_16_is_named_as_such(tmp_path, encoding):
+    """As some programs of Windows write it."""
+    path = tmp_path / "tasks.txt"
+    path.write_bytes("\ufeffecho a\r\necho b\r\n".encode(encoding))
+
+    found, reader = read_all(path)
+
+    assert [] == found
+    assert "line 1: it is UTF-16, not UTF-8" in str(reader.error)

@@ -12,7 +12,7 @@ from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.finished_queue import Batch, FinishedQueue
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.wire.worker_messages import Hello, Phase
-from tests.helpers.fakes import Call, ServerParts, commands, ended, failed, succeeded
+from tests.helpers.fakes import Call, ServerParts, ended, failed, succeeded
 from tests.helpers.waiting import until
 
 
@@ -118,8 +118,8 @@ def test_a_task_that_its_last_client_lost_is_failed():
     for _ in range(2):
         client = parts.join()
         parts.scheduler.dispatch()
-        assert [b"a"] == commands(parts.exchange(client, want=1))
-        leaving = Call(parts.leave, client, "it was killed", True)
+        claims = parts.exchange(client, want=1).claims
+        leaving = Call(parts.leave, client, "it was killed", True, claims)
         parts.receive()
         leaving.result()
 
@@ -146,9 +146,9 @@ def test_an_outcome_that_the_server_found_itself_waits_for_nobody():
     parts = ServerParts(b"a")
     client = parts.join()
     parts.exchange(client, want=1)
-    gone, held = parts.registry.leave(client.client_id, Ending.LOST)
+    gone, held = parts.registry.give_up(client.client_id)
 
     parts.finished.put(gone, held)
     parts.receive()
 
-    assert (1, 1) == (parts.store.counts().retried, parts.store.counts().total)
+    assert (0, 1) == (parts.store.counts().retried, parts.store.counts().unfinished)

@@ -5,9 +5,10 @@ import time
 
 import pytest
 
+from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
-from hypershell.server.events import EventBus
-from hypershell.server.state.registry import ClientRegistry
+from hypershell.server.events import ClientLeft, EventBus, TasksBegun
+from hypershell.server.state.registry import ClientRegistry, Departure
 from hypershell.wire.worker_messages import Hello
 from tests.helpers.fakes import Call, ServerParts
 
@@ -79,26 +80,90 @@ def test_a_client_that_came_back_was_heard(registry):
 
 
 def test_what_a_lost_client_held_is_lost_with_it():
-    """Each claim under its own lease."""
+    """Each claim under its own lease; what had not begun is given back."""
     parts = ServerParts(b"a", b"b", b"c")
+    client = parts.join()
+    parts.exchange(client, want=3)
+    departure = Departure(dead=True, begun=[(1, 1), (3, 9)], interrupted=[(2, 1)])
+
+    _, outcomes = parts.registry.leave(client.client_id, departure)
+
+    endings = [(1, 1, Ending.LOST), (2, 1, Ending.INTERRUPTED), (3, 1, Ending.GIVEN_BACK)]
+    assert endings == [outcome[:3] for outcome in outcomes]
+
+
+def test_what_a_client_said_that_it_began_is_lost_without_its_last_word():
+    """A supervisor that could not look says nothing of them."""
+    parts = ServerParts(b"a", b"b")
+    client = parts.join()
+    parts.exchange(client, want=2)
+    parts.exchange(client, begun=[Begun(2, 1, 1e9, 1, 77)])
+
+    _, outcomes = parts.registry.leave(client.client_id, Departure(dead=True))
+
+    assert [Ending.GIVEN_BACK, Ending.LOST] == [outcome.ending for outcome in outcomes]
+
+
+def test_a_client_that_is_not_dead_interrupts_what_it_had_begun():
+    """It ended them itself; they may run elsewhere, and none has lost its client."""
+    parts = ServerParts(b"a", b"b")
     client = parts.join()
     parts.exchange(client, want=2)
 
-    _, outcomes = parts.registry.leave(client.client_id, Ending.LOST)
+    _, outcomes = parts.registry.leave(client.client_id, Departure(dead=False, begun=[(1, 1)]))
 
-    assert [(1, 1, Ending.LOST), (2, 1, Ending.LOST)] == [o[:3] for o in outcomes]
+    assert [Ending.INTERRUPTED, Ending.GIVEN_BACK] == [outcome.ending for outcome in outcomes]
+
+
+def test_of_a_client_that_is_given_up_nobody_knows_what_it_did_not_tell():
+    """What it told is lost; of the rest it is not said that it had not begun."""
+    parts = ServerParts(b"a", b"b")
+    client = parts.join()
+    parts.exchange(client, want=2)
+    parts.exchange(client, begun=[Begun(1, 1, 1e9, 1, 77), Begun(2, 7, 1e9, 1, 78)])
+
+    _, outcomes = parts.registry.give_up(client.client_id)
+
+    assert [Ending.LOST, Ending.UNREPORTED] == [outcome.ending for outcome in outcomes]
+
+
+def test_what_began_is_known_before_it_is_known_that_its_client_left():
+    """A server that dies between the two must not take it as never begun."""
+    parts = ServerParts(b"a", b"b")
+    client = parts.join()
+    parts.exchange(client, want=2)
+    heard = []
+    parts.bus.subscribe(heard.append, TasksBegun, ClientLeft)
+
+    parts.registry.leave(client.client_id, Departure(dead=True, begun=[(2, 1)]))
+
+    begun = TasksBegun(client.client_id, [Begun(2, 1, 0.0, 0, 0)])
+    assert [begun, ClientLeft(client.client_id)] == heard
+    assert 1 == parts.store.counts().running
+
+
+def test_what_a_client_comes_back_with_has_begun_if_it_says_so():
+    """It counts as lost, should the client not be heard again."""
+    parts = ServerParts(b"a", b"b")
+    client = parts.join()
+    parts.exchange(client, want=2)
+
+    parts.greet(Hello("node1", 1, 1, client.client_id, ((1, 1, True), (2, 1, False))))
+
+    _, outcomes = parts.registry.give_up(client.client_id)
+    assert [Ending.LOST, Ending.UNREPORTED] == [outcome.ending for outcome in outcomes]
 
 
 def test_an_unknown_client_cannot_leave(registry):
     """Nothing comes of it."""
-    assert registry.leave("nobody", Ending.LOST) is None
+    assert registry.leave("nobody", Departure(dead=True)) is None
     assert registry.hear("nobody", 1) is None
 
 
 def test_a_client_that_left_belongs_to_no_session(registry):
     """Not even to the first, or to none."""
     welcome = registry.join(Hello("node1", 1, 1))
-    client, _ = registry.leave(welcome.client_id, Ending.LOST)
+    client, _ = registry.leave(welcome.client_id, Departure(dead=True))
 
     assert client.session not in (1, welcome.session)
     assert registry.hear(welcome.client_id, client.session) is None

@@ -4,7 +4,7 @@ import pytest
 
 from hypershell.core.retry import Policy
 from hypershell.server.events import CapacityFreed
-from hypershell.server.state import scheduled_queue as scheduled_module
+from hypershell.server.state import bundles as bundles_module
 from hypershell.server.state.scheduled_queue import CAPACITY
 from hypershell.wire.worker_messages import Phase
 from tests.helpers.fakes import Call, ServerParts, commands, failed, succeeded
@@ -62,7 +62,7 @@ def test_the_last_bundle_may_be_small():
 
 def test_a_bundle_that_is_too_large_for_one_answer_is_split(monkeypatch):
     """A frame has a limit; the rest goes with the next answer."""
-    monkeypatch.setattr(scheduled_module, "MAX_BYTES", 1000)
+    monkeypatch.setattr(bundles_module, "MAX_BYTES", 1000)
     half = b"x" * 500
     parts = ServerParts(half, half, b"rest", bundlesize=3)
     client = parts.join()
@@ -338,7 +338,7 @@ def test_many_calls_share_many_tasks_without_losing_one():
 
 def test_long_lines_are_leased_by_their_bytes(monkeypatch):
     """What is under lease is in memory."""
-    monkeypatch.setattr(scheduled_module, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(bundles_module, "MAX_BYTES", 10_000)
     parts = ServerParts(*[b"x" * 100] * (3 * CAPACITY))
     client = parts.join()
 

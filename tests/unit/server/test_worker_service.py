@@ -33,7 +33,7 @@ def test_a_client_that_is_not_known_is_told_so():
     """It was given up: what it holds may run elsewhere."""
     parts = ServerParts(b"a")
     client = parts.join()
-    parts.registry.leave(client.client_id, Ending.LOST)
+    parts.registry.give_up(client.client_id)
 
     answer = parts.exchange(client, want=1)
 
@@ -108,20 +108,20 @@ def test_what_is_given_back_goes_to_another_under_its_next_lease():
 
 
 def test_the_tasks_of_a_client_that_leaves_go_to_others():
-    """At once, each as the next attempt."""
+    """At once; what had begun as the next attempt, the rest as the same."""
     parts = ServerParts(b"a", b"b")
     one, other = parts.join(), parts.join()
-    parts.exchange(one, want=2)
+    first, _ = parts.exchange(one, want=2).claims
     waiting = parts.park(other, want=2)
 
-    leaving = Call(parts.leave, one, "it was killed", True)
+    leaving = Call(parts.leave, one, "it was killed", True, [first])
     parts.receive()
     leaving.result()
     parts.scheduler.dispatch()
 
     claims = waiting.result().claims
     claims += parts.exchange(other, want=2).claims
-    assert [(b"a", 2), (b"b", 2)] == sorted((c.command, c.attempt) for c in claims)
+    assert [(b"a", 2), (b"b", 1)] == sorted((c.command, c.attempt) for c in claims)
 
 
 def test_what_a_client_never_started_is_no_further_attempt_when_it_leaves():
@@ -222,7 +222,7 @@ def test_a_client_that_was_given_up_comes_back_as_another():
     parts = ServerParts(b"a")
     client = parts.join()
     (claim,) = parts.exchange(client, want=1).claims
-    parts.registry.leave(client.client_id, Ending.LOST)
+    parts.registry.give_up(client.client_id)
 
     again = parts.greet(held_by(client, claim))
 

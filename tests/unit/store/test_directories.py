@@ -72,7 +72,7 @@ def test_a_directory_that_is_named_moves_all_that_is_taken_over(tmp_path: Path):
     for origin, moves in ((Origin(b"/now", CLIENT_CWD), True), (ELSEWHERE, False)):
         with StoredRun(url, RunMode.RESTART, origin=origin, moves=moves) as run:
             moved.append(directories(run))
-            run.store.take_back(list(run.store._sent.values()))
+            run.store.take_back(list(run.store._handed_out.tasks.values()))
     database = open_database(url)
     with database.reading() as connection:
         made_in = connection.execute(

@@ -25,7 +25,7 @@ from tests.helpers.stored import CLIENT, StoredRun, ended
 
 OLD = Path(__file__).parent / "old"
 
-STATES = {"succeeded": 3, "failed": 2, "cancelled": 1, "interrupted": 1, "sent": 2, "waiting": 4}
+STATES = {"succeeded": 3, "failed": 2, "cancelled": 1, "interrupted": 1}
 
 
 @pytest.fixture(params=[f"v{n}.db" for n in range(1, VERSION + 1)])
@@ -43,7 +43,10 @@ def test_an_old_database_opens_and_is_whole(url):
     found = census(database), list(complaints(database))
     database.close()
 
-    assert (STATES, []) == (found[0].states, found[1])
+    unfinished = {name: number for name, number in found[0].states.items() if name not in STATES}
+    assert (STATES | unfinished, []) == (found[0].states, found[1])
+    # What a client may hold counts as waiting, until it is known to have begun.
+    assert unfinished in ({"waiting": 6}, {"waiting": 5, "running": 1})
 
 
 def test_an_old_database_can_be_read_as_it_stands(url):
@@ -112,6 +115,7 @@ def test_settings_of_the_first_version_survive(first, read_only):
 
 
 TO_VERSION_1 = (
+    "DROP TABLE running",
     "ALTER TABLE tasks DROP COLUMN made_in",
     "ALTER TABLE tasks DROP COLUMN cwd",
     "ALTER TABLE runs DROP COLUMN made_in",

@@ -13,7 +13,7 @@ from hypershell.core.task_spec import TaskSpec
 from hypershell.store.sql.engine import Database, initialize_database, open_database, sqlite_url
 from hypershell.store.sql.offline import Offline
 from hypershell.store.sql.queries import Queries, check_fields
-from hypershell.store.sql.schema import ATTEMPTS, CAUSES, CLIENTS, STATE_NUMBERS, TASKS
+from hypershell.store.sql.schema import ATTEMPTS, CAUSES, CLIENTS, RUNNING, STATE_NUMBERS, TASKS
 
 
 class Filled:
@@ -32,7 +32,10 @@ class Filled:
             cause = {"id": 1, "ending": 0, "code": 3, "text": "exit status 3\nbad N", "digest": "x"}
             connection.execute(CAUSES.insert().values(cause))
         self._end(1, TaskState.SUCCEEDED, 0)
-        self._end(2, TaskState.SENT, None)
+        self._end(2, TaskState.RUNNING, None)
+        with database.writing() as connection:
+            place = {"task": 2, "client": "c", "slot": 1, "pid": 5, "started_at": 10.0}
+            connection.execute(RUNNING.insert().values(place))
         self._end(4, TaskState.FAILED, 3)
         self._end(5, TaskState.FAILED, 3)
         self._end(6, TaskState.INTERRUPTED, None)
@@ -147,9 +150,9 @@ def test_long_lines_are_searched_one_at_a_time(filled: Filled) -> None:
 
 
 CHANGES = {
-    "cancel": (Changed(3, 1, 1), {1: "succeeded", 2: "sent", 3: "cancelled", 6: "cancelled"}),
-    "retry": (Changed(1, 0, 3), {1: "succeeded", 2: "sent", 3: "waiting", 6: "waiting"}),
-    "delete": (Changed(2, 0, 2), {2: "sent", 3: "waiting"}),
+    "cancel": (Changed(3, 1, 1), {1: "succeeded", 2: "running", 3: "cancelled", 6: "cancelled"}),
+    "retry": (Changed(1, 0, 3), {1: "succeeded", 2: "running", 3: "waiting", 6: "waiting"}),
+    "delete": (Changed(2, 0, 2), {2: "running", 3: "waiting"}),
 }
 
 
@@ -213,7 +216,40 @@ def test_tasks_are_cancelled_while_no_server_runs(filled: Filled) -> None:
         ending = [row.id for row in connection.execute(query)]
     assert Changed(3, 1, 2) == changed
     assert [2] == ending
-    assert ("cancelled", "cancelled", "sent") == tuple(filled.states()[i] for i in (3, 6, 2))
+    assert ("cancelled", "cancelled", "running") == tuple(filled.states()[i] for i in (3, 6, 2))
+
+
+def test_what_was_handed_out_and_has_not_begun_is_waiting(filled: Filled) -> None:
+    """To whoever counts, lists or cancels; a client that comes back with it is told to drop it."""
+    with filled.database.writing() as connection:
+        sent = STATE_NUMBERS[TaskState.SENT]
+        connection.execute(TASKS.update().where(TASKS.c.id == 3).values(state=sent))
+    waiting, running = Selection(states=(TaskState.WAITING,)), Selection(where="state = running")
+
+    counts = [filled.queries.count(each) for each in (waiting, running)]
+    counts += [filled.queries.count(Selection(where=f"state {op} waiting")) for op in ("=", "!=")]
+    changed = filled.offline.cancel(waiting)
+
+    assert [1, 1, 1, 5] == counts
+    assert "waiting" == filled.states()[3]
+    assert Changed(1, 0, 0) == changed
+
+
+def test_of_a_task_that_runs_is_told_where_and_since_when(filled: Filled) -> None:
+    """And nothing of the attempt before it, which ended otherwise."""
+    with filled.database.writing() as connection:
+        values = {"state": STATE_NUMBERS[TaskState.RUNNING], "attempt": 2}
+        connection.execute(TASKS.update().where(TASKS.c.id == 4).values(values))
+        place = {"task": 4, "client": "c", "slot": 3, "pid": 77, "started_at": 50.0}
+        connection.execute(RUNNING.insert().values(place))
+
+    rows, _ = filled.queries.rows(
+        Selection(where="started < @60 and pid = 77"),
+        ["id", "state", "client", "host", "slot", "pid", "started", "exit_status", "duration"],
+    )
+
+    assert [[4, "running", "c", "node1", 3, 77, 50.0, None, None]] == rows
+    assert [] == filled.queries.rows(Selection(where="exit_status = 3 and id = 4"), ["id"])[0]
 
 
 def test_tasks_are_tried_again_while_no_server_runs(filled: Filled) -> None:

@@ -1,6 +1,6 @@
 """Makes a task database as this release lays it out, with tasks in each state.
 
-    python -m tests.unit.store.old.make tests/unit/store/old/v3.db
+    python -m tests.unit.store.old.make tests/unit/store/old/v4.db
 
 Run once for each version of the tables and never again: what it made stays, and must open for
 ever.
@@ -11,6 +11,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.origin import Origin
 from hypershell.core.outcome import Outcome
@@ -18,7 +19,7 @@ from hypershell.core.query.selection import Selection
 from hypershell.core.retry import Policy
 from hypershell.core.task_spec import TaskSpec
 from hypershell.store.sql.engine import sqlite_url
-from tests.helpers.stored import StoredRun, ended
+from tests.helpers.stored import CLIENT, StoredRun, ended
 
 _FIRST = Origin(b"/data", "/data")
 _SECOND = Origin(b"/data \xff", "/scratch")
@@ -47,6 +48,7 @@ def make(path: Path) -> None:
     run.finish(ended(tasks[0]))
     run.finish(Outcome(tasks[1].id, tasks[1].lease, Ending.INTERRUPTED), stopping=True)
     run.store.cancel(Selection(ids=(tasks[2].id,)))
+    run.store.begin(CLIENT, [Begun(tasks[3].id, tasks[3].lease, 1.7e9, 1, 4711)])
     run.kept.journal.joined("89abcdef", "node2", 2, 16)
     run.die()
     with closing(sqlite3.connect(path)) as connection:

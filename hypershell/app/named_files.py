@@ -1,0 +1,45 @@
+"""The files that a command line names: no two outputs go to one file, and none to the input."""
+
+import os
+import stat
+from collections.abc import Iterable
+
+from hypershell.core.errors import InputIsOutput, OutputsMixed
+from hypershell.server.input.lines import STDIN
+
+_STREAMS = {1: "standard output", 2: "standard error"}
+
+
+def check_files(outputs: Iterable[tuple[str, str | None]], input_path: str | None = None) -> None:
+    """See that the outputs, each an option and its path, and the input are different files.
+
+    Standard output and standard error are outputs as well. InputIsOutput, OutputsMixed.
+    """
+    read = None
+    if input_path is not None:
+        read = _file_of(0) if input_path == STDIN else _identity(input_path)
+    found: dict[object, str] = {}
+    for option, path in outputs:
+        if path is None or (file := _identity(path)) is None:
+            continue
+        if file == read:
+            raise InputIsOutput(path=path, option=option)
+        if file in found:
+            raise OutputsMixed(option=found[file], other=option, path=path)
+        found[file] = option
+    for descriptor, name in _STREAMS.items():
+        if read is not None and _file_of(descriptor) == read:
+            raise InputIsOutput(path=name, option=name)
+
+
+def _identity(path: str) -> object:
+    """What two names of one file have in common; None for what is not a regular file."""
+    try:
+        return _file_of(path)
+    except (OSError, ValueError):
+        return os.path.realpath(path) if "\0" not in path else None  # it is made when it is opened
+
+
+def _file_of(file: str | int) -> tuple[int, int] | None:
+    status = os.stat(file)
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None

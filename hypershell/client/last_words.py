@@ -1,0 +1,45 @@
+"""What a supervisor says to the server in the name of a client that has died.
+
+Imported only then: a supervisor is small as long as its client lives.
+"""
+
+import logging
+
+from hypershell.client.begun_table import BegunTable
+from hypershell.client.server_link import BROKEN, Find
+from hypershell.core.errors import HyperShellError
+from hypershell.runtime import procfs
+from hypershell.wire.worker_plane import WorkerProxy
+
+log = logging.getLogger(__name__)
+
+
+class LastWords:
+    """Speaks for one client. What it had not begun is given back when it leaves."""
+
+    def __init__(self, find: Find, begun: BegunTable) -> None:
+        self._find = find
+        self._begun = begun
+        self._proxy: WorkerProxy | None = None
+
+    def still_here(self, client_id: str, session: int, patience_seconds: float) -> None:
+        """What the client left behind is still being ended: its lease must not pass meanwhile."""
+        try:
+            proxy = self._connected()
+            proxy.beat(client_id, session, procfs.load_average(), 0.0, patience_seconds)
+        except (HyperShellError, *BROKEN) as error:
+            log.debug("could not tell the server that tasks are still being killed: %s", error)
+
+    def leave(self, client_id: str, reason: str) -> None:
+        """The client is dead, and nothing of it runs: its tasks need not wait for its lease."""
+        log.warning("the client died (%s); its tasks were killed", reason)
+        try:
+            proxy = self._connected()
+            proxy.leave(client_id, f"it died ({reason})", True, *self._begun.read())
+        except (HyperShellError, *BROKEN) as error:
+            log.debug("could not tell the server that the client died: %s", error)
+
+    def _connected(self) -> WorkerProxy:
+        if self._proxy is None:
+            self._proxy = WorkerProxy(*self._find())
+        return self._proxy

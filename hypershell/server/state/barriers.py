@@ -1,0 +1,120 @@
+"""What a client is not given for now: what just failed there, a directory it cannot enter, a second
+suspect.
+
+A task that failed goes to a client on which it has not failed, as long as one that takes tasks is
+connected; once it has failed on all of them, to any but the last. It waits for a slot there,
+however long that takes: whatever that client runs has to end before the run does in any case. A
+directory that a client could not enter is kept from it for REFUSED_SECONDS; then it may try again.
+A task whose client died while it ran may be what killed it: a client has one such at most at a
+time, so that they do not become suspect by each other.
+
+All of it is in memory: after a restart of the server any client may have any task. The lock of the
+registry and the scheduled queue is held by whoever calls. Time is monotonic, in seconds.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from hypershell.core.retry import is_suspect
+from hypershell.core.task import Task
+from hypershell.core.task_spec import CLIENT_CWD
+from hypershell.server.state.registry import Client
+
+REFUSED_SECONDS = 60.0
+"""How long a client is not given tasks of a directory that it could not enter."""
+
+
+class Barrier(NamedTuple):
+    """What keeps a task from some clients: a directory that one of them cannot enter, None if all
+    can; the clients on which it has failed, the last one last; and whether it is suspect.
+    """
+
+    directory: str | None
+    failed_on: tuple[str, ...]
+    suspect: bool = False
+
+
+class Barriers:
+    """The barriers of one run, whose tasks run in `default_cwd` unless they say otherwise.
+
+    `clients` are those that are connected, by their ids.
+    """
+
+    def __init__(self, clients: Mapping[str, Client], default_cwd: str | None = None) -> None:
+        self._clients = clients
+        self._default_cwd = default_cwd
+        self._failed_on: dict[int, tuple[str, ...]] = {}
+        self._refused: dict[str, dict[str, float]] = {}  # directory, client: until when
+
+    def any(self) -> bool:
+        """Whether there are barriers at all."""
+        return bool(self._failed_on or self._refused)
+
+    def directory_of(self, task: Task) -> str:
+        """The directory in which a task runs."""
+        return task.spec.cwd or self._default_cwd or CLIENT_CWD
+
+    def note_failed(self, client_id: str, task_ids: Iterable[int]) -> None:
+        """Tasks have failed on a client."""
+        for task_id in task_ids:
+            before = self._failed_on.get(task_id, ())
+            others = tuple(each for each in before if each != client_id)
+            self._failed_on[task_id] = (*others, client_id)
+
+    def forget(self, task_ids: Iterable[int]) -> None:
+        """These are final: nobody is given them any more."""
+        for task_id in task_ids:
+            self._failed_on.pop(task_id, None)
+
+    def note_refused(self, client_id: str, directory: str, now: float) -> None:
+        """A client cannot enter a directory."""
+        self._prune(now)
+        self._refused.setdefault(directory, {})[client_id] = now + REFUSED_SECONDS
+
+    def _prune(self, now: float) -> None:
+        for directory, clients in list(self._refused.items()):
+            for client_id, until in list(clients.items()):
+                if until <= now or client_id not in self._clients:
+                    del clients[client_id]
+            if not clients:
+                del self._refused[directory]
+
+    def barrier_of(self, task: Task) -> Barrier | None:
+        """What keeps a task from some clients; None if nothing does."""
+        directory = self.directory_of(task)
+        failed_on, suspect = self._failed_on.get(task.id, ()), is_suspect(task)
+        if directory in self._refused:
+            return Barrier(directory, failed_on, suspect)
+        return Barrier(None, failed_on, suspect) if failed_on or suspect else None
+
+    def lets(self, client: Client, barrier: Barrier, now: float) -> bool:
+        """Whether a client may be given tasks that are behind this barrier."""
+        directory, failed_on, suspect = barrier
+        if suspect and client.suspects:
+            return False
+        if not self._can_enter(client.id, directory, now):
+            return False
+        if client.id not in failed_on:
+            return True
+        others = [
+            other.id
+            for other in self._clients.values()
+            if other is not client and other.want > 0 and self._can_enter(other.id, directory, now)
+        ]
+        if any(other not in failed_on for other in others):
+            return False
+        return not others or client.id != failed_on[-1]
+
+    def _can_enter(self, client_id: str, directory: str | None, now: float) -> bool:
+        if directory is None:
+            return True
+        return self._refused.get(directory, {}).get(client_id, now) <= now
+
+    def closed_to_all(self, now: float) -> list[str]:
+        """The directories that no connected client can enter; none while nobody is connected."""
+        clients = self._clients
+        return [
+            directory
+            for directory in self._refused
+            if clients and not any(self._can_enter(each, directory, now) for each in clients)
+        ]
