@@ -19,6 +19,7 @@ FLOORS = {
 """A room imports from rooms on lower floors, and from itself."""
 
 DRAWERS = {
+    "cli.system_errors": 0,
     "cli.output": 1, "cli.prompts": 1, "cli.explain": 1, "cli.verb_table": 1,
     "cli.texts": 1, "cli.selection_texts": 1, "cli.arguments": 1,
     "cli.completion": 2,
