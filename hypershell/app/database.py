@@ -14,7 +14,6 @@ from hypershell.core.units import counted
 from hypershell.server.input.lines import STDIN
 from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.homes import MAIN
-from hypershell.serverdir.lineage import is_gone, lineage_of
 
 if TYPE_CHECKING:
     from hypershell.store.sql.engine import Database
@@ -78,13 +77,6 @@ def begin(options: DatabaseOptions, run: OpenedRun, held: LockedDirectory) -> "R
     except BaseException:
         database.close()
         raise
-    run_session.lineage_of = lineage_of
-    if dead := run_session.give_up_dead(is_gone):
-        log.info(
-            "%s of the previous server had ended; not waiting for %s",
-            counted(dead, "client"),
-            "it" if dead == 1 else "them",
-        )
     _say_what_is_left(run_session, mode)
     return run_session
 

@@ -10,7 +10,6 @@ A process may end between any two reads: what cannot be read has ended, or is no
 
 import os
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
 from hypershell.runtime.limits import opening
 
@@ -26,24 +25,6 @@ def live_sessions() -> dict[int, set[int]]:
         if fields[0] not in b"ZX":
             sessions.setdefault(int(fields[3]), set()).add(int(fields[2]))
     return sessions
-
-
-class Process(NamedTuple):
-    """One process; `begun` in ticks since the kernel's start tells it from others of its number."""
-
-    pid: int
-    parent: int
-    session: int
-    begun: int
-    is_dead: bool
-
-
-def processes() -> dict[int, Process]:
-    """All processes that can be seen, by their numbers; zombies too."""
-    return {
-        pid: Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), fields[0] in b"ZX")
-        for pid, fields in _stats()
-    }
 
 
 def descendants() -> list[int]:

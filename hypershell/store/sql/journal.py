@@ -41,7 +41,6 @@ from hypershell.store.sql.schema import (
     FACTS,
     IS_UNSETTLED,
     IS_WAITING,
-    LINEAGE,
     OUTPUTS,
     RUNNING,
     RUNS,
@@ -207,24 +206,13 @@ class SqlJournal:
         row = (client, host, pid, slots, clock.wall())
         return self._writer.put(lambda connection: run_many(connection, _CLIENT, [row]))
 
-    def noted_lineage(self, client: str, note: str) -> Commit:
-        """By this the next server may prove that the client, which joins, has ended."""
-
-        def work(connection: Connection) -> None:
-            connection.execute(delete(FACTS).where(FACTS.c.name == LINEAGE + client))
-            connection.execute(FACTS.insert().values(name=LINEAGE + client, value=note))
-
-        return self._writer.put(work)
-
     def left(self, clients: Sequence[str]) -> Commit:
         """These clients left: they hold nothing any more."""
         present = update(CLIENTS).where(CLIENTS.c.left_at.is_(None))
         change = present.where(CLIENTS.c.id.in_(clients)).values(left_at=clock.wall())
-        notes = delete(FACTS).where(FACTS.c.name.in_([LINEAGE + client for client in clients]))
 
         def work(connection: Connection) -> None:
             connection.execute(change)
-            connection.execute(notes)
 
         return self._writer.put(work)
 

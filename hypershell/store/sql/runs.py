@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,7 +27,6 @@ from hypershell.store.sql.schema import (
     IS_OWED,
     IS_UNSETTLED,
     IS_WAITING,
-    LINEAGE,
     RUNNING_NUMBER,
     RUNS,
     SINKS,
@@ -346,12 +344,3 @@ def _count_leftovers(connection: Connection, run: int, mode: RunMode) -> int:
     for part in (and_(IS_WAITING, t.scope != run), and_(IS_UNSETTLED, open_states, t.scope != run)):
         found += connection.execute(select(func.count()).where(or_(part))).scalar() or 0
     return found
-
-
-def lineages(database: Database, clients: Iterable[str]) -> dict[str, str]:
-    """What was noted of these clients when they joined; nothing of those that others started."""
-    query = select(FACTS.c.name, FACTS.c.value).where(FACTS.c.name.startswith(LINEAGE))
-    wanted = set(clients)
-    with database.reading() as connection:
-        found = {str(row.name)[len(LINEAGE) :]: str(row.value) for row in connection.execute(query)}
-    return {client: note for client, note in found.items() if client in wanted}

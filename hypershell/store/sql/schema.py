@@ -54,12 +54,9 @@ METADATA = MetaData()
 FACTS = Table(
     "facts",
     METADATA,
-    Column("name", Text, primary_key=True),  # version, last_id, writer, LINEAGE + id
+    Column("name", Text, primary_key=True),  # version, last_id, writer
     Column("value", Text, nullable=False),
 )
-
-LINEAGE = "lineage "
-"""Begins the name of a fact about a client, whose id follows."""
 
 RUNS = Table(
     "runs",

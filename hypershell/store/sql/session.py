@@ -1,7 +1,6 @@
 """A run with a task database: what begins with it, and what ends with it."""
 
 import hashlib
-import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -14,7 +13,7 @@ from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import InputChanged
 from hypershell.store.sql.journal import SqlJournal
 from hypershell.store.sql.patient import PatientQueries
-from hypershell.store.sql.runs import Begun, lineages, owed_lines, set_sink, sink_length
+from hypershell.store.sql.runs import Begun, owed_lines, set_sink, sink_length
 from hypershell.store.sql.schema import RUNS
 from hypershell.store.sql.writer import Writer
 
@@ -40,21 +39,6 @@ class RunSession:
         self.journal = SqlJournal(self.writer, database, begun.id)
         self.digest = hashlib.sha256()  # of the input, as far as it is stored
         self._mode = mode
-        self.lineage_of: Callable[[int], str] = lambda pid: ""
-        """What a later server needs, to prove that the client with this process has ended."""
-
-    def give_up_dead(self, is_gone: Callable[[str], bool]) -> int:
-        """Count clients of servers before as left that are proven to be dead; how many there are.
-
-        To be called before the run has a server.
-        """
-        absent = self.begun.start.clients
-        notes = lineages(self.database, absent) if absent else {}
-        dead = [client for client, note in notes.items() if is_gone(note)]
-        absent.difference_update(dead)
-        if dead:
-            self.journal.left(dead)
-        return len(dead)
 
     def pass_over(self, reader: Lines) -> None:
         """Bring the reader of a run's input to where the run is; InputChanged, StartError."""
@@ -83,8 +67,6 @@ class RunSession:
 
     def note_client(self, client: str, host: str, pid: int, slots: int) -> None:
         """A client joined. It holds nothing before this is durable."""
-        if host == socket.gethostname() and (note := self.lineage_of(pid)):
-            self.journal.noted_lineage(client, note)
         self.journal.joined(client, host, pid, slots).wait()
 
     def note_left(self, client: str) -> None:
