@@ -54,7 +54,7 @@ METADATA = MetaData()
 FACTS = Table(
     "facts",
     METADATA,
-    Column("name", Text, primary_key=True),  # version, last_id, writer
+    Column("name", Text, primary_key=True),  # version, last_id, writer, client_key
     Column("value", Text, nullable=False),
 )
 
