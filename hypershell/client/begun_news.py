@@ -11,7 +11,8 @@ from hypershell.core.begun import Begun
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
 
-TELL_AFTER_SECONDS = 0.5
+TELL_AFTER_SECONDS = 0.1
+"""How long a task runs untold: `list --running` misses it for as long."""
 
 _LOOK_SECONDS = 0.1
 _NO_LOOK_SECONDS = 3600.0

@@ -11,6 +11,9 @@ from hypershell.wire.worker_messages import Welcome
 
 log = logging.getLogger(__name__)
 
+_KILL_SECONDS = 2.0
+"""How long it may take at most until tasks that are sent SIGKILL are gone."""
+
 _HURRIED_GRACE_SECONDS = 1.0
 """At most, when the supervisor is dead and nothing else would end them."""
 
@@ -62,6 +65,12 @@ class RunningTasks:
         """Stop all that runs, and return when it is gone, or should be."""
         self.stop(self.grace_seconds(welcome))
         self._buffer.wait_until_stopped(welcome.grace_seconds + 1.0)
+        self.end_strays()
+
+    def kill_and_wait(self) -> None:
+        """End all that runs at once: others may run these tasks by now."""
+        self.stop(0.0)
+        self._buffer.wait_until_stopped(_KILL_SECONDS)
         self.end_strays()
 
     def grace_seconds(self, welcome: Welcome) -> float:

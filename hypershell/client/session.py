@@ -188,7 +188,7 @@ class Session:
         if self._buffer.is_running():
             level, rest = logging.WARNING, "; the tasks running here are stopped"
         log.log(level, "joined again as client %s%s", welcome.client_id, rest)
-        self._tasks.stop_and_wait(self.welcome)
+        self._tasks.kill_and_wait()
         if not self._buffer.is_running():
             self._supervisor_pipe.stopped(self._link.heard_at)
         self._rename(welcome.client_id)

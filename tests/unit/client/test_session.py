@@ -162,13 +162,13 @@ def test_a_server_that_was_started_again_begins_its_run(site):
     assert site.buffer.start_next() == claim(1)
 
 
-def test_a_client_that_is_not_known_any_more_stops_all_and_begins_anew(site):
-    """What it held belongs to others by now."""
+def test_a_client_that_is_not_known_any_more_kills_all_and_starts_over(site):
+    """What it held belongs to others by now: there is no grace."""
     site.answer(claim(1), claim(2))
 
     site.session.returned(Welcome("c2", 1, 30.0, 5.0), still_known=False)
 
-    assert [Stop(1.0), Resume()] == site.taken_orders()
+    assert [Stop(0.0), Resume()] == site.taken_orders()
     assert 1 == site.processes.strays_killed
     assert ["c2"] == site.names
     hello = site.session.greet()
