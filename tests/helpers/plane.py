@@ -35,7 +35,12 @@ class WorkerPlane:
         bus, lock = EventBus(), threading.RLock()
         self.joined: list[ClientJoined] = []
         bus.subscribe(self.joined.append, ClientJoined)
-        self.registry = ClientRegistry(lock, lease, grace, bus, adopt)
+
+        def adopted(client_id: str, held: Pairs) -> list[Task] | None:
+            pairs = adopt(client_id, held)
+            return None if pairs is None else [Task(i, b"true", 1, lease) for i, lease in pairs]
+
+        self.registry = ClientRegistry(lock, lease, grace, bus, adopted)
         self.scheduled = ScheduledQueue(lock, 1, bus)
         self.finished = FinishedQueue()
         self.outcomes: list[Outcome] = []
