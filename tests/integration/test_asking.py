@@ -268,13 +268,14 @@ def test_without_a_server_the_database_is_asked_and_changed(done: Site) -> None:
     assert [4] == [row["id"] for row in listed(done, "id", "--cancelled", "--run", "all")]
 
 
+@pytest.mark.campaign
 def test_a_server_that_cannot_be_reached_is_not_passed_by(site: Site) -> None:
     """A submission never becomes a local one while a server has the directory."""
     server = site.serve()
     server.signal(19)
 
     try:
-        submit = site.run("submit", "--", "true", seconds=60.0)
+        submit = site.run("submit", "--", "true", seconds=90.0)
         count = submit.wait()
     finally:
         server.signal(18)

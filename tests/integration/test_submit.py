@@ -254,5 +254,5 @@ def test_what_is_submitted_to_a_server_that_drains_is_refused(site: Site) -> Non
 
     assert 0 == drain.wait()
     assert 0 == server.wait()
-    assert (6, b"") == (late.wait(), late.out)
+    assert (4, b"") == (late.wait(), late.out)
     assert [] == site.farm.read("late")

@@ -58,7 +58,7 @@ def test_a_restart_from_elsewhere_runs_lines_where_their_run_was_made(farm, ther
     assert 1 == farm.start("cluster", path, cwd=there).wait()
     (farm.folder / "go").touch()
 
-    assert 0 == farm.start("cluster", "--restart").wait()
+    assert 0 == farm.start("cluster", "--restart", "--run", "all").wait()
 
     assert [where(there)] * 2 == farm.read("out")
 
@@ -74,7 +74,7 @@ def test_a_submission_runs_where_it_was_made(farm, there, out):
     farm.start("server", "stop").wait()
     assert 0 == farm.start("submit", "--", f"{PWD}{out}", cwd=there).wait()
 
-    assert 0 == farm.start("cluster", "--restart").wait()
+    assert 0 == farm.start("cluster", "--restart", "--run", "all").wait()
 
     assert f"{there}\n".encode() == ran.out
     assert [where(there)] * 2 == farm.read("out")
@@ -125,14 +125,14 @@ def test_a_directory_that_is_gone_is_named_and_the_rest_goes_on(farm, there, out
     farm.start("submit", "-f", path, cwd=there).wait()
     shutil.rmtree(there)
     farm.start("submit", "-f", path).wait()
-    cluster = farm.start("cluster", "--restart", "-N", "2")
+    cluster = farm.start("cluster", "--restart", "--run", "all", "-N", "2")
 
     cluster.expect("that can enter .*/there: no connected client can; `--cwd client`")
     farm.wait_for_lines("out", 1)
     cluster.press_ctrl_c()
     cluster.wait()
     first = farm.read("out")
-    moved = farm.start("cluster", "--restart", "--cwd", "client").wait()
+    moved = farm.start("cluster", "--restart", "--run", "all", "--cwd", "client").wait()
 
     assert ([where(farm.folder)], 0) == (first, moved)
     assert {where(farm.folder)} == set(farm.read("out"))
