@@ -146,6 +146,7 @@ def hang_and_heal(
     assert sorted(map(str, range(150))) == sorted(farm.read("ran"))
 
 
+@pytest.mark.campaign
 def test_a_stopped_postgresql_is_said(farm, cluster):
     """Its kernel still takes all that is sent to it: no timeout of the network ever passes."""
     url = cluster.new_url()
@@ -154,6 +155,7 @@ def test_a_stopped_postgresql_is_said(farm, cluster):
     hang_and_heal(farm, ("--database", url), cluster.freeze, cluster.thaw)
 
 
+@pytest.mark.campaign
 def test_a_frozen_disk_is_said(farm, disk):
     """Nothing can end a call of the system that hangs there."""
     freeze, thaw = (["fsfreeze", option, disk] for option in ("-f", "-u"))
@@ -166,6 +168,7 @@ def test_a_frozen_disk_is_said(farm, disk):
     )
 
 
+@pytest.mark.campaign
 def test_an_idle_server_finds_out_when_it_is_asked(farm, cluster):
     """It has nothing to write, so that it cannot know before."""
     url = cluster.new_url()
@@ -185,6 +188,7 @@ def test_an_idle_server_finds_out_when_it_is_asked(farm, cluster):
     assert "does not answer" in server.err
 
 
+@pytest.mark.campaign
 def test_a_slow_answer_is_waited_for(farm, cluster):
     """A question may take long, as long as the database answers others."""
     url = cluster.new_url()

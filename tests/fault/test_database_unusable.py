@@ -170,6 +170,7 @@ def test_a_start_without_descriptors_is_refused(farm):
     assert "too many open files" in refused.err
 
 
+@pytest.mark.campaign
 def test_a_server_that_is_short_of_descriptors_has_not_ended(farm):
     """Whatever a verb then gets or does not get, it does not say that the server ended."""
     server = farm.start_server(["sleep 60"])
@@ -181,7 +182,7 @@ def test_a_server_that_is_short_of_descriptors_has_not_ended(farm):
     said = []
     for spare in range(4):
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (free[spare], hard))
-        said += [farm.run("list"), farm.run("server", "info")]
+        said += [farm.run("list", seconds=90), farm.run("server", "info", seconds=90)]
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (hard, hard))
     server.signal(signal.SIGTERM)
 

@@ -110,6 +110,7 @@ def test_the_time_limit_of_a_task_does_not_pass_while_it_stands_still(farm):
     assert float(duration) < LONGER_THAN_LEASE
 
 
+@pytest.mark.campaign
 def test_a_client_from_elsewhere_keeps_its_lease_while_a_cluster_stands_still(farm):
     """It stops its task when the lease ends; after that the task begins elsewhere."""
     hangs = "if [ $TASK_ATTEMPT = 1 ]; then sleep 60; fi"
@@ -142,6 +143,7 @@ def test_nothing_is_left_of_a_cluster_that_is_killed_while_it_stands_still(farm)
     assert before == ticks(farm)
 
 
+@pytest.mark.campaign
 def test_a_client_that_was_stopped_for_less_than_its_lease_runs_on(farm):
     """Ctrl-Z and fg, in its own terminal: it and its tasks stand still meanwhile."""
     server = farm.start_server([exclusive(TIMED)], "--lease", 20)

@@ -341,6 +341,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("kinds", [list(HOSTILE), *(rarely([kind]) for kind in HOSTILE)])
 def test_peers_with_the_key_neither_freeze_the_server_nor_take_its_memory(farm, kinds):
     """Twenty of them, again and again, while a client with a lease of 10 s runs tasks."""
