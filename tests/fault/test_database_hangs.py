@@ -135,7 +135,7 @@ def hang_and_heal(
         ["cancel", "1"],
         ["submit", "--", "true"],
     ):
-        says_that_it_hangs(farm, *verb.split())
+        says_that_it_hangs(farm, *verb)
     info = farm.run("server", "info")
     heal()
 

@@ -8,6 +8,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from hypershell.store.sql.schema import VERSION
 from tests.helpers.farm import PROGRAM, Farm
 from tests.helpers.waiting import until

@@ -12,7 +12,7 @@ from tests.helpers.waiting import until
 def test_clients_stop_their_tasks_within_the_lease_and_exit_6(farm, number):
     """The server is silent for good: no task outlives the lease, and the client says what to do."""
     server = farm.start_server(["sleep 1000 & sleep 1001"] * 2, "--lease", 3, "--grace", 0.5)
-    client = farm.start_client("-N", 2)
+    client = farm.start_client("-N", 2, "--wait", 1)
     until(lambda: len(farm.tasks()) >= 6, 10, "two tasks with a child each")
 
     server.signal(number)
@@ -41,7 +41,7 @@ def test_a_server_that_is_back_before_the_lease_is_over_is_not_missed(farm):
 def test_an_idle_client_of_a_dead_server_ends_too(farm):
     """Exit 6 at the end of the lease, with nothing to stop."""
     server = farm.start_server(["sleep 1000"], "--lease", 2, "--grace", 0.3)
-    busy, idle = farm.start_client(), farm.start_client()
+    busy, idle = farm.start_client("--wait", 1), farm.start_client("--wait", 1)
     idle.expect("joined the server")
     busy.expect("joined the server")
 

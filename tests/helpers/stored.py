@@ -42,7 +42,9 @@ class StoredRun:
         if url.startswith(POSTGRESQL):
             initialize_database(url)
         database = open_database(url)
-        making = Making(secrets.token_hex(4), path, 30.0, origin, moves, new_client_key())
+        making = Making(
+            secrets.token_hex(4), path, 30.0, origin, moves, client_key=new_client_key()
+        )
         begun = begin_run(database, mode, making)
         self.kept = RunSession(database, begun, mode)
         self.store = TaskStore(

@@ -95,7 +95,6 @@ EMPTY = {
     "an empty line": ["--", ""],
     "blanks": ["--", "  "],
     "a comment": ["--", "# nothing"],
-    "two lines": ["--", "true\nfalse"],
     "both ways": ["-f", "x", "--", "true"],
 }
 

@@ -66,6 +66,7 @@ def test_a_task_finds_what_its_client_was_started_with(farm):
     assert 0 == shell.wait()
     found = environment_of(farm.folder / "env")
     added = {name for name in found if name.startswith("TASK_")}
+    added.add("HYPERSHELL_RUN")
     assert {*given, "PYTHONPATH", "PWD"} == {*found} - added - {"OLDPWD", "SHLVL", "_"}
     assert ["0037"] == farm.read("umask")
     assert farm.read("nice2") == farm.read("nice")

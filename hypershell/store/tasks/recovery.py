@@ -74,13 +74,15 @@ class Recovery:
     def orphans(self) -> list[Outcome]:
         """An outcome for each task that no client came back with.
 
-        What had begun is lost. Where all clients are back or gone, nothing else had begun: what
-        none of them holds never reached one. Otherwise nobody knows.
+        What had begun runs again, and that is no loss: it did not end its server. Where all clients
+        are back or gone, nothing else had begun: what none of them holds never reached one.
+        Otherwise nobody knows.
         """
         unknown = Ending.UNREPORTED if self._absent else Ending.GIVEN_BACK
         tasks, state_of = self._handed_out.tasks, self._handed_out.state_of
+        begun = Ending.ORPHANED
         return [
-            Outcome(i, tasks[i].lease, Ending.LOST if state_of(i) is TaskState.RUNNING else unknown)
+            Outcome(i, tasks[i].lease, begun if state_of(i) is TaskState.RUNNING else unknown)
             for i in sorted(self._orphans)
             if i in tasks
         ]
