@@ -128,13 +128,21 @@ def _run(
     executing = Loop("executor", executor.one_pass, failed, watch.wake)
     fetching = Loop("fetcher", fetcher.one_pass, failed)
     returning = Loop("returner", returner.one_pass, failed, buffer.wake)
-    for loop in (executing, fetching, returning):
+    return _work(client, executing, [fetching, returning], link, output)
+
+
+def _work(
+    client: Client, executing: Loop, others: list[Loop], link: ServerLink, output: Output
+) -> int:
+    """Have the loops run until the client has a reason to end; the exit status."""
+    loops = [executing, *others]
+    for loop in loops:
         loop.start()
     unwritten: Unwritten | None = None
     try:
         status = client.wait_for_end()
     finally:
-        for loop in (executing, fetching, returning):
+        for loop in loops:
             loop.stop()
         link.close()
         # While it passes on what a task printed, the executor still needs the pipes.

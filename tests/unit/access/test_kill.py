@@ -59,7 +59,7 @@ def killed_everywhere(fork):
     def run(folder: Path, prepare: Callable, function: Callable, check: Callable) -> int:
         for step in range(MAX_STEPS):
             place = folder / f"step{step}"
-            place.mkdir()
+            place.mkdir(mode=0o700)
             prepare(place)
             pid = fork(lambda at=place, step=step: killed_before(step, lambda: function(at)))
             _, status = os.waitpid(pid, 0)
