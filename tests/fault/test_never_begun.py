@@ -55,13 +55,14 @@ def test_a_server_that_is_killed_waits_for_no_lease_of_what_its_client_has_not_b
 
 def test_what_a_frozen_client_holds_waits_for_its_lease_even_if_it_has_not_begun(farm):
     """It may begin any of it, if it thaws; when nobody has said, the next start is another one."""
-    short, long = exclusive("sleep 0.02"), exclusive("test $TASK_ATTEMPT -gt 1 || sleep 60")
-    lines = [short] * 30 + [long] + [short] * 30
+    # It freezes its client itself, which then holds others in advance, as those before were short.
+    freezes = exclusive("test $TASK_ATTEMPT -gt 1 || { kill -STOP $PPID; sleep 60; }")
+    short = exclusive("sleep 0.02")
+    lines = [short] * 30 + [freezes] + [short] * 30
     server = farm.start_server(lines, "--lease", 4, "--grace", 0.5)
     frozen = farm.start_client()
-    until(lambda: "31 1" in farm.read("starts"), 10, "the long one has begun")
 
-    frozen.client_proper().suspend()  # with what it holds in advance, as the others were short
+    until(lambda: "31 1" in farm.read("starts"), 10, "the client is frozen")
     began = time.monotonic()
     other = farm.start_client()
     until(lambda: again(farm), 20, "what it held goes out again")
@@ -69,7 +70,7 @@ def test_what_a_frozen_client_holds_waits_for_its_lease_even_if_it_has_not_begun
     assert time.monotonic() - began > 2.5
     assert [0, 0] == [server.wait(), other.wait()], server.err
     attempts = starts_of(farm)
-    assert len(again(farm)) > 1  # the long one, and what had not begun
+    assert len(again(farm)) > 1  # the one that froze it, and what had not begun
     assert {str(number) for number in range(1, 62)} == set(attempts)
     assert all(each in ([1], [2]) for number, each in attempts.items() if number != "31")
     assert re.search("61 succeeded, 0 failed, [01] retried", server.err)
