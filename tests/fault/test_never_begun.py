@@ -1,6 +1,5 @@
 """What a client held and had not begun, when it or its server is gone: no attempt, no loss."""
 
-import re
 import signal
 import time
 
@@ -72,8 +71,9 @@ def test_what_a_frozen_client_holds_waits_for_its_lease_even_if_it_has_not_begun
     attempts = starts_of(farm)
     assert len(again(farm)) > 1  # the one that froze it, and what had not begun
     assert {str(number) for number in range(1, 62)} == set(attempts)
-    assert all(each in ([1], [2]) for number, each in attempts.items() if number != "31")
-    assert re.search("61 succeeded, 0 failed, [01] retried", server.err)
+    # What ended in the last moment, unheard, has run and runs again.
+    assert all(each in ([1], [2], [1, 2]) for each in attempts.values())
+    assert "61 succeeded, 0 failed" in server.err
     assert_never_twice(farm)
     frozen.signal(signal.SIGKILL)
     until(lambda: not farm.alive(), 5, "nothing is left")
