@@ -36,6 +36,7 @@ def tasks_in(farm, url: str) -> list[dict]:
     return [json.loads(line) for line in exported.out.splitlines()]
 
 
+@pytest.mark.campaign
 def test_postgresql_is_killed_and_brought_back_in_mid_run(farm, cluster, url):
     """The server says so, waits, and goes on by itself: each task runs once and is recorded."""
     lines = [f"echo {n} >> ran; exit {n % 2}" for n in range(600)]
@@ -83,6 +84,7 @@ def cut_again_and_again(farm, postgres, url, times: int, tasks: int, longest: fl
     assert cuts
 
 
+@pytest.mark.campaign
 def test_connections_that_are_cut_are_made_again(farm, postgres, postgres_url):
     """Also in the middle of a transaction, of which nobody saw how it ended."""
     initialize_database(postgres_url)

@@ -153,6 +153,7 @@ def test_a_run_that_still_runs_is_not_resumed_by_an_older_one(runs: Runs) -> Non
     assert [0, 0] == [held.wait(), second.wait()]
 
 
+@pytest.mark.campaign
 def test_a_restart_runs_what_every_idle_run_left(runs: Runs) -> None:
     """One after the other, each in its own database; what a server has is left to it."""
     first = runs.start(runs.lines("a", 3))
@@ -169,6 +170,7 @@ def test_a_restart_runs_what_every_idle_run_left(runs: Runs) -> None:
     assert 0 == runs.count("--run", "all", "--remaining")
 
 
+@pytest.mark.campaign
 def test_a_third_run_becomes_current_when_the_first_has_ended(runs: Runs) -> None:
     """And the one that is left alone before is found without being named."""
     first = runs.start(runs.lines("a", 2, gate="one"))
@@ -205,6 +207,7 @@ def test_of_several_that_are_left_one_has_to_be_named(runs: Runs) -> None:
     assert [1, 1] == [other.wait() for other in others]
 
 
+@pytest.mark.campaign
 def test_ids_that_several_runs_have_are_refused(runs: Runs) -> None:
     """Where no server says which is meant; with the run they are found."""
     first, second = runs.start(runs.lines("a", 2)), runs.start(runs.lines("b", 2))
