@@ -40,7 +40,9 @@ def fitted(text: str) -> str:
 
 
 def _fit(found: re.Match[str]) -> str:
-    verb, rest = found[1], found[2]
+    verb = found[1]
+    # What follows `--` is a command of the user's, and takes no option of ours.
+    rest, separator, command = found[2].partition(" -- ")
     words = rest.split()
     if Situation.verb == "cluster" and verb == "server" and not set(words) & set(_ONLY_SERVER):
         verb = "cluster"
@@ -49,7 +51,7 @@ def _fit(found: re.Match[str]) -> str:
         for name, value in Situation.places.items():
             if name in accepted and name not in words and not _is_secret(name, value):
                 rest += f" {name} {shlex.quote(value)}"
-    return f"`hyper-shell {verb}{rest}`"
+    return f"`hyper-shell {verb}{rest}{separator}{command}`"
 
 
 def _options_of(verb: str, words: list[str]) -> frozenset[str]:

@@ -39,6 +39,7 @@ def test_who_uses_cluster_is_told_of_cluster(said, fits):
         ("`hyper-shell server --restart`", "`hyper-shell server --restart --server-dir 'd d'`"),
         ("`hyper-shell server info`", "`hyper-shell server info --server-dir 'd d'`"),
         ("`hyper-shell failures`", "`hyper-shell failures --server-dir 'd d'`"),
+        ("`hyper-shell run -- ls -l`", "`hyper-shell run --server-dir 'd d' -- ls -l`"),
         ("`hyper-shell list --help`", "`hyper-shell list --help`"),
         ("`hyper-shell server stop --server-dir e`", "`hyper-shell server stop --server-dir e`"),
         ("`hyper-shell completion bash`", "`hyper-shell completion bash`"),
