@@ -39,7 +39,8 @@ def hide(names: Collection[str]) -> None:
                 name, _, value = each.partition(b"=")
                 if name in wanted:
                     memory.seek(place + len(name) + 1)
-                    memory.write(bytes(len(value)))
+                    # Not by zeros: readers such as psutil take an empty entry for the end.
+                    memory.write(b"*" * len(value))
                 place += len(each) + 1
     except (OSError, OverflowError):
         pass  # it is not ours to write

@@ -172,6 +172,7 @@ def kill_node(slurm: Slurm, farm: Farm, node: str) -> None:
     """SIGKILL to the daemon of a node and to all that its jobs run there."""
     daemon = psutil.Process(int((slurm.folder / "run" / f"slurmd-{node}.pid").read_text()))
     on_node = [p for p in farm.alive() if p.environ().get("SLURMD_NODENAME") == node]
+    assert on_node
     steps = {parent for p in on_node for parent in p.parents() if parent.name() == "slurmstepd"}
     for process in on_node:
         process.suspend()

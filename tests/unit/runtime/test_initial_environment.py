@@ -15,6 +15,7 @@ CODE = """if True:
     print([seen.count(b"hunter2"), child.decode().strip() == here, len(here)])
     print(sorted(each.split(b"=")[0] for each in seen.split(b"\\0") if b"=" in each))
     print([each for each in seen.split(b"\\0") if each.startswith((b"OTHER", b"SECRETIVE"))])
+    print(b"\\0\\0" in seen)
 """
 
 
@@ -36,3 +37,4 @@ def test_a_value_that_is_hidden_is_still_ours():
     assert "[0, True, 7000]" == out[0]
     assert sorted(environ) == [name.decode() for name in eval(out[1])]
     assert [b"OTHER=x=y", b"SECRETIVE=stays"] == eval(out[2])
+    assert "False" == out[3]  # an empty entry would be the end for some readers
