@@ -131,7 +131,7 @@ class ServerLink:
         self._calls: dict[int, Connection] = {}
         self._own = threads.Local()  # of each thread: the welcome that its connection is under
         self._up = False
-        self._hung_up = False  # when it broke last
+        self._hung_up, self._lost_by = False, ""  # when it broke last
         self._rejoining = False
         self._closed = False
         self.trouble = ""
@@ -272,6 +272,10 @@ class ServerLink:
                 return
             self._rejoining = True
             self._changed.wait_for(lambda: not self._calls)
+            # Not before: the answer to another call may have been that all is over.
+            if not self._closed:
+                level = logging.DEBUG if self._paused else logging.WARNING
+                log.log(level, "lost the connection to the server: %s", self._lost_by)
         try:
             if self._hung_up:
                 peer.server_hung_up()
@@ -366,10 +370,7 @@ class ServerLink:
         with self._changed:
             if not self._is_current(welcome):
                 return  # known already; a session that came after it is not concerned
-            if not self._closed:
-                level = logging.DEBUG if self._paused else logging.WARNING
-                log.log(level, "lost the connection to the server: %s", reason)
-            self._up, self._hung_up = False, hung_up
+            self._up, self._hung_up, self._lost_by = False, hung_up, reason
             self._abort_calls()
 
     def _abort_calls(self) -> None:
