@@ -9,7 +9,6 @@ import os
 from hypershell.access.keys import DEFAULT_WORKER_PORT
 from hypershell.app.locate import ServerLocation
 from hypershell.core.errors import HyperShellError
-from hypershell.runtime import clock
 from hypershell.serverdir.directory import server_directory
 from hypershell.serverdir.run_record import ServerRecord
 
@@ -17,18 +16,20 @@ _THIS_MACHINE = (None, "localhost", "127.0.0.1", "::1")
 
 
 class EndedRuns:
-    """Made when a client starts, which then looks for its server for up to `wait_seconds`."""
+    """Made when a client does not find its server at once. `oldest` is the wall time before which
+    a run must not have ended, to be one that the client was meant for.
+    """
 
-    def __init__(self, location: ServerLocation, wait_seconds: float) -> None:
+    def __init__(self, location: ServerLocation, oldest: float) -> None:
         self._location = location
-        self._oldest = clock.wall() - wait_seconds
+        self._oldest = oldest
         before = self._last()
         self._before = None if before is None else before.server_uid
 
     def was_there(self, is_last: bool) -> bool:
         """Whether a server that this client might have joined has ended in order.
 
-        It ended after the client was started; or, at the `last` look, not longer before than the
+        It ended after the client began to look; or, at the `last` look, not longer before than the
         client looked for one: another might have come instead until then.
         """
         last = self._last()

@@ -11,8 +11,10 @@ from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
 from hypershell.core.errors import KeyRefused, NoServer
+from hypershell.runtime import clock
 
 if TYPE_CHECKING:
+    from hypershell.app.ended_runs import EndedRuns
     from hypershell.client.last_words import LastWords
 
 
@@ -36,18 +38,18 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     begun = BegunTable(options.client.slots + SPARE_ENTRIES)
 
     def be_client(supervisor_pipe: int, control: int | None) -> int:
-        from hypershell.app.ended_runs import EndedRuns
         from hypershell.client.main import run_client
 
         def run() -> int:
             # Tasks take the client's process with them, from one directory to another.
             rooted = find.root()
-            was_there = EndedRuns(rooted, options.client.wait).was_there
             client = options.client
             if location.server_dir is not None:
                 client = client._replace(server_dir=rooted.server_dir)
             try:
-                return run_client(client, find, supervisor_pipe, begun, control, was_there)
+                return run_client(
+                    client, find, supervisor_pipe, begun, control, _ended_runs(rooted, options)
+                )
             except (NoServer, KeyRefused) as error:
                 error.note(place=location.place(), remark=location.remark())
                 raise
@@ -60,3 +62,17 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
         return LastWords(find, begun)
 
     return Supervisor(be_client, last_words, begun).run()
+
+
+def _ended_runs(rooted: ServerLocation, options: JoinOptions) -> Callable[[bool], bool]:
+    """See `EndedRuns.was_there`; a client that finds its server at once never asks for it."""
+    started, made = clock.wall(), list["EndedRuns"]()
+
+    def was_there(is_last: bool) -> bool:
+        from hypershell.app.ended_runs import EndedRuns
+
+        if not made:
+            made.append(EndedRuns(rooted, started - options.client.wait))
+        return made[0].was_there(is_last)
+
+    return was_there

@@ -5,7 +5,6 @@ import stat
 from collections.abc import Iterable
 
 from hypershell.core.errors import InputIsOutput, OutputsMixed
-from hypershell.server.input.lines import STDIN
 
 _STREAMS = {1: "standard output", 2: "standard error"}
 
@@ -17,6 +16,9 @@ def check_files(outputs: Iterable[tuple[str, str | None]], input_path: str | Non
     """
     read = None
     if input_path is not None:
+        # Not in a client, which reads no lines and starts as fast as it can.
+        from hypershell.server.input.lines import STDIN
+
         read = _file_of(0) if input_path == STDIN else _identity(input_path)
     found: dict[object, str] = {}
     for option, path in outputs:

@@ -30,8 +30,8 @@ from hypershell.app.homes import (
 )
 from hypershell.core.errors import RunNotKept
 from hypershell.core.origin import Origin
-from hypershell.core.query.selection import ALL_RUNS, LAST_RUN
 from hypershell.core.run_mode import RunMode
+from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.core.units import counted
 from hypershell.serverdir.directory import ServerDirectory
 from hypershell.serverdir.held import LockedDirectory

@@ -25,7 +25,8 @@ from hypershell.core.errors import (
     TasksNotKept,
     UsageError,
 )
-from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, Changed, Selection
+from hypershell.core.query.selection import Changed, Selection
+from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.codec import WireError

@@ -11,11 +11,12 @@ from hypershell.cli.output.logs import LogOptions
 from hypershell.cli.prompts import passphrase_prompt
 from hypershell.cli.run_option import run_from
 from hypershell.core import environment
-from hypershell.core.query.selection import LAST_RUN, Selection
+from hypershell.core.run_name import LAST_RUN
 
 if TYPE_CHECKING:
     from hypershell.app.maintenance import DatabasePlace
     from hypershell.app.task_api import TaskSource
+    from hypershell.core.query.selection import Selection
 
 
 def passphrases_from(parsed: Parsed, name: str = "--passphrase-file") -> Passphrases:

@@ -16,7 +16,6 @@ from hypershell.cli.arguments import (
     no_such_option,
 )
 from hypershell.cli.hints import Situation
-from hypershell.cli.meant import meant_by_bare_command
 from hypershell.core.errors import UsageError
 from hypershell.core.host import bare
 
@@ -147,6 +146,8 @@ def _owners(found: Arguments, usage: UsageText, verb: str) -> dict[str, str]:
 
 def _bare_command(verb: str, text: UsageText, arguments: list[str]) -> UsageError:
     """The error for a command that was given without `--`: its options are not ours."""
+    from hypershell.cli.meant import meant_by_bare_command
+
     at = next(n for n in range(len(arguments)) if cut(text, arguments[: n + 1]).operands)
     words = arguments[at:]
     return UsageError(

@@ -1,7 +1,7 @@
 """The option --run: which run a command means. Small, as the supervisor of a client imports it."""
 
 from hypershell.cli.options import Parsed
-from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, is_run
+from hypershell.core.run_name import ALL_RUNS, LAST_RUN, is_run
 
 
 def run_from(parsed: Parsed, several: bool = False) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from hypershell.cli.options import Parsed
 from hypershell.cli.run_option import run_from
-from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, MAX_IDS, UNFINISHED, Selection
+from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
+from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions, read_tag
 from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task, new_task

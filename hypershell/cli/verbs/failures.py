@@ -65,7 +65,7 @@ def run(options: FailuresOptions) -> int:
     from hypershell.app.task_api import open_task_api
     from hypershell.cli.output.rows import write, write_json
     from hypershell.cli.output.task_view import failures_text
-    from hypershell.core.query.selection import ALL_RUNS
+    from hypershell.core.run_name import ALL_RUNS
 
     causes = open_task_api(options.source).failures(options.selection)
     if options.json:

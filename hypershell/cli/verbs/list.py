@@ -92,7 +92,8 @@ def _fields(parsed: Parsed) -> tuple[str, ...]:
     """The fields that were named, with commas or blanks between them; UsageError."""
     from hypershell.cli.selection_options import STATE_OPTIONS
     from hypershell.core.query.columns import COLUMNS
-    from hypershell.core.query.selection import ALL_RUNS, checked_tag
+    from hypershell.core.query.selection import checked_tag
+    from hypershell.core.run_name import ALL_RUNS
 
     names = [name for word in parsed.words("FIELD") for name in word.split(",") if name]
     for name in names:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from hypershell.core.run_name import LAST_RUN, is_run
 from hypershell.core.state import FINAL, SHOWN_STATES, TaskState
 
 MAX_IDS = 100_000
@@ -12,10 +13,6 @@ MAX_IDS = 100_000
 _MAX_TAGS = 100
 _LARGEST_ID = 2**62
 _LARGEST_CAUSE = 2**31 - 1
-_RUN = re.compile(r"[\w.-]{0,100}", re.ASCII)
-
-ALL_RUNS, LAST_RUN = "all", "last"
-"""What stands for the uid of a run: every run, and the run that the newest start took on."""
 
 UNFINISHED = tuple(state for state in SHOWN_STATES if state not in FINAL)
 """The states of tasks that are not final, as people see them."""
@@ -27,8 +24,7 @@ class Selection:
 
     `states` are as people see them. `tags` are keys and values, "" meaning any value; `where` is a
     condition as text, `run` the server_uid of the run that took the tasks on, or LAST_RUN, or
-    ALL_RUNS, `cause` the number of a
-    cause of failure.
+    ALL_RUNS, `cause` the number of a cause of failure.
     """
 
     ids: tuple[int, ...] = ()
@@ -68,7 +64,7 @@ class Selection:
         if cause != 0 and not (_is_id(cause) and cause <= _LARGEST_CAUSE):
             raise ValueError("not a cause number")
         where, run = packed["where"], packed["run"]
-        if not isinstance(where, str) or not isinstance(run, str) or not _RUN.fullmatch(run):
+        if not isinstance(where, str) or not (run == "" or is_run(run)):
             raise ValueError("not a condition or not a run")
         if where:
             from hypershell.core.query.condition import parse
@@ -76,11 +72,6 @@ class Selection:
             parse(where, 0.0)
         states, tags = _states(packed["states"]), tags_from(packed["tags"])
         return cls(tuple(ids), states, tags, where, run, cause)
-
-
-def is_run(value: str) -> bool:
-    """Whether this can name a run."""
-    return bool(value) and _RUN.fullmatch(value) is not None
 
 
 def _is_id(value: object) -> bool:

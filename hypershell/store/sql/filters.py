@@ -30,7 +30,8 @@ from sqlalchemy import (
 
 from hypershell.core.ending import Code, Ending, endings_with
 from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, Value
-from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, Selection
+from hypershell.core.query.selection import Selection
+from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.core.state import TaskState, meant_by
 from hypershell.store.sql.schema import (
     ATTEMPTS,

@@ -19,7 +19,8 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, null, sele
 from hypershell.core.errors import SelectionUnknown
 from hypershell.core.query.condition import And, Comparison, Condition, Not, Or, parse
 from hypershell.core.query.pattern import compiled
-from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, Selection
+from hypershell.core.query.selection import Selection
+from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.runtime import clock
 from hypershell.store.sql.filters import (
     PATTERN_OPERATORS,

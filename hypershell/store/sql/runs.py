@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, selec
 
 from hypershell.core.ending import Ending
 from hypershell.core.origin import UNKNOWN, Origin
-from hypershell.core.query.selection import ALL_RUNS, LAST_RUN
 from hypershell.core.run_mode import RunMode
+from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.core.state import HANDED_OUT, TaskState
 from hypershell.core.task import Task
 from hypershell.runtime import clock

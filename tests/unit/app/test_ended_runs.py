@@ -1,5 +1,6 @@
 """A server that came and went while a client was looking for it."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,6 @@ from hypershell.access.endpoints import generate
 from hypershell.access.keys import DEFAULT_WORKER_PORT
 from hypershell.app.ended_runs import EndedRuns
 from hypershell.app.locate import ServerLocation
-from hypershell.runtime import clock
 from hypershell.serverdir.directory import ServerDirectory
 
 
@@ -34,7 +34,7 @@ def location(tmp_path):
 
 def test_a_run_that_ended_meanwhile_was_there(location, run_once):
     """There is nothing more to wait for."""
-    client = EndedRuns(location, 60.0)
+    client = EndedRuns(location, time.time() - 60.0)
     assert not client.was_there(False)
 
     run_once()
@@ -42,13 +42,11 @@ def test_a_run_that_ended_meanwhile_was_there(location, run_once):
     assert client.was_there(False)
 
 
-def test_a_run_that_ended_before_is_not_waited_out(location, run_once, monkeypatch):
+def test_a_run_that_ended_before_is_not_waited_out(location, run_once):
     """The next one may be about to start; when none has come, it counts if it is not long ago."""
     run_once()
-    client = EndedRuns(location, 60.0)
-    now = clock.wall()
-    monkeypatch.setattr(clock, "wall", lambda: now + 100.0)
-    late = EndedRuns(location, 60.0)
+    client = EndedRuns(location, time.time() - 60.0)
+    late = EndedRuns(location, time.time() + 100.0 - 60.0)
 
     assert [False, True] == [client.was_there(False), client.was_there(True)]
     assert not late.was_there(True)
@@ -56,7 +54,7 @@ def test_a_run_that_ended_before_is_not_waited_out(location, run_once, monkeypat
 
 def test_a_run_that_has_not_ended_is_not_over(location, run_once):
     """Its server died, or runs."""
-    client = EndedRuns(location, 60.0)
+    client = EndedRuns(location, time.time() - 60.0)
     run_once(ends=False)
 
     assert [False, False] == [client.was_there(False), client.was_there(True)]
@@ -71,7 +69,7 @@ def test_a_client_with_a_key_looks_for_the_server_that_it_would_have_met(
     location, run_once, host, port, there
 ):
     """The one on that port of this machine, and no other."""
-    client = EndedRuns(replace(location, key="k" * 20, host=host, port=port), 60.0)
+    client = EndedRuns(replace(location, key="k" * 20, host=host, port=port), time.time() - 60.0)
 
     run_once(DEFAULT_WORKER_PORT)
 
@@ -80,7 +78,7 @@ def test_a_client_with_a_key_looks_for_the_server_that_it_would_have_met(
 
 def test_nobody_can_tell_of_a_server_by_its_access_file_alone(location, tmp_path, run_once):
     """It lies anywhere."""
-    client = EndedRuns(replace(location, server_dir=None, access_file="x.json"), 60.0)
+    client = EndedRuns(replace(location, server_dir=None, access_file="x.json"), time.time() - 60.0)
     run_once()
 
     assert not client.was_there(True)

@@ -13,8 +13,9 @@ from hypershell.cli.verb_table import VERBS
 from hypershell.cli.verbs.server import InfoOptions, StopOptions, WaitOptions
 from hypershell.core import environment
 from hypershell.core.errors import UsageError
-from hypershell.core.query.selection import LAST_RUN, Selection
+from hypershell.core.query.selection import Selection
 from hypershell.core.run_mode import RunMode
+from hypershell.core.run_name import LAST_RUN
 from hypershell.core.state import TaskState
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from hypershell.core.origin import Origin
-from hypershell.core.query.selection import ALL_RUNS, LAST_RUN, Selection
+from hypershell.core.query.selection import Selection
 from hypershell.core.run_mode import RunMode
+from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.core.submission import SubmitOptions
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.offline import Offline
