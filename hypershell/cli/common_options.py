@@ -42,7 +42,7 @@ def location_from(parsed: Parsed, *, several: bool = False) -> ServerLocation:
 
 
 def source_from(
-    parsed: Parsed, selection: Selection | None = None, *, adds: bool = False
+    parsed: Parsed, selection: "Selection | None" = None, *, adds: bool = False
 ) -> "TaskSource":
     """Where the tasks of a selection are, or those that are added, by the options of
     `PLACE_OPTIONS`, `DATABASE_OPTIONS` and --run; UsageError.
