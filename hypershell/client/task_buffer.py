@@ -112,10 +112,11 @@ class TaskBuffer:
         self._begun.started((claim.task_id, claim.lease), started.pid)
 
     def put_back(self, claim: Claim) -> None:
-        """A claim could not be started just now; it stays the next."""
+        """A claim could not be started just now; it stays the next, if it is still ours."""
         with self._changed:
             pair = claim.task_id, claim.lease
-            del self._running[pair]
+            if self._running.pop(pair, None) is None:
+                return
             self._begun.forget(pair)
             self._ready.appendleft(claim)
             if self._draining:
@@ -255,6 +256,7 @@ class TaskBuffer:
             running = [pair for pair in gone if pair in self._running]
             for pair in gone.difference(running):
                 self._begun.forget(pair)
+            self._report_if_drained()
             return running
 
     def go_on(self, draining: bool) -> None:
@@ -292,6 +294,7 @@ class TaskBuffer:
             self._outcomes, self._given = [], []
             self._held.clear()
             self._begun.clear()
+            self._news.clear()
             self._asked = -1
             self._changed.notify_all()
             self._report_if_drained()
