@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from hypershell.client.events import ClientEvent, PhaseChanged
 from hypershell.client.running_tasks import RunningTasks
-from hypershell.client.server_link import ServerLink, call_seconds_of
+from hypershell.client.server_link import ServerLink
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer, batch_size
 from hypershell.core.lease import margin_seconds
@@ -163,7 +163,7 @@ class Session:
 
     def call_seconds(self) -> float:
         """How long a call may be parked."""
-        return call_seconds_of(self.welcome)
+        return self.welcome.call_seconds
 
     def lease_end(self) -> float:
         """When tasks must be stopped, so that they are gone before another client has them.
