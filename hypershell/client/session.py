@@ -16,11 +16,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from hypershell.client.batch import batch_size
 from hypershell.client.events import ClientEvent, PhaseChanged
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.server_link import ServerLink
 from hypershell.client.supervisor_pipe import SupervisorPipe
-from hypershell.client.task_buffer import TaskBuffer, batch_size
+from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.lease import margin_seconds
 from hypershell.core.outcome import Outcome
 from hypershell.core.units import counted
