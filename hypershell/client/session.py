@@ -125,7 +125,7 @@ class Session:
             self._cut_off = True
             self._buffer.drain()
             grace = self.grace_left(welcome)
-            self._tasks.stop(min(grace, self._tasks.grace_seconds(welcome)))
+            self._tasks.stop(self._tasks.allowed_grace(grace))
         if self._buffer.wait_until_stopped(grace + 1.0):
             self._tasks.end_strays()
             self._supervisor_pipe.stopped(heard_at)
