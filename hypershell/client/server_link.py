@@ -66,7 +66,7 @@ class Peer(Protocol):
         """The next outcomes to be handed in that it earned under a former id, if there are any."""
 
     def handed_in(self, earned: Earned, taken: int) -> None:
-        """The server took so many of these, and needs to hear no more of the others."""
+        """The server took `taken` of these, and needs to hear no more of the others."""
 
 
 class Caller(Peer, Protocol):

@@ -151,7 +151,7 @@ class Session:
         return first._replace(outcomes=first.outcomes[: batch_size(list(first.outcomes))])
 
     def handed_in(self, earned: Earned, taken: int) -> None:
-        """The server took so many of these, and wants none of the others."""
+        """The server took `taken` of these, and wants none of the others."""
         number = len(earned.outcomes)
         log.info("the server took %d of %s that were kept here", taken, counted(number, "result"))
         rest = self._earned[0].outcomes[number:]

@@ -27,8 +27,7 @@ class Selection:
 
     `states` are as people see them. `tags` are keys and values, "" meaning any value; `where` is a
     condition as text, `run` the server_uid of the run that took the tasks on, or LAST_RUN, or
-    ALL_RUNS, `cause` the number of a
-    cause of failure.
+    ALL_RUNS, `cause` the number of a cause of failure.
     """
 
     ids: tuple[int, ...] = ()
@@ -43,7 +42,7 @@ class Selection:
         return self == Selection()
 
     def is_whole_run(self) -> bool:
-        """Whether it means, for who waits, all of the last run: of a server, its own."""
+        """Whether it means all tasks of the last run, which to a server is its own."""
         return self.is_everything() or self == Selection(run=LAST_RUN)
 
     def pack(self) -> dict[str, Any]:
