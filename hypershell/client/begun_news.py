@@ -78,6 +78,12 @@ class BegunNews:
         self._untold.extendleft(reversed(self._told.values()))
         self._told.clear()
 
+    def clear(self) -> None:
+        """Nothing that was started is ours any more."""
+        self._untold.clear()
+        self._telling = []
+        self._told.clear()
+
     def patience(self, now: float, running: Collection[tuple[int, int]]) -> float:
         """Seconds until a look is due."""
         if len(running) <= len(self._told):

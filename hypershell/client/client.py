@@ -20,7 +20,6 @@ sends `leave` itself, so `left` is sent only when nothing else remains to be sen
 import logging
 import math
 import signal
-from dataclasses import replace
 from typing import NoReturn
 
 from hypershell.client.events import (
@@ -217,7 +216,7 @@ class Client:
             log.warning("interrupted: waiting for running tasks; press Ctrl-C again to stop them")
         else:
             log.warning("stopping running tasks")
-            grace_seconds = self._tasks.grace_seconds(self._session.welcome)
+            grace_seconds = self._tasks.allowed_grace(self._session.welcome.grace_seconds)
             self._tasks.stop(grace_seconds)
             self._go_on(clock.boottime())  # none of them runs on
             leave_by = clock.monotonic() + grace_seconds + 2 * _LAST_WORDS_SECONDS
@@ -247,6 +246,4 @@ class Client:
     def _stop_all(self) -> None:
         """We are broken, or have been cut off for good: nothing may go on running here."""
         self._buffer.drain()
-        welcome = self._session.welcome
-        grace = self._session.grace_left(welcome)
-        self._tasks.stop_and_wait(replace(welcome, grace_seconds=grace))
+        self._tasks.stop_and_wait(self._session.grace_left(self._session.welcome))

@@ -14,13 +14,13 @@ _OWN = 50  # far more than a client has open beside them
 
 
 def check_slots(slots: int) -> None:
-    """See that a client with so many slots could be started here; TooManySlots."""
+    """Check that a client with this many slots could be started here; TooManySlots."""
     if not may_open(_needed(slots)):
         raise TooManySlots(slots=counted(slots, "slot"))
 
 
 def take_descriptors(slots: int) -> DescriptorLimit | None:
-    """Raise this process's limit to what so many slots need; TooManySlots.
+    """Raise this process's limit to what this many slots need; TooManySlots.
 
     Returns what it was, which tasks get; None if it was enough.
     """

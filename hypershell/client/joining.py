@@ -7,10 +7,12 @@ in a thread of its own, and the main thread stays open for signals.
 
 import logging
 import math
+from collections.abc import Callable
 from contextlib import closing
 
+from hypershell.client.call_errors import BROKEN, may_wait
 from hypershell.client.events import ClientEvent, JoinEnded, PauseAsked, PauseOver, SignalCame
-from hypershell.client.server_link import BROKEN, ServerLink, may_wait
+from hypershell.client.server_link import ServerLink
 from hypershell.core.errors import NoServer, RequestRefused, ServerUnable, ServerUnreachable
 from hypershell.runtime import chance, clock, threads
 from hypershell.runtime.backoff import Backoff
@@ -24,6 +26,17 @@ log = logging.getLogger(__name__)
 
 _LEAST_SECONDS = 5.0
 """What one attempt has at least, however little is left of the wait."""
+
+
+WasThere = Callable[[bool], bool]
+"""Tells, while no server is found, whether there was one that has ended since: the argument says
+whether this is the last look.
+"""
+
+
+def never_there(is_last: bool) -> bool:
+    """Where nobody can tell."""
+    return False
 
 
 class SignalledEarly(Exception):
@@ -44,6 +57,7 @@ def join(
     inbox: Inbox[ClientEvent],
     wait_seconds: float,
     delay_seconds: float,
+    was_there: WasThere = never_there,
 ) -> Welcome:
     """Join the server, waiting for it up to `wait_seconds`.
 
@@ -66,7 +80,7 @@ def join(
             except (*BROKEN, CallRefused) as error:
                 pause = backoff.pause()
                 is_last = clock.monotonic() + pause > deadline
-                if isinstance(error, NoServer) and link.was_there(is_last):
+                if isinstance(error, NoServer) and was_there(is_last):
                     raise RunOver from error
                 if not may_wait(error) or is_last:
                     raise _explained(error, link) from error
@@ -122,7 +136,7 @@ class _Events:
         self._put_off: list[ClientEvent] = []
 
     def wait(self, seconds: float | None) -> Welcome | Exception | None:
-        """How an attempt ended, or None after so many seconds; SignalledEarly."""
+        """How an attempt ended, or None after `seconds`; SignalledEarly."""
         deadline = math.inf if seconds is None else clock.monotonic() + seconds
         while (event := self.inbox.get(timeout=seconds)) is not None:
             if seconds is not None:

@@ -6,8 +6,8 @@ Imported only then: a supervisor is small as long as its client lives.
 import logging
 
 from hypershell.client.begun_table import BegunTable
-from hypershell.client.server_link import BROKEN, Find
-from hypershell.core.errors import HyperShellError
+from hypershell.client.call_errors import UNHEARD
+from hypershell.client.found_server import Find
 from hypershell.runtime import procfs
 from hypershell.wire.worker_plane import WorkerProxy
 
@@ -27,7 +27,7 @@ class LastWords:
         try:
             proxy = self._connected()
             proxy.beat(client_id, session, procfs.load_average(), 0.0, patience_seconds)
-        except (HyperShellError, *BROKEN) as error:
+        except UNHEARD as error:
             log.debug("could not tell the server that tasks are still being killed: %s", error)
 
     def leave(self, client_id: str, reason: str) -> None:
@@ -37,7 +37,7 @@ class LastWords:
         try:
             proxy = self._connected()
             proxy.leave(client_id, f"it died ({reason})", True, *self._begun.read())
-        except (HyperShellError, *BROKEN) as error:
+        except UNHEARD as error:
             log.debug("could not tell the server that the client died: %s", error)
 
     def _connected(self) -> WorkerProxy:

@@ -8,6 +8,7 @@ answer came too late is sent `go-on` alone, as its lease went on.
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from hypershell.client.events import ClientEvent, PauseAsked, PauseOver
 from hypershell.runtime import threads
@@ -26,26 +27,26 @@ class LauncherChannel:
 
     def listen(self, tell: Callable[[ClientEvent], None]) -> None:
         """Call `tell`, in a thread of its own, with what the launcher says."""
-        if (channel := self._socket) is None:
+        if self._socket is not None:
+            threads.start_thread("launcher channel", lambda: self.receive(tell))
+
+    def receive(self, tell: Callable[[ClientEvent], None]) -> None:
+        """Call `tell` with what the launcher says, until it is gone."""
+        if self._socket is None:
             return
-
-        def receive() -> None:
-            with channel.makefile() as lines:
-                for line in lines:
-                    match line.split():
-                        case ["pause"]:
-                            tell(PauseAsked(by_launcher=True))
-                        case ["go-on"]:
-                            tell(PauseOver(None))
-                        case ["go-on", heard_at]:
-                            tell(PauseOver(float(heard_at)))
-
-        threads.start_thread("launcher channel", receive)
+        # A launcher that is killed before it has read what we said resets the connection.
+        with suppress(OSError), self._socket.makefile() as lines:
+            for line in lines:
+                match line.split():
+                    case ["pause"]:
+                        tell(PauseAsked(by_launcher=True))
+                    case ["go-on"]:
+                        tell(PauseOver(None))
+                    case ["go-on", heard_at]:
+                        tell(PauseOver(float(heard_at)))
 
     def paused(self, client_id: str) -> None:
         """Say that nothing of the tasks runs any more."""
         if self._socket is not None:
-            try:
+            with suppress(OSError):  # it is gone, which is heard of otherwise
                 self._socket.sendall(f"paused {client_id}\n".encode())
-            except OSError:
-                pass  # the launcher is gone, which is heard of otherwise

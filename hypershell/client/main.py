@@ -6,20 +6,22 @@ import math
 import os
 import signal
 import socket
+from typing import NamedTuple
 
 from hypershell.client.begun_table import BegunTable
 from hypershell.client.client import Client
 from hypershell.client.descriptors import take_descriptors
 from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, PauseAsked
 from hypershell.client.fetcher import Fetcher
-from hypershell.client.joining import RunOver, SignalledEarly, join
+from hypershell.client.found_server import Find, greeting
+from hypershell.client.joining import RunOver, SignalledEarly, WasThere, join, never_there
 from hypershell.client.launcher_channel import LauncherChannel
 from hypershell.client.options import ClientOptions
 from hypershell.client.outputs import Outputs, open_outputs
 from hypershell.client.returner import Returner
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.senders import Senders
-from hypershell.client.server_link import Find, ServerLink, WasThere, greeting, never_there
+from hypershell.client.server_link import ServerLink
 from hypershell.client.session import Session
 from hypershell.client.signal_orders import SignalOrders
 from hypershell.client.supervisor_pipe import SupervisorPipe
@@ -42,8 +44,23 @@ from hypershell.runtime.signals import (
     wait_for_signals,
 )
 from hypershell.runtime.threads import Inbox
+from hypershell.wire.worker_messages import Hello, Welcome
 
 log = logging.getLogger(__name__)
+
+
+class _Parts(NamedTuple):
+    """What a client has before it joins."""
+
+    options: ClientOptions
+    link: ServerLink
+    pipe: SupervisorPipe
+    begun: BegunTable
+    signals: SignalOrders
+    watch: Watch
+    launcher: LauncherChannel
+    outputs: Outputs
+    limit: DescriptorLimit | None
 
 
 def run_client(
@@ -56,47 +73,22 @@ def run_client(
 ) -> int:
     """Run a client to its end; `supervisor_pipe` and `begun` are what its supervisor reads.
 
-    `control` is the descriptor of its launcher's channel, if it has one.
+    `control` is the descriptor of its launcher's channel, if it has one; `was_there` tells whether
+    a server has come and gone.
 
     Blocks; returns the exit status. Raises HyperShellError.
     """
     inbox: Inbox[ClientEvent] = Inbox()
     watch = best_watch()
-    supervisor = os.getppid()
-    orders = SignalOrders(Senders(begun, supervisor, (), log.warning), inbox)
-    hand_over_signals(orders.came)
-    if watch.needs_sigchld:
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # what is ignored is not waited for
-        wait_for_signals({signal.SIGCHLD}, functools.partial(_child_ended, watch))
-    else:
-        # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    launcher = LauncherChannel(control)
-    if launcher.exists:
-        launcher.listen(inbox.put)  # which alone says when to pause
-    else:
-        hand_over_stops(lambda: inbox.put(PauseAsked(by_launcher=False)))
-    link = ServerLink(_found_under_lock(find), was_there)
+    signals = SignalOrders(Senders(begun, os.getppid(), (), log.warning), inbox)
+    _heed_signals(signals, watch)
+    launcher = _launcher(control, inbox)
+    link = ServerLink(_found_under_lock(find))
     pipe = SupervisorPipe(supervisor_pipe)
-    return _run(options, link, pipe, begun, orders, watch, launcher)
-
-
-def _run(
-    options: ClientOptions,
-    link: ServerLink,
-    pipe: SupervisorPipe,
-    begun: BegunTable,
-    signals: SignalOrders,
-    watch: Watch,
-    launcher: LauncherChannel,
-) -> int:
-    """Join, run tasks until the end, leave; the exit status."""
-    inbox = signals.inbox
     outputs, limit = _prepare(options)
-    host = socket.gethostname()
-    hello = greeting(host, options.slots)
+    hello = greeting(socket.gethostname(), options.slots)
     try:
-        welcome = join(link, hello, inbox, options.wait, options.delay_start)
+        welcome = join(link, hello, inbox, options.wait, options.delay_start, was_there)
     except SignalledEarly as early:
         return 128 + early.number
     except RunOver:
@@ -104,18 +96,43 @@ def _run(
         return 0
     signals.grace_seconds = welcome.grace_seconds
     pipe.joined(welcome, link.heard_at)
+    parts = _Parts(options, link, pipe, begun, signals, watch, launcher, outputs, limit)
+    return _run(parts, hello, welcome)
 
-    added = _added(options.server_dir)
-    spawner = Spawner(options.shell, welcome.client_id, host, added, limit)
+
+def _heed_signals(signals: SignalOrders, watch: Watch) -> None:
+    """Give the signals that end a client to its orders, and SIGCHLD to a watch that needs it."""
+    hand_over_signals(signals.came)
+    if watch.needs_sigchld:
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # what is ignored is not waited for
+        wait_for_signals({signal.SIGCHLD}, functools.partial(_child_ended, watch))
+    else:
+        # As the executor blocks it, the kernel would wake this thread for it, if only to drop it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+
+
+def _launcher(control: int | None, inbox: Inbox[ClientEvent]) -> LauncherChannel:
+    """The channel of the launcher, which alone says when to pause; without one Ctrl-Z does."""
+    launcher = LauncherChannel(control)
+    if launcher.exists:
+        launcher.listen(inbox.put)
+    else:
+        hand_over_stops(lambda: inbox.put(PauseAsked(by_launcher=False)))
+    return launcher
+
+
+def _run(parts: _Parts, hello: Hello, welcome: Welcome) -> int:
+    """Run tasks until the end, and leave; the exit status."""
+    options, link, pipe, begun, signals, watch, launcher, outputs, limit = parts
+    inbox, slots = signals.inbox, options.slots
+    spawner = Spawner(
+        options.shell, welcome.client_id, socket.gethostname(), _added(options.server_dir), limit
+    )
     processes = SystemProcesses(spawner, supervisor=os.getppid())
     orders = Orders(watch.wake)
-    buffer = TaskBuffer(
-        options.slots, watch.wake, lambda all_: inbox.put(BufferDrained(all_)), begun
-    )
-    output = Output(outputs.out, outputs.err, options.slots, orders.stopping, outputs.locks)
-    executor = Executor(
-        options.slots, buffer, orders, processes, output, watch, welcome.grace_seconds
-    )
+    buffer = TaskBuffer(slots, watch.wake, lambda all_: inbox.put(BufferDrained(all_)), begun)
+    output = Output(outputs.out, outputs.err, slots, orders.stopping, outputs.locks)
+    executor = Executor(slots, buffer, orders, processes, output, watch, welcome.grace_seconds)
     tasks = RunningTasks(orders, buffer, processes, pipe)
     session = Session(hello, welcome, link, buffer, tasks, pipe, spawner.rename, inbox.put)
     fetcher = Fetcher(link, session)
@@ -123,7 +140,6 @@ def _run(
     client = Client(
         inbox, session, link, buffer, tasks, pipe, options.idle_timeout, launcher, options.wait
     )
-
     failed = functools.partial(_loop_failed, inbox)
     executing = Loop("executor", executor.one_pass, failed, watch.wake)
     fetching = Loop("fetcher", fetcher.one_pass, failed)

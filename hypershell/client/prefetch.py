@@ -23,7 +23,7 @@ class Prefetch:
         self._last_end = 0.0
 
     def learn(self, seconds: float, now: float) -> None:
-        """A task took so long and ended now."""
+        """A task took this long and ended now."""
         self._last_end = now
         if self._mean_seconds is None:
             self._mean_seconds = seconds

@@ -7,7 +7,6 @@ from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.orders import Orders
 from hypershell.client.tasks.processes import Processes
 from hypershell.core.units import counted
-from hypershell.wire.worker_messages import Welcome
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +60,10 @@ class RunningTasks:
         """Let them run on, as if no time had passed. Returns at once."""
         self._orders.go_on()
 
-    def stop_and_wait(self, welcome: Welcome) -> None:
+    def stop_and_wait(self, grace_seconds: float) -> None:
         """Stop all that runs, and return when it is gone, or should be."""
-        self.stop(self.grace_seconds(welcome))
-        self._buffer.wait_until_stopped(welcome.grace_seconds + 1.0)
+        self.stop(self.allowed_grace(grace_seconds))
+        self._buffer.wait_until_stopped(grace_seconds + 1.0)
         self.end_strays()
 
     def kill_and_wait(self) -> None:
@@ -73,10 +72,11 @@ class RunningTasks:
         self._buffer.wait_until_stopped(_KILL_SECONDS)
         self.end_strays()
 
-    def grace_seconds(self, welcome: Welcome) -> float:
-        """How long tasks have between TERM and KILL."""
-        grace = welcome.grace_seconds
-        return min(grace, _HURRIED_GRACE_SECONDS) if self._supervisor_pipe.unheard() else grace
+    def allowed_grace(self, grace_seconds: float) -> float:
+        """How much of this grace tasks can be given: less when the supervisor is dead."""
+        if self._supervisor_pipe.unheard():
+            return min(grace_seconds, _HURRIED_GRACE_SECONDS)
+        return grace_seconds
 
     def end_strays(self) -> None:
         """Without a supervisor, kill what tasks left in the background; it would do that."""

@@ -13,7 +13,7 @@ from hypershell.runtime import clock, procfs
 from hypershell.runtime.signals import Sent
 
 AGAIN_SECONDS = 10.0
-"""Within which a second signal is obeyed, whoever sends it."""
+"""Seconds within which a second signal is obeyed, no matter who sends it."""
 
 _MAX_NAMED = 10
 
@@ -62,9 +62,8 @@ class Senders:
             session = os.getsid(pid)
             above = procfs.ancestors(pid)
             if above is None:
-                os.getsid(
-                    pid
-                )  # alive, and not to be looked at: another user's, as on many clusters
+                # Still alive, it may not be looked at: another user's, as on many clusters.
+                os.getsid(pid)
         except ProcessLookupError:
             return None
         return [pid, session, *(above or ())]

@@ -9,8 +9,8 @@ no call is under way any more (`_calls` is empty) before the client is asked wha
 has dealt with the new welcome (`Peer.returned`) before any call uses the new session. An answer is
 handled before its call counts as over, so that no claim is between the two.
 
-The main thread asks `heard_at` and `is_up`, and may `leave` and `close` at any time, which ends
-every call and every wait here. The lock "server link" guards the state and is never held during a
+The main thread asks `heard_at`, and may `leave` and `close` at any time, which ends every call and
+every wait here. The lock "server link" guards the state and is never held during a
 call, a connection attempt, or while the peer is called: it is taken inside no other lock, and no
 other is taken inside it.
 
@@ -18,62 +18,26 @@ Only an error of the connection breaks it. What the peer raises while it handles
 peer's own, and a machine that has no descriptor left for a connection has lost none.
 """
 
-import errno
 import logging
-import os
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from hypershell.client.call_errors import BROKEN, UNHEARD, is_hang_up, is_shortage
+from hypershell.client.found_server import Find, FoundServer
 from hypershell.core.begun import Begun
-from hypershell.core.errors import (
-    HostUnknown,
-    HostUnsupported,
-    HyperShellError,
-    NoServer,
-    NotOurServer,
-    VersionMismatch,
-)
-from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import Outcome
 from hypershell.core.unwritten import Unwritten
 from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
-from hypershell.wire.codec import WireError
 from hypershell.wire.connection import Connection
 from hypershell.wire.proxy import CALL_SECONDS
-from hypershell.wire.refusal import CallRefused, ErrorKind
 from hypershell.wire.worker_messages import Answer, Hello, Phase, Welcome
-from hypershell.wire.worker_plane import Earned, WorkerProxy
+from hypershell.wire.worker_plane import Earned
 
 log = logging.getLogger(__name__)
 
-Find = Callable[[], tuple[str, int, bytes]]
-"""Tells host, port and secret of the server's worker plane; NoServer while that is not known."""
-
-WasThere = Callable[[bool], bool]
-"""Tells, while no server is found, whether there was one that has ended since: the argument says
-whether this is the last look.
-"""
-
-
-def never_there(is_last: bool) -> bool:
-    """Where nobody can tell."""
-    return False
-
-
-BROKEN = (OSError, EOFError, WireError, NoServer)
-"""What a call raises when the connection is at fault, and not the call."""
-
-_ELSEWHERE = (*BROKEN, HyperShellError, CallRefused, ValueError)
-"""What a client that had joined may meet while it looks for its server: none of it is its end."""
-
 _LEAST_SECONDS = 2.0
-
-_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Errors of this machine: they pass when tasks end, and say nothing about a connection."""
-
-_LASTING = (HostUnknown, HostUnsupported, NotOurServer, VersionMismatch)
-"""What waiting for a server does not mend, for a client that has not joined one yet."""
+"""For an attempt to join, however short the lease is."""
 
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
 _LAST_SECONDS = 2.0
@@ -102,7 +66,7 @@ class Peer(Protocol):
         """The next outcomes to be handed in that it earned under a former id, if there are any."""
 
     def handed_in(self, earned: Earned, taken: int) -> None:
-        """The server took so many of these, and needs to hear no more of the others."""
+        """The server took `taken` of these, and needs to hear no more of the others."""
 
 
 class Caller(Peer, Protocol):
@@ -118,14 +82,11 @@ class Caller(Peer, Protocol):
 class ServerLink:
     """Safe to use from several threads; `close` ends all their calls.
 
-    `find` tells where the server is, and `was_there` whether it has come and gone.
+    `find` tells where the server is.
     """
 
-    def __init__(self, find: Find, was_there: WasThere = never_there) -> None:
-        self._find = find
-        self.was_there = was_there
-        self._proxy: WorkerProxy
-        self.host, self.port = "", 0
+    def __init__(self, find: Find) -> None:
+        self._server = FoundServer(find)
         self._changed = threads.condition("server link")
         self._welcome: Welcome | None = None
         self._calls: dict[int, Connection] = {}
@@ -140,21 +101,25 @@ class ServerLink:
         self._heard_at = clock.boottime()
 
     def join(self, hello: Hello, seconds: float = CALL_SECONDS) -> Welcome:
-        """Join for the first time, within so many seconds for each step; raises what `find` and
-        `WorkerProxy` raise.
-        """
-        self._look_up()
-        self._proxy.patience = seconds
-        welcome, sent = self._greet(hello, seconds)
-        self._proxy.patience = None
-        self._proxy.hang_up()  # the threads that call have connections of their own
-        with self._changed:
-            self._welcome, self._heard_at, self._up = welcome, sent, True
-        return welcome
+        """Join for the first time; raises what `find` and `WorkerProxy` raise.
 
-    def is_up(self) -> bool:
-        """Whether there is a connection, as far as is known."""
-        return self._up
+        Each step may take `seconds`, the first word of the server among them.
+        """
+        joined = self._server.join(hello, seconds, patience=seconds)
+        self._server.proxy.hang_up()  # the threads that call have connections of their own
+        with self._changed:
+            (self._welcome, self._heard_at), self._up = joined, True
+        return joined.welcome
+
+    @property
+    def host(self) -> str:
+        """Where the server was found last; "" before it was."""
+        return self._server.host
+
+    @property
+    def port(self) -> int:
+        """The port of its worker plane there."""
+        return self._server.port
 
     @property
     def heard_at(self) -> float:
@@ -192,17 +157,17 @@ class ServerLink:
                 return None
             sent = clock.boottime()
             try:
-                answer = self._proxy.exchange(
+                answer = self._server.proxy.exchange(
                     welcome.client_id,
                     welcome.session,
                     outcomes,
                     want,
                     wait,
-                    call_seconds_of(welcome),
+                    welcome.call_seconds,
                     begun,
                 )
             except BROKEN as error:
-                self._break(welcome, str(error), _is_hang_up(error))
+                self._break(welcome, str(error), is_hang_up(error))
                 return None
             if not answer.known:
                 self._break(welcome, "it no longer knows this client")
@@ -218,34 +183,17 @@ class ServerLink:
 
     def beat(self, load: float, memory_percent: float) -> bool:
         """Tell how busy this machine is; False if there was no connection for it."""
-        try:
-            welcome = self._begin()
-            if welcome is None:
-                return False
-            seconds = call_seconds_of(welcome)
-            try:
-                self._proxy.beat(welcome.client_id, welcome.session, load, memory_percent, seconds)
-            except BROKEN as error:
-                self._break(welcome, str(error), _is_hang_up(error))
-                return False
-            return True
-        finally:
-            self._end()
+        return self._tell(
+            lambda me: self._server.proxy.beat(
+                me.client_id, me.session, load, memory_percent, me.call_seconds
+            )
+        )
 
     def tell_unwritten(self, unwritten: Unwritten) -> bool:
         """Tell what could not be written; False if there was no connection for it."""
-        try:
-            welcome = self._begin()
-            if welcome is None:
-                return False
-            try:
-                self._proxy.unwritten(welcome.client_id, unwritten, call_seconds_of(welcome))
-            except BROKEN as error:
-                self._break(welcome, str(error))
-                return False
-            return True
-        finally:
-            self._end()
+        return self._tell(
+            lambda me: self._server.proxy.unwritten(me.client_id, unwritten, me.call_seconds)
+        )
 
     def tell_last(self, unwritten: Unwritten) -> None:
         """Tell what was never written, as the last that this client says, after `close` too.
@@ -257,8 +205,8 @@ class ServerLink:
         if welcome is None:
             return
         try:
-            self._proxy.unwritten(welcome.client_id, unwritten, _LAST_SECONDS)
-        except (HyperShellError, *BROKEN) as error:
+            self._server.proxy.unwritten(welcome.client_id, unwritten, _LAST_SECONDS)
+        except UNHEARD as error:
             log.debug("could not tell the server what was not written: %s", error)
 
     def reconnect(self, peer: Peer) -> None:
@@ -310,8 +258,8 @@ class ServerLink:
         if closed or welcome is None:
             return
         try:
-            self._proxy.leave(welcome.client_id, reason, dead, begun, interrupted)
-        except (HyperShellError, *BROKEN) as error:
+            self._server.proxy.leave(welcome.client_id, reason, dead, begun, interrupted)
+        except UNHEARD as error:
             log.debug("could not tell the server that this client is leaving: %s", error)
 
     def close(self) -> None:
@@ -320,6 +268,21 @@ class ServerLink:
             self._closed = True
             self._abort_calls()
             self._changed.notify_all()
+
+    def _tell(self, call: Callable[[Welcome], None]) -> bool:
+        """Make a call that is answered by nothing; False if there was no connection for it."""
+        try:
+            welcome = self._begin()
+            if welcome is None:
+                return False
+            try:
+                call(welcome)
+            except BROKEN as error:
+                self._break(welcome, str(error), is_hang_up(error))
+                return False
+            return True
+        finally:
+            self._end()
 
     def _begin(self) -> Welcome | None:
         """Enter a call of the present session, with a connection that `close` can end.
@@ -334,21 +297,23 @@ class ServerLink:
                 return None
             welcome = self._welcome
         if getattr(self._own, "session_of", None) is not welcome:
-            self._proxy.hang_up()  # this thread's connection is to a server that may be gone
+            self._server.proxy.hang_up()  # this thread's connection is to a server that may be gone
             self._own.session_of = welcome
         try:
-            connection = self._proxy.connection()  # may take its time: much may change meanwhile
+            connection = (
+                self._server.proxy.connection()
+            )  # may take its time: much may change meanwhile
         except BROKEN as error:
-            if _is_shortage(error):
+            if is_shortage(error):
                 self._wait_for_descriptors(error)
             else:
-                self._break(welcome, str(error), _is_hang_up(error))
+                self._break(welcome, str(error), is_hang_up(error))
             return None
         with self._changed:
             if self._closed:
                 raise LinkClosed
             if not self._is_current(welcome):
-                self._proxy.hang_up()
+                self._server.proxy.hang_up()
                 return None
             self._calls[threads.own_id()] = connection
         return welcome
@@ -382,11 +347,6 @@ class ServerLink:
         with self._changed:
             self._changed.wait_for(lambda: self._closed, _MAX_PAUSE)
 
-    def _look_up(self) -> None:
-        """Find where the server is now: a restarted one may have moved."""
-        self.host, self.port, secret = self._find()
-        self._proxy = WorkerProxy(self.host, self.port, secret)
-
     def _rejoin(self, peer: Peer) -> None:
         backoff = Backoff(_FIRST_PAUSE, _MAX_PAUSE)
         while True:
@@ -396,8 +356,8 @@ class ServerLink:
                     raise LinkClosed
                 before = self._welcome
             try:
-                welcome = self._join_again(peer.greet(), before)
-            except _ELSEWHERE as error:
+                welcome, self._heard_at = self._server.join(peer.greet(), self._patience(before))
+            except UNHEARD as error:
                 self._pause(error, backoff)
                 continue
             peer.returned(welcome, welcome.client_id == before.client_id)
@@ -405,7 +365,7 @@ class ServerLink:
                 self._welcome = welcome
             try:
                 self._hand_in(peer, welcome)
-            except _ELSEWHERE as error:
+            except UNHEARD as error:
                 self._pause(error, backoff)
                 continue
             peer.ready()
@@ -423,67 +383,13 @@ class ServerLink:
         with self._changed:
             self._changed.wait_for(lambda: self._closed, backoff.pause())
 
-    def _join_again(self, hello: Hello, before: Welcome) -> Welcome:
-        # While the lease lasts an attempt must leave time for the next one.
+    def _patience(self, before: Welcome) -> float:
+        """Seconds for an attempt to join: while the lease lasts it must leave time for the next."""
         is_late = clock.boottime() > self._heard_at + before.lease_seconds
-        seconds = CALL_SECONDS if is_late else max(_LEAST_SECONDS, call_seconds_of(before))
-        self._look_up()
-        self._proxy.hang_up()
-        welcome, self._heard_at = self._greet(hello, seconds)
-        return welcome
-
-    def _greet(self, hello: Hello, seconds: float) -> tuple[Welcome, float]:
-        """Join; the welcome, and when the call was sent by which the server heard us last.
-
-        A server that stood still may answer when the lease from then on is over already: it is
-        asked again whether it knows us.
-        """
-        sent = clock.boottime()
-        welcome = self._proxy.join(hello, seconds)
-        nothing = Earned(welcome.client_id, welcome.secret, ())
-        while clock.boottime() - sent > call_seconds_of(welcome):
-            sent = clock.boottime()
-            self._give(welcome, nothing)
-        return welcome, sent
-
-    def _give(self, welcome: Welcome, earned: Earned) -> int:
-        """Hand this in: how many were taken; EOFError if the server does not know us."""
-        taken = self._proxy.hand_in(welcome, earned)
-        if taken is None:
-            raise EOFError("it no longer knows this client")
-        return taken
+        return CALL_SECONDS if is_late else max(_LEAST_SECONDS, before.call_seconds)
 
     def _hand_in(self, peer: Peer, welcome: Welcome) -> None:
         """Give what the client earned under a former id, before it asks for anything."""
         while (earned := peer.earned()) is not None:
-            sent = clock.boottime()
-            taken = self._give(welcome, earned)
-            self._heard_at = sent
+            taken, self._heard_at = self._server.hand_in(welcome, earned)
             peer.handed_in(earned, taken)
-
-
-def _is_shortage(error: BaseException) -> bool:
-    cause = error.__cause__ or error
-    return isinstance(cause, OSError) and cause.errno in _SHORTAGES
-
-
-def _is_hang_up(error: BaseException) -> bool:
-    """Whether the other side closed the connection, as a system does when a process ends."""
-    return isinstance(error, EOFError | ConnectionError)
-
-
-def call_seconds_of(welcome: Welcome) -> float:
-    """How long a call under this lease may take, in seconds."""
-    return call_seconds(welcome.lease_seconds, welcome.grace_seconds)
-
-
-def may_wait(error: BaseException) -> bool:
-    """Whether a server that could not be joined may be there in a moment."""
-    if isinstance(error, CallRefused):
-        return error.kind in (ErrorKind.ENDING, ErrorKind.DATABASE_UNUSABLE)
-    return not isinstance(error, _LASTING)
-
-
-def greeting(host: str, slots: int) -> Hello:
-    """How this process introduces itself."""
-    return Hello(host.encode("ascii", "replace").decode(), os.getpid(), slots)

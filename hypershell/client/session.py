@@ -16,11 +16,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from hypershell.client.batch import batch_size
 from hypershell.client.events import ClientEvent, PhaseChanged
 from hypershell.client.running_tasks import RunningTasks
-from hypershell.client.server_link import ServerLink, call_seconds_of
+from hypershell.client.server_link import ServerLink
 from hypershell.client.supervisor_pipe import SupervisorPipe
-from hypershell.client.task_buffer import TaskBuffer, batch_size
+from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.lease import margin_seconds
 from hypershell.core.outcome import Outcome
 from hypershell.core.units import counted
@@ -124,7 +125,7 @@ class Session:
             self._cut_off = True
             self._buffer.drain()
             grace = self.grace_left(welcome)
-            self._tasks.stop(min(grace, self._tasks.grace_seconds(welcome)))
+            self._tasks.stop(self._tasks.allowed_grace(grace))
         if self._buffer.wait_until_stopped(grace + 1.0):
             self._tasks.end_strays()
             self._supervisor_pipe.stopped(heard_at)
@@ -150,7 +151,7 @@ class Session:
         return first._replace(outcomes=first.outcomes[: batch_size(list(first.outcomes))])
 
     def handed_in(self, earned: Earned, taken: int) -> None:
-        """The server took so many of these, and wants none of the others."""
+        """The server took `taken` of these, and wants none of the others."""
         number = len(earned.outcomes)
         log.info("the server took %d of %s that were kept here", taken, counted(number, "result"))
         rest = self._earned[0].outcomes[number:]
@@ -163,7 +164,7 @@ class Session:
 
     def call_seconds(self) -> float:
         """How long a call may be parked."""
-        return call_seconds_of(self.welcome)
+        return self.welcome.call_seconds
 
     def lease_end(self) -> float:
         """When tasks must be stopped, so that they are gone before another client has them.

@@ -7,11 +7,10 @@ supervisor then ends what it left, and tells the server.
 """
 
 import math
-import signal
 
+from hypershell.client.end_signals import EndSignals
 from hypershell.client.events import ClientEvent, SignalCame
 from hypershell.client.senders import Senders
-from hypershell.client.supervision import SAME_SIGNAL_SECONDS
 from hypershell.runtime import clock
 from hypershell.runtime.signals import Sent
 from hypershell.runtime.threads import Inbox
@@ -33,23 +32,17 @@ class SignalOrders:
         self._senders = senders
         self.inbox = inbox
         self.grace_seconds: float | None = None
-        self._was_interrupted = False
-        self._last_sigint = -math.inf
+        self._end_signals = EndSignals()
 
     def came(self, sent: Sent) -> float:
         """A signal came; within how many seconds the client must have ended."""
         if not self._senders.is_order(sent):
             return math.inf
-        if sent.number == signal.SIGINT and self._is_copy(clock.monotonic()):
-            return math.inf
+        if self._end_signals.is_copy(sent.number, clock.monotonic()):
+            return math.inf  # the supervisor was sent the one before, and passed it on
         self.inbox.put(SignalCame(sent.number))
         if self.grace_seconds is None:
             return _UNJOINED_SECONDS
-        first = sent.number == signal.SIGINT and not self._was_interrupted
-        self._was_interrupted = True
-        return math.inf if first else self.grace_seconds + END_SECONDS
-
-    def _is_copy(self, now: float) -> bool:
-        """Whether a SIGINT is the one before, which the supervisor was sent and passed on."""
-        before, self._last_sigint = self._last_sigint, now
-        return now - before < SAME_SIGNAL_SECONDS
+        if self._end_signals.lets_finish(sent.number):
+            return math.inf
+        return self.grace_seconds + END_SECONDS

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Iterable
 
-SAME_SIGNAL_SECONDS = 0.1
-"""Seconds within which a second SIGINT counts as a copy of the first, say from a parent."""
-
+from hypershell.client.end_signals import EndSignals
+from hypershell.core.lease import margin_seconds
 
 _END_SECONDS = 8.0
 """Seconds that a client which is to end may take, beside the grace time: more than it takes itself
@@ -23,13 +22,12 @@ class Supervision:
         """Its session there."""
         self._left = False
         self._grace_seconds = 0.0
-        self._was_interrupted = False
         self._end_by = math.inf
         self._paused = False
         self._lease_seconds = 0.0
         self._heard_at = 0.0
         self._unread = b""
-        self._last_sigint = float("-inf")
+        self._end_signals = EndSignals()
 
     def hear(self, data: bytes) -> None:
         """Some bytes that came through the pipe; a line may come in pieces."""
@@ -69,7 +67,7 @@ class Supervision:
         """
         if not self._lease_seconds or self._left or self._paused:
             return None
-        margin = min(1.0, self._lease_seconds / 10) / 2
+        margin = margin_seconds(self._lease_seconds) / 2
         return self._heard_at + self._lease_seconds - margin - now
 
     def beat_due(self, now: float) -> bool:
@@ -81,14 +79,13 @@ class Supervision:
         """The server hears of the client at this boot time."""
         self._heard_at = now
 
-    def told_to_end(self, number: int, sigint: int, now: float) -> None:
+    def told_to_end(self, number: int, now: float) -> None:
         """The client was sent a signal that ends it, at this monotonic time.
 
         A first SIGINT lets its tasks finish, however long they take.
         """
-        if number != sigint or self._was_interrupted:
+        if not self._end_signals.lets_finish(number):
             self._end_by = min(self._end_by, now + self._grace_seconds + _END_SECONDS)
-        self._was_interrupted = True
 
     def end_remaining(self, now: float) -> float:
         """Seconds from this monotonic time until the client must have ended; perhaps endless."""
@@ -99,13 +96,6 @@ class Supervision:
         self._lease_seconds = 0.0
         self._end_by = math.inf
 
-    def signals_to_forward(self, numbers: Iterable[int], sigint: int, now: float) -> list[int]:
+    def signals_to_forward(self, numbers: Iterable[int], now: float) -> list[int]:
         """Those of these signals, which came at this monotonic time, that the client is sent."""
-        forwarded = []
-        for number in numbers:
-            if number == sigint:
-                before, self._last_sigint = self._last_sigint, now
-                if now - before < SAME_SIGNAL_SECONDS:
-                    continue
-            forwarded.append(number)
-        return forwarded
+        return [number for number in numbers if not self._end_signals.is_copy(number, now)]

@@ -224,10 +224,10 @@ class Supervisor:
         for number in orders:
             self._obey_stop(number)
         asked = [number for number in orders if number in _FORWARDED]
-        for number in self._supervision.signals_to_forward(asked, signal.SIGINT, now):
+        for number in self._supervision.signals_to_forward(asked, now):
             _signal(self._pid, number)
             if number in ENDING:
-                self._supervision.told_to_end(number, signal.SIGINT, now)
+                self._supervision.told_to_end(number, now)
 
     def _reap(self) -> int | None:
         """Reap what has ended, orphans included; the client's wait status if it is among them."""

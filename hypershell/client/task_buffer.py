@@ -20,13 +20,13 @@ put, so that no claim comes unnoticed.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
+from hypershell.client.batch import Batch, batch_size
 from hypershell.client.begun_news import BegunNews, Started
 from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable, Pair
+from hypershell.client.early_cancels import EarlyCancels
 from hypershell.client.held_outcomes import HeldOutcomes, is_doubtful
 from hypershell.client.prefetch import Prefetch
-from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
@@ -37,21 +37,6 @@ OLDEST_SECONDS = 0.05
 
 EXCESS_SECONDS = 0.2
 """How long a client may hold more than it needs: another may have nothing to do."""
-
-_LARGEST_BATCH = 5000
-_MAX_BYTES = 8 * 2**20
-"""Bytes of output in one batch, not counting its last outcome: far below a frame's limit."""
-
-_REMEMBER_SECONDS = 600.0
-"""Seconds that a cancelled claim may still be on its way here."""
-
-
-class Batch(NamedTuple):
-    """What goes to the server with one call; `want` is how many claims to ask for in all."""
-
-    outcomes: list[Outcome]
-    want: int
-    begun: list[Begun]
 
 
 class TaskBuffer:
@@ -78,7 +63,7 @@ class TaskBuffer:
         self._begun = begun or BegunTable(slots + SPARE_ENTRIES)
         self._news = BegunNews()
         self._held = HeldOutcomes()
-        self._cancelled: dict[Pair, float] = {}  # and not come yet, with the time
+        self._cancelled = EarlyCancels()
         self._outcomes: list[Outcome] = []
         self._given: list[Outcome] = []
         self._oldest = 0.0
@@ -112,10 +97,11 @@ class TaskBuffer:
         self._begun.started((claim.task_id, claim.lease), started.pid)
 
     def put_back(self, claim: Claim) -> None:
-        """A claim could not be started just now; it stays the next."""
+        """A claim could not be started just now; it stays the next, if it is still ours."""
         with self._changed:
             pair = claim.task_id, claim.lease
-            del self._running[pair]
+            if self._running.pop(pair, None) is None:
+                return
             self._begun.forget(pair)
             self._ready.appendleft(claim)
             if self._draining:
@@ -235,10 +221,7 @@ class TaskBuffer:
             asked = set(pairs)
             running = [pair for pair in asked if pair in self._running]
             ended = {(o.task_id, o.lease) for o in (*self._outcomes, *self._given, *self._held)}
-            self._cancelled = {
-                pair: at for pair, at in self._cancelled.items() if now - at < _REMEMBER_SECONDS
-            }
-            self._cancelled.update((pair, now) for pair in asked.difference(running, ended))
+            self._cancelled.note(asked.difference(running, ended), now)
             self._cancel_ready()
             self._report_if_drained()
             self._changed.notify_all()
@@ -255,6 +238,7 @@ class TaskBuffer:
             running = [pair for pair in gone if pair in self._running]
             for pair in gone.difference(running):
                 self._begun.forget(pair)
+            self._report_if_drained()
             return running
 
     def go_on(self, draining: bool) -> None:
@@ -292,6 +276,7 @@ class TaskBuffer:
             self._outcomes, self._given = [], []
             self._held.clear()
             self._begun.clear()
+            self._news.clear()
             self._asked = -1
             self._changed.notify_all()
             self._report_if_drained()
@@ -383,22 +368,19 @@ class TaskBuffer:
     def _give_back(self, keep: int) -> None:
         """Return the claims after the first `keep` to the server: others may wait for them."""
         surplus = [self._ready.pop() for _ in range(len(self._ready) - keep)]
-        if surplus and not self._outcomes:
-            self._oldest = clock.monotonic()
-        self._outcomes += [Outcome(c.task_id, c.lease, Ending.GIVEN_BACK) for c in surplus[::-1]]
+        self._put_ended([Outcome(c.task_id, c.lease, Ending.GIVEN_BACK) for c in surplus[::-1]])
 
     def _cancel_ready(self) -> None:
         """Take those that are cancelled from what is ready: they end without having begun."""
         rest: deque[Claim] = deque()
-        first = not self._outcomes
+        cancelled: list[Outcome] = []
         for claim in self._ready:
-            if self._cancelled.pop((claim.task_id, claim.lease), None) is None:
-                rest.append(claim)
+            if self._cancelled.take((claim.task_id, claim.lease)):
+                cancelled.append(Outcome(claim.task_id, claim.lease, Ending.CANCELLED))
             else:
-                self._outcomes.append(Outcome(claim.task_id, claim.lease, Ending.CANCELLED))
+                rest.append(claim)
         self._ready = rest
-        if first and self._outcomes:
-            self._oldest = clock.monotonic()
+        self._put_ended(cancelled)
 
     def _is_due(self, want: int, now: float) -> bool:
         plenty = len(self._ready) > self._low
@@ -422,13 +404,3 @@ class TaskBuffer:
         if self._held:
             look = min(look, self._held.due_at() - now)
         return max(0.0, min(look, self._news.patience(now, self._running)))
-
-
-def batch_size(outcomes: list[Outcome]) -> int:
-    """How many of these, from the first, go in one batch."""
-    size = 0
-    for number, outcome in enumerate(outcomes[:_LARGEST_BATCH], start=1):
-        size += len(outcome.out) + len(outcome.err)
-        if size >= _MAX_BYTES:
-            return number
-    return _LARGEST_BATCH

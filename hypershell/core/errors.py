@@ -41,7 +41,7 @@ class HyperShellError(Exception):
         super().__init__(self.says.format(**self.facts))
 
     def note(self, **facts: Any) -> None:
-        """Add what only the caller of who raised it knows, for the second line of the message."""
+        """Add what only a caller further up knows, for the second line of the message."""
         self.facts.update(facts)
 
     @property
@@ -240,7 +240,7 @@ class RunNotKept(StartError):
 class NoServer(HyperShellError):
     """No server answers.
 
-    `place` is where the host and port came from, for who is to check them.
+    `place` is where the host and port came from: what the user is to check.
     """
 
     exit_code = 4

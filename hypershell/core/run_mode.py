@@ -7,7 +7,7 @@ class RunMode(Enum):
     """What a run finds in its task database and makes its own."""
 
     FILE = "file"
-    """Nothing: it runs its input, and leaves the tasks of earlier runs alone."""
+    """Nothing: it runs its input, and does not touch the tasks of earlier runs."""
 
     RESUME = "resume"
     """The tasks of the last run of the same input, and the rest of that input."""

@@ -30,7 +30,7 @@ counts on another machine.
 
 LONGEST_WAIT = 86400.0
 """Seconds that one call of poll or epoll waits at most: they take no more than 24 days, and users
-may give more. Who waits longer looks again.
+may give more. A longer wait is made of several.
 """
 
 

@@ -1,6 +1,6 @@
 """The environment with which this process was started, which others can read in /proc.
 
-The C library has its variables there until somebody sets them anew, and Python adds to them what
+The C library has its variables there until one of them is set again, and Python adds to them what
 the locale needs. Without a /proc nothing is known, and nothing is hidden.
 """
 

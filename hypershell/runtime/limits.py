@@ -10,7 +10,7 @@ from hypershell.runtime import threads
 opening = threads.lock("descriptors")
 """To be held while a descriptor is opened in any thread but the one that starts tasks: for the
 moment in which it starts one, the limit of this process may be the lower one of the task. It may be
-waited for, but nothing long may be done under it."""
+waited for, but nothing long may be done under it, but for the look-up of a name."""
 
 
 class DescriptorLimit(NamedTuple):
@@ -32,7 +32,7 @@ def descriptor_limit() -> DescriptorLimit:
 def raise_descriptor_limit(wanted: int | None = None) -> bool:
     """Raise the soft limit to what is wanted, or as far as it goes; whether it is enough.
 
-    Processes that are started inherit it: who starts others should want no more than is needed.
+    Processes that are started inherit it: one that starts others should want no more than it needs.
     """
     soft, hard = (
         sys.maxsize if limit == resource.RLIM_INFINITY else limit
@@ -48,6 +48,6 @@ def raise_descriptor_limit(wanted: int | None = None) -> bool:
 
 
 def may_open(number: int) -> bool:
-    """Whether a process that is started here could raise its limit to so many descriptors."""
+    """Whether a process that is started here could raise its limit to this many descriptors."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return hard == resource.RLIM_INFINITY or number <= hard

@@ -118,7 +118,7 @@ def start_in_time(thread: threading.Thread) -> None:
 def _next(numbers: Collection[int], until: float) -> Sent | None:
     """The next of these signals, which are blocked; None if the time comes before one does."""
     if not hasattr(signal, "sigtimedwait"):
-        return Sent(signal.sigwait(numbers))  # this system neither tells who, nor waits so long
+        return Sent(signal.sigwait(numbers))  # which tells no sender, and waits for ever
     if until == math.inf:
         return _sent(signal.sigwaitinfo(numbers))
     info = signal.sigtimedwait(numbers, max(0.0, until - time.monotonic()))

@@ -21,7 +21,7 @@ _NO_SUCH_NAME = frozenset(
 """What waiting does not mend; every other error of a look-up may pass."""
 
 _NOT_HERE = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
-"""Errors of an address that this machine cannot use, whoever listens there."""
+"""Errors of an address that this machine cannot use, no matter what listens there."""
 
 
 class Address(NamedTuple):

@@ -86,8 +86,8 @@ def dial(
 ) -> Connection:
     """Connect to a plane and prove the key; `authkey` is the plane's secret.
 
-    Who listens has `patience` seconds for its first word, if that is more than usual: a server that
-    is stopped or overloaded says it late.
+    The program that listens there has `patience` seconds for its first word, if that is more than
+    usual: a server that is stopped or overloaded says it late.
 
     Raises ServerUnreachable, ServerSilent or HostLookupFailed (worth another try), or another
     NoServer, PlaneRefused, KeyRefused (waiting does not mend them).

@@ -25,7 +25,6 @@ from hypershell.wire.connection import (
     LARGE_FRAME,
     WORKER_FRAME,
     Connection,
-    DeadlinePassed,
 )
 from hypershell.wire.frames import FrameBudget
 from hypershell.wire.preamble import receive
@@ -39,7 +38,7 @@ ADMISSION_SECONDS = 10.0
 """Seconds from accept to an authenticated first request, in total."""
 
 REPLY_SECONDS = 60.0
-"""A peer that does not take its answer for so long is cut off."""
+"""A peer that does not take its answer for this long is cut off."""
 
 _STACK_BYTES = 512 * 1024
 
@@ -104,7 +103,7 @@ class PlaneServer(Server):
         self._context = server_context(secret)
         self._lock = threads.lock("plane server")
         self._strangers = Strangers()
-        # Who holds the key of the workers' plane may use some of our memory, and no more.
+        # A peer with the key of the worker plane may use some of our memory, and no more.
         self._budget = FrameBudget() if plane == WORKER else None
         self._peers: set[Connection] = set()
         self._no_room, self._no_thread = Seldom(), Seldom()
@@ -116,7 +115,7 @@ class PlaneServer(Server):
         threads.start_thread(f"{self._plane} plane", self.accepter)
 
     def stop(self, patience_seconds: float) -> None:
-        """Accept no more, wait so long for calls under way, then hang up."""
+        """Accept no more, wait up to `patience_seconds` for calls under way, then hang up."""
         self.stop_event.set()
         self.listener.close()
         with self._quiet:
@@ -217,7 +216,7 @@ class PlaneServer(Server):
                     with self._quiet:
                         self._calls -= 1
                         self._quiet.notify_all()
-        except (WireError, EOFError, OSError, DeadlinePassed) as error:
+        except (WireError, EOFError, OSError) as error:
             if not self.stop_event.is_set():
                 log.debug("lost a connection: %s", error)
 

@@ -31,7 +31,7 @@ class PlaneProxy(BaseProxy):
         self._plane = plane
         self._secret = secret
         self.patience: float | None = None
-        """Seconds in which who listens may say its first word, and let us in; None as `dial`."""
+        """Seconds that the program listening there has for its first word; None: as `dial`."""
 
     def hang_up(self) -> None:
         """Close this thread's connection, if it has one."""

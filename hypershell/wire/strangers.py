@@ -5,8 +5,9 @@ decides whether a flood of strangers locks out those who hold the key. The rules
 
 1. An address has its share. The address with the most strangers loses one. One from which a peer
    has proved the key lately has four times the share of others.
-2. Who has said nothing goes before who has sent a valid greeting, the oldest first: it has had the
-   longest time for it. The newest few are not counted as silent, as their greeting is on its way.
+2. Those that have said nothing go before those that have sent a valid greeting, the oldest first:
+   it has had the longest time for it. The newest few do not count as silent, as their greeting is
+   on its way.
 3. Of those who have sent a greeting anyone may go. Were it the oldest, a flood of greetings would
    push out all who are in the middle of their handshake; so each has a fair chance to get through.
 """

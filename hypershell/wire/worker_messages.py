@@ -9,6 +9,7 @@ from typing import Any
 
 from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
+from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import MAX_CAPTURED, Outcome
 from hypershell.core.task import Claim
 from hypershell.core.task_spec import unpack_spec
@@ -73,6 +74,11 @@ class Welcome:
     grace_seconds: float
     drop: tuple[tuple[int, int], ...] = ()
     secret: str = ""
+
+    @property
+    def call_seconds(self) -> float:
+        """How long a call under this lease may take."""
+        return call_seconds(self.lease_seconds, self.grace_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ VERBS = frozenset({"join", "exchange", "hand_in", "beat", "unwritten", "leave"})
 
 
 LEAVE_SECONDS = 20.0
-"""How long who leaves waits for the server to hear it."""
+"""How long a client that leaves waits for the server to hear it."""
 
 
 class Earned(NamedTuple):
@@ -42,7 +42,7 @@ class WorkerProxy(PlaneProxy):
         super().__init__(WORKER, WORKER_SERVICE, host, port, secret)
 
     def join(self, hello: Hello, seconds: float = CALL_SECONDS) -> Welcome:
-        """Join, or come back after a broken connection; the answer may take so many seconds."""
+        """Join, or come back after a broken connection; the answer may take `seconds`."""
         return unpack_welcome(self._call("join", pack_hello(hello), seconds=seconds))
 
     def exchange(
@@ -63,8 +63,7 @@ class WorkerProxy(PlaneProxy):
         after that, the connection is taken to be broken.
 
         `begun` are tasks that began, still run and were not told yet. To tell of them costs the
-        server a write, so a client tells those alone that have run for half a second, and within a
-        second of their start.
+        server a write, so a client does not tell of short ones.
         """
         answer = self._call(
             "exchange",

@@ -1,4 +1,4 @@
-"""Lines that need no shell: the words of a command that any POSIX shell would run just so.
+"""Lines that need no shell: the words of a command that any POSIX shell would run the same way.
 
 Only where nobody can see a difference: every character stands for itself, and the first word is
 neither a builtin nor a keyword of any common shell.

@@ -141,7 +141,7 @@ class Output:
         self._unfinished: set[Stream] = set()
         self._captures: dict[int, Capture] = {}  # by descriptor, until nobody holds the other end
         self._captured: dict[int, tuple[Capture, Capture]] = {}  # by slot, while its task runs
-        self._left: dict[int, None] = {}  # of tasks that ended; who was silent longest is first
+        self._left: dict[int, None] = {}  # of tasks that ended, the longest silent first
 
     def ends(self, slot: int) -> tuple[int, int]:
         """The descriptors that a task in this slot (from 1) is given as its output."""
@@ -181,8 +181,8 @@ class Output:
     def excess(self) -> list[int]:
         """Pipes of captured tasks that ended, and left processes behind, beyond MAX_LEFT.
 
-        To be dropped: who prints to one of them finds that nobody reads any more. Those that have
-        been silent longest, and may never print.
+        To be dropped: a process that prints to one of them finds that nobody reads it any more.
+        They are those that have been silent longest, and may never print.
         """
         return list(self._left)[: max(0, len(self._left) - MAX_LEFT)]
 

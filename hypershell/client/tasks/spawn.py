@@ -51,9 +51,11 @@ _FALL_BACK = frozenset(
 SHORT_OF = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 """Errors that pass when other tasks end."""
 
-
 Files = list[tuple[Any, ...]]
 """File actions of posix_spawn."""
+
+Program = tuple[bytes, list[bytes], dict[bytes, bytes]]
+"""A path, its arguments and its variables: the first arguments of posix_spawn."""
 
 
 @dataclass(slots=True, eq=False)
@@ -139,7 +141,7 @@ class Spawner:
             and self._is_direct(variables)
         ):
             try:
-                return self._spawn(words[0], words, variables, files, search=True)
+                return self._spawn((words[0], words, variables), files, search=True)
             except OSError as error:
                 # The shell has the last word on what cannot be found or run, and says it itself.
                 if error.errno not in _FALL_BACK:
@@ -166,7 +168,7 @@ class Spawner:
     def _start_shell(self, command: bytes, variables: dict[bytes, bytes], files: Files) -> int:
         dashes = [b"--"] if command[:1] in (b"-", b"+") else []
         arguments = [self._shell_name, b"-c", *dashes, command]
-        return self._spawn(self._shell, arguments, variables, files)
+        return self._spawn((self._shell, arguments, variables), files)
 
     def _start_long(self, command: bytes, variables: dict[bytes, bytes], files: Files) -> int:
         """Start a command that is too long for an argument: the shell reads it from a file."""
@@ -178,34 +180,19 @@ class Spawner:
         finally:
             os.close(script)
 
-    def _spawn(
-        self,
-        path: bytes,
-        arguments: list[bytes],
-        variables: dict[bytes, bytes],
-        files: Files,
-        search: bool = False,
-    ) -> int:
+    def _spawn(self, program: Program, files: Files, search: bool = False) -> int:
         if self._limit is None:
-            return _spawn(path, arguments, variables, files, search)
+            return _spawn(program, files, search)
         if high := {action[1] for action in files if action[1] >= self._limit.soft}:
-            return self._spawn_high(path, arguments, variables, files, high, search)
+            return self._spawn_high(program, files, high, search)
         with opening:  # no other thread must meet the limit of the task
             self._limit.set()
             try:
-                return _spawn(path, arguments, variables, files, search)
+                return _spawn(program, files, search)
             finally:
                 self._own_limit.set()
 
-    def _spawn_high(
-        self,
-        path: bytes,
-        arguments: list[bytes],
-        variables: dict[bytes, bytes],
-        files: Files,
-        high: set[int],
-        search: bool,
-    ) -> int:
+    def _spawn_high(self, program: Program, files: Files, high: set[int], search: bool) -> int:
         """The same where descriptors are above the limit of the task: lower ones stand for them.
 
         The C library takes no other for file actions, although the kernel would.
@@ -216,7 +203,7 @@ class Spawner:
                 os.dup2(descriptor, spare, inheritable=False)
                 lower[descriptor] = spare
             low = [(kind, lower.get(first, first), *rest) for kind, first, *rest in files]
-            return self._spawn(path, arguments, variables, low, search)
+            return self._spawn(program, low, search)
         finally:
             for spare in lower.values():
                 os.dup2(0, spare, inheritable=False)  # a pipe must not stay open by it
@@ -235,14 +222,9 @@ def check_shell(path: str) -> None:
         raise ShellUnusable(path=path, reason=reason)
 
 
-def _spawn(
-    path: bytes,
-    arguments: list[bytes],
-    variables: dict[bytes, bytes],
-    files: Files,
-    search: bool = False,
-) -> int:
+def _spawn(program: Program, files: Files, search: bool) -> int:
     start = os.posix_spawnp if search else os.posix_spawn
+    path, arguments, variables = program
     try:
         return start(
             path,
@@ -253,22 +235,18 @@ def _spawn(
             setsigmask=(),
             setsigdef=_DEFAULTED,
         )
-    except NotImplementedError:  # this Python was built where the C library has no such flag
+    except NotImplementedError:  # Python was built with a C library that cannot do `setsid`
         if search:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
-        return _spawn_by_program(path, arguments, variables, files)
+        return _spawn_by_program(program, files)
 
 
-def _spawn_by_program(
-    path: bytes,
-    arguments: list[bytes],
-    variables: dict[bytes, bytes],
-    files: Files,
-) -> int:
+def _spawn_by_program(program: Program, files: Files) -> int:
     """Start a shell by setsid(1), which becomes that shell, in one more execution.
 
     Where there is no such program, a task is a process group of its own and no more.
     """
+    path, arguments, variables = program
     start = functools.partial(
         os.posix_spawnp, file_actions=files, setsigmask=(), setsigdef=_DEFAULTED
     )

@@ -52,7 +52,7 @@ class TaskStopper:
         return True
 
     def shift(self, seconds: float) -> None:
-        """All of them have so much more time."""
+        """All of them have that much more time."""
         for stopping in self._stopping.values():
             stopping.kill_at += seconds
 

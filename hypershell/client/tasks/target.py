@@ -5,8 +5,8 @@ while tasks run. Only what is never written is lost, and it is counted.
 
 Several clients may write to one place. A write of up to PIPE_BUF bytes is whole by itself, a longer
 one is not: so where there are others, each write is made under a lock that all of them take. The
-lock is tried and never waited for, as whoever has it may wait for a reader that has stopped, and
-the tasks here must be stopped in time all the same.
+lock is tried and never waited for: the client that has it may be waiting for a reader that has
+stopped, and the tasks here must be stopped in time all the same.
 """
 
 import contextlib

@@ -24,7 +24,7 @@ class TimeLimits:
         heapq.heappush(self._due, (child.started + seconds, child.pid, child))
 
     def shift(self, seconds: float) -> None:
-        """All limits pass so much later."""
+        """All limits pass that much later."""
         self._due = [(due + seconds, pid, child) for due, pid, child in self._due]
 
     def patience(self, now: float) -> float:

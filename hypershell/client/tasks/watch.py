@@ -86,9 +86,13 @@ if sys.platform == "linux":
 
         def add(self, child: Child) -> None:
             pidfd = os.pidfd_open(child.pid)
+            try:
+                self._epoll.register(pidfd, select.EPOLLIN)
+            except OSError:
+                os.close(pidfd)  # the child is killed, and is nobody's to remove
+                raise
             self._children[pidfd] = child
             self._pidfds[child] = pidfd
-            self._epoll.register(pidfd, select.EPOLLIN)
 
         def remove(self, child: Child) -> None:
             pidfd = self._pidfds.pop(child)

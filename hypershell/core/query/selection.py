@@ -39,7 +39,7 @@ class Selection:
         return self == Selection()
 
     def is_whole_run(self) -> bool:
-        """Whether it means, for who waits, all of the last run: of a server, its own."""
+        """Whether it means all tasks of the last run, which to a server is its own."""
         return self.is_everything() or self == Selection(run=LAST_RUN)
 
     def pack(self) -> dict[str, Any]:

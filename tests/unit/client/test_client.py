@@ -58,10 +58,6 @@ class Link:
         self.paused = False
         self.heard_at = max(self.heard_at, heard_at)
 
-    def is_up(self) -> bool:
-        """Always."""
-        return True
-
     trouble = "the server at node1 port 1234 refused this key"
 
     def doubt(self, reason: str) -> None:

@@ -328,6 +328,31 @@ def test_a_child_that_ended_before_it_was_watched_is_reported(watch, spawn):
     watch.close()
 
 
+class FullEpoll:
+    """A set that takes no more, as when its user watches more than the system allows."""
+
+    def __init__(self, real: object) -> None:
+        self.close = real.close
+
+    def register(self, descriptor: int, events: int) -> None:
+        """Refuse."""
+        raise OSError(28, "No space left on device")
+
+
+def test_a_child_that_the_system_does_not_let_be_watched_leaves_no_descriptor(spawn):
+    """It is killed, and what comes next may be watched again."""
+    watch = PidfdWatch()
+    child = spawn(b"true")
+    watch._epoll = FullEpoll(watch._epoll)
+    before = os.listdir("/proc/self/fd")
+
+    with pytest.raises(OSError, match="No space"):
+        watch.add(child)
+
+    assert before == os.listdir("/proc/self/fd")
+    watch.close()
+
+
 def test_children_of_others_are_left_to_them(make_bench, signal_watch):
     """SIGCHLD is for all children of the process: only tasks are reaped."""
     bench = make_bench(signal_watch)

@@ -7,7 +7,6 @@ import pytest
 
 from hypershell.client.events import ClientEvent, SignalCame
 from hypershell.client.joining import RunOver, SignalledEarly, join
-from hypershell.client.server_link import never_there
 from hypershell.core.errors import (
     HostLookupFailed,
     HostUnknown,
@@ -50,7 +49,6 @@ class Link:
     """A link to a server that is there after some attempts."""
 
     host, port = "node1", 1234
-    was_there = staticmethod(never_there)
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -185,9 +183,8 @@ def test_a_signal_ends_the_wait(time):
 def test_a_run_that_was_over_before_it_was_found_is_no_failure(time, is_last):
     """At once if it was there meanwhile, at the end of the wait if it was there shortly before."""
     link = Link(*[ServerUnreachable(**WHERE, reason="connection refused")] * 1000)
-    link.was_there = lambda last: last or not is_last
 
     with pytest.raises(RunOver):
-        join(link, HELLO, time, 60.0, 0.0)
+        join(link, HELLO, time, 60.0, 0.0, lambda last: last or not is_last)
 
     assert is_last == (time.now - 1000.0 > 50)

@@ -6,6 +6,7 @@ from hypershell.client import last_words
 from hypershell.client.begun_table import BegunTable
 from hypershell.client.last_words import LastWords
 from hypershell.core.errors import ServerUnreachable
+from hypershell.wire.refusal import CallRefused, ErrorKind
 
 calls: list[tuple[object, ...]] = []
 
@@ -57,6 +58,21 @@ def test_the_server_hears_while_tasks_are_still_being_killed(words):
 def test_a_server_that_is_gone_changes_nothing(words, monkeypatch):
     """The lease decides."""
     monkeypatch.setattr(Proxy, "is_there", False)
+
+    words.still_here("c1", 3, 2.0)
+    words.leave("c1", "KILL")
+
+    assert [] == calls
+
+
+def test_a_server_that_fails_changes_nothing(words, monkeypatch):
+    """A supervisor ends as its client did, whatever the server makes of it."""
+
+    def fail(self: Proxy, *arguments: object) -> None:
+        raise CallRefused(ErrorKind.FAILED, "the server could not handle this request")
+
+    monkeypatch.setattr(Proxy, "leave", fail)
+    monkeypatch.setattr(Proxy, "beat", fail)
 
     words.still_here("c1", 3, 2.0)
     words.leave("c1", "KILL")

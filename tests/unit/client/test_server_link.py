@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hypershell.access.keys import WORKER
+from hypershell.client.call_errors import BROKEN
 from hypershell.client.fetcher import Fetcher
+from hypershell.client.found_server import greeting
 from hypershell.client.returner import Returner
-from hypershell.client.server_link import BROKEN, LinkClosed, ServerLink, greeting
+from hypershell.client.server_link import LinkClosed, ServerLink
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
+from hypershell.core.unwritten import Unwritten
 from hypershell.runtime import clock
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Answer, Hello, Phase
@@ -363,6 +366,14 @@ def test_a_leave_that_nobody_hears_is_no_error(served):
     served.link.leave("done", dead=False)
 
 
+def test_a_leave_at_which_the_server_fails_is_no_error(served, monkeypatch):
+    """The client has nothing else to say."""
+    served.join()
+    monkeypatch.delattr(served.parts.worker_service, "_registry")
+
+    served.link.leave("done", dead=False)
+
+
 def test_a_beat_tells_how_busy_the_machine_is(served):
     """And that the client lives."""
     served.join()
@@ -380,6 +391,23 @@ def test_a_beat_over_a_broken_connection_breaks_the_calls(served):
     served.cut()
 
     assert not served.link.beat(1.5, 30.0)
+
+
+@pytest.mark.parametrize("call", ["beat", "unwritten"])
+def test_a_server_that_hangs_up_at_what_it_is_told_may_have_been_signalled(served, call):
+    """Tasks that ended by the same signal were interrupted."""
+    served.join()
+    exchange(served.link)
+    served.door.stop(0.0)
+
+    if call == "beat":
+        assert not served.link.beat(1.5, 30.0)
+    else:
+        assert not served.link.tell_unwritten(Unwritten(1, 2, "no space left on device"))
+    served.open_door()
+    served.reconnect()
+
+    assert 1 == served.hung_up
 
 
 def test_a_server_that_is_not_there_cannot_be_joined(served):
@@ -459,7 +487,7 @@ def test_what_the_client_raises_while_it_handles_an_answer_breaks_nothing(served
     with pytest.raises(BrokenPipeError):
         served.link.exchange([], -1, 0.0, handle)
 
-    assert served.link.is_up()
+    assert exchange(served.link) is not None
     assert not parked.is_over()
 
 
@@ -508,7 +536,7 @@ def test_a_call_of_a_session_that_is_over_does_not_break_the_next(served, monkey
     may_fail.set()
 
     assert late.result() is None
-    assert served.link.is_up()
+    assert exchange(served.link) is not None
     assert 1 == len(served.returns)
 
 
@@ -541,4 +569,4 @@ def test_a_connection_that_breaks_while_the_server_stands_still_is_made_again_af
     assert not back.is_over(0.2)
     served.link.go_on()
     back.result()
-    assert served.link.is_up()
+    assert exchange(served.link) is not None

@@ -5,8 +5,9 @@ import threading
 import pytest
 
 from hypershell.client.events import BufferDrained, PhaseChanged
+from hypershell.client.found_server import greeting
 from hypershell.client.running_tasks import RunningTasks
-from hypershell.client.server_link import ServerLink, greeting
+from hypershell.client.server_link import ServerLink
 from hypershell.client.session import Session
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer

@@ -95,9 +95,7 @@ def test_a_second_interrupt_at_once_is_the_first_one():
     """The terminal and a parent both send it; one that comes later is meant."""
     supervision = Supervision()
 
-    forwarded = [
-        supervision.signals_to_forward([SIGINT], SIGINT, now) for now in (5.0, 5.05, 6.0, 6.2)
-    ]
+    forwarded = [supervision.signals_to_forward([SIGINT], now) for now in (5.0, 5.05, 6.0, 6.2)]
 
     assert [[SIGINT], [], [SIGINT], [SIGINT]] == forwarded
 
@@ -107,7 +105,7 @@ def test_other_signals_are_all_passed_on():
     supervision = Supervision()
 
     assert [SIGTERM, SIGINT, SIGTERM] == supervision.signals_to_forward(
-        [SIGTERM, SIGINT, SIGTERM, SIGINT], SIGINT, 5.0
+        [SIGTERM, SIGINT, SIGTERM, SIGINT], 5.0
     )
 
 
@@ -142,7 +140,7 @@ def test_a_client_that_is_told_to_end_has_a_time_to_do_it(line, numbers, remaini
     supervision = line.deliver()
 
     for second, number in enumerate(numbers):
-        supervision.told_to_end(number, SIGINT, 50.0 + second)
+        supervision.told_to_end(number, 50.0 + second)
 
     first = 51.0 if numbers[0] == SIGINT else 50.0
     assert remaining == supervision.end_remaining(first)

@@ -150,7 +150,7 @@ def test_a_task_gets_the_limit_that_its_client_was_given(printed):
         for command in (b"ulimit -n", b"sh -c 'ulimit -n'", b"prlimit -n -o SOFT --noheadings")
     ]
     with pytest.raises(OSError):  # noqa: PT011 - it is not said which
-        spawner._spawn(b"/no/such/shell", [b"x"], {}, [])
+        spawner._spawn((b"/no/such/shell", [b"x"], {}), [])
 
     assert {str(given.soft).encode()} == {each.strip() for each in found}
     assert own == descriptor_limit() == DescriptorLimit(*resource.getrlimit(resource.RLIMIT_NOFILE))

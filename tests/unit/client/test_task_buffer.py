@@ -299,6 +299,17 @@ def test_a_buffer_that_starts_over_holds_nothing(buffer):
     assert () == buffer.held()
 
 
+def test_a_claim_that_could_not_be_started_is_not_put_back_once_it_is_not_ours(buffer):
+    """Another client may run it by now."""
+    start(buffer, 1)
+    buffer.start_over(draining=False)
+
+    buffer.put_back(claims(1)[0])
+
+    assert buffer.start_next() is None
+    assert () == buffer.held()
+
+
 def test_a_buffer_that_starts_over_asks_again(buffer):
     """The server that it joined has heard nothing yet."""
     buffer.start_over(draining=False)
@@ -481,6 +492,20 @@ def test_an_ending_by_term_is_an_interruption_where_the_client_is_told_to_end(bu
     assert ([(2, 1)], [(1, 1)]) == buffer.begun()
 
 
+def test_a_drained_buffer_is_empty_when_the_outcome_that_it_holds_is_dropped(buffer, drained):
+    """A client that leaves has nothing else to wait for."""
+    start(buffer, 1)
+    buffer.drain()
+    buffer.next_batch(0)
+    buffer.accepted(0.001)
+    buffer.put_outcomes(by_term(1))
+    assert [] == drained
+
+    buffer.drop([(1, 1)])
+
+    assert [True] == drained
+
+
 def test_a_drained_buffer_is_not_empty_while_it_holds_an_outcome(buffer, drained):
     """Nothing runs, but the client has no reason to hurry yet."""
     start(buffer, 1)
@@ -505,7 +530,7 @@ class Started:
         self.started, self.started_at = time.monotonic() - ago, 5.0
 
 
-def test_a_task_that_has_run_for_half_a_second_is_told_once(buffer):
+def test_a_task_that_has_run_for_a_while_is_told_once(buffer):
     """With its slot and process; shorter ones cost nothing."""
     start(buffer, 1, 2)
     buffer.note_started(Started(1, ago=0.6))
@@ -532,6 +557,25 @@ def test_what_was_told_in_vain_is_told_again(buffer):
     told.append(buffer.next_batch(0).begun)
 
     assert [[(1, 1, 5.0, 1, 1001)]] * 3 == told
+
+
+def test_what_was_told_to_a_server_that_is_gone_does_not_keep_news_from_the_next(buffer):
+    """The returner looks whether a task has run for long enough, though nothing else happens."""
+    start(buffer, 1, 2)
+    buffer.note_started(Started(1, ago=0.6))
+    buffer.note_started(Started(2, ago=0.6))
+    buffer.next_batch(0)
+    buffer.accepted(0.001)
+    buffer.start_over(draining=False)
+    buffer.next_batch(0)
+    buffer.accepted(0.001)
+
+    start(buffer, 3)
+    buffer.note_started(Started(3, ago=0.0))
+    begin = time.monotonic()
+
+    assert [(3, 1, 5.0, 3, 1003)] == buffer.next_batch(5.0).begun
+    assert time.monotonic() - begin < 4.0
 
 
 def test_a_task_that_has_ended_is_not_told_of(buffer):
