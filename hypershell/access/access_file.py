@@ -18,7 +18,6 @@ from hypershell.access.errors import (
     PassphraseMissing,
     PassphraseWrong,
     SealKeyMissing,
-    cause,
     shown,
 )
 from hypershell.access.format import (
@@ -33,6 +32,7 @@ from hypershell.access.keyring import Keyring
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.access.private_files import create_private, read_private
 from hypershell.access.seal import PASSPHRASE, Recipe, Seal
+from hypershell.core.errors import system_reason
 
 _LARGEST = 64 * 1024
 _MODE = 0o400
@@ -71,7 +71,7 @@ def write_copy(path: Path, text: bytes) -> None:
     try:
         made = create_private(path, text, _MODE)
     except OSError as error:
-        raise AccessFileUnwritable(path=shown(path), reason=cause(error)) from error
+        raise AccessFileUnwritable(path=shown(path), reason=system_reason(error)) from error
     if not made:
         raise AccessFileExists(path=shown(path))
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hypershell.access.errors import CurrentBlocked, DirectoryUnusable, cause, shown
+from hypershell.access.errors import CurrentBlocked, DirectoryUnusable, shown
 from hypershell.access.format import is_host, is_port, is_uid
 from hypershell.access.private_files import (
     read_private,
@@ -102,7 +102,7 @@ class Run:
                 (directory / CURRENT).unlink(missing_ok=True)
                 sync_directory(directory)
         except OSError as error:
-            raise DirectoryUnusable(path=shown(directory), reason=cause(error)) from error
+            raise DirectoryUnusable.because(directory, error) from error
 
 
 def new_run_directory(directory: Path) -> Path:
