@@ -24,6 +24,7 @@ from hypershell.access.errors import (
 from hypershell.access.private_files import OTHERS, make_private_directory
 from hypershell.core.environment import SERVER_DIR
 from hypershell.core.errors import NoServer, StartError, system_reason
+from hypershell.core.units import shown_time
 from hypershell.runtime.mounts import lock_reaches_all
 from hypershell.serverdir.held import LockedDirectory, discard_run
 from hypershell.serverdir.holder import SERVER, Holder
@@ -47,7 +48,6 @@ from hypershell.serverdir.run_record import (
     is_run_name,
     new_run_directory,
     runs_in,
-    shown_time,
 )
 from hypershell.serverdir.written_files import WRITTEN, WrittenFiles
 

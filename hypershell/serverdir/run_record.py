@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -182,11 +181,6 @@ def write_record(path: Path, record: ServerRecord) -> None:
     """Store the record of the run in that directory, durably and in one step."""
     text = json.dumps(asdict(record), indent=2).encode() + b"\n"
     replace_private(path / _RECORD, text, 0o600)
-
-
-def shown_time(seconds: float) -> str:
-    """A moment as a message has it, in local time."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _is_word(value: object) -> bool:
