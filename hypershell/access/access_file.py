@@ -18,14 +18,13 @@ from hypershell.access.errors import (
     PassphraseMissing,
     PassphraseWrong,
     SealKeyMissing,
-    cause,
     shown,
 )
 from hypershell.access.format import (
     FORMAT,
-    ClosedDoor,
     Layout,
     NewerFormat,
+    SealedEndpoint,
     parse,
     render,
 )
@@ -33,6 +32,7 @@ from hypershell.access.keyring import Keyring
 from hypershell.access.keys import CLIENT, WORKER
 from hypershell.access.private_files import create_private, read_private
 from hypershell.access.seal import PASSPHRASE, Recipe, Seal
+from hypershell.core.errors import system_reason
 
 _LARGEST = 64 * 1024
 _MODE = 0o400
@@ -60,7 +60,7 @@ def write(path: Path, access: Access, seal: Seal) -> None:
     Never written over anything that has this name: AccessFileExists.
     """
     endpoints = {
-        plane: ClosedDoor(endpoint.host, endpoint.port, seal.close(endpoint.key))
+        plane: SealedEndpoint(endpoint.host, endpoint.port, seal.close(endpoint.key))
         for plane, endpoint in access.endpoints.items()
     }
     write_copy(path, render(__version__, access.server_uid, endpoints, seal))
@@ -71,7 +71,7 @@ def write_copy(path: Path, text: bytes) -> None:
     try:
         made = create_private(path, text, _MODE)
     except OSError as error:
-        raise AccessFileUnwritable(path=shown(path), reason=cause(error)) from error
+        raise AccessFileUnwritable(path=shown(path), reason=system_reason(error)) from error
     if not made:
         raise AccessFileExists(path=shown(path))
 
@@ -89,14 +89,6 @@ def write_together(files: Iterable[tuple[Path, Access]], seal: Seal) -> None:
         raise
 
 
-def read(path: Path, ring: Keyring) -> Access:
-    """Read an access file whose every byte is as it was made, or say why not.
-
-    AccessFileMissing if there is none (yet); everything else that can be wrong is Refused.
-    """
-    return open_text(read_text(path), path, ring)
-
-
 def open_text(text: bytes, path: Path, ring: Keyring) -> Access:
     """What the bytes of the access file `path` open; Refused."""
     layout = _parsed(text, path)
@@ -108,7 +100,7 @@ def open_text(text: bytes, path: Path, ring: Keyring) -> Access:
 def inspect(path: Path, ring: Keyring) -> Inspection:
     """What a file says of itself, also where it cannot be opened: it is then not verified.
 
-    A file that was changed since it was made is refused as in `read`.
+    A file that was changed since it was made is refused, as where it is opened.
     """
     layout = _load(path)
     verified = True
@@ -129,11 +121,6 @@ def inspect(path: Path, ring: Keyring) -> Inspection:
         recipe=layout.recipe,
         verified=verified,
     )
-
-
-def reseal(path: Path, ring: Keyring, out: Path, seal: Seal) -> None:
-    """Make the file `out`, which opens the same as `path` and is closed with another seal."""
-    write(out, read(path, ring), seal)
 
 
 def read_text(path: Path) -> bytes:

@@ -82,36 +82,27 @@ def new_server_uid() -> str:
     return "".join(secrets.choice("23456789abcdefghjkmnpqrstuvwxyz") for _ in range(8))
 
 
-def generate(
-    worker: tuple[str, int],
-    client: tuple[str, int],
-    *,
-    worker_key: str | None = None,
-    server_uid: str | None = None,
-) -> Access:
-    """New access to a server at these hosts and ports, with keys made here.
+def generate(worker: tuple[str, int], client: tuple[str, int]) -> Access:
+    """Access to a new server at these hosts and ports, with keys made here; UsageError."""
+    return access_to(new_server_uid(), Endpoint(*worker, new_key()), Endpoint(*client, new_key()))
 
-    `worker_key` is a word that the user chose. UsageError if others could not connect there.
-    """
-    for plane, (host, port) in ((WORKER, worker), (CLIENT, client)):
-        if not is_host(host):
+
+def access_to(server_uid: str, worker: Endpoint, client: Endpoint) -> Access:
+    """Access to both planes of a server; UsageError if others could not connect there."""
+    for plane, endpoint in ((WORKER, worker), (CLIENT, client)):
+        if not is_host(endpoint.host):
             raise UsageError(
-                f"{host!a} is not a valid host for the {plane} port",
+                f"{endpoint.host!a} is not a valid host for the {plane} port",
                 hint="give a name or an address in ASCII",
             )
-        if not is_port(port):
+        if not is_port(endpoint.port):
             raise UsageError(
-                f"{port} is not a valid {plane} port",
+                f"{endpoint.port} is not a valid {plane} port",
                 hint="give a port from 1 to 65535",
             )
-    uid = new_server_uid() if server_uid is None else server_uid
-    if not is_uid(uid):
-        raise UsageError(f"{uid!a} is not a valid server uid")
-    return Access(
-        uid,
-        client=Endpoint(*client, key=new_key()),
-        worker=Endpoint(*worker, key=new_key() if worker_key is None else worker_key),
-    )
+    if not is_uid(server_uid):
+        raise UsageError(f"{server_uid!a} is not a valid server uid")
+    return Access(server_uid, client, worker)
 
 
 def part_of(endpoints: Mapping[str, object]) -> str:

@@ -5,7 +5,7 @@ HyperShellError
 │                               DirectoryUnusable DirectoryForeign DirectoryExposed DirectoryOpen
 │                               DirectoryLocked DirectoryBusy DirectoryClaimed CurrentBlocked
 │                               RunLives
-├── RunsAmbiguous            2  several servers live in the directory, and none was named
+├── CommandError             2  RunsAmbiguous
 ├── NoServer                 4  AccessFileMissing NeverStarted ServerEnded ServerDied
 │                               ServerOutOfReach RunMissing
 └── Refused                  5  FileExposed FileForeign FileUnreadable
@@ -18,7 +18,7 @@ import os
 import re
 import shlex
 
-from hypershell.core.errors import HyperShellError, NoServer, Refused, StartError
+from hypershell.core.errors import CommandError, NoServer, Refused, StartError, system_reason
 
 _PLAIN = re.compile(r"[\w@%+=:,./~-]+")
 
@@ -32,11 +32,6 @@ def shown(path: str | os.PathLike[str]) -> str:
     if _PLAIN.fullmatch(text):
         return text
     return shlex.quote(text) if text.isprintable() else ascii(text)
-
-
-def cause(error: OSError) -> str:
-    """The system's reason in words, without the path that the message names already."""
-    return (error.strerror or str(error)).lower()
 
 
 class NoHome(StartError):
@@ -65,6 +60,11 @@ class DirectoryUnusable(StartError):
 
     says = "cannot use {path} as the server directory: {reason}"
     hint = "choose another with --server-dir DIR or HYPERSHELL_SERVER_DIR"
+
+    @classmethod
+    def because(cls, path: str | os.PathLike[str], error: OSError) -> "DirectoryUnusable":
+        """The error for a directory in which an operation failed."""
+        return cls(path=shown(path), reason=system_reason(error))
 
 
 class DirectoryForeign(DirectoryUnusable):
@@ -166,10 +166,9 @@ class RunMissing(NoServer):
     hint = "`hyper-shell server info` shows the live runs, `hyper-shell list run --run all` all"
 
 
-class RunsAmbiguous(HyperShellError):
+class RunsAmbiguous(CommandError):
     """None of several live servers is the current one."""
 
-    exit_code = 2
     says = "several servers are running in {path}, and none of them is the current one: {runs}"
     hint = "name one with --run UID; `hyper-shell server info` shows them"
 

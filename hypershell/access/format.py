@@ -29,7 +29,7 @@ class NewerFormat(Exception):
         self.program = program
 
 
-class ClosedDoor(NamedTuple):
+class SealedEndpoint(NamedTuple):
     """One plane as the file has it: where, and its key, sealed."""
 
     host: str
@@ -43,7 +43,7 @@ class Layout(NamedTuple):
     program: str
     server_uid: str
     recipe: Recipe
-    endpoints: dict[str, ClosedDoor]
+    endpoints: dict[str, SealedEndpoint]
     covered: bytes
     mac: str
 
@@ -67,7 +67,9 @@ def is_uid(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _UID.fullmatch(value) is not None
 
 
-def render(program: str, server_uid: str, endpoints: dict[str, ClosedDoor], seal: Seal) -> bytes:
+def render(
+    program: str, server_uid: str, endpoints: dict[str, SealedEndpoint], seal: Seal
+) -> bytes:
     """The text of a file, signed."""
     fields: dict[str, Any] = {
         "format": FORMAT,
@@ -100,7 +102,7 @@ def parse(text: bytes) -> Layout:
         raise ValueError("it does not say which program made it")
     if not is_uid(fields.get("server_uid")):
         raise ValueError("its server_uid is not valid")
-    endpoints = {plane: _door(plane, fields[plane]) for plane in PLANES if plane in fields}
+    endpoints = {plane: _endpoint(plane, fields[plane]) for plane in PLANES if plane in fields}
     if not endpoints:
         raise ValueError("it has neither a client part nor a worker part")
     recipe = recipe_from(fields.get("seal"))
@@ -142,7 +144,7 @@ def _check_format(fields: dict[str, Any]) -> None:
         raise NewerFormat(number, name)
 
 
-def _door(plane: str, fields: object) -> ClosedDoor:
+def _endpoint(plane: str, fields: object) -> SealedEndpoint:
     """One part of the file."""
     if not isinstance(fields, dict):
         raise ValueError(f"its {plane} part is not valid")
@@ -153,4 +155,4 @@ def _door(plane: str, fields: object) -> ClosedDoor:
         raise ValueError(f"the port in its {plane} part is not valid")
     if not isinstance(sealed, str) or not sealed:
         raise ValueError(f"its {plane} part has no key")
-    return ClosedDoor(host, port, sealed)
+    return SealedEndpoint(host, port, sealed)

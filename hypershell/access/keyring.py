@@ -17,7 +17,6 @@ from hypershell.access.errors import (
     SealKeyDiffers,
     SealKeyMissing,
     SealKeyUnmade,
-    cause,
     shown,
 )
 from hypershell.access.private_files import (
@@ -37,6 +36,7 @@ from hypershell.access.seal import (
     passphrase_seal_again,
 )
 from hypershell.core import environment
+from hypershell.core.errors import system_reason
 
 _PREFIX = b"hyper-shell-seal-1 "
 _MAX_KEY_FILE = 4096
@@ -131,7 +131,7 @@ def _read_or_make_key(path: Path) -> bytes:
             create_private(path, _key_text(secrets.token_bytes(KEY_BYTES)), 0o600)
             key = _read_key(path)
     except OSError as error:
-        raise SealKeyUnmade(path=shown(path), reason=cause(error)) from error
+        raise SealKeyUnmade(path=shown(path), reason=system_reason(error)) from error
     if key is None:
         raise SealKeyUnmade(path=shown(path), reason="it disappeared while it was being made")
     return key
@@ -165,7 +165,7 @@ def _read_passphrase(path: Path) -> bytes:
                 check_private(status, path, "passphrase file", _MAX_PASSPHRASE)
             text = file.read(_MAX_PASSPHRASE + 1)
     except OSError as error:
-        raise PassphraseUnusable(source=shown(path), reason=cause(error)) from error
+        raise PassphraseUnusable(source=shown(path), reason=system_reason(error)) from error
     passphrase, _, rest = text.partition(b"\n")
     if rest.strip() or len(text) > _MAX_PASSPHRASE:
         raise PassphraseUnusable(source=shown(path), reason="it is more than one line")

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hypershell.access.errors import FileExposed, FileForeign, FileUnreadable, cause, shown
+from hypershell.access.errors import FileExposed, FileForeign, FileUnreadable, shown
+from hypershell.core.errors import system_reason
 
 OTHERS = 0o077
 """Mode bits that give someone besides the owner anything."""
@@ -47,7 +48,7 @@ def read_private(path: Path, what: str, limit: int) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
-        raise FileUnreadable(what=what, path=shown(path), reason=cause(error)) from error
+        raise FileUnreadable(what=what, path=shown(path), reason=system_reason(error)) from error
 
 
 def check_private(status: os.stat_result, path: Path, what: str, limit: int) -> None:

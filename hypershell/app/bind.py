@@ -6,6 +6,7 @@ import logging
 import socket
 from typing import Any
 
+from hypershell.access.keys import is_short
 from hypershell.core.errors import AddressInUse, AddressUnusable, KeyTooShort, NoServer
 from hypershell.core.host import bare
 from hypershell.wire.address import Address, cannot_be_used, look_up, reason_of
@@ -104,7 +105,5 @@ def is_loopback(sock: socket.socket) -> bool:
 
 def check_key(key: str, sock: socket.socket, host: str) -> None:
     """KeyTooShort, if others can reach the server and could guess its key."""
-    from hypershell.access.keys import is_short
-
     if is_short(key) and not is_loopback(sock):
         raise KeyTooShort(length=len(key), host=host)

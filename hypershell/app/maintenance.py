@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hypershell.app.homes import database_with_run
-from hypershell.core.errors import FileUnwritable
+from hypershell.core.errors import FileUnwritable, system_reason
 from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.store.sql.engine import (
     Database,
@@ -113,7 +113,7 @@ def export(place: DatabasePlace, form: str, path: str | None, stdout: ByteWriter
             with open(path, "wb") as file:
                 _write(file, database, form)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = system_reason(error)
             raise FileUnwritable(path=path, reason=reason, option="db export") from error
     finally:
         database.close()

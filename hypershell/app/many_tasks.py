@@ -47,15 +47,11 @@ def _source(
     database: HomeDatabase, live: LiveRun | None, location: ServerLocation, verb: str
 ) -> TaskApi:
     """The server that has a database, or the database itself."""
-    in_memory = live is not None and live.run is not None and _keeps_nothing(live)
+    record = None if live is None else live.record
+    in_memory = record is not None and record.in_memory
     if is_live(database.directory) and not in_memory:
         return open_remote_tasks(replace(location, home=database.home), verb)
     return LocalTasks(database.url, database.directory, verb)
-
-
-def _keeps_nothing(live: LiveRun) -> bool:
-    record = None if live.run is None else live.run.record
-    return record is not None and record.in_memory
 
 
 class ManyTasks:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 
-from hypershell.core.errors import TaskDirectoryUnusable, WorkingDirectoryGone
+from hypershell.core.errors import TaskDirectoryUnusable, WorkingDirectoryGone, system_reason
 from hypershell.core.origin import Origin
 from hypershell.core.submission import SubmitOptions
 from hypershell.core.task_spec import CLIENT_CWD
@@ -19,7 +19,7 @@ def origin_here(cwd: str | None) -> Origin:
         made_in = working_directory()
     except OSError as error:
         if cwd is None:
-            raise WorkingDirectoryGone(reason=(error.strerror or "").lower()) from error
+            raise WorkingDirectoryGone(reason=system_reason(error)) from error
         made_in = b""
     return Origin(made_in, os.fsdecode(made_in) if cwd is None else cwd)
 
@@ -37,4 +37,4 @@ def check_directory(cwd: str | None) -> None:
     try:
         os.stat(os.path.join(cwd, "."))
     except OSError as error:
-        raise TaskDirectoryUnusable(path=cwd, reason=(error.strerror or "").lower()) from error
+        raise TaskDirectoryUnusable(path=cwd, reason=system_reason(error)) from error

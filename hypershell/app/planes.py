@@ -10,13 +10,13 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hypershell import __version__
 from hypershell.access.access_file import read_text
-from hypershell.access.endpoints import Access, Endpoint, generate
+from hypershell.access.endpoints import Access, Endpoint, access_to
 from hypershell.access.errors import AccessFileMissing, shown
 from hypershell.access.keys import (
     CLIENT,
@@ -93,18 +93,12 @@ class BoundPlanes(NamedTuple):
     plans: dict[str, PlannedPlane]
 
     def access(self, uid: str) -> Access:
-        """What opens them."""
+        """What opens them; UsageError for a name that others cannot use."""
         endpoints = {
             plane: Endpoint(planned.shown_host(sock), sock.getsockname()[1], planned.key)
             for plane, sock, planned in self._each()
         }
-        # `generate` sees to it that others can read what is in it.
-        access = generate(
-            (endpoints[WORKER].host, endpoints[WORKER].port),
-            (endpoints[CLIENT].host, endpoints[CLIENT].port),
-            server_uid=uid,
-        )
-        return replace(access, worker=endpoints[WORKER], client=endpoints[CLIENT])
+        return access_to(uid, endpoints[WORKER], endpoints[CLIENT])
 
     def secrets(self) -> dict[str, tuple[socket.socket, bytes]]:
         """The secrets of the planes, as the server needs them."""

@@ -235,40 +235,47 @@ def serve_found(
     """
     access = planes.access(run.uid)
     facts = facts_of(access, held, None if session is None else session.database.where)
+    server = Server(
+        run.server_options(session), run.reader, run.sink, planes.secrets(), facts, session
+    )
     path = input_path(None if run.reader is None else run.reader.path)
     records: list[Run] = []
 
     def started() -> None:
-        record = held.start_run(
-            access, seal, input_digest=input_digest(path), in_memory=session is None
-        )
-        records.append(record)
+        digest = input_digest(path)
+        records.append(held.start_run(access, seal, input_digest=digest, in_memory=session is None))
         _prune(held, hooks.keep)
-        log.log(
-            hooks.level,
-            "server %s is listening on %s: port %d for workers (`hyper-shell client`), "
-            "port %d for commands (`submit`, `list`, ...); directory %s",
-            run.uid,
-            *planes.worker.getsockname()[:2],
-            planes.client.getsockname()[1],
-            shown(held.path),
-        )
+        _say_where(run.uid, held, planes, hooks.level)
 
     def ended() -> None:
-        try:
-            for record in records:
-                record.end("it was stopped" if server.told_to_end() else "all tasks had finished")
-        except StartError as error:
-            # How the run went matters more than that its end could not be recorded.
-            log.warning("%s; the next server here will report that this one died", error)
+        _note_end(records, "it was stopped" if server.told_to_end() else "all tasks had finished")
         held.release()
 
-    server = Server(
-        run.server_options(session), run.reader, run.sink, planes.secrets(), facts, session
-    )
-    resume = resume_command(run, session)
-    status = run_server(server, started, ended, hooks.prepare, resume)
+    status = run_server(server, started, ended, hooks.prepare, resume_command(run, session))
     return Served(status, server.told_to_end())
+
+
+def _say_where(uid: str, held: LockedDirectory, planes: BoundPlanes, level: int) -> None:
+    """Log where a server can be reached."""
+    log.log(
+        level,
+        "server %s is listening on %s: port %d for workers (`hyper-shell client`), "
+        "port %d for commands (`submit`, `list`, ...); directory %s",
+        uid,
+        *planes.worker.getsockname()[:2],
+        planes.client.getsockname()[1],
+        shown(held.path),
+    )
+
+
+def _note_end(records: list[Run], reason: str) -> None:
+    """Leave a clean end in the record of a run, if it came to have one."""
+    try:
+        for record in records:
+            record.end(reason)
+    except StartError as error:
+        # How the run went matters more than that its end could not be recorded.
+        log.warning("%s; the next server here will report that this one died", error)
 
 
 def _prune(held: LockedDirectory, keep: int) -> None:

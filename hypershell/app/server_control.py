@@ -20,6 +20,7 @@ _BROKEN = (EOFError, OSError, WireError)
 
 _END_SECONDS = 60.0
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
+_RUN_FACTS = ("server_uid", "current", "pid", "host", "started", "tasks")
 
 
 def stop_server(location: ServerLocation, *, drain: bool) -> None:
@@ -70,30 +71,36 @@ def server_facts(location: ServerLocation) -> dict[str, Any]:
     return facts | {"runs": runs or [own]}  # there are none where it is not a server's directory
 
 
-_RUN_FACTS = ("server_uid", "current", "pid", "host", "started", "tasks")
-
-
 def _live_facts(live: LiveRun, location: ServerLocation) -> dict[str, Any]:
     """One of the live runs: what its server says, or what its owner record does."""
-    holder = live.holder
-    uid, started = holder.server_uid, live.run and live.run.record and live.run.record.started
-    known = (uid, live.home == MAIN, holder.pid, holder.host, started or None, None)
-    facts: dict[str, Any] = dict(zip(_RUN_FACTS, known, strict=True))
+    holder, record = live.holder, live.record
+    facts: dict[str, Any] = {
+        "server_uid": holder.server_uid,
+        "current": live.home == MAIN,
+        "pid": holder.pid,
+        "host": holder.host,
+        "started": None if record is None else record.started,
+        "tasks": None,
+    }
     try:
-        said = connect(replace(location, run=uid), "hyper-shell server info").info()
+        facts["tasks"] = _ask(replace(location, run=holder.server_uid))["tasks"]
     except (HyperShellError, *_BROKEN):
-        return facts
-    return facts | {"tasks": said["tasks"]}
+        pass  # it is starting or ending, or does not answer
+    return facts
 
 
 def _facts(location: ServerLocation) -> dict[str, Any]:
     try:
-        return connect(location, "hyper-shell server info").info()
+        return _ask(location)
     except _BROKEN as error:
         where = location.endpoint(CLIENT, "hyper-shell server info")
         raise location.explain(
             ServerUnreachable(host=where.host, port=where.port, reason="it has just ended")
         ) from error
+
+
+def _ask(location: ServerLocation) -> dict[str, Any]:
+    return connect(location, "hyper-shell server info").info()
 
 
 def wait_for_server(location: ServerLocation, seconds: float) -> None:

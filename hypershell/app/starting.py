@@ -16,7 +16,6 @@ from hypershell.access.errors import (
     DirectoryClaimed,
     DirectoryLocked,
     RunLives,
-    cause,
     shown,
 )
 from hypershell.app.database import DatabaseOptions
@@ -28,7 +27,7 @@ from hypershell.app.homes import (
     last_start,
     newest_of,
 )
-from hypershell.core.errors import RunNotKept
+from hypershell.core.errors import RunNotKept, system_reason
 from hypershell.core.origin import Origin
 from hypershell.core.run_mode import RunMode
 from hypershell.core.run_name import ALL_RUNS, LAST_RUN
@@ -171,7 +170,7 @@ def _runs(beginning: Beginning) -> list[Run]:
     try:
         return runs_in(beginning.directory.path)
     except OSError as error:
-        log.warning("cannot read %s: %s", shown(beginning.directory.path), cause(error))
+        log.warning("cannot read %s: %s", shown(beginning.directory.path), system_reason(error))
         return []
 
 

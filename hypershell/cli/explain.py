@@ -35,7 +35,6 @@ def explained(
 
 def _show_traceback(error: Exception) -> None:
     import traceback
-    from contextlib import suppress
 
     from hypershell.core.visible import visible
 

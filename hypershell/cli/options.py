@@ -71,11 +71,16 @@ class Parsed:
 
     def text(self, *names: str) -> str | None:
         """The value of an option or of its synonyms; two that differ are an error."""
-        given = {name: self._values[name] for name in names if self._values[name] is not None}
+        return self._given(names)[1]
+
+    def _given(self, names: tuple[str, ...]) -> tuple[str, str | None]:
+        """The synonym that was given and its value, or else the first with its default."""
+        values = {name: self._arguments.last(name) for name in names}
+        given = {name: value for name, value in values.items() if value is not None}
         if len(set(given.values())) > 1:
             spelled = " and ".join(f"{name} {value}" for name, value in given.items())
             raise self.error(f"{spelled} contradict each other")
-        return next(iter(given.values()), None)
+        return next(iter(given.items()), (names[0], self._values[names[0]]))
 
     def host(self, name: str) -> str | None:
         """The value of an option that takes a host, without the brackets of an IPv6 address."""
@@ -84,27 +89,27 @@ class Parsed:
 
     def whole(self, *names: str, default: int, lowest: int, highest: int = 10**9) -> int:
         """A whole number within bounds."""
-        text = self.text(*names)
+        name, text = self._given(names)
         if text is None:
             return default
         if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
-            raise self.error(f"{names[0]} must be a whole number, not {text!r}")
+            raise self.error(f"{name} must be a whole number, not {text!r}")
         number = int(text)
         if not lowest <= number <= highest:
             bounds = f"of at least {lowest}" if highest == 10**9 else f"from {lowest} to {highest}"
-            raise self.error(f"{names[0]} must be a whole number {bounds}, not {text}")
+            raise self.error(f"{name} must be a whole number {bounds}, not {text}")
         return number
 
     def seconds(self, *names: str, default: float, lowest: float = 0.0) -> float:
         """A number of seconds, whole or not."""
-        text = self.text(*names)
+        name, text = self._given(names)
         if text is None:
             return default
         if not re.fullmatch(r"[+-]?(\d{1,9}(\.\d*)?|\.\d+)", text, re.ASCII):
-            raise self.error(f"{names[0]} must be a number of seconds, not {text!r}")
+            raise self.error(f"{name} must be a number of seconds, not {text!r}")
         number = float(text)
         if number < lowest:
-            raise self.error(f"{names[0]} must be at least {lowest:g} seconds, not {text}")
+            raise self.error(f"{name} must be at least {lowest:g} seconds, not {text}")
         return number
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:

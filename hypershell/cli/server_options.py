@@ -25,7 +25,7 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
     spec = spec_from(parsed)
     return ServerOptions(
         bundlesize=parsed.whole("--bundlesize", default=1, lowest=1),
-        bundlewait=_bundlewait(parsed),
+        bundlewait=parsed.seconds("--bundlewait", "-t", default=5),
         policy=Policy(
             spec.max_retries or 0,
             parsed.whole("--max-lost", default=3, lowest=1),
@@ -38,13 +38,6 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
         resumes=mode is RunMode.RESUME,
         joblog=parsed.text("--joblog"),
     )
-
-
-def _bundlewait(parsed: Parsed) -> float:
-    # docopt fills in the default of -w, which must not contradict a -t that was given.
-    if parsed.text("-t") is not None and parsed.text("--bundlewait") == "5":
-        return parsed.seconds("-t", default=5)
-    return parsed.seconds("--bundlewait", "-t", default=5)
 
 
 def input_options_from(parsed: Parsed, mode: RunMode) -> InputOptions:

@@ -24,7 +24,12 @@ def understood(error: Exception) -> Exception:
 
 
 def _refusal(error: BaseException) -> Exception | None:
-    from hypershell.core.errors import OutOfMemory, SystemRefused, TooFewProcesses
+    from hypershell.core.errors import (
+        OutOfMemory,
+        SystemRefused,
+        TooFewProcesses,
+        system_reason,
+    )
 
     text = str(error)
     if isinstance(error, MemoryError) or any(each in text.lower() for each in _SHORT_OF_MEMORY):
@@ -39,7 +44,7 @@ def _refusal(error: BaseException) -> Exception | None:
     if not isinstance(error, OSError) or error.errno is None:
         return None
     what = "" if error.filename is None else f" ({os.fsdecode(error.filename)})"
-    return SystemRefused(reason=(error.strerror or text).lower(), what=what)
+    return SystemRefused(reason=system_reason(error), what=what)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hypershell.client.options import ClientOptions
 from hypershell.client.tasks.target import TryLock, file_lock, record_lock
 from hypershell.core.environment import OUTPUT_LOCK
-from hypershell.core.errors import FileUnwritable
+from hypershell.core.errors import FileUnwritable, system_reason
 
 _OUT, _ERR = "-o", "-e"
 
@@ -62,7 +62,7 @@ def _open(path: str | None, default: int, option: str) -> int:
     except (OSError, ValueError) as error:
         if path is None:
             return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # we were started without
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        reason = system_reason(error)
         raise FileUnwritable(path=path, reason=reason, option=option) from error
 
 

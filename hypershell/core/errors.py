@@ -1,11 +1,7 @@
 """Every error that a user can meet: what it says, what to do, and the exit status.
 
 HyperShellError
-├── UsageError               2  the command line is wrong
-├── InputIsOutput            2  a run would write to the file that it reads
-├── OutputsMixed             2  two outputs of a run would go to one file
-├── SelectionUnknown         2  there is no such run
-├── IdsAmbiguous             2  several runs have tasks of these ids
+├── CommandError             2  UsageError InputIsOutput OutputsMixed SelectionUnknown IdsAmbiguous
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable FileNotOurs OutputUnwritable
 │                               ShellUnusable TooManySlots TooFewDescriptors TooFewProcesses
@@ -50,10 +46,20 @@ class HyperShellError(Exception):
         return self.hint.format(**self.facts)
 
 
-class UsageError(HyperShellError):
-    """The command line is wrong."""
+def system_reason(error: BaseException) -> str:
+    """The system's own words for an error, as a message has them: without the path of a file."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+class CommandError(HyperShellError):
+    """The command line asks for something that cannot be done as it is written."""
 
     exit_code = 2
+
+
+class UsageError(CommandError):
+    """The command line is wrong."""
+
     hint = "see `hyper-shell {verb} --help`"
 
     def __init__(self, what: str, verb: str = "", hint: str = "") -> None:
@@ -64,34 +70,30 @@ class UsageError(HyperShellError):
         super().__init__(what=what, verb=verb)
 
 
-class InputIsOutput(HyperShellError):
+class InputIsOutput(CommandError):
     """A run would write to the file that it reads."""
 
-    exit_code = 2
     says = "{path} is also the input file"
     hint = "give {option} another path"
 
 
-class OutputsMixed(HyperShellError):
+class OutputsMixed(CommandError):
     """Two outputs of a run would go to one file."""
 
-    exit_code = 2
     says = "{option} and {other} both name {path}"
     hint = "give them different paths"
 
 
-class SelectionUnknown(HyperShellError):
+class SelectionUnknown(CommandError):
     """A run that was named does not exist."""
 
-    exit_code = 2
     says = "there is no {what}"
     hint = "`hyper-shell list run --run all` shows the runs"
 
 
-class IdsAmbiguous(HyperShellError):
+class IdsAmbiguous(CommandError):
     """Runs with databases of their own have tasks of the same ids."""
 
-    exit_code = 2
     says = "several runs have tasks with these ids: {runs}"
     hint = "name one of them with --run UID"
 

@@ -121,6 +121,11 @@ def moment(value: float) -> str:
         return f"{value:g}"  # no clock of ours says so
 
 
+def shown_time(seconds: float) -> str:
+    """A moment for a person to read, in local time, such as 2024-05-01 12:00:00."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def read_ids(words: list[str], most: int) -> tuple[int, ...]:
     """Ids and ranges of ids: `7`, `10-20`, `3,5`; each once, in order."""
     found: set[int] = set()

@@ -19,12 +19,12 @@ from hypershell.access.errors import (
     ServerDied,
     ServerEnded,
     ServerOutOfReach,
-    cause,
     shown,
 )
 from hypershell.access.private_files import OTHERS, make_private_directory
 from hypershell.core.environment import SERVER_DIR
-from hypershell.core.errors import NoServer, StartError
+from hypershell.core.errors import NoServer, StartError, system_reason
+from hypershell.core.units import shown_time
 from hypershell.runtime.mounts import lock_reaches_all
 from hypershell.serverdir.held import LockedDirectory, discard_run
 from hypershell.serverdir.holder import SERVER, Holder
@@ -48,7 +48,6 @@ from hypershell.serverdir.run_record import (
     is_run_name,
     new_run_directory,
     runs_in,
-    shown_time,
 )
 from hypershell.serverdir.written_files import WRITTEN, WrittenFiles
 
@@ -74,7 +73,7 @@ def server_directory(option: str | None, environ: Mapping[str, str]) -> "ServerD
     try:
         return ServerDirectory(Path(named).absolute(), home=home)
     except OSError as error:  # the working directory was removed
-        raise DirectoryUnusable(path=shown(named), reason=cause(error)) from error
+        raise DirectoryUnusable.because(named, error) from error
 
 
 def _home(environ: Mapping[str, str]) -> str:
@@ -162,7 +161,7 @@ class ServerDirectory:
         try:
             path = new_run_directory(self.path)
         except OSError as error:
-            raise self._unusable(error) from error
+            raise DirectoryUnusable.because(self.path, error) from error
         try:
             return self._hold_run(path.name, SERVER, server_uid, is_new=True)
         except BaseException:
@@ -310,7 +309,7 @@ class ServerDirectory:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise self._unusable(error) from error
+            raise DirectoryUnusable.because(self.path, error) from error
 
     def _check_link(self) -> None:
         """A link to the directory may be ours, or the administrator's; others can move theirs."""
@@ -354,8 +353,5 @@ class ServerDirectory:
         }
 
     def _unreadable(self, error: OSError) -> FileUnreadable:
-        return FileUnreadable(what="server directory", path=shown(self.path), reason=cause(error))
-
-    def _unusable(self, error: OSError) -> DirectoryUnusable:
-        """The error for a failed operation in the directory."""
-        return DirectoryUnusable(path=shown(self.path), reason=cause(error))
+        what, path = "server directory", shown(self.path)
+        return FileUnreadable(what=what, path=path, reason=system_reason(error))

@@ -9,7 +9,7 @@ from types import TracebackType
 from hypershell import __version__
 from hypershell.access.access_file import write, write_copy
 from hypershell.access.endpoints import FULL, Access
-from hypershell.access.errors import DirectoryUnusable, cause, shown
+from hypershell.access.errors import DirectoryUnusable
 from hypershell.access.seal import Seal
 from hypershell.runtime import clock
 from hypershell.serverdir.holder import this_host
@@ -95,7 +95,7 @@ class LockedDirectory:
             try:
                 self._reserved = new_run_directory(self.path)
             except OSError as error:
-                raise DirectoryUnusable(path=shown(self.path), reason=cause(error)) from error
+                raise DirectoryUnusable.because(self.path, error) from error
         return int(self._reserved.name)
 
     def start_run(
@@ -137,7 +137,7 @@ class LockedDirectory:
                 discard_run(self._reserved)
                 self._reserved = None
             if isinstance(error, OSError):
-                raise DirectoryUnusable(path=shown(self.path), reason=cause(error)) from error
+                raise DirectoryUnusable.because(self.path, error) from error
             raise
         self._reserved = None
         return run
@@ -150,7 +150,7 @@ class LockedDirectory:
         try:
             return prune_runs(self.path, keep, unfinished) if self.home == MAIN else []
         except OSError as error:
-            raise DirectoryUnusable(path=shown(self.path), reason=cause(error)) from error
+            raise DirectoryUnusable.because(self.path, error) from error
 
 
 def _record(access: Access, started: float) -> ServerRecord:

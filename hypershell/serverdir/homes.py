@@ -15,7 +15,7 @@ from typing import NamedTuple
 from hypershell.runtime.mounts import lock_reaches_all
 from hypershell.serverdir.holder import SERVER, Fate, Holder
 from hypershell.serverdir.lock import LOCK, DirectoryLock
-from hypershell.serverdir.run_record import Run, runs_in
+from hypershell.serverdir.run_record import Run, ServerRecord, runs_in
 
 MAIN = ""
 """The home that is the server directory."""
@@ -32,6 +32,11 @@ class LiveRun(NamedTuple):
     holder: Holder
     home: str
     run: Run | None
+
+    @property
+    def record(self) -> ServerRecord | None:
+        """What its run says of itself, if it has come to that."""
+        return None if self.run is None else self.run.record
 
 
 def home_path(directory: Path, home: str) -> Path:

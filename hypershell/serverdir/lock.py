@@ -18,11 +18,10 @@ from hypershell.access.errors import (
     DirectoryClaimed,
     DirectoryLocked,
     DirectoryUnusable,
-    cause,
     shown,
 )
 from hypershell.access.private_files import create_private, read_private
-from hypershell.core.errors import HyperShellError
+from hypershell.core.errors import HyperShellError, system_reason
 from hypershell.runtime import clock
 from hypershell.runtime.mounts import lock_reaches_all
 from hypershell.serverdir.holder import (
@@ -76,7 +75,7 @@ class DirectoryLock:
             self._take_claim(mine, take_over, answers)
         except OSError as error:
             os.close(descriptor)
-            raise self._unusable(cause(error)) from error
+            raise self._unusable(system_reason(error)) from error
         except BaseException:
             os.close(descriptor)
             raise
@@ -148,7 +147,7 @@ class DirectoryLock:
         try:
             descriptor = os.open(self._lock, flags, 0o600)
         except OSError as error:
-            raise self._unusable(f"{self._lock.name}: {cause(error)}") from error
+            raise self._unusable(f"{self._lock.name}: {system_reason(error)}") from error
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise self._unusable(f"{self._lock.name} in it is not a regular file")
@@ -223,5 +222,5 @@ def stop_command(directory: Path) -> str:
 
 def _why_no_lock(error: OSError) -> str:
     if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL):
-        return f"its file system cannot lock files ({cause(error)})"
-    return cause(error)
+        return f"its file system cannot lock files ({system_reason(error)})"
+    return system_reason(error)

@@ -5,11 +5,10 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hypershell.access.errors import CurrentBlocked, DirectoryUnusable, cause, shown
+from hypershell.access.errors import CurrentBlocked, DirectoryUnusable, shown
 from hypershell.access.format import is_host, is_port, is_uid
 from hypershell.access.private_files import (
     read_private,
@@ -102,7 +101,7 @@ class Run:
                 (directory / CURRENT).unlink(missing_ok=True)
                 sync_directory(directory)
         except OSError as error:
-            raise DirectoryUnusable(path=shown(directory), reason=cause(error)) from error
+            raise DirectoryUnusable.because(directory, error) from error
 
 
 def new_run_directory(directory: Path) -> Path:
@@ -182,11 +181,6 @@ def write_record(path: Path, record: ServerRecord) -> None:
     """Store the record of the run in that directory, durably and in one step."""
     text = json.dumps(asdict(record), indent=2).encode() + b"\n"
     replace_private(path / _RECORD, text, 0o600)
-
-
-def shown_time(seconds: float) -> str:
-    """A moment as a message has it, in local time."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _is_word(value: object) -> bool:

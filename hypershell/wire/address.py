@@ -9,7 +9,7 @@ import errno
 import socket
 from typing import Any, NamedTuple
 
-from hypershell.core.errors import HostLookupFailed, HostUnknown
+from hypershell.core.errors import HostLookupFailed, HostUnknown, system_reason
 from hypershell.core.host import bare
 from hypershell.runtime.limits import opening
 
@@ -53,7 +53,7 @@ def look_up(host: str, port: int, *, passive: bool = False) -> list[Address]:
             return loopback
         if error.errno in _NO_SUCH_NAME:
             raise HostUnknown(host=host, port=port) from error
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise HostLookupFailed(host=host, port=port, reason=reason) from error
     found = [Address(entry[0], tuple(entry[4])) for entry in entries]
     return list(dict.fromkeys([*found, *loopback]))
@@ -72,7 +72,7 @@ def reason_of(error: BaseException) -> str:
         return "it closed the connection"
     if isinstance(error, OSError) and error.errno == errno.EAFNOSUPPORT:
         return "this machine has no addresses of that kind"
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    return system_reason(error)
 
 
 def shown_host(sockaddr: tuple[Any, ...]) -> str:

@@ -18,6 +18,7 @@ from multiprocessing.managers import Server
 from typing import Any
 
 from hypershell.access.keys import WORKER
+from hypershell.core.errors import system_reason
 from hypershell.runtime import threads
 from hypershell.runtime.seldom import Seldom
 from hypershell.wire.codec import WireError
@@ -138,7 +139,7 @@ class PlaneServer(Server):
     def _accept_failed(self, error: OSError) -> None:
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
             if self._no_room.due():
-                reason = (error.strerror or str(error)).lower()
+                reason = system_reason(error)
                 others = self._no_room.others()
                 log.warning("cannot accept connections at the moment: %s%s", reason, others)
             self._drop_stranger()

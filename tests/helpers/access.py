@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hypershell.access.access_file import read
+from hypershell.access.access_file import open_text, read_text
 from hypershell.access.endpoints import Access
-from hypershell.access.keyring import keyring
+from hypershell.access.keyring import Keyring, keyring
 from tests.helpers.farm import PROGRAM, PROMPT, Farm, Process
 from tests.helpers.waiting import until
 
@@ -98,6 +98,11 @@ def until_up(server: Process) -> Process:
 def uid_of(server: Process) -> str:
     """By which name a server calls itself."""
     return server.expect(_UP)[1]
+
+
+def read(path: Path, ring: Keyring) -> Access:
+    """What an access file opens, without asking anybody; AccessFileMissing, Refused."""
+    return open_text(read_text(path), path, ring)
 
 
 def opened(path: Path, environment: Mapping[str, str]) -> Access:

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypershell.access.access_file import read, write
+from hypershell.access.access_file import write
 from hypershell.access.endpoints import Access, Endpoint
-from hypershell.access.format import ClosedDoor, NewerFormat, parse, render
+from hypershell.access.format import NewerFormat, SealedEndpoint, parse, render
 from hypershell.access.keyring import Keyring
 from hypershell.access.keys import PLANES
 from hypershell.access.seal import key_seal, recipe_from
 from hypershell.core.errors import Refused
+from tests.helpers.access import read
 
 KEYS = st.binary(min_size=32, max_size=32)
 WORDS = st.binary(max_size=300).map(lambda word: word.decode("utf-8", "surrogateescape"))
@@ -65,7 +66,7 @@ def test_what_was_written_is_read(access):
 def test_no_other_text_is_taken_for_a_signed_one(key, data):
     """Bytes replaced, removed or put in anywhere: malformed, or not what the seal signed."""
     seal = key_seal(key)
-    endpoints = {plane: ClosedDoor("node1", 1234, seal.close("word")) for plane in PLANES}
+    endpoints = {plane: SealedEndpoint("node1", 1234, seal.close("word")) for plane in PLANES}
     text = render("1.0.0", "k3x9ab", endpoints, seal)
     assert parse(text).is_signed_by(seal)
     start = data.draw(st.integers(0, len(text)))

@@ -1,5 +1,6 @@
 """Fixtures for the tests of access: a user's seal key, a server's access, and other processes."""
 
+import codecs
 import os
 import traceback
 from collections.abc import Callable, Iterator
@@ -80,6 +81,7 @@ def ordinary_user(fork, tmp_path_factory):
         if os.geteuid() == 0:
             let_others_in(folder)
             os.chown(folder, NOBODY, NOBODY)
+        codecs.lookup("ascii")  # that user may not be able to read Python's own files
         reader, writer = os.pipe()
 
         def child() -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hypershell.core.errors import FileUnwritable
+from hypershell.core.errors import FileUnwritable, system_reason
 from hypershell.core.visible import visible
 
 
@@ -99,7 +99,7 @@ class _FileHandler(logging.Handler):
     def _say_instead(self, line: str, error: OSError) -> None:
         if not self._is_failing:
             self._is_failing = True
-            reason = (error.strerror or str(error)).lower()
+            reason = system_reason(error)
             where = f"cannot write the log to {visible(self._path)}: {reason}"
             line = f"hyper-shell: {where}; it continues here\n{line}"
         try:
@@ -122,7 +122,7 @@ def set_up(options: LogOptions) -> None:
     try:
         handler = _QuietHandler(sys.stderr) if path is None else _FileHandler(path)
     except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        reason = system_reason(error)
         raise FileUnwritable(path=path, reason=reason, option="--log-file") from error
     formatter = JsonFormatter if options.is_json else HumanFormatter
     handler.setFormatter(formatter(options.verb, options.fit))

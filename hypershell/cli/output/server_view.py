@@ -1,10 +1,9 @@
 """What `hyper-shell server info` shows."""
 
-import time
 from typing import Any
 
 from hypershell.cli.output.rows import write, write_facts, write_records
-from hypershell.core.units import counted
+from hypershell.core.units import counted, shown_time
 
 
 def show_server(facts: dict[str, Any]) -> None:
@@ -24,13 +23,9 @@ def _run_row(run: dict[str, Any]) -> dict[str, Any]:
         "current": "yes" if run["current"] else "no",
         "pid": run["pid"],
         "host": run["host"],
-        "started": "-" if run["started"] is None else _moment(run["started"]),
+        "started": "-" if run["started"] is None else shown_time(run["started"]),
         "tasks": "-" if run["tasks"] is None else _tasks(run["tasks"]),
     }
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _tasks(numbers: dict[str, int]) -> str:
@@ -41,7 +36,7 @@ def _show_one(facts: dict[str, Any]) -> None:
     shown = {name: value for name, value in facts.items() if name not in ("clients", "runs")}
     clients = facts["clients"]
     shown["current"] = "yes" if facts["current"] else "no"
-    shown["started"] = _moment(facts["started"])
+    shown["started"] = shown_time(facts["started"])
     shown["tasks"] = _tasks(shown.pop("tasks"))
     write_facts(shown.items())
     write(f"\n{counted(len(clients), 'client')}\n")

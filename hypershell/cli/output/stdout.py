@@ -63,9 +63,9 @@ def write_error(data: bytes) -> None:
     except BrokenPipeError:
         return
     except OSError as error:
-        from hypershell.core.errors import OutputUnwritable
+        from hypershell.core.errors import OutputUnwritable, system_reason
 
-        reason = (error.strerror or "").lower()
+        reason = system_reason(error)
         raise OutputUnwritable(where="standard error", reason=reason) from error
 
 
@@ -83,8 +83,8 @@ class _Output(io.FileIO):
         except BrokenPipeError:
             raise
         except OSError as error:
-            from hypershell.core.errors import OutputUnwritable
+            from hypershell.core.errors import OutputUnwritable, system_reason
 
             self._is_told = True
-            reason = (error.strerror or "").lower()
+            reason = system_reason(error)
             raise OutputUnwritable(where="standard output", reason=reason) from error

@@ -79,11 +79,7 @@ def run_options_from(parsed: Parsed) -> "ClientOptions":
 
 def _slots_from(parsed: Parsed) -> int:
     """How many tasks to run at a time; UsageError."""
-    spelled = "-j" if parsed.text("--jobs") is not None else "-N"
-    name = "--jobs" if spelled == "-j" else "--num-threads"
-    if spelled == "-j" and parsed.text("--num-threads") not in ("1", parsed.text("--jobs")):
-        raise parsed.error("-N and -j contradict each other")
-    number = parsed.whole(name, default=1, lowest=0, highest=100_000)
+    number = parsed.whole("--num-threads", "--jobs", default=1, lowest=0, highest=100_000)
     if number:
         return number
     from hypershell.runtime.cores import usable_cores

@@ -20,7 +20,7 @@ from hypershell.client.tasks.task_directory import DirectoryRefused
 from hypershell.client.tasks.time_limits import TimeLimits
 from hypershell.client.tasks.watch import Watch
 from hypershell.core.ending import Ending
-from hypershell.core.errors import TasksUnstartable
+from hypershell.core.errors import TasksUnstartable, system_reason
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
 from hypershell.runtime import clock
@@ -238,10 +238,10 @@ class Executor:
         now = clock.monotonic()
         if self._short_since is None:
             self._short_since = now
-            log.warning("cannot start a task at the moment: %s", (error.strerror or "").lower())
+            log.warning("cannot start a task at the moment: %s", system_reason(error))
         if not self._children and now - self._short_since > self._grace_seconds:
             # The lines are not at fault: other machines may run them.
-            raise TasksUnstartable(reason=(error.strerror or "").lower()) from error
+            raise TasksUnstartable(reason=system_reason(error)) from error
 
     def _collect(self, child: Child) -> Outcome:
         """The outcome of a child that has ended and is not watched any more."""
@@ -359,7 +359,7 @@ def _unstartable(claim: Claim, error: OSError, slot: int) -> Outcome:
         claim.task_id,
         claim.lease,
         Ending.UNSTARTABLE,
-        reason=(error.strerror or str(error)).lower(),
+        reason=system_reason(error),
         started_at=clock.wall(),
         slot=slot,
     )

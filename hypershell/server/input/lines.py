@@ -11,7 +11,13 @@ import select
 import stat
 from collections.abc import Callable
 
-from hypershell.core.errors import InputDamaged, InputMissing, InputUnreadable, StartError
+from hypershell.core.errors import (
+    InputDamaged,
+    InputMissing,
+    InputUnreadable,
+    StartError,
+    system_reason,
+)
 from hypershell.core.task import MAX_LINE
 from hypershell.runtime import clock
 
@@ -40,7 +46,7 @@ def open_input(path: str) -> int:
     except FileNotFoundError as error:
         raise InputMissing(path=path) from error
     except (OSError, ValueError) as error:
-        raise InputUnreadable(path=path, reason=_reason(error)) from error
+        raise InputUnreadable(path=path, reason=system_reason(error)) from error
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise InputUnreadable(path=path, reason="it is a directory")
@@ -95,7 +101,7 @@ class LineReader:
             chunk = os.read(self._descriptor, _CHUNK)
         except OSError as error:
             self.ended = True
-            self.error = InputUnreadable(path=self._path, reason=_reason(error))
+            self.error = InputUnreadable(path=self._path, reason=system_reason(error))
             return []
         return self._split(chunk)
 
@@ -185,7 +191,3 @@ class LineReader:
             return True
         self.refuse(self._number, reason)
         return False
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
-from hypershell.core.errors import FileUnwritable
+from hypershell.core.errors import FileUnwritable, system_reason
 from hypershell.runtime import threads
 
 log = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ def open_sink(
 
 
 def _unwritable(path: str, error: OSError | ValueError, option: str) -> FileUnwritable:
-    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    reason = system_reason(error)
     return FileUnwritable(path=path, reason=reason, option=option)
 
 

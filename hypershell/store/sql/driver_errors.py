@@ -7,7 +7,7 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from hypershell.core.errors import HyperShellError
+from hypershell.core.errors import HyperShellError, system_reason
 from hypershell.store.sql.errors import (
     DatabaseBusy,
     DatabaseDamaged,
@@ -70,7 +70,7 @@ def _want_of_descriptors() -> str:
             found.append(os.dup(2))
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            return (error.strerror or "").lower()
+            return system_reason(error)
     finally:
         for descriptor in found:
             os.close(descriptor)

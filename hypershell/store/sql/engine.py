@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, sele
 from sqlalchemy.engine import URL
 
 from hypershell.core.environment import DATABASE
-from hypershell.core.errors import HyperShellError
+from hypershell.core.errors import HyperShellError, system_reason
 from hypershell.core.query.pattern import regex_matches
 from hypershell.runtime import chance
 from hypershell.runtime.mounts import is_local
@@ -196,7 +196,7 @@ def _open_sqlite(path: Path, read_only: bool, create: bool) -> Database:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         is_file = path.is_file()
     except OSError as error:
-        reason = (error.strerror or "").lower()
+        reason = system_reason(error)
         raise DatabaseUnusable(where=where, reason=reason) from error
     if not is_file:
         raise DatabaseUnusable(where=where, reason="it is not a file")

@@ -9,6 +9,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from hypershell.core.errors import system_reason
 from hypershell.runtime import clock
 from hypershell.store.sql.errors import DatabaseTaken, DatabaseUnusable
 from hypershell.store.sql.location import shown
@@ -28,7 +29,7 @@ class DatabaseLock:
         try:
             self._descriptor = os.open(path, flags, 0o600)
         except OSError as error:
-            reason = f"{shown(Path(path))}: {(error.strerror or '').lower()}"
+            reason = f"{shown(Path(path))}: {system_reason(error)}"
             raise DatabaseUnusable(where=shown(database), reason=reason) from error
         try:
             self._take(database)
@@ -52,7 +53,7 @@ class DatabaseLock:
                 if clock.monotonic() > deadline:
                     raise DatabaseTaken(where=shown(database)) from error
             except OSError as error:
-                reason = f"it cannot be locked: {(error.strerror or '').lower()}"
+                reason = f"it cannot be locked: {system_reason(error)}"
                 raise DatabaseUnusable(where=shown(database), reason=reason) from error
             # flock knows no deadline.
             clock.sleep(_PAUSE_SECONDS)

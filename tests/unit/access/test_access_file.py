@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hypershell.access.access_file import inspect, read, reseal, write, write_together
-from hypershell.access.endpoints import FULL, Access, generate
+from hypershell.access.access_file import inspect, write, write_together
+from hypershell.access.endpoints import FULL, Access, Endpoint, access_to, generate
 from hypershell.access.errors import (
     AccessFileDamaged,
     AccessFileExists,
@@ -30,6 +30,7 @@ from hypershell.access.keys import CLIENT, WORKER
 from hypershell.access.private_files import read_private
 from hypershell.access.seal import passphrase_seal
 from hypershell.core.errors import HyperShellError, Refused, UsageError
+from tests.helpers.access import read
 
 OLD_FILES = Path(__file__).parent / "old"
 
@@ -74,7 +75,7 @@ def test_a_file_opens_what_it_was_made_for(access_file, access, ring):
 def test_a_word_of_the_users_own_comes_back_byte_for_byte(tmp_path, ring):
     """A key from the command line may hold any bytes."""
     word = b"caf\xc3\xa9 \xff{}\n".decode("utf-8", "surrogateescape")
-    access = generate(("::1", 1), ("fe80::1%eth0", 65535), worker_key=word)
+    access = access_to("uid", Endpoint("::1", 1, word), Endpoint("fe80::1%eth0", 65535, "key"))
 
     write(tmp_path / "a", access, ring.new_seal())
 
@@ -647,7 +648,7 @@ def test_a_file_is_resealed_to_travel(tmp_path, access_file, access, ring):
     """The copy opens the same with the passphrase alone; the original stays."""
     out = tmp_path / "out.json"
 
-    reseal(access_file, ring, out, passphrase_seal(b"word"))
+    write(out, read(access_file, ring), passphrase_seal(b"word"))
 
     assert access == read(out, Keyring(None, b"word"))
     assert access == read(access_file, ring)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from hypershell.access.access_file import read, write
+from hypershell.access.access_file import write
 from hypershell.access.endpoints import generate
 from hypershell.access.keyring import Keyring
 from hypershell.serverdir.directory import ServerDirectory
+from tests.helpers.access import read
 
 STEPS = (
     "mkdir",

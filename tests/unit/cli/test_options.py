@@ -75,6 +75,19 @@ def test_synonyms_that_differ_contradict_each_other():
         parsed("-n", "3", "-m", "4").text("--number", "-m")
 
 
+def test_a_synonym_contradicts_what_was_given_and_not_a_default():
+    """Also where what was given is the default: somebody asked for two things."""
+    assert 4 == parsed("-m", "4").whole("--number", "-m", default=9, lowest=0)
+    with pytest.raises(UsageError, match="--number 1 and -m 4 contradict"):
+        parsed("-n", "1", "-m", "4").whole("--number", "-m", default=9, lowest=0)
+
+
+def test_a_synonym_is_refused_by_the_name_that_was_given():
+    """Which is the one that its user can find on the command line."""
+    with pytest.raises(UsageError, match="-m must be a whole number"):
+        parsed("-m", "x").whole("--number", "-m", default=9, lowest=0)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -193,7 +193,7 @@ def test_slots_are_said_once():
     """-N and -j are the same, and 0 is one for each core."""
     assert 3 == options("client", "-j", "3").client.slots
     assert 1 <= options("client", "-N", "0").client.slots
-    with pytest.raises(UsageError, match="-N and -j contradict"):
+    with pytest.raises(UsageError, match="--num-threads 2 and --jobs 3 contradict"):
         options("client", "-N", "2", "-j", "3")
 
 

@@ -1,11 +1,11 @@
 """Homes in a server directory: who has which, and which run directories may go."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hypershell.access.access_file import read
 from hypershell.access.endpoints import Access, generate
 from hypershell.access.errors import (
     DirectoryLocked,
@@ -17,11 +17,12 @@ from hypershell.access.keyring import Keyring
 from hypershell.serverdir.directory import ServerDirectory
 from hypershell.serverdir.held import LockedDirectory
 from hypershell.serverdir.homes import MAIN, homes_in
+from tests.helpers.access import read
 
 
 def opens(uid: str) -> Access:
     """Both planes of a server of this uid."""
-    return generate(("node1", 1), ("node1", 2), server_uid=uid)
+    return replace(generate(("node1", 1), ("node1", 2)), server_uid=uid)
 
 
 def begin(held: LockedDirectory, uid: str, ring: Keyring, *, has_tasks: bool = False) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hypershell import __version__
-from hypershell.access.access_file import read, write
+from hypershell.access.access_file import write
 from hypershell.access.endpoints import generate
 from hypershell.access.errors import (
     CurrentBlocked,
@@ -30,6 +30,7 @@ from hypershell.access.keys import CLIENT, WORKER
 from hypershell.core.errors import NoServer
 from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.serverdir.run_record import Run, runs_in
+from tests.helpers.access import read
 
 
 def mode_of(path: Path) -> int:
