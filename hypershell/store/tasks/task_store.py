@@ -250,7 +250,7 @@ class TaskStore:
         if task is None:
             return None  # a client has it, or it was cancelled
         self._given_up.forget(task.id)
-        self._retried -= ending.granted
+        self._retried -= ending.granted and self._given_up.by_this_run(outcome)
         return as_before(task, ending)
 
     def take_back(self, tasks: Iterable[Task]) -> None:
