@@ -19,7 +19,8 @@ class Orphans:
 
     What no client holds when all of them are back or gone never began, and waits again at once; of
     what is left when the lease is over nobody knows. What was known to have begun is lost.
-    `cancel` takes the tasks that came back and that somebody cancelled.
+    `cancel` takes the tasks that came back and that somebody cancelled; it returns those that no
+    client has taken.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class Orphans:
         store: TaskStore,
         finished: FinishedQueue,
         lease_seconds: float,
-        cancel: Callable[[Pairs], object],
+        cancel: Callable[[Pairs], list[Task]],
     ) -> None:
         self._store = store
         self._finished = finished
@@ -54,7 +55,7 @@ class Orphans:
                 )
             if not self._stopped:
                 self.overdue = self._store.absent_clients()
-            if not self._stopped and (outcomes := self._store.orphans()):
+            if not self._stopped and (outcomes := self._store.give_up_orphans()):
                 log.info(
                     "no client reconnected with %s; rescheduling",
                     counted(len(outcomes), "task"),
@@ -67,7 +68,8 @@ class Orphans:
         adopted = self._store.adopt(client, held)
         self._look()
         if adopted and (unwanted := self._store.to_cancel()):
-            self._cancel(unwanted)
+            # Perhaps also tasks of this run, which a call that cancels them is about to take back.
+            self._store.take_back(self._cancel(unwanted))
         return adopted
 
     def note_left(self, event: ClientLeft) -> None:

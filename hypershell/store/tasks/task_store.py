@@ -309,6 +309,11 @@ class TaskStore:
         with self._lock:
             return self._recovery.orphans()
 
+    def give_up_orphans(self) -> list[Outcome]:
+        """The same, to be recorded: no client is given them from now on, should one come back."""
+        with self._lock:
+            return self._recovery.give_up()
+
     def handed_out(self, task_ids: Iterable[int]) -> list[Task]:
         """Those of these tasks that clients hold."""
         with self._lock:
