@@ -31,6 +31,7 @@ class Orphans:
         cancel: Callable[[Pairs], list[Task]],
     ) -> None:
         self._store = store
+        self._recovery = store.recovery
         self._finished = finished
         self._cancel = cancel
         self._lease_seconds = lease_seconds
@@ -41,7 +42,7 @@ class Orphans:
 
     def one_pass(self) -> bool:
         """Wait, once."""
-        if number := len(self._store.orphans()):
+        if number := len(self._recovery.orphans()):
             log.info(
                 "%s %s handed out by the previous server; waiting up to %g s for its clients to "
                 "reconnect or leave",
@@ -51,21 +52,23 @@ class Orphans:
             )
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._stopped or self._store.all_seen(), self._lease_seconds
+                    lambda: self._stopped or self._recovery.all_seen(), self._lease_seconds
                 )
             if not self._stopped:
-                self.overdue = self._store.absent_clients()
-            if not self._stopped and (outcomes := self._store.give_up_orphans()):
-                log.info(
-                    "no client reconnected with %s; rescheduling",
-                    counted(len(outcomes), "task"),
-                )
-                self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
+                self._give_up()
         return False
+
+    def _give_up(self) -> None:
+        outcomes = self._recovery.give_up()
+        # Not before: a client that came back in between would hold tasks and count as gone.
+        self.overdue = self._recovery.absent()
+        if outcomes:
+            log.info("no client reconnected with %s; rescheduling", counted(len(outcomes), "task"))
+            self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
 
     def adopt(self, client: str, held: Pairs) -> list[Task] | None:
         """The tasks that a client of the previous server continues; None if it is a new one."""
-        adopted = self._store.adopt(client, held)
+        adopted = self._recovery.adopt(client, held)
         self._look()
         if adopted and (unwanted := self._store.to_cancel()):
             # Perhaps also tasks of this run, which a call that cancels them is about to take back.
@@ -74,7 +77,7 @@ class Orphans:
 
     def note_left(self, event: ClientLeft) -> None:
         """A client left, perhaps one that only a server before this knew."""
-        self._store.seen(event.client_id)
+        self._recovery.seen(event.client_id)
         self._look()
 
     def _look(self) -> None:
