@@ -129,7 +129,7 @@ class Ending(IntEnum):
         "cancelled",
         leads_to=TaskState.CANCELLED,
     )
-    ORPHANED = _Row(  # nothing ends so any more; databases of earlier versions have it
+    ORPHANED = _Row(  # known to have begun, and no loss: it did not end its server
         7,
         "orphaned",
         "its server died, and no client reported it",

@@ -15,7 +15,6 @@ from hypershell.core.bundle import Bundler
 from hypershell.core.errors import StartError
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
-from hypershell.core.units import counted
 from hypershell.runtime import clock, threads
 from hypershell.runtime.limits import raise_descriptor_limit
 from hypershell.runtime.loop import Loop
@@ -44,6 +43,7 @@ from hypershell.server.loops.no_clients import NoClients
 from hypershell.server.loops.orphans import Orphans
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
+from hypershell.server.loops.silent_clients import SilentClients
 from hypershell.server.options import Ended, ServerOptions
 from hypershell.server.planes.client_service import ClientService
 from hypershell.server.planes.completion import CompletionWaiters
@@ -55,7 +55,7 @@ from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.joblog import open_joblog
 from hypershell.server.reports.reports import Reports
 from hypershell.server.reports.sink import LineSink
-from hypershell.server.state.finished_queue import Batch, FinishedQueue
+from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.server.state.unwritten import UnwrittenOutput
@@ -128,6 +128,7 @@ class Server:
             None if run_session is None else run_session.begun.client_key,
         )
         self._receiver = Receiver(finished, store, registry, self._scheduler, scheduled, bus)
+        self._silent_clients = SilentClients(registry, scheduled, finished, bus, options.lease)
         self._no_clients = NoClients(store, registry, scheduled)
         self._failures = Failures(sink, store.printed)
         self._joblog = open_joblog(options.joblog)
@@ -346,29 +347,10 @@ class Server:
         self._capacity.look()
 
     def _watch_clients(self) -> bool:
-        """One pass of the registry's loop: reschedule the tasks of silent clients."""
-        for client in self._registry.wait_for_silent(timeout=5.0):
-            self._give_up_client(client)
+        """One pass of the registry's loop."""
+        self._silent_clients.give_up()
         self._no_clients.look()
         return True
-
-    def _give_up_client(self, client: Client) -> None:
-        gone = self._registry.give_up(client.id)
-        if gone is None:
-            return
-        self._scheduled.wake_all()
-        _, held = gone
-        log.warning(
-            "lost contact with client %s on %s for %g s; its %s %s rescheduled",
-            client.id,
-            client.host,
-            self._options.lease,
-            counted(len(held), "task"),
-            "is" if len(held) == 1 else "are",
-        )
-        # Not before: the next server takes what a client that left had not begun as never begun.
-        if not held or self._finished.give(Batch(client, held), self._options.lease):
-            self._bus.publish(ClientLeft, client.id)
 
     # The end.
 

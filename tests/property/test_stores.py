@@ -243,17 +243,17 @@ class Stores(RuleBasedStateMachine):
         """A client of the server before comes back with what it holds."""
         chosen = self.pick(which, TaskState.SENT, TaskState.RUNNING)
         pairs = [(task_id, self.tasks[task_id].lease - late) for task_id in chosen]
-        adopted = self.run.store.adopt(client, pairs)
-        assert self.memory.adopt(client, pairs) == adopted
+        adopted = self.run.store.recovery.adopt(client, pairs)
+        assert self.memory.recovery.adopt(client, pairs) == adopted
 
     @rule()
     def give_up_orphans(self) -> None:
         """What nobody came back with waits again."""
-        given = [("", self.run.store.orphans())]
-        assert self.memory.orphans() == given[0][1]
+        given = [("", self.run.store.recovery.give_up())]
+        assert self.memory.recovery.give_up() == given[0][1]
         recorded = self.run.store.record(given)
         assert self.memory.record(given) == recorded
-        assert not self.run.store.orphans()
+        assert not self.run.store.recovery.orphans()
         self.note(recorded)
 
     # What is known.
@@ -293,7 +293,7 @@ class Stores(RuleBasedStateMachine):
         assert memory.unfinished() == store.unfinished()
         assert memory.backlog()[0] == store.backlog()[0]
         assert sorted(memory.to_cancel()) == sorted(store.to_cancel())
-        assert memory.orphans() == store.orphans()
+        assert memory.recovery.orphans() == store.recovery.orphans()
         assert sorted(self.told, key=repr) == sorted(self.told_memory, key=repr)
 
     @invariant()

@@ -19,7 +19,8 @@ class Orphans:
 
     What no client holds when all of them are back or gone never began, and waits again at once; of
     what is left when the lease is over nobody knows. What was known to have begun is lost.
-    `cancel` takes the tasks that came back and that somebody cancelled.
+    `cancel` takes the tasks that came back and that somebody cancelled; it returns those that no
+    client has taken.
     """
 
     def __init__(
@@ -27,9 +28,10 @@ class Orphans:
         store: TaskStore,
         finished: FinishedQueue,
         lease_seconds: float,
-        cancel: Callable[[Pairs], object],
+        cancel: Callable[[Pairs], list[Task]],
     ) -> None:
         self._store = store
+        self._recovery = store.recovery
         self._finished = finished
         self._cancel = cancel
         self._lease_seconds = lease_seconds
@@ -40,7 +42,7 @@ class Orphans:
 
     def one_pass(self) -> bool:
         """Wait, once."""
-        if number := len(self._store.orphans()):
+        if number := len(self._recovery.orphans()):
             log.info(
                 "%s %s handed out by the previous server; waiting up to %g s for its clients to "
                 "reconnect or leave",
@@ -50,29 +52,32 @@ class Orphans:
             )
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._stopped or self._store.all_seen(), self._lease_seconds
+                    lambda: self._stopped or self._recovery.all_seen(), self._lease_seconds
                 )
             if not self._stopped:
-                self.overdue = self._store.absent_clients()
-            if not self._stopped and (outcomes := self._store.orphans()):
-                log.info(
-                    "no client reconnected with %s; rescheduling",
-                    counted(len(outcomes), "task"),
-                )
-                self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
+                self._give_up()
         return False
+
+    def _give_up(self) -> None:
+        outcomes = self._recovery.give_up()
+        # Not before: a client that came back in between would hold tasks and count as gone.
+        self.overdue = self._recovery.absent()
+        if outcomes:
+            log.info("no client reconnected with %s; rescheduling", counted(len(outcomes), "task"))
+            self._finished.put(Client("", "", 0, 1, 0.0), outcomes)
 
     def adopt(self, client: str, held: Pairs) -> list[Task] | None:
         """The tasks that a client of the previous server continues; None if it is a new one."""
-        adopted = self._store.adopt(client, held)
+        adopted = self._recovery.adopt(client, held)
         self._look()
         if adopted and (unwanted := self._store.to_cancel()):
-            self._cancel(unwanted)
+            # Perhaps also tasks of this run, which a call that cancels them is about to take back.
+            self._store.take_back(self._cancel(unwanted))
         return adopted
 
     def note_left(self, event: ClientLeft) -> None:
         """A client left, perhaps one that only a server before this knew."""
-        self._store.seen(event.client_id)
+        self._recovery.seen(event.client_id)
         self._look()
 
     def _look(self) -> None:

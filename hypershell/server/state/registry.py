@@ -307,6 +307,12 @@ class ClientRegistry:
                 lambda pair: Ending.LOST if pair[0] in begun else Ending.UNREPORTED
             )
 
+    def give_up_if_silent(self, client: Client) -> tuple[Client, list[Outcome]] | None:
+        """The same, unless it has called since it was found silent: what it gives then counts."""
+        with self._lock:
+            is_silent = self._is_silent(client, clock.monotonic())
+            return self.give_up(client.id) if is_silent else None
+
     def _take_out(self, client_id: str) -> Client | None:
         """Its calls under way belong to no session any more, and take nothing."""
         client = self._clients.pop(client_id, None)
@@ -335,10 +341,12 @@ class ClientRegistry:
             if pause > 0:
                 self._changed.wait(pause)
             self._changed.wait_for(lambda: not self._paused, timeout)
-            if self._paused:
-                return []
-            limit = clock.monotonic() - self._lease_seconds
-            return [c for c in self._clients.values() if c.heard <= limit and not c.calls]
+            now = clock.monotonic()
+            return [client for client in self._clients.values() if self._is_silent(client, now)]
+
+    def _is_silent(self, client: Client, now: float) -> bool:
+        is_over = client.heard + self._lease_seconds <= now
+        return is_over and not client.calls and not self._paused
 
     def pause(self) -> None:
         """No client is silent until `go_on`."""

@@ -113,8 +113,9 @@ class Changes:
 
     def note_moved(self, task_id: int, state: TaskState) -> None:
         """A task went to this state. Called with the lock of the store."""
-        if self._moved is not None:
-            self._moved[task_id] = state
+        moved = self._moved  # once: the change ends without the lock
+        if moved is not None:
+            moved[task_id] = state
 
     def _unmoved(self, found: list[Found], rule: ChangeRule) -> list[Found]:
         """Those that the rule changes at once, and that are still as they were found."""

@@ -16,6 +16,7 @@ class GivenUp:
     """Not thread-safe: its owner locks it. By task: the lease, and as what the attempt counts."""
 
     def __init__(self, found: Mapping[int, tuple[int, Ending]]) -> None:
+        self._found = found
         self._attempts = dict(found)
 
     def note(self, task: Task, ending: Ending, *, waits: bool) -> None:
@@ -30,12 +31,19 @@ class GivenUp:
         lease, ending = self._attempts.get(outcome.task_id, (0, None))
         return ending if lease == outcome.lease else None
 
+    def by_this_run(self, outcome: Outcome) -> bool:
+        """Whether this run gave the attempt up, and not one before it."""
+        return self._found.get(outcome.task_id, (0, None))[0] != outcome.lease
+
     def forget(self, task_id: int) -> None:
         """It is known now how the attempt ended."""
         self._attempts.pop(task_id, None)
 
 
 def as_before(task: Task, ending: Ending) -> Task:
-    """A waiting task as it was before its last attempt was given up with this ending."""
-    losses = task.losses - (ending.counts_as is CountsAs.LOSS)
+    """A waiting task as it was before its last attempt was given up with this ending.
+
+    One that somebody cancelled and tried again since then has no losses left.
+    """
+    losses = max(0, task.losses - (ending.counts_as is CountsAs.LOSS))
     return with_counts(task, task.lease, task.attempt - ending.tried, task.failures, losses)

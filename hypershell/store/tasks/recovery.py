@@ -9,6 +9,7 @@ from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
+from hypershell.runtime import threads
 from hypershell.store.tasks.handed_out import HandedOut, Pair
 from hypershell.store.tasks.tally import Tally
 
@@ -32,43 +33,48 @@ class RecoveredState:
 
 
 class Recovery:
-    """Not thread-safe: its owner locks it."""
+    """Safe to use from several threads. The lock is that of the store, which discards under it."""
 
-    def __init__(self, handed_out: HandedOut, clients: set[str]) -> None:
+    def __init__(self, lock: threads.Lock, handed_out: HandedOut, clients: set[str]) -> None:
+        self._lock = lock
         self._handed_out = handed_out
         self._orphans = set(handed_out.tasks)
         self._absent = clients
         self._adopted: dict[str, set[Pair]] = {}
 
-    def adopt(self, client: str, pairs: Sequence[Pair]) -> list[Task]:
-        """Those of the tasks that a client holds that are its own from now on.
+    def adopt(self, client: str, pairs: Sequence[Pair]) -> list[Task] | None:
+        """Those of the tasks (id and lease) that a client holds that are its own from now on.
 
-        A client that did not hear the answer asks again.
+        A client that did not hear the answer asks again. None if there are none: it is a stranger.
         """
-        self.seen(client)
-        is_out = self._handed_out.is_out
-        known = self._adopted.setdefault(client, set())
-        for pair in pairs:
-            if pair[0] in self._orphans and is_out(pair):
-                self._orphans.discard(pair[0])
-                known.add(pair)
-        # A task that was handed out again meanwhile is no longer the client's.
-        return [self._handed_out.tasks[p[0]] for p in pairs if p in known and is_out(p)]
+        with self._lock:
+            self._absent.discard(client)
+            is_out = self._handed_out.is_out
+            known = self._adopted.setdefault(client, set())
+            for pair in pairs:
+                if pair[0] in self._orphans and is_out(pair):
+                    self._orphans.discard(pair[0])
+                    known.add(pair)
+            # A task that was handed out again meanwhile is no longer the client's.
+            tasks = self._handed_out.tasks
+            return [tasks[pair[0]] for pair in pairs if pair in known and is_out(pair)] or None
 
     def seen(self, client: str) -> None:
-        """A client is back, or gone: it holds nothing that is not known."""
-        self._absent.discard(client)
+        """A client is gone: it holds nothing that is not known."""
+        with self._lock:
+            self._absent.discard(client)
 
     def absent(self) -> list[str]:
         """The clients that are neither back nor gone."""
-        return sorted(self._absent)
+        with self._lock:
+            return sorted(self._absent)
 
     def all_seen(self) -> bool:
-        """Whether no client that may hold a task is still to come back."""
+        """Whether no client that may hold a task is still to come back. Takes no lock."""
         return not self._absent
 
     def discard(self, task_id: int) -> None:
-        """What became of this task is known."""
+        """What became of this task is known. The store calls it with its lock held."""
         self._orphans.discard(task_id)
 
     def orphans(self) -> list[Outcome]:
@@ -78,6 +84,17 @@ class Recovery:
         are back or gone, nothing else had begun: what none of them holds never reached one.
         Otherwise nobody knows.
         """
+        with self._lock:
+            return self._outcomes()
+
+    def give_up(self) -> list[Outcome]:
+        """The same, to be recorded: no client is given these tasks, should one still come back."""
+        with self._lock:
+            outcomes = self._outcomes()
+            self._orphans.clear()
+            return outcomes
+
+    def _outcomes(self) -> list[Outcome]:
         unknown = Ending.UNREPORTED if self._absent else Ending.GIVEN_BACK
         tasks, state_of = self._handed_out.tasks, self._handed_out.state_of
         begun = Ending.ORPHANED

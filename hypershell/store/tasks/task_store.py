@@ -35,7 +35,8 @@ class TaskStore:
 
     `on_final` is called without the lock, in the thread whose call made tasks final. `owes` says
     that the lines of those that FAILED are to be printed: the journal knows which are not yet.
-    What people change (`cancel`, `retry`, `delete`) is done by `Changes`.
+    What people change (`cancel`, `retry`, `delete`) is done by `Changes`; `recovery` knows of the
+    clients of a server that died.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class TaskStore:
         self._memory = StoreMemory(
             self._lock, self._journal, self._tally, self._handed_out, self._waiting
         )
-        self._recovery = Recovery(self._handed_out, start.clients)
+        self.recovery = Recovery(self._lock, self._handed_out, start.clients)
         self._changes = Changes(self._memory, on_final)
         self.cancel, self.retry = self._changes.cancel, self._changes.retry
         self.delete = self._changes.delete
@@ -171,7 +172,7 @@ class TaskStore:
 
     def _decide(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
         """Put a task that was out where it belongs now; a final one is no longer in memory."""
-        self._recovery.discard(task.id)
+        self.recovery.discard(task.id)
         after, state = decide(task, outcome, self._policy, stopping)
         self._given_up.note(task, outcome.ending, waits=state is TaskState.WAITING)
         if state is TaskState.SUCCEEDED and not self._handed_out.cancelling:
@@ -250,7 +251,7 @@ class TaskStore:
         if task is None:
             return None  # a client has it, or it was cancelled
         self._given_up.forget(task.id)
-        self._retried -= ending.granted
+        self._retried -= ending.granted and self._given_up.by_this_run(outcome)
         return as_before(task, ending)
 
     def take_back(self, tasks: Iterable[Task]) -> None:
@@ -280,34 +281,7 @@ class TaskStore:
         if cancelled:
             self._on_final([(task.id, TaskState.CANCELLED) for task in cancelled])
 
-    # Clients of a server that died.
-
-    def adopt(self, client: str, pairs: Sequence[Pair]) -> list[Task] | None:
-        """Those of the tasks (id and lease) that a client holds for a server that died.
-
-        None if there are none: it is a stranger.
-        """
-        with self._lock:
-            return self._recovery.adopt(client, pairs) or None
-
-    def seen(self, client: str) -> None:
-        """A client of a server that died is gone: it holds nothing that is not known."""
-        with self._lock:
-            self._recovery.seen(client)
-
-    def absent_clients(self) -> list[str]:
-        """The clients of the previous server that are neither back nor gone."""
-        with self._lock:
-            return self._recovery.absent()
-
-    def all_seen(self) -> bool:
-        """Whether no client that may hold a task is still to come back."""
-        return self._recovery.all_seen()
-
-    def orphans(self) -> list[Outcome]:
-        """An outcome for each task that no client of the server that died has come back with."""
-        with self._lock:
-            return self._recovery.orphans()
+    # What is with clients.
 
     def handed_out(self, task_ids: Iterable[int]) -> list[Task]:
         """Those of these tasks that clients hold."""

@@ -73,8 +73,12 @@ class QueueWindow:
         return self._waiting.remove(task_id)
 
     def start_over(self) -> None:
-        """Tasks wait of which only the journal knows, wherever they stand."""
-        self._complete, self._last, self._restarted = False, None, True
+        """Tasks wait of which only the journal knows, wherever they stand.
+
+        A journal that keeps nothing knows of none: all that waits is here, and stays.
+        """
+        if self._journal.keeps:
+            self._complete, self._last, self._restarted = False, None, True
 
     def fill(self, sent: Container[int]) -> None:
         """Bring in tasks that wait in the journal alone, if few are left here; waits for it."""

@@ -10,7 +10,8 @@ from hypershell.core.ending import Ending
 from hypershell.server.events import ClientLeft, EventBus, TasksBegun
 from hypershell.server.state.registry import ClientRegistry, Departure
 from hypershell.wire.worker_messages import Hello
-from tests.helpers.fakes import Call, ServerParts
+from tests.helpers.fakes import Call, ServerParts, succeeded
+from tests.helpers.waiting import until
 
 
 @pytest.fixture
@@ -125,6 +126,36 @@ def test_of_a_client_that_is_given_up_nobody_knows_what_it_did_not_tell():
     _, outcomes = parts.registry.give_up(client.client_id)
 
     assert [Ending.LOST, Ending.UNREPORTED] == [outcome.ending for outcome in outcomes]
+
+
+def test_a_client_that_calls_at_the_last_moment_is_not_given_up():
+    """It was found silent, and gives an outcome: it would be told that this counts."""
+    parts = ServerParts(b"a", lease=0.2)
+    client = parts.join()
+    (claim,) = parts.exchange(client, want=1).claims
+    parts.registry.clients()[0].heard -= 1.0
+    (silent,) = parts.registry.wait_for_silent(timeout=0.0)
+
+    giving = Call(parts.exchange, client, [succeeded(claim)])
+    until(lambda: parts.finished.size() == 1, 5.0, "the outcome is given")
+    gone = parts.registry.give_up_if_silent(silent)
+    parts.receive()
+
+    assert gone is None
+    assert giving.result().known
+    assert 1 == parts.store.counts().succeeded
+
+
+def test_a_client_that_stays_silent_is_given_up(registry):
+    """It takes no call of it from then on."""
+    welcome = registry.join(Hello("node1", 1, 1))
+    registry.clients()[0].heard -= 1.0
+    (silent,) = registry.wait_for_silent(timeout=0.0)
+
+    client, outcomes = registry.give_up_if_silent(silent)
+
+    assert (silent, []) == (client, outcomes)
+    assert registry.hear(welcome.client_id, 1) is None
 
 
 def test_what_began_is_known_before_it_is_known_that_its_client_left():

@@ -7,10 +7,12 @@ import pytest
 
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.core.retry import Policy
+from hypershell.core.task import new_task
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.errors import DatabaseOvertaken
 from hypershell.store.sql.offline import Offline
 from hypershell.store.tasks.journal import Found
+from hypershell.store.tasks.task_store import TaskStore
 from tests.helpers.stored import StoredRun, ended
 
 
@@ -99,3 +101,15 @@ def test_a_connection_that_was_lost_is_made_again_where_nobody_came_between(post
         postgres.cut()
 
         assert [b"a"] == [task.line for task in run.store.lease(1)]
+
+
+def test_what_comes_after_a_retry_is_handed_out_without_a_database():
+    """Nobody else has it: memory must not take the database to know of what it lets go."""
+    store = TaskStore(Policy())
+    store.add([new_task(b"a", 1, store.new_id())])
+
+    changed = store.retry(Selection(ids=(1,)))
+    store.add([new_task(b"b", 2, store.new_id())])
+
+    assert Changed(0, 0, 1) == changed
+    assert [1, 2] == [task.id for task in store.lease(10)]

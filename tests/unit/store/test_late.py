@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
+from hypershell.core.query.selection import Selection
 from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
 from hypershell.store.sql.engine import open_database, sqlite_url
@@ -46,10 +47,12 @@ def test_the_attempt_that_was_given_up_is_replaced(url, restarts, is_leased):
         run.add(b"a", b"b", b"c")
         outcomes = give_up(run, 2)
         if not restarts:
-            record(run, outcomes[:1], is_leased)
+            record(run, outcomes[0], is_leased)
+            assert 1 == run.store.counts().retried
     if restarts:
         with StoredRun(url, RunMode.RESUME, Policy(max_lost=2)) as run:
-            record(run, outcomes[:1], is_leased)
+            record(run, outcomes[0], is_leased)
+            assert 0 == run.store.counts().retried
 
     tasks, attempts, wrong = rows_of(url)
     assert [] == wrong
@@ -61,15 +64,29 @@ def test_the_attempt_that_was_given_up_is_replaced(url, restarts, is_leased):
     ]
 
 
-def record(run: StoredRun, outcomes: list[Outcome], is_leased: bool) -> None:
-    """Record these, which wait, or were leased and are withdrawn."""
+def record(run: StoredRun, outcome: Outcome, is_leased: bool) -> None:
+    """Record this, whose task waits, or was leased and is withdrawn."""
     withdrawn = {task.id for task in run.store.lease(10)} if is_leased else set()
-    late = run.store.late_ones(outcomes)
+    late = run.store.late_ones([outcome])
 
     recorded = run.store.record_late(CLIENT, late, withdrawn, stopping=False)
 
     assert [1] == [each.task.id for each in recorded]
-    assert 0 == run.store.counts().retried or len(outcomes) == 1
+
+
+def test_what_was_tried_again_by_request_has_no_loss_to_be_taken_back(url):
+    """It was cancelled and retried after its client was given up: it has all its losses left."""
+    with StoredRun(url, policy=Policy(max_retries=1, max_lost=2)) as run:
+        run.add(b"a")
+        (outcome,) = give_up(run, 1)
+        run.store.cancel(Selection(ids=(1,)))
+        run.store.retry(Selection(ids=(1,)))
+
+        record(run, outcome._replace(code=3), is_leased=False)
+
+    (task,), _, wrong = rows_of(url)
+    assert [] == wrong
+    assert (0, 1, 0) == (task.state, task.failures, task.losses)
 
 
 def test_a_task_that_only_the_database_has_is_found(url):

@@ -64,7 +64,7 @@ def test_a_run_goes_on_in_an_old_database(url):
     """With what has failed, what waits, and what clients of a server that died may hold."""
     with StoredRun(url, RunMode.RESTART) as run:
         owed = owed_lines(run.kept.database, None)
-        orphans = run.store.orphans()
+        orphans = run.store.recovery.orphans()
         to_cancel = run.store.to_cancel()
         first = run.store.lease(9)
         run.finish(

@@ -27,15 +27,15 @@ def after(tmp_path) -> Iterator[StoredRun]:
 
 def test_what_no_client_holds_never_began_when_all_are_back(after):
     """It reached none of them, so it goes out as the same attempt."""
-    adopted = after.store.adopt(CLIENT, [(1, 1), (2, 1)])
+    adopted = after.store.recovery.adopt(CLIENT, [(1, 1), (2, 1)])
 
     assert [1, 2] == [task.id for task in adopted]
-    assert [(3, 1, Ending.GIVEN_BACK)] == [orphan[:3] for orphan in after.store.orphans()]
+    assert [(3, 1, Ending.GIVEN_BACK)] == [orphan[:3] for orphan in after.store.recovery.orphans()]
 
 
 def test_of_what_is_left_at_the_end_of_the_lease_nobody_knows(after):
     """But what was known to have begun is lost."""
-    after.store.record([("", after.store.orphans())])
+    after.store.record([("", after.store.recovery.orphans())])
 
     tasks = {task.id: task for task in after.store.lease(3)}
     assert [(2, 0), (2, 0), (2, 0)] == [(tasks[i].attempt, tasks[i].losses) for i in (1, 2, 3)]
@@ -44,9 +44,9 @@ def test_of_what_is_left_at_the_end_of_the_lease_nobody_knows(after):
 
 def test_what_had_begun_is_no_loss_when_its_server_died_with_its_client(after):
     """It left for good, and never said how it ended."""
-    after.store.seen(CLIENT)
+    after.store.recovery.seen(CLIENT)
 
-    endings = [orphan.ending for orphan in after.store.orphans()]
+    endings = [orphan.ending for orphan in after.store.recovery.orphans()]
 
     assert [Ending.ORPHANED, Ending.GIVEN_BACK, Ending.GIVEN_BACK] == endings
 
