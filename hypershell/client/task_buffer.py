@@ -82,7 +82,7 @@ class TaskBuffer:
     def start_next(self) -> Claim | None:
         """The next claim, which counts as running and begun from now on; None if none is ready."""
         with self._changed:
-            if not self._ready or not self._begun.room:
+            if not self._ready or not (self._begun.room or self._begun.grow()):
                 self._executor_waits = True
                 return None
             claim = self._ready.popleft()

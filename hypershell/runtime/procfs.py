@@ -10,8 +10,76 @@ A process may end between any two reads: what cannot be read has ended, or is no
 
 import os
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from hypershell.runtime.limits import opening
+
+
+class Place(NamedTuple):
+    """Which processes are seen here, and by which clock: the inodes of both namespaces.
+
+    Numbers of processes, and when these began, mean the same in one place only.
+    """
+
+    space: int
+    time_space: int
+
+
+class Process(NamedTuple):
+    """A process that is alive; `began` in ticks since the kernel's start tells it from a later one
+    of its number.
+    """
+
+    pid: int
+    parent: int
+    session: int
+    began: int
+
+
+def own_place() -> Place | None:
+    """Where this process is; None where /proc does not tell, or shows the processes of others."""
+    try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return None
+        space = os.stat("/proc/self/ns/pid").st_ino
+        has_clocks = os.path.exists("/proc/self/ns/time")
+        return Place(space, os.stat("/proc/self/ns/time").st_ino if has_clocks else 0)
+    except OSError:
+        return None
+
+
+def began(pid: int | None = None) -> int | None:
+    """When a process, or this one, began; None if it has ended."""
+    fields = _stat(os.getpid() if pid is None else pid)
+    return None if fields is None or fields[0] in b"ZX" else int(fields[19])
+
+
+def sees_all() -> bool:
+    """Whether the processes of other users are seen, too."""
+    return _stat(1) is not None
+
+
+def processes() -> dict[int, Process]:
+    """All processes that are alive, by their numbers."""
+    return {
+        pid: Process(pid, int(fields[1]), int(fields[3]), int(fields[19]))
+        for pid, fields in _stats()
+        if fields[0] not in b"ZX"
+    }
+
+
+def below(roots: Collection[int], found: Collection[Process]) -> set[int]:
+    """Those of these processes that are below one of the roots, which are not among them."""
+    children: dict[int, list[int]] = {}
+    for process in found:
+        children.setdefault(process.parent, []).append(process.pid)
+    seen: set[int] = set(roots)
+    todo = list(roots)
+    while todo:
+        new = [child for child in children.get(todo.pop(), ()) if child not in seen]
+        seen.update(new)
+        todo += new
+    return seen.difference(roots)
 
 
 def live_sessions() -> dict[int, set[int]]:

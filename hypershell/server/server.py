@@ -39,6 +39,7 @@ from hypershell.server.events import (
 from hypershell.server.input.capacity import InputCapacity
 from hypershell.server.input.intake import Intake
 from hypershell.server.input.lines import LineReader
+from hypershell.server.loops.dead_clients import DeadClients, Traces
 from hypershell.server.loops.no_clients import NoClients
 from hypershell.server.loops.orphans import Orphans
 from hypershell.server.loops.receiver import Receiver
@@ -90,7 +91,7 @@ class Server:
     `run` returns when all of them are final, or when the run was ended early: by `interrupt`, by
     `give_up`, or by a peer on the client plane. Without a `reader` it runs what is submitted until
     it is asked to stop. `planes` are sockets that listen, and the secret of each plane; `facts` is
-    what `info` tells of the server itself.
+    what `info` tells of the server itself; `traces` is what dead clients left on this machine.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Server:
         planes: dict[str, tuple[socket, bytes]],
         facts: dict[str, Any] | None = None,
         run_session: "RunSession | None" = None,
+        traces: Traces | None = None,
     ) -> None:
         self._options = options
         self._reader = reader
@@ -130,6 +132,11 @@ class Server:
         self._receiver = Receiver(finished, store, registry, self._scheduler, scheduled, bus)
         self._silent_clients = SilentClients(registry, scheduled, finished, bus, options.lease)
         self._no_clients = NoClients(store, registry, scheduled)
+        self._dead_clients: DeadClients | None = None
+        if traces is not None:
+            self._dead_clients = DeadClients(
+                traces, self._orphans, registry, scheduled, finished, bus
+            )
         self._failures = Failures(sink, store.printed)
         self._joblog = open_joblog(options.joblog)
         self._reports = Reports([self._failures, *filter(None, [self._joblog])])
@@ -284,6 +291,8 @@ class Server:
         if self._run_session is not None:
             passes["orphans"] = (self._orphans.one_pass, self._orphans.wake)
             passes["database"] = (self._run_session.writer.one_pass, lambda: None)
+        if self._dead_clients is not None:
+            passes["dead clients"] = (self._dead_clients.one_pass, self._dead_clients.wake)
         return {
             name: Loop(name, one_pass, self._loop_failed, wake)
             for name, (one_pass, wake) in passes.items()
