@@ -70,9 +70,11 @@ class Traces:
             return []
         gone = []
         for client_id, trace in self._dead_of(wanted).items():
-            if trace.owner.place == here and self._is_gone(client_id, trace):
-                gone.append(GoneClient(client_id, trace.begun, trace.interrupted))
-                self._kill_at.pop(client_id, None)
+            # What cannot be looked at, for want of descriptors or so, is no reason to go on.
+            with contextlib.suppress(OSError):
+                if trace.owner.place == here and self._is_gone(client_id, trace):
+                    gone.append(GoneClient(client_id, trace.begun, trace.interrupted))
+                    self._kill_at.pop(client_id, None)
         return gone
 
     def remove(self, client_id: str) -> None:
@@ -150,10 +152,10 @@ def _left_of(client_id: str) -> tuple[set[procfs.Process] | None, Processes]:
     None if this process is among that.
     """
     mark = client_id.encode()
-    marked = {pid for pid, variables in procfs.environments() if _MARK + mark in variables}
+    marked = procfs.carriers(_MARK + mark)
     found = procfs.processes()  # later: all that was marked is here, or has ended
     family = marked | procfs.below(marked, found.values())
-    if os.getpid() in family or os.environb.get(_MARK[:-1]) == mark:
+    if os.getpid() in family:
         return None, found
     return {found[pid] for pid in family & found.keys()}, found
 

@@ -1,12 +1,14 @@
 """What a server learns of clients that were killed together with their supervisors."""
 
 import contextlib
+import errno
 import logging
 import os
 import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,9 +22,16 @@ from hypershell.client.traces import Traces
 from hypershell.core.begun import GoneClient
 from hypershell.runtime import procfs
 from tests.helpers.components import lacks
+from tests.helpers.farm import ROOT
 from tests.helpers.waiting import until
 
 ID = "0a1b2c3d"
+
+LOOK = """
+import sys
+from hypershell.client.traces import Traces
+print(Traces(sys.argv[1]).look([sys.argv[2]]))
+"""
 
 
 @pytest.fixture
@@ -213,18 +222,18 @@ def test_a_server_below_a_task_of_a_dead_client_ends_nothing(directory, start, m
     """It would end itself."""
     die(directory, held)
     sibling = start("exec sleep 60", TASK_CLIENT_ID=ID)
-    monkeypatch.setitem(os.environb, b"TASK_CLIENT_ID", ID.encode())
+    command = f"exec {sys.executable} -c '{LOOK}' {directory} {ID}"
+    server = start(command, TASK_CLIENT_ID=ID, PYTHONPATH=str(ROOT))
 
-    assert [] == look(directory)
-
+    assert server.stdout is not None
+    assert b"[]\n" == server.stdout.read()
     assert sibling.poll() is None
 
 
 def test_a_server_below_a_process_of_a_dead_client_ends_nothing(directory, monkeypatch):
     """Its own environment may be another one."""
     die(directory, held)
-    ours = [(os.getppid(), [b"TASK_CLIENT_ID=" + ID.encode()])]
-    monkeypatch.setattr(procfs, "environments", lambda: iter(ours))
+    monkeypatch.setattr(procfs, "carriers", lambda _: {os.getppid()})
     monkeypatch.setattr(module, "_signal", lambda *_: pytest.fail("it ends its own ancestor"))
 
     assert [] == look(directory)
@@ -235,6 +244,19 @@ def test_clients_elsewhere_are_not_judged(directory, monkeypatch, place):
     """A container has processes of its own, though it may have the same /dev/shm."""
     die(directory, held)
     monkeypatch.setattr(procfs, "own_place", lambda: place)
+
+    assert [] == look(directory)
+
+
+@pytest.mark.parametrize("name", ["carriers", "processes"])
+def test_where_processes_cannot_be_looked_at_nothing_is_known(directory, monkeypatch, name):
+    """A server may be short of descriptors: what it does not see may be there."""
+    die(directory, held)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(procfs, name, fail)
 
     assert [] == look(directory)
 
@@ -250,7 +272,7 @@ def test_where_processes_are_hidden_nothing_is_known(directory, monkeypatch):
 def test_a_table_that_was_damaged_anywhere_is_never_an_error(directory, monkeypatch):
     """Each byte of its header and of its entries, changed: what says that it is whole is not."""
     die(directory, held)
-    monkeypatch.setattr(procfs, "environments", lambda: iter(()))
+    monkeypatch.setattr(procfs, "carriers", lambda _: set())
     monkeypatch.setattr(procfs, "processes", dict)
     (path,) = directory.iterdir()
     whole = path.read_bytes()
