@@ -148,8 +148,11 @@ def left_behind(directory: int, name: str) -> Trace | None:
 
 def sweep(directory: int, keep: int = KEPT) -> None:
     """Remove the files of processes that are dead, but for the newest of them."""
+    names = os.listdir(directory)
+    if len(names) <= keep:
+        return
     kept = 0
-    for name in sorted(os.listdir(directory), reverse=True):
+    for name in sorted(names, reverse=True):
         with contextlib.suppress(OSError):
             with _opened(directory, name) as descriptor:
                 is_dead = _is_free(descriptor)

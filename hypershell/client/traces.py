@@ -65,8 +65,9 @@ class Traces:
         It does not wait for that: look again.
         """
         self._dead = {}
-        here, wanted = procfs.own_place(), set(client_ids)
-        if not wanted or here is None or not procfs.sees_all():
+        wanted = set(client_ids)
+        here = procfs.own_place() if wanted else None
+        if here is None or not procfs.sees_all():
             return []
         gone = []
         for client_id, trace in self._dead_of(wanted).items():

@@ -6,6 +6,7 @@ clients leave running is ended before anything of it runs again.
 
 import contextlib
 import random
+import shlex
 import signal
 import time
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 import psutil
 import pytest
 
-from tests.helpers.farm import Farm, kill_all, rarely
+from tests.helpers.farm import PROGRAM, Farm, kill_all, rarely
 from tests.helpers.once import assert_never_twice, exclusive, starts_of
 from tests.helpers.waiting import until
 
@@ -70,7 +71,7 @@ def test_a_run_of_which_nothing_is_left_goes_on_at_once(farm):
     assert seconds < QUICKLY
     starts = starts_of(farm)
     assert [[1, 2]] * 2 + [[1]] * 8 == [starts[str(number)] for number in range(1, 11)]
-    assert "was killed together with the previous server; rescheduling 2 tasks" in said(farm)
+    assert "of the previous server has ended; rescheduling 2 tasks it had begun" in said(farm)
     assert "10 succeeded, 0 failed" in said(farm)
     assert_never_twice(farm)
 
@@ -124,6 +125,28 @@ def test_a_task_that_nobody_may_end_is_waited_for(farm):
 def farm_sleeps(farm: Farm) -> bool:
     """Whether nothing with the farm's mark is left of the task."""
     return bool(farm.read("starts")) and not farm.tasks()
+
+
+@pytest.mark.campaign
+def test_what_a_task_runs_by_a_cluster_of_its_own_is_ended_with_it(farm):
+    """Its tasks carry another client's id, and are below what carries ours."""
+    words = shlex.join(PROGRAM)
+    inner = f"echo {shlex.quote(exclusive('sleep 60', 'inner'))} | {words} cluster --no-db"
+    lines = [exclusive(f"test $TASK_ATTEMPT -gt 1 || {inner}", "outer")]
+    farm.start_cluster(lines, "--lease", LEASE)
+    farm.wait_for_lines("starts", 2)
+    cluster = psutil.Process(farm.processes[0].pid)
+    (supervisor,) = cluster.children()
+    outer = [cluster, supervisor, *supervisor.children()]
+    tasks = farm.tasks()
+
+    freeze_and_kill(outer)
+    seconds = resume(farm)
+
+    assert seconds < QUICKLY
+    assert {"outer": [1, 2], "inner": [1]} == starts_of(farm)
+    assert not set(tasks).intersection(farm.alive())
+    assert_never_twice(farm)
 
 
 def test_a_server_that_lives_sees_that_a_client_of_its_machine_is_gone(farm):

@@ -107,8 +107,8 @@ class DeadClients:
         # First of all durable: if this server dies too, the next one must not think it never began.
         self._bus.publish(TasksBegun, gone.client_id, [Begun(*pair, 0.0, 0, 0) for pair in began])
         outcomes = self._orphans.give_up_begun(gone.client_id, began)
-        log.warning(
-            "client %s was killed together with the previous server%s",
+        log.info(
+            "client %s of the previous server has ended%s",
             gone.client_id,
             f"; rescheduling {counted(len(outcomes), 'task')} it had begun" if outcomes else "",
         )

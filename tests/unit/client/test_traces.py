@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hypershell.client import traces as module
-from hypershell.client.begun_table import BegunTable
+from hypershell.client.begun_table import HEADER_BYTES, BegunTable
 from hypershell.client.trace_file import KEPT, make_table, open_directory, sweep
 from hypershell.client.traces import Traces
 from hypershell.core.begun import GoneClient
@@ -121,6 +121,30 @@ def test_what_is_known_is_removed(directory):
 
     assert [] == os.listdir(directory)
     assert not traces.is_busy
+
+
+def test_a_client_that_joined_anew_is_known_by_its_new_id(directory):
+    """Its tasks have that one."""
+
+    def work(table: BegunTable) -> None:
+        table.belongs_to("ffffffff")
+        held(table)
+
+    die(directory, work)
+
+    assert ["ffffffff"] == [each.client_id for each in look(directory)]
+
+
+def test_two_servers_may_look_at_once(directory):
+    """Both had the client, one after the other."""
+    die(directory, held)
+    one, other = Traces(str(directory)), Traces(str(directory))
+
+    assert one.look([ID]) == other.look([ID]) != []
+
+    one.remove(ID)
+    other.remove(ID)
+    assert [] == one.look([ID])
 
 
 def test_a_client_that_nobody_asks_for_is_left_alone(directory, start):
@@ -330,6 +354,17 @@ def test_a_directory_that_others_can_enter_is_not_used(directory, mode):
     assert ([(1, 1)], []) == table.read()
 
 
+def test_a_directory_of_somebody_else_is_not_used(directory, monkeypatch):
+    """Anybody can make one of our name before we do."""
+    die(directory, held)
+    monkeypatch.setattr(os, "geteuid", lambda: 2**31 - 2)
+
+    make_table(2, str(directory))
+
+    assert [] == look(directory)
+    assert 1 == len(os.listdir(directory))
+
+
 def test_a_directory_that_is_a_link_is_not_used(directory):
     """Somebody else may have made it."""
     elsewhere = directory / "elsewhere"
@@ -351,6 +386,32 @@ def test_a_table_without_a_place_for_its_file_is_in_memory():
 
     assert ([(1, 1)], []) == table.read()
     assert not make_table(2, "/proc").grow()
+
+
+def test_a_table_for_which_there_is_no_memory_left_is_no_file(directory, monkeypatch):
+    """To write to one would end the client by SIGBUS."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", fail)
+
+    table = make_table(2, str(directory))
+
+    table.mark(1, 1)
+    assert ([(1, 1)], []) == table.read()
+    assert [] == os.listdir(directory)
+
+
+def test_all_that_may_be_written_has_its_memory(directory):
+    """Whatever others put there afterwards."""
+    table = make_table(100, str(directory))
+    (path,) = directory.iterdir()
+
+    for _ in range(2):
+        assert 512 * path.stat().st_blocks >= HEADER_BYTES + 32 * table.room
+        assert table.room >= 100
+        assert table.grow()
 
 
 def test_a_table_grows_while_there_is_memory(directory):

@@ -22,6 +22,7 @@ from hypershell.runtime.procfs import (
     processes,
     sees_all,
 )
+from tests.helpers.components import lacks
 from tests.helpers.waiting import until
 
 ORPHAN_MAKER = """
@@ -187,6 +188,17 @@ def test_this_process_is_in_a_place_and_among_others():
     assert own_place() is not None
     assert sees_all()
     assert began() == processes()[os.getpid()].began
+
+
+def test_where_proc_shows_the_processes_of_others_there_is_no_place(need):
+    """A set of process numbers of its own, with the /proc of before: the numbers mean others."""
+    look = "from hypershell.runtime.procfs import own_place; print(own_place())"
+    command = [need("unshare"), "--pid", "--fork", sys.executable, "-c", look]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        lacks("no namespace of process numbers can be made here")
+
+    assert "None" == found.stdout.strip()
 
 
 def test_the_load_of_a_machine_is_a_number():
