@@ -53,6 +53,12 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
 
 
 @pytest.fixture
+def cold(farm: Farm) -> None:
+    """Have the farm fork nothing: for tests of the start itself."""
+    farm.cold = True
+
+
+@pytest.fixture
 def site(farm: Farm) -> Site:
     """A server directory in which no server was started yet; the farm ends what is started."""
     return Site(farm)

@@ -8,7 +8,7 @@ from typing import Any
 from hypershell.app.homes import HomeDatabase, databases, is_live
 from hypershell.app.locate import ServerLocation
 from hypershell.app.task_api import LocalTasks, TaskApi, open_remote_tasks
-from hypershell.core.errors import IdsAmbiguous, ServerLeft, UsageError
+from hypershell.core.errors import IdsAmbiguous, NoServer, ServerLeft, UsageError
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.runtime import clock
 from hypershell.serverdir.homes import LiveRun
@@ -50,7 +50,12 @@ def _source(
     record = None if live is None else live.record
     in_memory = record is not None and record.in_memory
     if is_live(database.directory) and not in_memory:
-        return open_remote_tasks(replace(location, home=database.home), verb)
+        try:
+            return open_remote_tasks(replace(location, home=database.home), verb)
+        except NoServer:
+            if is_live(database.directory):
+                raise
+            # It ended between the two.
     return LocalTasks(database.url, database.directory, verb)
 
 

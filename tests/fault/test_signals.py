@@ -11,6 +11,8 @@ import pytest
 from tests.helpers.farm import Farm, Process, rarely
 from tests.helpers.waiting import stays, until
 
+pytestmark = pytest.mark.usefixtures("cold")
+
 WAITING_TASK = "echo >> started; until test -e go; do sleep 0.02; done; echo >> done"
 
 

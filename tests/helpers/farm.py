@@ -24,6 +24,7 @@ import pytest
 from hypershell.access.keys import new_key
 from hypershell.runtime import threads
 from tests.helpers.waiting import until
+from tests.helpers.warm import WarmProcess, is_warm
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "hypershell"]
@@ -48,7 +49,9 @@ class Process:
             out = files.enter_context(self.out_path.open("wb"))
             settings = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err}
             settings |= {"start_new_session": True} | popen
-            self.popen = subprocess.Popen(command, env=dict(environment), **settings)
+            cold = settings.pop("cold", False) or not is_warm(command, environment, settings)
+            start = subprocess.Popen if cold else WarmProcess
+            self.popen = start(command, env=dict(environment), **settings)
         self.pid = self.popen.pid
         self.may_print_traceback = False
 
@@ -161,6 +164,8 @@ class Farm:
         self.folder = folder
         self.processes: list[Process] = []
         self.port = 0
+        self.cold = False
+        """Whether nothing that is started is forked: for tests of the start itself."""
         self._mark = secrets.token_hex(8)
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("HYPERSHELL_", "TASK_"))}
         self.environment = kept | {
@@ -182,7 +187,7 @@ class Farm:
     ) -> Process:
         """Start any command with this farm's environment."""
         environment = self.environment | dict(env or {})
-        settings = {"cwd": self.folder} | popen
+        settings = {"cwd": self.folder, "cold": self.cold} | popen
         process = Process(command, self.folder, environment, **settings)
         self.processes.append(process)
         return process

@@ -188,7 +188,11 @@ BAD_GENERATE = {
     "one port": (["--worker-port", "1"], 2, "needs both --worker-port and --client-port"),
     "no port": ([], 2, "needs both"),
     "same ports": (["--worker-port", "9", "--client-port", "9"], 2, "both ports are 9"),
-    "port 0": (["--worker-port", "0", "--client-port", "9"], 2, "--port must be .* 1 to 65535"),
+    "port 0": (
+        ["--worker-port", "0", "--client-port", "9"],
+        2,
+        "--worker-port must be .* 1 to 65535",
+    ),
     "port 65536": (["--worker-port", "9", "--client-port", "65536"], 2, "--client-port must be"),
     "port of letters": (["--worker-port", "x", "--client-port", "9"], 2, "whole number"),
     "host with a blank": ([*PORTS, "--host", "two words"], 2, "is not a valid host"),

@@ -57,20 +57,13 @@ def test_each_line_is_run_as_it_stands(farm):
 
     cluster = farm.run("cluster", path)
 
-    assert [out for _, out in PRINTING if out] == split(cluster.out)
+    # Lines that are too long for one answer to the client may start a little later than the next.
+    expected = [out for _, out in PRINTING if out]
+    missing = [out[:99] for out in expected if out not in cluster.out]
+    assert ([], sum(map(len, expected))) == (missing, len(cluster.out))
     assert 0 == cluster.wait()
     skipped = sum(out is None for _, out in PRINTING)
     assert f"{len(PRINTING) - skipped} tasks: {len(PRINTING) - skipped} succeeded" in cluster.err
-
-
-def split(out: bytes) -> list[bytes]:
-    """Output cut into pieces of the sizes that are expected, and the rest."""
-    pieces = []
-    for _, expected in PRINTING:
-        if expected:
-            pieces.append(out[: len(expected)])
-            out = out[len(expected) :]
-    return pieces + ([out] if out else [])
 
 
 def test_failed_lines_of_any_kind_are_captured_byte_for_byte(farm):
