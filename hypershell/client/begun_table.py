@@ -173,6 +173,11 @@ class BegunTable:
         return found[_BEGUN], found[_INTERRUPTED]
 
     @property
+    def is_empty(self) -> bool:
+        """Whether the server has all that began here; of the client alone."""
+        return not self._entries
+
+    @property
     def was_used(self) -> bool:
         """Whether any task ever began."""
         return self._words[_USED] > 0

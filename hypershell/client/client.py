@@ -49,6 +49,9 @@ log = logging.getLogger(__name__)
 _LAST_WORDS_SECONDS = 1.0
 """How long a client that goes, and runs nothing more, tries to give its last outcomes."""
 
+_LAST_ANSWER_SECONDS = 0.3
+"""How long a client whose server has no more tasks waits to hear that it has all outcomes."""
+
 _PAUSE_SECONDS = 2.0
 """How long tasks may take to stand still."""
 
@@ -113,7 +116,9 @@ class Client:
                 case PhaseChanged(phase) if phase is self._session.phase:
                     if phase is Phase.OVER:
                         log.info("the server has no more tasks")
-                        self._supervisor_pipe.left(known=not any(self._buffer.begun()))
+                        # The answer that says so may be on its way, in the other connection.
+                        known = self._buffer.wait_until_accepted(_LAST_ANSWER_SECONDS)
+                        self._supervisor_pipe.left(known=known)
                         return self._status()
                     self._obey_phase(phase)
                 case BufferDrained(all_accepted) if self._leaving is not None:

@@ -14,8 +14,9 @@ client that does not end when it must is killed; what does not die of KILL is le
 
 The order that matters: it is a subreaper, and has taken care of its own parent's death, before it
 forks; it forks while this is its only thread; the client's last words are read after it was reaped,
-so that `left` is not missed; and `leave` is said only when nothing runs any more, since the server
-may then start the tasks elsewhere.
+so that `left` is not missed; `leave` is said only when nothing runs any more, since the server
+may then start the tasks elsewhere; and the table of what had begun is removed last, when the server
+knows what it says.
 """
 
 import contextlib

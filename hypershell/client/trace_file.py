@@ -34,7 +34,7 @@ from hypershell.runtime.limits import opening
 KEPT = 64
 """Files of dead clients that stay, of which no server has asked yet."""
 
-_CROWDED = 512
+_CROWDED = 256
 """So many files are looked through by a client that starts, which has else no time for it."""
 
 

@@ -10,11 +10,13 @@ import shlex
 import signal
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.helpers.farm import PROGRAM, Farm, kill_all, rarely
+from hypershell.client.trace_file import trace_directory
+from tests.helpers.farm import PROGRAM, Farm, Process, kill_all, rarely
 from tests.helpers.once import assert_never_twice, exclusive, starts_of
 from tests.helpers.waiting import until
 
@@ -166,6 +168,25 @@ def test_a_server_that_lives_sees_that_a_client_of_its_machine_is_gone(farm):
     assert "was killed together with its supervisor; rescheduling its" in server.err
     assert not set(tasks).intersection(farm.alive())
     assert_never_twice(farm)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_client_that_the_server_knows_to_be_gone_leaves_no_file(farm, number):
+    """Its supervisor, or itself, has said it: nobody needs to find it out."""
+    farm.start_server(["sleep 60"])
+    client = farm.start_client()
+    until(farm.tasks, 10, "the task runs")
+    assert files_of(client)
+
+    client.client_proper().send_signal(number)
+
+    assert client.wait() == 128 + number
+    assert [] == files_of(client)
+
+
+def files_of(client: Process) -> list[Path]:
+    """What a client has in memory that would outlive it."""
+    return list(Path(trace_directory()).glob(f"*-{client.pid}"))
 
 
 @pytest.mark.campaign
