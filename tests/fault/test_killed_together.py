@@ -68,6 +68,7 @@ def test_a_run_of_which_nothing_is_left_goes_on_at_once(farm):
     farm.wait_for_lines("starts", 2)
 
     freeze_and_kill(farm.alive())
+    assert not farm.processes[0].is_running
     seconds = resume(farm, "cluster", "-N", 2, "--max-lost", 1)
 
     assert seconds < QUICKLY
