@@ -12,7 +12,7 @@ from tests.helpers.waiting import stays, until
 from tests.unit.client.conftest import state_of
 
 LEASE = "--lease", 3, "--grace", 0.5
-LONGER_THAN_LEASE = 4.5
+LONGER_THAN_LEASE = 3.5
 TICKS = "while [ ! -e over ]; do echo tick >> ticks.$TASK_ATTEMPT; sleep 0.02; done"
 """Shows by what it writes that it runs; in a group of its own."""
 

@@ -145,6 +145,7 @@ def fill(path: Path) -> None:
         os.close(descriptor)
 
 
+@pytest.mark.campaign
 def test_a_second_run_beside_one_in_postgresql_has_a_database_of_its_own(
     farm: Farm, postgres_url: str
 ) -> None:
