@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers.farm import Process, rarely
+from tests.helpers.farm import PROMPT, Process, rarely
 from tests.helpers.once import assert_never_twice, exclusive, starts_of
 from tests.helpers.shell import CTRL_C, Shell
 from tests.helpers.waiting import stays, until
@@ -41,7 +41,7 @@ def stand_still(farm, seconds: float) -> None:
 def run_on(farm) -> None:
     """The first attempt shows that it runs."""
     before = ticks(farm)
-    until(lambda: ticks(farm) > before, 10.0, "the task runs on")
+    until(lambda: ticks(farm) > before, PROMPT, "the task runs on")
 
 
 def stop(process: Process) -> None:
