@@ -127,6 +127,44 @@ def descendants() -> list[int]:
     return found
 
 
+def children_of(pid: int) -> list[int] | None:
+    """The processes that are its children, zombies among them; None if it cannot be told."""
+    try:
+        with opening, open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return None
+
+
+def trees(roots: Collection[int]) -> dict[int, dict[int, int]]:
+    """What is below each of these processes: when each of those was started, in clock ticks.
+
+    By both together a process is known also when its number may have been used again.
+    """
+    children: dict[int, list[tuple[int, int]]] = {}
+    for pid, fields in _stats():
+        children.setdefault(int(fields[1]), []).append((pid, int(fields[19])))
+    found: dict[int, dict[int, int]] = {}
+    for root in roots:
+        tree = found[root] = {}
+        below = children.get(root, [])
+        while below:
+            tree.update(below)
+            below = [each for pid, _ in below for each in children.get(pid, ())]
+    return found
+
+
+def lives(pid: int, started: int) -> bool:
+    """Whether this is still the process that was started then, and no zombie."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] not in b"ZX" and int(fields[19]) == started
+
+
+def alive_below(root: int) -> set[int]:
+    """The processes below `root` that are alive; this process and `root` are not among them."""
+    return {pid for pid, state in _below(root, ()).items() if state not in b"ZX"}
+
+
 def ancestors(pid: int) -> list[int] | None:
     """The processes above one, its parent first; None if it has ended, or cannot be looked at."""
     found: list[int] = []
