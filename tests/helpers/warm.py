@@ -229,6 +229,7 @@ def _have_warm_clients() -> None:
         os.setsid()
         _show([STEM], {})
         silence = os.open(os.devnull, os.O_RDWR)
+        ours.detach()  # else its end, in a client, would be that of what has its number then
         _have_descriptors({**dict.fromkeys(range(3), silence), 3: theirs.detach()})
         _serve(socket.socket(fileno=3))
         os._exit(0)
