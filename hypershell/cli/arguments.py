@@ -27,6 +27,8 @@ FORMER_NAMES = {"--from-run": "--run"}
 
 _MAX_SUGGESTIONS = 3
 
+_HOW_EMPTY = "set the variable that it comes from, or omit it"
+
 
 class Separated(NamedTuple):
     """A separator and the words after it, up to the next one."""
@@ -159,12 +161,17 @@ def cut(usage: UsageText, arguments: list[str]) -> Arguments:
 def check(arguments: Arguments, usage: UsageText, verb: str, elsewhere: Mapping[str, str]) -> None:
     """UsageError for an option that is unknown, incomplete or repeated, and a wrong separator.
 
+    Also for an empty value or operand, which comes from a shell variable that is not set.
+
     `elsewhere` names, for options that this command lacks, one that has them.
     """
     _check_options(arguments.options, usage.options, verb, elsewhere)
     for part in arguments.separated:
         if part.separator not in usage.separators:
             raise UsageError(f"`{verb}` takes no arguments after `{part.separator}`", verb)
+    # Taken for one that was not given, it would quietly mean something else.
+    if "" in arguments.operands:
+        raise UsageError("an argument is empty", verb, _HOW_EMPTY)
 
 
 def scan(
@@ -282,6 +289,8 @@ def _check_options(
             raise UsageError(f"{spelled} needs a value", verb)
         if not option.takes_value and value is not None:
             raise UsageError(f"{spelled} takes no value", verb)
+        if value == "":
+            raise UsageError(f"the value of {spelled} is empty", verb, _HOW_EMPTY)
         if option.name in seen and not option.may_repeat:
             raise UsageError(f"{option.name} may be given only once", verb)
         seen.add(option.name)

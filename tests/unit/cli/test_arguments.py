@@ -194,11 +194,11 @@ def test_an_option_of_another_command_says_whose_it_is():
 def test_repeated_values_are_kept_in_order():
     """However they are spelled, and none after a separator."""
     parsed = parse(
-        USAGE, "try", ["--tag", "a:1", "f", "--tag=b:2", "--tag", "", "--", "--tag", "c"]
+        USAGE, "try", ["--tag", "a:1", "f", "--tag=b:2", "--tag", "-", "--", "--tag", "c"]
     )
 
     assert parsed is not None
-    assert ["a:1", "b:2", ""] == parsed.repeated("--tag")
+    assert ["a:1", "b:2", "-"] == parsed.repeated("--tag")
     assert [] == parsed.repeated("--last")
     assert ["--tag", "c"] == parsed.words("ARG")
     assert [] == parsed.words("VALUE")
@@ -245,3 +245,20 @@ def test_an_option_may_be_meant_by_several_names():
     assert no_such_option("--lo", names).endswith("did you mean --log-file or --log-format?")
     assert "there is no option -l" == no_such_option("-l", names)
     assert "there is no option --l" == no_such_option("--l", [*names, "--limit", "--list"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tag", ""], "the value of --tag is empty"),
+        (["--tag="], "the value of --tag is empty"),
+        (["-t", "", "x"], "the value of -t is empty"),
+        (["x", ""], "an argument is empty"),
+    ],
+)
+def test_an_empty_word_does_not_count_as_one_that_was_not_given(words, message):
+    """Of `cluster "$FILE"` without a FILE, the input would be something else, and the end 0."""
+    with pytest.raises(UsageError, match=message):
+        check(cut(TEXT, words), TEXT, "try", {})
+
+    check(cut(TEXT, ["x", "--", ""]), TEXT, "try", {})

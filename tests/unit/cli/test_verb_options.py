@@ -83,7 +83,7 @@ def test_a_command_line_says_which_tasks_a_run_takes_on(words, mode, path):
         ("--forever --restart", "--forever and --restart cannot be used together"),
         ("f --print -f x", "--print and -f cannot be used together"),
         ("f --grace 20", "more than half of --lease 30"),
-        ("f --auth=", "the key is empty"),
+        ("f --auth=", "the value of --auth is empty"),
     ],
 )
 def test_options_of_a_server_that_contradict_each_other_are_refused(words, said):
