@@ -49,9 +49,12 @@ def _identity(path: str) -> object:
 def _is_database(path: str) -> bool:
     """Whether a regular file begins as those of SQLite do."""
     try:
+        # A pipe would wait to be opened by somebody else.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
         with open(path, "rb", buffering=0) as file:
             return file.read(len(_SQLITE)) == _SQLITE
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from hypershell.client.trace_file import trace_directory
-from tests.helpers.farm import PROGRAM, Farm, Process, kill_all, rarely
+from tests.helpers.farm import PROGRAM, Farm, Process, children, kill_all, rarely
 from tests.helpers.once import assert_never_twice, exclusive, starts_of
 from tests.helpers.waiting import until
 
@@ -139,7 +139,7 @@ def test_what_a_task_runs_by_a_cluster_of_its_own_is_ended_with_it(farm):
     farm.start_cluster(lines, "--lease", LEASE)
     farm.wait_for_lines("starts", 2)
     cluster = psutil.Process(farm.processes[0].pid)
-    (supervisor,) = cluster.children()
+    (supervisor,) = children(cluster)
     outer = [cluster, supervisor, *supervisor.children()]
     tasks = farm.tasks()
 

@@ -51,6 +51,13 @@ def write(known: WrittenFiles, path, data: bytes, **options: object) -> None:
     sink.close()
 
 
+def test_an_output_that_is_a_pipe_is_not_opened_to_look_into_it(tmp_path):
+    """Nobody writes to it yet, so that would take for ever; nor does a name that cannot be."""
+    os.mkfifo(tmp_path / "pipe")
+
+    check_files([("-o", str(tmp_path / "pipe")), ("-e", "no\0file")])
+
+
 def test_an_output_that_is_a_database_is_refused(tmp_path):
     """Whichever option names it: lines in it would damage what it keeps."""
     path = tmp_path / "tasks.db"
