@@ -160,7 +160,7 @@ PLACES = {
     "a file": ("file", 3, "cannot use .*file as the server directory: "),
     "below a file": ("file/below", 3, "not a directory"),
     "a broken link": ("dangling", 3, "a broken link"),
-    "an empty name": ("", 3, "the name is empty"),
+    "an empty name": ("", 2, "the value of --server-dir is empty"),
     "open to others": ("open", 3, r"other users can write to .*open \(mode 0777\)"),
     "a name too long": ("x" * 300, 3, "name too long"),
     "/proc": ("/proc/nowhere", 3, "cannot use"),
@@ -168,7 +168,7 @@ PLACES = {
 
 
 def test_a_place_that_cannot_be_used_is_named(site: Site) -> None:
-    """One clear line, exit 3, never a traceback."""
+    """One clear line, exit 3 or that of a wrong option, never a traceback."""
     (site.farm.folder / "file").touch()
     (site.farm.folder / "dangling").symlink_to("nowhere")
     (site.farm.folder / "open").mkdir()

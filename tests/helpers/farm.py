@@ -142,7 +142,7 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
 
 def children(process: psutil.Process, *, recursive: bool = False) -> list[psutil.Process]:
     """Those of the program: a cluster may have a stem beside them, which is of the tests."""
-    return [p for p in process.children(recursive=recursive) if _words(p) != [STEM]]
+    return [p for p in process.children(recursive=recursive) if STEM not in _words(p)]
 
 
 def rarely(*values: object) -> Any:

@@ -8,7 +8,7 @@ thread, and does nothing but fork. What it forks is a child of pytest itself, by
 
 A cluster that was started so gets a stem of its own, a child that is forked before the program
 begins, and the clients that it starts come from there: they are children of the cluster, with its
-signals, limits and directory. That stem is in /proc by the name STEM, and in no farm.
+signals, limits and directory. That stem is in no farm, and in /proc it is what this module is.
 
 What is not started so is said by `is_warm`. All else that the program starts itself is started as
 always, and so is all under COLD=1, and where the kernel has not what this needs.
@@ -50,8 +50,8 @@ _MAX_REQUEST = 64 * 1024
 
 _MAX_DESCRIPTORS = 8
 
-STEM = "stem-of-a-cluster"
-"""How /proc shows what is below a cluster and no part of it."""
+STEM = "tests.helpers.warm"
+"""A word by which /proc shows a stem, which may be below a cluster and is no part of it."""
 
 
 def is_warm(
@@ -126,7 +126,7 @@ class _Stem(_Asked):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         super().__init__(ours)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.helpers.warm", "hypershell", str(theirs.fileno())],
+            [sys.executable, "-m", STEM, "hypershell", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             cwd=_ROOT,
@@ -197,6 +197,8 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    if request["arguments"][3:4] == ["cluster"]:
+        _have_warm_clients()  # of whose stem /proc never says that it is the cluster
     _show(request["arguments"], request["environment"])
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         old = getattr(sys, name)
@@ -206,8 +208,6 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
         setattr(sys, f"__{name}__", stream)
     sys.orig_argv = request["arguments"]
     sys.argv = ["hypershell", *request["arguments"][3:]]
-    if sys.argv[1:2] == ["cluster"]:
-        _have_warm_clients()
     runpy.run_module("hypershell", run_name="__main__", alter_sys=True)
     sys.exit()
 
@@ -227,7 +227,6 @@ def _have_warm_clients() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         os.setsid()
-        _show([STEM], {})
         silence = os.open(os.devnull, os.O_RDWR)
         ours.detach()  # else its end, in a client, would be that of what has its number then
         _have_descriptors({**dict.fromkeys(range(3), silence), 3: theirs.detach()})

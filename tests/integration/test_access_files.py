@@ -209,7 +209,7 @@ def test_an_empty_host_is_not_taken_for_none(site: Site) -> None:
     """A script's variable that is not set must not make the file say localhost."""
     process = site.farm.run("server", "generate-access", "new.json", *PORTS, "--worker-host", "")
 
-    complaint(process, 2, "is not a valid host")
+    complaint(process, 2, "the value of --worker-host is empty")
 
 
 def test_what_cannot_be_generated_leaves_nothing(site: Site) -> None:
