@@ -24,6 +24,7 @@ from hypershell.app.starting import Beginning, Served, hold_home, serve_in_turn
 from hypershell.client.descriptors import check_slots
 from hypershell.client.options import ClientOptions
 from hypershell.client.outputs import check_outputs
+from hypershell.client.traces import Traces
 from hypershell.core import environment
 from hypershell.core.errors import ClientsEnded, StartError
 from hypershell.core.origin import Origin
@@ -174,7 +175,7 @@ def _run(
 
     if held is None:
         planes = {WORKER: (sock, plane_secret(key, WORKER))}
-        server = Server(run.server_options(), run.reader, run.sink, planes)
+        server = Server(run.server_options(), run.reader, run.sink, planes, traces=Traces())
         return Served(run_server(server, lambda: None, prepare=prepare), server.told_to_end())
     level = logging.INFO if options.is_verbose else logging.DEBUG
     hooks = Hooks(prepare, level, options.keep_runs)

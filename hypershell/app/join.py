@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.app.locate import Finder, ServerLocation
-from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
+from hypershell.client.trace_file import make_table
 from hypershell.core.errors import KeyRefused, NoServer
 from hypershell.runtime import clock
 
@@ -35,7 +35,7 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     find = Finder(location)
 
     # Made before the client is: it writes, and the supervisor reads what it left.
-    begun = BegunTable(options.client.slots + SPARE_ENTRIES)
+    begun = make_table(options.client.slots)
 
     def be_client(supervisor_pipe: int, control: int | None) -> int:
         from hypershell.client.main import run_client

@@ -1,12 +1,13 @@
 """Looks after a task database: makes its tables, checks, shrinks and exports it."""
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from hypershell.app.homes import database_with_run
-from hypershell.core.errors import FileUnwritable, system_reason
+from hypershell.core.errors import FileRefused, FileUnwritable, system_reason
 from hypershell.serverdir.directory import ServerDirectory, server_directory
 from hypershell.store.sql.engine import (
     Database,
@@ -16,6 +17,7 @@ from hypershell.store.sql.engine import (
 )
 from hypershell.store.sql.errors import DatabaseDamaged
 from hypershell.store.sql.export import export as exported
+from hypershell.store.sql.export import may_be_export
 from hypershell.store.sql.location import SQLITE
 from hypershell.store.sql.maintenance import Census, FileSize, census, complaints
 from hypershell.store.sql.maintenance import vacuum as vacuumed
@@ -103,20 +105,33 @@ def vacuum(place: DatabasePlace) -> tuple[FileSize, str]:
 
 
 def export(place: DatabasePlace, form: str, path: str | None, stdout: ByteWriter) -> None:
-    """Write all tasks to the file at `path`, or to `stdout` if it is None; FileUnwritable."""
+    """Write all tasks to the file at `path`, or to `stdout` if it is None.
+
+    FileUnwritable; FileRefused for a file that holds something else than an export.
+    """
     database = place.open()
     try:
         if path is None:
             _write(stdout, database, form)
             return
         try:
-            with open(path, "wb") as file:
+            with open(path, "ab") as file:
+                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    _check_replaceable(path)
+                    file.truncate(0)
                 _write(file, database, form)
         except OSError as error:
             reason = system_reason(error)
             raise FileUnwritable(path=path, reason=reason, option="db export") from error
     finally:
         database.close()
+
+
+def _check_replaceable(path: str) -> None:
+    """See that a file is empty or an export: it may be the list of tasks, or the database."""
+    with open(path, "rb") as file:
+        if not may_be_export(file.read(1024)):
+            raise FileRefused(path=path, reason="not an earlier export", option="db export")
 
 
 def _write(file: ByteWriter, database: Database, form: str) -> None:

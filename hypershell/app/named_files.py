@@ -4,15 +4,17 @@ import os
 import stat
 from collections.abc import Iterable
 
-from hypershell.core.errors import InputIsOutput, OutputsMixed
+from hypershell.core.errors import FileRefused, InputIsOutput, OutputsMixed
 
+_SQLITE = b"SQLite format 3\0"
 _STREAMS = {1: "standard output", 2: "standard error"}
 
 
 def check_files(outputs: Iterable[tuple[str, str | None]], input_path: str | None = None) -> None:
     """See that the outputs, each an option and its path, and the input are different files.
 
-    Standard output and standard error are outputs as well. InputIsOutput, OutputsMixed.
+    Standard output and standard error are outputs as well. InputIsOutput, OutputsMixed; FileRefused
+    for an output that is a database, perhaps our own.
     """
     read = None
     if input_path is not None:
@@ -29,6 +31,8 @@ def check_files(outputs: Iterable[tuple[str, str | None]], input_path: str | Non
         if file in found:
             raise OutputsMixed(option=found[file], other=option, path=path)
         found[file] = option
+        if _is_database(path):
+            raise FileRefused(path=path, reason="an SQLite database", option=option)
     for descriptor, name in _STREAMS.items():
         if read is not None and _file_of(descriptor) == read:
             raise InputIsOutput(path=name, option=name)
@@ -40,6 +44,18 @@ def _identity(path: str) -> object:
         return _file_of(path)
     except (OSError, ValueError):
         return os.path.realpath(path) if "\0" not in path else None  # it is made when it is opened
+
+
+def _is_database(path: str) -> bool:
+    """Whether a regular file begins as those of SQLite do."""
+    try:
+        # A pipe would wait to be opened by somebody else.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb", buffering=0) as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except (OSError, ValueError):
+        return False
 
 
 def _file_of(file: str | int) -> tuple[int, int] | None:

@@ -33,6 +33,7 @@ from hypershell.app.starting import (
     input_digest,
     serve_in_turn,
 )
+from hypershell.client.traces import Traces
 from hypershell.core.errors import StartError
 from hypershell.core.run_mode import RunMode
 from hypershell.core.units import counted
@@ -236,7 +237,13 @@ def serve_found(
     access = planes.access(run.uid)
     facts = facts_of(access, held, None if session is None else session.database.where)
     server = Server(
-        run.server_options(session), run.reader, run.sink, planes.secrets(), facts, session
+        run.server_options(session),
+        run.reader,
+        run.sink,
+        planes.secrets(),
+        facts,
+        session,
+        Traces(),
     )
     path = input_path(None if run.reader is None else run.reader.path)
     records: list[Run] = []

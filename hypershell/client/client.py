@@ -49,6 +49,9 @@ log = logging.getLogger(__name__)
 _LAST_WORDS_SECONDS = 1.0
 """How long a client that goes, and runs nothing more, tries to give its last outcomes."""
 
+_LAST_ANSWER_SECONDS = 0.3
+"""How long a client whose server has no more tasks waits to hear that it has all outcomes."""
+
 _PAUSE_SECONDS = 2.0
 """How long tasks may take to stand still."""
 
@@ -113,7 +116,9 @@ class Client:
                 case PhaseChanged(phase) if phase is self._session.phase:
                     if phase is Phase.OVER:
                         log.info("the server has no more tasks")
-                        self._supervisor_pipe.left()
+                        # The answer that says so may be on its way, in the other connection.
+                        known = self._buffer.wait_until_accepted(_LAST_ANSWER_SECONDS)
+                        self._supervisor_pipe.left(known=known)
                         return self._status()
                     self._obey_phase(phase)
                 case BufferDrained(all_accepted) if self._leaving is not None:
@@ -165,7 +170,7 @@ class Client:
     def _lose_connection(self) -> NoReturn:
         """The server did not come back: raise ConnectionLost."""
         self._stop_all()
-        self._supervisor_pipe.left()  # nobody hears our leave, and our tasks are gone
+        self._supervisor_pipe.left(known=False)  # nobody hears it, and our tasks are gone
         lease, number = self._session.welcome.lease_seconds, self._buffer.number_earned()
         after = f"nor in {self._wait_seconds:g} s after it"
         reason = f"it did not answer within the lease of {lease:g} s, {after}"
@@ -234,8 +239,8 @@ class Client:
         self._tasks.end_strays()
         if dead and (number := self._buffer.number_earned()):
             log.warning("%s could not be handed in", counted(number, "result"))
-        self._link.leave(self._leaving or "", dead, *self._buffer.begun())
-        self._supervisor_pipe.left()
+        known = self._link.leave(self._leaving or "", dead, *self._buffer.begun())
+        self._supervisor_pipe.left(known=known)
         if self._unstartable is not None:
             raise self._unstartable
         return self._status()

@@ -30,8 +30,11 @@ class LastWords:
         except UNHEARD as error:
             log.debug("could not tell the server that tasks are still being killed: %s", error)
 
-    def leave(self, client_id: str, reason: str) -> None:
-        """The client is dead, and nothing of it runs: its tasks need not wait for its lease."""
+    def leave(self, client_id: str, reason: str) -> bool:
+        """The client is dead, and nothing of it runs: its tasks need not wait for its lease.
+
+        Returns whether the server has heard it.
+        """
         hint = "; memory may have run out" if reason == "KILL" else ""
         log.warning("the client died (%s); its tasks were killed%s", reason, hint)
         try:
@@ -39,6 +42,8 @@ class LastWords:
             proxy.leave(client_id, f"it died ({reason})", True, *self._begun.read())
         except UNHEARD as error:
             log.debug("could not tell the server that the client died: %s", error)
+            return False
+        return True
 
     def _connected(self) -> WorkerProxy:
         if self._proxy is None:

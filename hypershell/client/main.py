@@ -95,6 +95,7 @@ def run_client(
         log.info("the server has ended: it has no more tasks")
         return 0
     signals.grace_seconds = welcome.grace_seconds
+    begun.belongs_to(welcome.client_id)
     pipe.joined(welcome, link.heard_at)
     parts = _Parts(options, link, pipe, begun, signals, watch, launcher, outputs, limit)
     return _run(parts, hello, welcome)
@@ -134,7 +135,12 @@ def _run(parts: _Parts, hello: Hello, welcome: Welcome) -> int:
     output = Output(outputs.out, outputs.err, slots, orders.stopping, outputs.locks)
     executor = Executor(slots, buffer, orders, processes, output, watch, welcome.grace_seconds)
     tasks = RunningTasks(orders, buffer, processes, pipe)
-    session = Session(hello, welcome, link, buffer, tasks, pipe, spawner.rename, inbox.put)
+
+    def rename(client_id: str) -> None:
+        begun.belongs_to(client_id)  # before a task can have this id
+        spawner.rename(client_id)
+
+    session = Session(hello, welcome, link, buffer, tasks, pipe, rename, inbox.put)
     fetcher = Fetcher(link, session)
     returner = Returner(link, session, buffer, lambda: output.unwritten)
     client = Client(

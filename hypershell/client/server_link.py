@@ -246,8 +246,8 @@ class ServerLink:
         dead: bool,
         begun: Sequence[tuple[int, int]] = (),
         interrupted: Sequence[tuple[int, int]] = (),
-    ) -> None:
-        """Tell the server that this client goes; whether it hears it does not matter here.
+    ) -> bool:
+        """Tell the server that this client goes; whether it has heard it.
 
         `dead` says that it may have begun tasks whose outcomes it could not give: `begun` are
         those, and `interrupted` those of which it knows that they were.
@@ -256,11 +256,13 @@ class ServerLink:
             welcome, closed = self._welcome, self._closed
             self._closed = welcome is not None  # no call may join again after this
         if closed or welcome is None:
-            return
+            return False
         try:
             self._server.proxy.leave(welcome.client_id, reason, dead, begun, interrupted)
         except UNHEARD as error:
             log.debug("could not tell the server that this client is leaving: %s", error)
+            return False
+        return True
 
     def close(self) -> None:
         """End all calls under way and make no more."""

@@ -21,6 +21,7 @@ class Supervision:
         self.session = 0
         """Its session there."""
         self._left = False
+        self._is_known = False  # to the server: it has heard that the client left
         self._grace_seconds = 0.0
         self._end_by = math.inf
         self._paused = False
@@ -46,8 +47,8 @@ class Supervision:
                     self._paused = True
                 case ["resumed", at]:
                     self._heard_at, self._paused = float(at), False
-                case ["left"]:
-                    self._left = True
+                case ["left", *known]:
+                    self._left, self._is_known = True, known == ["known"]
 
     @property
     def is_paused(self) -> bool:
@@ -57,6 +58,10 @@ class Supervision:
     def owes_leave(self) -> bool:
         """Whether the client, which is gone, never said that the server needs to hear no more."""
         return bool(self.client_id) and not self._left
+
+    def is_accounted_for(self) -> bool:
+        """Whether the server has heard that the client left, if it ever knew it."""
+        return self._is_known or not self.client_id
 
     def remaining(self, now: float) -> float | None:
         """Seconds until all that the client runs must be killed; None if it need never be.

@@ -14,8 +14,9 @@ client that does not end when it must is killed; what does not die of KILL is le
 
 The order that matters: it is a subreaper, and has taken care of its own parent's death, before it
 forks; it forks while this is its only thread; the client's last words are read after it was reaped,
-so that `left` is not missed; and `leave` is said only when nothing runs any more, since the server
-may then start the tasks elsewhere.
+so that `left` is not missed; `leave` is said only when nothing runs any more, since the server
+may then start the tasks elsewhere; and the table of what had begun is removed last, when the server
+knows what it says.
 """
 
 import contextlib
@@ -65,8 +66,8 @@ class Speaker(Protocol):
     def still_here(self, client_id: str, session: int, patience_seconds: float) -> None:
         """What it left is still being ended."""
 
-    def leave(self, client_id: str, reason: str) -> None:
-        """Nothing of it runs any more."""
+    def leave(self, client_id: str, reason: str) -> bool:
+        """Nothing of it runs any more; whether the server has heard it."""
 
 
 class Supervisor:
@@ -98,6 +99,7 @@ class Supervisor:
         if (parent := os.environ.pop(PARENT, "")).isdigit():
             _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if launcher != int(parent):
+                self._begun.remove()
                 return 128 + signal.SIGTERM
         self._pid = os.fork()  # nothing else runs in this process yet
         if self._pid == 0:
@@ -109,11 +111,15 @@ class Supervisor:
         self._signals = SignalReader({signal.SIGCHLD, *not_ignored(_FORWARDED), *self._stops()})
         self._senders = Senders(self._begun, supervisor, {launcher}, _say)
         status = self._watch()
-        is_clean = self._end_descendants()
-        if self._supervision.owes_leave() and is_clean:
-            self._signals.read()
-            begin_with_defaults()  # nothing runs any more: another signal ends this process
-            self._speak().leave(self._supervision.client_id, _story(status))
+        if self._end_descendants():
+            is_known = self._supervision.is_accounted_for()
+            if self._supervision.owes_leave():
+                self._signals.read()
+                begin_with_defaults()  # nothing runs any more: another signal ends this process
+                is_known = self._speak().leave(self._supervision.client_id, _story(status))
+            # Else the next server may learn from it that the client is gone.
+            if is_known:
+                self._begun.remove()
         return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + status % 128
 
     def _be_client(self, supervisor: int, write_end: int) -> int:

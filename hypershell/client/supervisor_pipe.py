@@ -41,9 +41,9 @@ class SupervisorPipe:
         """They run on; the lease is as if the server had heard the client at this boot time."""
         self._say(f"resumed {heard_at}")
 
-    def left(self) -> None:
-        """The server needs to hear nothing more of this client."""
-        self._say("left")
+    def left(self, *, known: bool) -> None:
+        """The server needs to hear nothing more of this client; whether it knows that it left."""
+        self._say("left known" if known else "left")
 
     def unheard(self) -> bool:
         """Whether the supervisor has gone."""

@@ -82,7 +82,7 @@ class TaskBuffer:
     def start_next(self) -> Claim | None:
         """The next claim, which counts as running and begun from now on; None if none is ready."""
         with self._changed:
-            if not self._ready or not self._begun.room:
+            if not self._ready or not (self._begun.room or self._begun.grow()):
                 self._executor_waits = True
                 return None
             claim = self._ready.popleft()
@@ -178,6 +178,8 @@ class TaskBuffer:
                 self._begun.forget((outcome.task_id, outcome.lease))
             self._given = []
             self._news.arrived()
+            if self._begun.is_empty:
+                self._changed.notify_all()  # somebody may wait for that
             self._round_trip += 0.25 * (round_trip_seconds - self._round_trip)
             self._report_if_drained()
             # It waited for room in the table.
@@ -307,6 +309,11 @@ class TaskBuffer:
         """Wait until nothing runs, up to `timeout` seconds; whether nothing does."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._running, timeout)
+
+    def wait_until_accepted(self, timeout: float) -> bool:
+        """Wait until the server has the outcomes of all that began, up to `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._begun.is_empty, timeout)
 
     def idle_seconds(self) -> float:
         """For how long there has been nothing to do; 0 while there is."""

@@ -14,3 +14,15 @@ class Begun(NamedTuple):
     started_at: float
     slot: int
     pid: int
+
+
+class GoneClient(NamedTuple):
+    """A client of which nothing is left, neither a process of its own nor any of its tasks.
+
+    `begun` are the tasks (id and lease) that it had begun and whose outcome nobody has accepted;
+    `interrupted` those of which it knew that they were.
+    """
+
+    client_id: str
+    begun: list[tuple[int, int]]
+    interrupted: list[tuple[int, int]]

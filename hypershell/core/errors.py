@@ -174,6 +174,13 @@ class FileNotOurs(StartError):
     hint = "give {option} another path, or replace what is in it with --overwrite"
 
 
+class FileRefused(StartError):
+    """A file must not be written, whatever is allowed: it is needed as it is."""
+
+    says = "{path} is {reason}"
+    hint = "give {option} another path"
+
+
 class ShellUnusable(StartError):
     """The shell that was asked for cannot be started."""
 

@@ -6,12 +6,96 @@ zombie like anything that is alive, and the supervisor, which is forked before a
 loaded, would pay 30 ms and 7 MB for it. Only `memory_percent` goes through it, in a client.
 
 A process may end between any two reads: what cannot be read has ended, or is not ours to look at.
+Where more depends on it, as on `processes` and `carriers`, what cannot be read for another reason
+is an error.
 """
 
+import errno
 import os
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from hypershell.runtime.limits import opening
+
+_ENDED = frozenset({errno.ENOENT, errno.ESRCH})
+
+
+class Place(NamedTuple):
+    """Which processes are seen here, and by which clock: the inodes of both namespaces.
+
+    Numbers of processes, and when these began, mean the same in one place only.
+    """
+
+    space: int
+    time_space: int
+
+
+class Process(NamedTuple):
+    """A process that is alive; `began` in ticks since the kernel's start tells it from a later one
+    of its number.
+    """
+
+    pid: int
+    parent: int
+    session: int
+    began: int
+
+
+def own_place() -> Place | None:
+    """Where this process is; None where /proc does not tell, or shows the processes of others."""
+    try:
+        if os.readlink("/proc/self") != str(os.getpid()):
+            return None
+        space = os.stat("/proc/self/ns/pid").st_ino
+        has_clocks = os.path.exists("/proc/self/ns/time")
+        return Place(space, os.stat("/proc/self/ns/time").st_ino if has_clocks else 0)
+    except OSError:
+        return None
+
+
+def began(pid: int | None = None) -> int | None:
+    """When a process, or this one, began; None if it has ended."""
+    fields = _stat(os.getpid() if pid is None else pid)
+    return None if fields is None or not _is_alive(fields) else int(fields[19])
+
+
+def sees_all() -> bool:
+    """Whether the processes of other users are seen, too."""
+    return _stat(1) is not None
+
+
+def processes() -> dict[int, Process]:
+    """All processes that are alive, by their numbers. OSError if one cannot be looked at."""
+    found = {}
+    for pid in _pids():
+        fields = _fields(_read(pid, "stat", _ENDED))
+        if fields and _is_alive(fields):
+            found[pid] = Process(pid, int(fields[1]), int(fields[3]), int(fields[19]))
+    return found
+
+
+def carriers(variable: bytes) -> set[int]:
+    """The processes that were started with this variable, NAME=VALUE, as far as we may see it.
+
+    OSError if one cannot be looked at for another reason. One that becomes another program at this
+    moment shows no variable.
+    """
+    hidden = {errno.EACCES, errno.EPERM, *_ENDED}
+    return {pid for pid in _pids() if variable in _read(pid, "environ", hidden).split(b"\0")}
+
+
+def below(roots: Collection[int], found: Collection[Process]) -> set[int]:
+    """Those of these processes that are below one of the roots, which are not among them."""
+    children: dict[int, list[int]] = {}
+    for process in found:
+        children.setdefault(process.parent, []).append(process.pid)
+    seen: set[int] = set(roots)
+    todo = list(roots)
+    while todo:
+        new = [child for child in children.get(todo.pop(), ()) if child not in seen]
+        seen.update(new)
+        todo += new
+    return seen.difference(roots)
 
 
 def live_sessions() -> dict[int, set[int]]:
@@ -22,7 +106,7 @@ def live_sessions() -> dict[int, set[int]]:
     """
     sessions: dict[int, set[int]] = {}
     for _, fields in _stats():
-        if fields[0] not in b"ZX":
+        if _is_alive(fields):
             sessions.setdefault(int(fields[3]), set()).add(int(fields[2]))
     return sessions
 
@@ -33,7 +117,7 @@ def descendants() -> list[int]:
     alive: dict[int, bool] = {}
     children: dict[int, list[int]] = {}
     for pid, fields in _stats():
-        alive[pid] = fields[0] not in b"ZX"
+        alive[pid] = _is_alive(fields)
         children.setdefault(int(fields[1]), []).append(pid)
     found: list[int] = []
     below = children.get(os.getpid(), [])
@@ -41,6 +125,44 @@ def descendants() -> list[int]:
         found += [pid for pid in below if alive[pid]]
         below = [child for pid in below for child in children.get(pid, ())]
     return found
+
+
+def children_of(pid: int) -> list[int] | None:
+    """The processes that are its children, zombies among them; None if it cannot be told."""
+    try:
+        with opening, open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return None
+
+
+def trees(roots: Collection[int]) -> dict[int, dict[int, int]]:
+    """What is below each of these processes: when each of those was started, in clock ticks.
+
+    By both together a process is known also when its number may have been used again.
+    """
+    children: dict[int, list[tuple[int, int]]] = {}
+    for pid, fields in _stats():
+        children.setdefault(int(fields[1]), []).append((pid, int(fields[19])))
+    found: dict[int, dict[int, int]] = {}
+    for root in roots:
+        tree = found[root] = {}
+        below = children.get(root, [])
+        while below:
+            tree.update(below)
+            below = [each for pid, _ in below for each in children.get(pid, ())]
+    return found
+
+
+def lives(pid: int, started: int) -> bool:
+    """Whether this is still the process that was started then, and no zombie."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] not in b"ZX" and int(fields[19]) == started
+
+
+def alive_below(root: int) -> set[int]:
+    """The processes below `root` that are alive; this process and `root` are not among them."""
+    return {pid for pid, state in _below(root, ()).items() if state not in b"ZX"}
 
 
 def ancestors(pid: int) -> list[int] | None:
@@ -130,8 +252,27 @@ def _stats() -> Iterator[tuple[int, list[bytes]]]:
 def _stat(pid: int) -> list[bytes] | None:
     """The fields of one process, as above; None if it has ended."""
     try:
-        with opening, open(f"/proc/{pid}/stat", "rb") as file:
-            # Its name comes before them, and may hold anything, brackets and blanks too.
-            return file.read().rpartition(b")")[2].split()
+        return _fields(_read(pid, "stat"))
     except OSError:
         return None
+
+
+def _fields(stat: bytes) -> list[bytes]:
+    # The name comes before them, and may hold anything, brackets and blanks too.
+    return stat.rpartition(b")")[2].split()
+
+
+def _is_alive(fields: list[bytes]) -> bool:
+    """Whether a process runs. Its main thread may have ended before others: then it looks dead."""
+    return fields[0] not in b"ZX" or int(fields[17]) > 1
+
+
+def _read(pid: int, name: str, no_matter: Collection[int] = ()) -> bytes:
+    """A file of a process; nothing at one of these errors, and OSError at another."""
+    try:
+        with opening, open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
+    except OSError as error:
+        if error.errno not in no_matter:
+            raise
+        return b""

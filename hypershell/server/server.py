@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
-from hypershell.access.keys import CLIENT, WORKER
+from hypershell.access.keys import WORKER
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import StartError
 from hypershell.core.state import TaskState
@@ -39,6 +39,7 @@ from hypershell.server.events import (
 from hypershell.server.input.capacity import InputCapacity
 from hypershell.server.input.intake import Intake
 from hypershell.server.input.lines import LineReader
+from hypershell.server.loops.dead_clients import DeadClients, Traces
 from hypershell.server.loops.no_clients import NoClients
 from hypershell.server.loops.orphans import Orphans
 from hypershell.server.loops.receiver import Receiver
@@ -47,8 +48,8 @@ from hypershell.server.loops.silent_clients import SilentClients
 from hypershell.server.options import Ended, ServerOptions
 from hypershell.server.planes.client_service import ClientService
 from hypershell.server.planes.completion import CompletionWaiters
-from hypershell.server.planes.error_kinds import kind_of
 from hypershell.server.planes.late_outcomes import LateOutcomes
+from hypershell.server.planes.plane_servers import plane_servers
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.reports.failing_clients import FailingClients
 from hypershell.server.reports.failures import Failures
@@ -60,13 +61,8 @@ from hypershell.server.state.registry import Client, ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.store.tasks.task_store import TaskStore
-from hypershell.wire.client_plane import CLIENT_SERVICE
-from hypershell.wire.client_plane import VERBS as CLIENT_VERBS
-from hypershell.wire.plane import Plane
 from hypershell.wire.plane_server import PlaneServer
 from hypershell.wire.worker_messages import Phase
-from hypershell.wire.worker_plane import VERBS as WORKER_VERBS
-from hypershell.wire.worker_plane import WORKER_SERVICE
 
 if TYPE_CHECKING:
     from hypershell.store.sql.session import RunSession
@@ -90,7 +86,7 @@ class Server:
     `run` returns when all of them are final, or when the run was ended early: by `interrupt`, by
     `give_up`, or by a peer on the client plane. Without a `reader` it runs what is submitted until
     it is asked to stop. `planes` are sockets that listen, and the secret of each plane; `facts` is
-    what `info` tells of the server itself.
+    what `info` tells of the server itself; `traces` is what dead clients left on this machine.
     """
 
     def __init__(
@@ -101,35 +97,27 @@ class Server:
         planes: dict[str, tuple[socket, bytes]],
         facts: dict[str, Any] | None = None,
         run_session: "RunSession | None" = None,
+        traces: Traces | None = None,
     ) -> None:
         self._options = options
         self._reader = reader
         self._run_session = run_session
         self._bus = bus = EventBus()
-        lock = threads.rlock("registry")  # of the registry and the scheduled queue
-        lease = options.lease if run_session is None else run_session.begun.lease_seconds
         input_is_open = reader is not None or options.endless
 
         self._store = store = self._make_store(sink)
         self._finished = finished = FinishedQueue()
-        clients: dict[str, Client] = {}  # the registry's, and read by the scheduled queue
-        self._scheduled = scheduled = ScheduledQueue(
-            lock, options.bundlesize, bus, clients, options.spec.cwd, options.policy.max_lost
-        )
+        self._scheduled, self._orphans, self._registry = self._make_clients()
+        scheduled, registry = self._scheduled, self._registry
         self._scheduler = Scheduler(store, scheduled, options.bundlesize)
-        self._orphans = Orphans(store, finished, lease, scheduled.cancel)
-        self._registry = registry = ClientRegistry(
-            lock,
-            options.lease,
-            options.grace,
-            bus,
-            self._orphans.adopt,
-            clients,
-            None if run_session is None else run_session.begun.client_key,
-        )
         self._receiver = Receiver(finished, store, registry, self._scheduler, scheduled, bus)
         self._silent_clients = SilentClients(registry, scheduled, finished, bus, options.lease)
         self._no_clients = NoClients(store, registry, scheduled)
+        self._dead_clients: DeadClients | None = None
+        if traces is not None:
+            self._dead_clients = DeadClients(
+                traces, self._orphans, registry, scheduled, finished, bus
+            )
         self._failures = Failures(sink, store.printed)
         self._joblog = open_joblog(options.joblog)
         self._reports = Reports([self._failures, *filter(None, [self._joblog])])
@@ -229,6 +217,23 @@ class Server:
         store.input_is_open(self._reader is not None)
         return store
 
+    def _make_clients(self) -> tuple[ScheduledQueue, Orphans, ClientRegistry]:
+        """What is known of clients, and of what they have: it shares one lock."""
+        options, bus = self._options, self._bus
+        begun = None if self._run_session is None else self._run_session.begun
+        lease = options.lease if begun is None else begun.lease_seconds
+        lock = threads.rlock("registry")
+        clients: dict[str, Client] = {}  # the registry's, and read by the scheduled queue
+        scheduled = ScheduledQueue(
+            lock, options.bundlesize, bus, clients, options.spec.cwd, options.policy.max_lost
+        )
+        orphans = Orphans(self._store, self._finished, lease, scheduled.cancel)
+        key = None if begun is None else begun.client_key
+        registry = ClientRegistry(
+            lock, options.lease, options.grace, bus, orphans.adopt, clients, key
+        )
+        return scheduled, orphans, registry
+
     def _make_intake(self, reader: LineReader) -> Intake:
         options = self._options
         return Intake(
@@ -263,14 +268,7 @@ class Server:
             self._options.spec,
             self._unwritten_output,
         )
-        objects: dict[str, dict[str, tuple[object, frozenset[str]]]] = {
-            WORKER: {WORKER_SERVICE: (worker_service, WORKER_VERBS)},
-            CLIENT: {CLIENT_SERVICE: (client_service, CLIENT_VERBS)},
-        }
-        return {
-            plane: Plane(sock, plane, secret, objects[plane], kind_of).get_server()
-            for plane, (sock, secret) in planes.items()
-        }
+        return plane_servers(planes, worker_service, client_service)
 
     def _make_loops(self) -> dict[str, Loop]:
         passes: dict[str, tuple[Callable[[], bool], Callable[[], None]]] = {
@@ -284,6 +282,8 @@ class Server:
         if self._run_session is not None:
             passes["orphans"] = (self._orphans.one_pass, self._orphans.wake)
             passes["database"] = (self._run_session.writer.one_pass, lambda: None)
+        if self._dead_clients is not None:
+            passes["dead clients"] = (self._dead_clients.one_pass, self._dead_clients.wake)
         return {
             name: Loop(name, one_pass, self._loop_failed, wake)
             for name, (one_pass, wake) in passes.items()

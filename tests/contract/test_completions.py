@@ -27,7 +27,7 @@ AT_PROMPT = {
         """,
     "zsh": """
         PS1=; ZDOTDIR=.
-        autoload -Uz compinit && compinit -u -d ./dump
+        autoload -Uz compinit && compinit -u -d ../what-zsh-has-found
         reply() { print -r -- "$BUFFER" > reply }; zle -N reply; bindkey '^G' reply
         source ./script
         """,

@@ -207,8 +207,8 @@ def test_a_slow_answer_is_waited_for(farm, cluster):
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("seconds", [10, 20, 60])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seconds", [10, 60, 300])
 def test_a_network_that_is_silent_for_long_is_survived(farm, distant, seconds):
     """Each task runs once; the lock that PostgreSQL left to our dead session is taken again."""
     lines = [f"echo {n} >> ran; sleep 0.05" for n in range(300)]

@@ -101,6 +101,7 @@ def test_connections_that_are_cut_for_long_are_made_again(farm, postgres, postgr
     cut_again_and_again(farm, postgres, postgres_url, 40, 10_000, 1.0)
 
 
+@pytest.mark.campaign
 def test_a_second_server_on_a_database_is_refused(farm, postgres_url):
     """Wherever it runs; the first goes on."""
     initialize_database(postgres_url)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.helpers.components import lacks
-from tests.helpers.farm import PROGRAM, Farm, Process, rarely
+from tests.helpers.farm import PROGRAM, Farm, Process, children, rarely
 from tests.helpers.waiting import stays, until
 
 GRACE = 1
@@ -17,7 +17,7 @@ GRACE = 1
 
 def wait_for_client(cluster: Process) -> psutil.Process:
     """The supervisor of the one client of a cluster, once the client is there."""
-    supervisor = until(lambda: psutil.Process(cluster.pid).children(), 10, "a supervisor")[0]
+    supervisor = until(lambda: children(psutil.Process(cluster.pid)), 10, "a supervisor")[0]
     until(supervisor.children, 10, "a client")
     return supervisor
 

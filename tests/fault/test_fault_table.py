@@ -161,7 +161,7 @@ def network(blow: str, seconds: float) -> Blow:
 FAULTS: dict[str, Blow] = {
     "client killed": one_of_two_clients(client_dies, "left"),
     "supervisor killed": one_of_two_clients(supervisor_dies, "left"),
-    "client and supervisor killed": one_of_two_clients(client_and_supervisor_die, "lost contact"),
+    "client and supervisor killed": one_of_two_clients(client_and_supervisor_die, "together"),
     "client frozen": one_of_two_clients(client_freezes, "left|lost contact"),
     "server killed, --resume": server_dies,
     "whole cluster killed, --resume": everything_dies,

@@ -52,7 +52,8 @@ def test_a_run_is_the_same_whatever_is_inherited(farm, how, names):
     assert {"SigBlk:\t0000000000000000"} == set(farm.read("masks"))
 
 
-@pytest.mark.parametrize(("how", "names"), [STATES[0], *(rarely(*state) for state in STATES[1:2])])
+@pytest.mark.campaign
+@pytest.mark.parametrize(("how", "names"), STATES[:2])
 def test_run_is_the_same_whatever_is_inherited(farm, how, names):
     """It ends with the status of its command, and a server by TERM."""
     server = start(farm, how, names, "server", "--forever", "-p", 0)

@@ -83,6 +83,7 @@ def test_a_server_that_is_killed_loses_nothing(tmp_path):
     campaign(tmp_path, 2, FEW, lambda: None, lambda text: None)
 
 
+@pytest.mark.campaign
 def test_a_server_that_is_killed_loses_nothing_in_postgresql(tmp_path, postgres):
     """The same there."""
     campaign(tmp_path, 1, FEW, lambda: new_database(postgres), lambda text: None)

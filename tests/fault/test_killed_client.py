@@ -1,6 +1,7 @@
 """A client that is killed or frozen: its tasks end with it, and run again elsewhere."""
 
 import random
+import shlex
 import signal
 import time
 
@@ -56,6 +57,24 @@ def is_alive(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_what_left_session_and_environment_ends_before_its_task_runs_elsewhere(farm, need):
+    """As what `sudo` starts: its client knows it as its own though nothing of it says so."""
+    hidden = exclusive("trap '' TERM; while test $TASK_ATTEMPT = 1; do sleep 0.1; done")
+    told = "HOME=$HOME TASK_ID=$TASK_ID TASK_ATTEMPT=$TASK_ATTEMPT PATH=$PATH"
+    line = f"{need('setsid')} env -i {told} sh -c {shlex.quote(hidden)}; :"
+    server = farm.start_server([line], "--grace", 1)
+    left = farm.start_client()
+    farm.wait_for_lines("starts", 1)
+    other = farm.start_client()
+    other.expect("joined the server")
+
+    left.signal(signal.SIGTERM)
+
+    assert [0, 0, 143] == [server.wait(), other.wait(), left.wait()]
+    assert {"1": [1, 2]} == starts_of(farm)
+    assert_never_twice(farm)
 
 
 def test_what_a_task_put_into_a_session_of_its_own_dies_with_a_killed_client(farm, need):

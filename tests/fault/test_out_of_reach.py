@@ -95,6 +95,7 @@ def test_a_server_out_of_reach_costs_no_result(far, machines, fault_table, lease
         assert [] == again
 
 
+@pytest.mark.campaign
 def test_a_cable_that_is_pulled_for_a_moment_costs_nothing(far, machines):
     """The client comes back within the lease."""
     path = far.write_lines([exclusive("sleep 0.3")] * 20)

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.helpers.farm import Process, rarely
+from tests.helpers.farm import PROMPT, Process, rarely
 from tests.helpers.once import assert_never_twice, exclusive, starts_of
 from tests.helpers.shell import CTRL_C, Shell
 from tests.helpers.waiting import stays, until
 from tests.unit.client.conftest import state_of
 
 LEASE = "--lease", 3, "--grace", 0.5
-LONGER_THAN_LEASE = 4.5
+LONGER_THAN_LEASE = 3.5
 TICKS = "while [ ! -e over ]; do echo tick >> ticks.$TASK_ATTEMPT; sleep 0.02; done"
 """Shows by what it writes that it runs; in a group of its own."""
 
@@ -41,7 +41,7 @@ def stand_still(farm, seconds: float) -> None:
 def run_on(farm) -> None:
     """The first attempt shows that it runs."""
     before = ticks(farm)
-    until(lambda: ticks(farm) > before, 10.0, "the task runs on")
+    until(lambda: ticks(farm) > before, PROMPT, "the task runs on")
 
 
 def stop(process: Process) -> None:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from hypershell.core.ending import Ending
-from tests.helpers.farm import Farm, Process, rarely
+from tests.helpers.farm import Farm, Process, children, rarely
 from tests.helpers.once import assert_never_twice, exclusive, starts_of
 from tests.helpers.waiting import stays, until
 
@@ -31,7 +31,7 @@ def parts_of(root: Process) -> dict[str, list[psutil.Process]]:
     supervisor = top
     if "cluster" in top.cmdline():
         found["server"] = [top]
-        supervisor = top.children()[0]
+        supervisor = children(top)[0]
     client = supervisor.children()[0]
     found["supervisor"], found["client"] = [supervisor], [client]
     found["tasks"] = client.children(recursive=True)

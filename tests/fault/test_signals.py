@@ -11,8 +11,6 @@ import pytest
 from tests.helpers.farm import Farm, Process, rarely
 from tests.helpers.waiting import stays, until
 
-pytestmark = pytest.mark.usefixtures("cold")
-
 WAITING_TASK = "echo >> started; until test -e go; do sleep 0.02; done; echo >> done"
 
 
@@ -40,6 +38,7 @@ def assert_port_is_free(farm: Farm) -> None:
 # The server.
 
 
+@pytest.mark.usefixtures("cold")
 def test_ctrl_c_once_waits_for_what_runs(farm):
     """Nothing new is started; the two are recorded; the rest is named; the client exits 0."""
     server, client = start_pair(farm)
@@ -69,6 +68,7 @@ def test_ctrl_c_twice_stops_what_runs(farm):
     assert_port_is_free(farm)
 
 
+@pytest.mark.usefixtures("cold")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_deadly_signal_stops_what_runs(farm, number):
     """128 and its number; clients are told, and leave with 0."""
@@ -160,6 +160,7 @@ def test_a_signal_right_behind_another_is_not_lost(farm):
 # The client.
 
 
+@pytest.mark.usefixtures("cold")
 def test_ctrl_c_once_on_a_client_finishes_what_runs_and_leaves(farm):
     """Its outcomes are recorded; what it had ready runs elsewhere."""
     server, client = start_pair(farm)

@@ -84,7 +84,7 @@ def test_a_resume_never_succeeds_on_an_older_run_of_the_file(farm: Farm) -> None
     assert not farm.read("twice")
 
 
-@pytest.mark.parametrize("number", [3, rarely(8)])
+@pytest.mark.parametrize("number", [2, rarely(3), rarely(8)])
 def test_starts_at_the_same_instant_each_run_their_own_lines(farm: Farm, number: int) -> None:
     """One becomes current; each has its own tasks, and all of them."""
     farm.environment.pop("HYPERSHELL_AUTH", None)
@@ -145,6 +145,7 @@ def fill(path: Path) -> None:
         os.close(descriptor)
 
 
+@pytest.mark.campaign
 def test_a_second_run_beside_one_in_postgresql_has_a_database_of_its_own(
     farm: Farm, postgres_url: str
 ) -> None:

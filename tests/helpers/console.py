@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.helpers.farm import PROGRAM, Farm, Process
+from tests.helpers.stand_in import StandIns
 
 _BLOCK = re.compile(r"^\.\. code-block:: (\w+)\n((?:\n|   .*\n)+)", re.MULTILINE)
 _ANY = re.compile(r"(\.\.\.)|(\d\d:\d\d:\d\d)|(\d+(?:\.\d+)? (?:s|ms|tasks/s)\b)")
@@ -75,16 +76,20 @@ def run(commands: list[Command], farm: Farm, seconds: float) -> Path:
     home, outputs, binaries = (farm.folder / name for name in ("home", "outputs", "bin"))
     for folder in (home, outputs, binaries):
         folder.mkdir()
-    program = binaries / "hyper-shell"
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
-    program.chmod(0o755)
     script = farm.folder / "script.sh"
     script.write_text(script_of(commands, outputs).replace("50001", str(farm.free_port())))
     environment = {"HOME": str(home), "PATH": f"{binaries}:{farm.environment['PATH']}"}
     shell = ["env", "-u", "HYPERSHELL_AUTH", "bash", str(script)]
-    process: Process = farm.spawn(shell, env=environment, cwd=home)
-    assert 0 == process.wait(seconds)
-    farm.wait_until_gone()
+    with StandIns() as stand_ins:
+        program = binaries / "hyper-shell"
+        if any("kill -9" in command.text for command in commands):
+            program.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
+            program.chmod(0o755)
+        else:
+            stand_ins.write(program)
+        process: Process = farm.spawn(shell, env=environment, cwd=home)
+        assert 0 == process.wait(seconds)
+        farm.wait_until_gone()
     return outputs
 
 

@@ -24,7 +24,7 @@ import pytest
 from hypershell.access.keys import new_key
 from hypershell.runtime import threads
 from tests.helpers.waiting import until
-from tests.helpers.warm import WarmProcess, is_warm
+from tests.helpers.warm import STEM, WarmProcess, is_warm
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "hypershell"]
@@ -118,7 +118,7 @@ class Process:
     def descendants(self) -> list[psutil.Process]:
         """The processes below it that are alive."""
         try:
-            return list(filter(_is_alive, psutil.Process(self.pid).children(recursive=True)))
+            return [p for p in children(psutil.Process(self.pid), recursive=True) if _is_alive(p)]
         except psutil.NoSuchProcess:
             return []
 
@@ -138,6 +138,11 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def children(process: psutil.Process, *, recursive: bool = False) -> list[psutil.Process]:
+    """Those of the program: a cluster may have a stem beside them, which is of the tests."""
+    return [p for p in process.children(recursive=recursive) if _words(p) != [STEM]]
 
 
 def rarely(*values: object) -> Any:

@@ -144,6 +144,7 @@ def machines(farm: Farm) -> Iterator[tuple[Machine, Machine]]:
         subprocess.run([SERVICES / "netns-down.sh", name], check=True)
 
 
+@pytest.mark.campaign
 def test_two_machines_without_a_shared_file_system(
     farm: Farm, machines: tuple[Machine, Machine]
 ) -> None:
@@ -176,6 +177,7 @@ def test_two_machines_without_a_shared_file_system(
     assert [0, 0, 0] == [stop.wait(), node.wait(), server.wait()]
 
 
+@pytest.mark.campaign
 def test_two_machines_with_a_shared_directory(
     site: Site, farm: Farm, machines: tuple[Machine, Machine]
 ) -> None:
@@ -193,6 +195,7 @@ def test_two_machines_with_a_shared_directory(
     assert [0, 0, 0] == [there(*stop_words).wait(), node.wait(), server.wait()]
 
 
+@pytest.mark.campaign
 def test_a_server_on_loopback_is_out_of_reach_from_another_machine(
     site: Site, machines: tuple[Machine, Machine]
 ) -> None:

@@ -56,6 +56,22 @@ def test_vacuum_says_what_it_gained(farm):
     assert "MiB before" in said
 
 
+def test_an_export_only_takes_the_place_of_an_export(farm):
+    """Not of the list of tasks, nor of the database itself, which goes on as it is."""
+    path = farm.write_lines(["true"])
+    assert 0 == farm.run("cluster", path).wait()
+    for _ in range(2):
+        done(farm, "db", "export", "tasks.csv")
+    done(farm, "db", "export", "--format", "joblog", "tasks.csv")
+
+    refused = [farm.run("db", "export", name) for name in (path, ".hyper-shell/hyper-shell.db")]
+
+    assert [3, 3] == [each.wait() for each in refused]
+    assert all("is not an earlier export" in each.err for each in refused)
+    assert "true\n" == path.read_text()
+    done(farm, "db", "check")
+
+
 @pytest.mark.parametrize("verb", ["check", "vacuum", "export"])
 def test_without_a_database_they_say_so(farm, verb):
     """Exit 3, and none is made."""

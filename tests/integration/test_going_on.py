@@ -19,8 +19,8 @@ def test_a_file_that_was_read_to_its_end_is_resumed_again_and_again(farm):
     """There is nothing left of it, each time; what is appended to it runs once."""
     path = farm.write_lines(["echo >> ran"] * 3)
     assert 0 == run(farm, path)
-    resumed = [run(farm, path, "--resume") for _ in range(3)]
-    assert [0, 0, 0] == resumed
+    resumed = [run(farm, path, "--resume") for _ in range(2)]
+    assert [0, 0] == resumed
     assert 3 == lines_run(farm)
 
     with path.open("a") as file:

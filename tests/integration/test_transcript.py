@@ -9,7 +9,7 @@ from tests.helpers.farm import ROOT, Pipe, rarely
 
 SOURCES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
 PAGES = [page for page in SOURCES if console.commands_of(page)]
-COUNTS = [700, rarely(10_000)]
+COUNTS = [300, rarely(10_000)]
 
 
 def lines_of_which_every_seventh_fails(count: int) -> tuple[list[str], list[str]]:

@@ -253,11 +253,11 @@ def test_old_run_directories_go_and_unfinished_ones_stay(runs: Runs) -> None:
     short = runs.farm.folder / "short.txt"
     short.write_text("true\n")
 
-    for _ in range(4):
+    for _ in range(3):
         assert 0 == runs.farm.start("cluster", short, "--keep-runs", 2).wait()
 
     names = sorted(path.name for path in runs.directory.iterdir() if path.name.isdigit())
-    assert ["002", "005", "006"] == names
+    assert ["002", "004", "005"] == names
     runs.open("two")
     assert 0 == runs.farm.start("cluster", "--restart", *SHORT_LEASE).wait()
     assert ["b0", "b1"] == sorted(set(runs.ran("b")))
@@ -276,3 +276,20 @@ def test_a_run_in_memory_is_not_resumed_by_an_older_one(runs: Runs) -> None:
 
     complaint(resumed, 3, "was kept in memory", "omit --resume")
     shutil.rmtree(runs.directory)
+
+
+@pytest.mark.parametrize("option", ["-f", "--joblog"])
+def test_a_file_that_a_live_run_writes_is_refused_to_another(runs, option):
+    """Also to one that keeps nothing and has another directory; the first loses no line."""
+    first = runs.start(runs.lines("first", 3), option, "written")
+    before = (runs.farm.folder / "written").read_bytes()
+
+    refused = runs.farm.start_cluster(
+        ["false"], option, "written", "--no-db", "--overwrite", "--server-dir", "other"
+    )
+
+    assert 3 == refused.wait()
+    assert "is being written by another run" in refused.err
+    assert (runs.farm.folder / "written").read_bytes().startswith(before)
+    runs.open()
+    assert 0 == first.wait()

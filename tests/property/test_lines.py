@@ -3,7 +3,7 @@
 import os
 import socket
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hypershell.core.errors import InputDamaged
@@ -35,12 +35,18 @@ def read_all(pieces: list[bytes]) -> tuple[list[tuple[int, bytes]], LineReader]:
 
 @settings(deadline=None)
 @given(PIECES)
+@example([b"\xef\xbb", b"\xbfx\r", b"\n"])
+@example([b"\xef\xbb\xbf"])
+@example([b"x\r"])
 def test_lines_are_what_split_says_however_they_come(pieces):
-    """Up to a NUL byte, which no command can hold: that line is named, and ends the input."""
+    """Without what Windows adds; up to a NUL byte, which no command can hold: that line is named,
+    and ends the input.
+    """
     whole = b"".join(pieces)
-    expected = whole.split(b"\n")
-    if not expected[-1]:
-        expected.pop()
+    raw = whole.split(b"\n")
+    if not raw[-1]:
+        raw.pop()
+    expected = [line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r") for line in raw]
     good = next((n for n, line in enumerate(expected) if b"\0" in line), len(expected))
 
     lines, reader = read_all(pieces)

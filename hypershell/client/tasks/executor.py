@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 0.05
 _STRAYS_SECONDS = 0.5
 _MAX_STARTED_AT_ONCE = 64
+_MAX_SIGNAL = 64
 
 
 class Executor:
@@ -138,8 +139,12 @@ class Executor:
             self._watch.remove(child)
             if child in self._stopper:
                 self._stopper.leader_ended(child)
+                continue
+            outcome = self._processes.reap(child)
+            if outcome.code and _by_signal(outcome) and self._processes.outlived(child):
+                self._end_rest(child, outcome)
             else:
-                outcomes.append(self._collect(child))
+                outcomes.append(self._collect(child, outcome))
         if outcomes:
             self._check_output()
             self._buffer.put_outcomes(outcomes)
@@ -243,14 +248,13 @@ class Executor:
             # The lines are not at fault: other machines may run them.
             raise TasksUnstartable(reason=system_reason(error)) from error
 
-    def _collect(self, child: Child) -> Outcome:
-        """The outcome of a child that has ended and is not watched any more."""
+    def _collect(self, child: Child, outcome: Outcome) -> Outcome:
+        """The outcome of a child that was reaped, with what it printed; its slot is free."""
         out, err = self._output.finish(child.slot)
         if child.claim.packed_spec and child.claim.spec.capture:
             for descriptor in self._output.excess():
                 self._watch.remove_pipe(descriptor)
                 self._output.drop(descriptor)
-        outcome = self._processes.reap(child)
         self._children.pop(child, None)
         self._free.append(child.slot)
         if (out or err) and (not outcome.ok or child.claim.spec.capture):
@@ -258,6 +262,15 @@ class Executor:
         return outcome
 
     # Stopping.
+
+    def _end_rest(self, child: Child, outcome: Outcome) -> None:
+        """A signal killed the leader of a task, which others of its session have outlived.
+
+        They are ended before its outcome is known: it may be run again then.
+        """
+        child.outcome = outcome
+        self._end([child], outcome.ending, clock.monotonic() + self._grace_seconds)
+        self._stopper.leader_ended(child)
 
     def _stop(self, grace_seconds: float) -> None:
         self._orders.stop_obeyed = True  # from here on no output waits for a slow reader
@@ -306,7 +319,8 @@ class Executor:
         if gone:
             self._forward(self._watch.wait(0)[1])  # their last words
         for child, ending in self._stopper.take(gone):
-            self._gone.append(self._collect(child)._replace(ending=ending))
+            outcome = child.outcome or self._processes.reap(child)
+            self._gone.append(self._collect(child, outcome)._replace(ending=ending))
         if self._gone and not (self._stopping and self._children):
             self._return_gone()
 
@@ -351,6 +365,11 @@ class Executor:
             log.info("the output of tasks is written again")
         self._said_broken = unwritten is not None
         return pause
+
+
+def _by_signal(outcome: Outcome) -> bool:
+    """Whether a signal that was not of ours killed a task, as the kernel or its shell tells it."""
+    return outcome.ending is Ending.SIGNALED or 128 < outcome.code <= 128 + _MAX_SIGNAL
 
 
 def _unstartable(claim: Claim, error: OSError, slot: int) -> Outcome:

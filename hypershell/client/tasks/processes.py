@@ -12,7 +12,7 @@ from typing import Protocol
 from hypershell.client.tasks.spawn import Child, Spawner, reap
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
-from hypershell.runtime import clock
+from hypershell.runtime import clock, procfs
 from hypershell.runtime.procfs import environments, live_sessions, running_below, stopped_below
 
 _PAUSE_SECONDS = 0.5
@@ -43,10 +43,13 @@ class Processes(Protocol):
         """The sessions in which something is alive, zombies not counted."""
 
     def kill_strays(self, task_ids: Collection[int] | None = None) -> int:
-        """Kill what carries this client's mark in its environment, wherever it went.
+        """Kill what tasks left running, also what has left their sessions.
 
         Only what belongs to these tasks, if some are named. Returns how many processes it was.
         """
+
+    def outlived(self, child: Child) -> bool:
+        """Whether a task that was just reaped left processes in its session."""
 
 
 class SystemProcesses:
@@ -56,17 +59,20 @@ class SystemProcesses:
         self._spawner = spawner
         self._supervisor = supervisor
         self._paused: set[int] = set()
+        self._trees: dict[int, dict[int, int]] = {}  # by task: what was below it
         # Called for each task: the functions themselves, with no call in between.
         self.spawn = spawner.spawn
         self.reap = reap
 
     def terminate(self, children: Iterable[Child]) -> None:
         """See Processes."""
+        self._note_trees(children)
         # A task that was stopped by a signal must run to see that it is to end.
         _signal_sessions(children, signal.SIGTERM, signal.SIGCONT)
 
     def kill(self, children: Iterable[Child]) -> None:
         """See Processes."""
+        self._note_trees(children)
         _signal_sessions(children, signal.SIGKILL)
 
     def pause(self, children: Iterable[Child]) -> None:
@@ -103,18 +109,60 @@ class SystemProcesses:
         return live_sessions()
 
     def kill_strays(self, task_ids: Collection[int] | None = None) -> int:
+        """See Processes.
+
+        They carry the client's mark in their environment. Those that have removed that as well are
+        below the supervisor, or were below their task when it was told to end.
+        """
+        found = kill_strays(self._spawner.client_id, task_ids)
+        if task_ids is None:
+            self._trees.clear()
+            if self._supervisor and self._supervisor == os.getppid():
+                found += _kill(procfs.alive_below(self._supervisor))
+            return found
+        for task_id in task_ids:
+            tree = self._trees.pop(task_id, {})
+            if alive := {pid: at for pid, at in tree.items() if procfs.lives(pid, at)}:
+                found += _kill(alive)
+                self._trees[task_id] = alive
+        return found
+
+    def outlived(self, child: Child) -> bool:
         """See Processes."""
-        return kill_strays(self._spawner.client_id, task_ids)
+        if self._supervisor and self._supervisor == os.getppid():
+            # Orphans are its children: mostly there is none, and this is known at once.
+            children = procfs.children_of(self._supervisor)
+            if children is not None and len(children) == 1:
+                return False
+        return child.pid in live_sessions()
+
+    def _note_trees(self, children: Iterable[Child]) -> None:
+        """Remember what is below these tasks, which may leave their sessions and environments."""
+        tasks = {child.pid: child.claim.task_id for child in children if child.outcome is None}
+        for pid, tree in procfs.trees(tasks).items():
+            self._trees.setdefault(tasks[pid], {}).update(tree)
+
+
+def _kill(pids: Iterable[int]) -> int:
+    """Kill these; how many it may."""
+    killed = 0
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+            killed += 1
+    return killed
 
 
 def _signal_sessions(children: Iterable[Child], *numbers: int) -> None:
     """Signal all groups in the sessions of tasks; until one is reaped, its number is its own.
 
-    The group of the leader is signaled also where nothing tells which others there are.
+    The group of a leader that is not reaped is signaled also where nothing tells which others there
+    are.
     """
     sessions = live_sessions()
     for child in children:
-        for group in sessions.get(child.pid, set()) | {child.pid}:
+        own = {child.pid} if child.outcome is None else set()
+        for group in sessions.get(child.pid, set()) | own:
             for number in numbers:
                 # It may have ended, or run as somebody else by now.
                 with suppress(ProcessLookupError, PermissionError):

@@ -60,13 +60,17 @@ Program = tuple[bytes, list[bytes], dict[bytes, bytes]]
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """A task that was started and is not reaped yet. `started` is monotonic time in seconds."""
+    """A task that was started. `started` is monotonic time in seconds.
+
+    Its `outcome` is set once it was reaped while others of its session were alive.
+    """
 
     claim: Claim
     pid: int
     slot: int
     started: float
     started_at: float
+    outcome: Outcome | None = None
 
 
 class Spawner:

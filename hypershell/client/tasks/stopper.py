@@ -43,10 +43,13 @@ class TaskStopper:
     def add(self, child: Child, ending: Ending, kill_at: float) -> bool:
         """End this task; one that is being ended already has no longer than this for it.
 
-        Whether it is new here, and must be terminated.
+        Whether it is new here, and must be terminated. One whose leader was killed by somebody else
+        (SIGNALED, EXITED) counts as INTERRUPTED if all are stopped before it is gone.
         """
         if (stopping := self._stopping.get(child)) is not None:
             stopping.kill_at = min(stopping.kill_at, kill_at)
+            if ending is Ending.INTERRUPTED and stopping.ending in (Ending.SIGNALED, Ending.EXITED):
+                stopping.ending = ending
             return False
         self._stopping[child] = _Stopping(ending, kill_at)
         return True
@@ -57,7 +60,7 @@ class TaskStopper:
             stopping.kill_at += seconds
 
     def leader_ended(self, child: Child) -> None:
-        """The leader of a task that is being ended has ended; it is not reaped."""
+        """The leader of a task that is being ended has ended; if not before, it is not reaped."""
         self._ended[child] = None
 
     def patience(self, now: float) -> float | None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from hypershell.core.outcome import Outcome
 from hypershell.core.task import Task
 from hypershell.core.units import counted
 from hypershell.runtime import threads
@@ -37,6 +38,7 @@ class Orphans:
         self._lease_seconds = lease_seconds
         self._changed = threads.condition("orphans")
         self._stopped = False
+        self._over = False
         self.overdue: list[str] = []
         """Clients whose lease passed without a word: they have stopped what they ran."""
 
@@ -56,7 +58,16 @@ class Orphans:
                 )
             if not self._stopped:
                 self._give_up()
+        self._over = True
         return False
+
+    def absent(self) -> list[str]:
+        """The clients that are still waited for."""
+        return [] if self._over else self._recovery.absent()
+
+    def give_up_begun(self, client: str, begun: Pairs) -> list[Outcome]:
+        """What becomes of tasks that a client had begun which is gone; to be recorded."""
+        return self._recovery.give_up_begun(client, begun)
 
     def _give_up(self) -> None:
         outcomes = self._recovery.give_up()

@@ -1,5 +1,6 @@
 """Where lines go in the end: a file, standard output, or nowhere."""
 
+import fcntl
 import logging
 import os
 import select
@@ -7,7 +8,7 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
-from hypershell.core.errors import FileUnwritable, system_reason
+from hypershell.core.errors import FileRefused, FileUnwritable, system_reason
 from hypershell.runtime import threads
 
 log = logging.getLogger(__name__)
@@ -143,12 +144,29 @@ class LineSink:
 def open_file(path: str, option: str) -> int:
     """A descriptor to write to a file that `option` names; FileUnwritable.
 
-    Not truncated yet: a server that cannot start must not cost the one that runs its file.
+    FileRefused while another run has it: a file is of one run until that closes it. Not truncated
+    yet: a server that cannot start must not cost the one that wrote it.
     """
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except (OSError, ValueError) as error:
         raise _unwritable(path, error, option) from error
+    if _is_regular(descriptor) and _is_taken(descriptor):
+        os.close(descriptor)
+        reason = "being written by another run, or locked by another program"
+        raise FileRefused(path=path, reason=reason, option=option)
+    return descriptor
+
+
+def _is_taken(descriptor: int) -> bool:
+    """Whether another run has this file; if not, it is ours until the descriptor is closed."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # not every file system has locks
+    return False
 
 
 def open_sink(

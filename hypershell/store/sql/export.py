@@ -140,6 +140,13 @@ FORMS: dict[str, Callable[[Connection], Iterator[bytes]]] = {
 }
 """The function for each format."""
 
+_BEGINNINGS = (b'{"id": ', ",".join(_COLUMNS[:3]).encode() + b",", JOBLOG_HEADER)
+
+
+def may_be_export(beginning: bytes) -> bool:
+    """Whether a file that begins with this may be an export: those bytes, or as many as it has."""
+    return any(beginning[: len(each)] == each[: len(beginning)] for each in _BEGINNINGS)
+
 
 def _object(stored: _Stored) -> dict[str, Any]:
     facts = _task(stored) | _text("line", stored.task.line)

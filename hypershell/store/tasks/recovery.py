@@ -94,6 +94,15 @@ class Recovery:
             self._orphans.clear()
             return outcomes
 
+    def give_up_begun(self, client: str, begun: Sequence[Pair]) -> list[Outcome]:
+        """The same of what a client had begun, which is gone for good and holds nothing more."""
+        with self._lock:
+            self._absent.discard(client)
+            is_out = self._handed_out.is_out
+            given_up = [pair for pair in begun if pair[0] in self._orphans and is_out(pair)]
+            self._orphans.difference_update(task_id for task_id, _ in given_up)
+            return [Outcome(*pair, Ending.ORPHANED) for pair in given_up]
+
     def _outcomes(self) -> list[Outcome]:
         unknown = Ending.UNREPORTED if self._absent else Ending.GIVEN_BACK
         tasks, state_of = self._handed_out.tasks, self._handed_out.state_of

@@ -31,6 +31,7 @@ from hypershell.access.private_files import read_private
 from hypershell.access.seal import passphrase_seal
 from hypershell.core.errors import HyperShellError, Refused, UsageError
 from tests.helpers.access import read
+from tests.helpers.farm import rarely
 
 OLD_FILES = Path(__file__).parent / "old"
 
@@ -349,7 +350,7 @@ def test_a_link_to_an_exposed_file_is_refused(tmp_path, access_file, ring):
 # Malformed input of every kind
 
 
-@pytest.mark.parametrize("flip", [0x01, 0x04, 0x20, 0x2A, 0x80, 0xFF])
+@pytest.mark.parametrize("flip", [0x01, rarely(0x04), 0x20, rarely(0x2A), 0x80, rarely(0xFF)])
 def test_every_byte_matters(access_file, ring, flip):
     """Each byte of the file flipped in turn, blanks too: refused, in one clear line."""
     text = access_file.read_bytes()
@@ -367,7 +368,7 @@ def test_every_byte_matters_under_a_passphrase(tmp_path, access):
     write(path, access, ring.new_seal())
     text = path.read_bytes()
 
-    for place in range(7, len(text), 53):
+    for place in range(7, len(text), 97):
         damaged = bytearray(text)
         damaged[place] ^= 1
         refusal(rewritten(path, bytes(damaged)), ring)

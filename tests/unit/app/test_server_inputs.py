@@ -1,7 +1,9 @@
 """What a run reads and writes."""
 
+import contextlib
 import itertools
 import os
+import sqlite3
 
 import pytest
 
@@ -9,7 +11,13 @@ from hypershell.app.database import DatabaseOptions, is_named
 from hypershell.app.named_files import check_files
 from hypershell.app.server_inputs import InputOptions, open_input_and_sink
 from hypershell.core import environment
-from hypershell.core.errors import FileNotOurs, InputIsOutput, InputMissing, OutputsMixed
+from hypershell.core.errors import (
+    FileNotOurs,
+    FileRefused,
+    InputIsOutput,
+    InputMissing,
+    OutputsMixed,
+)
 from hypershell.core.joblog import JOBLOG_HEADER
 from hypershell.core.run_mode import RunMode
 from hypershell.runtime import threads
@@ -41,6 +49,25 @@ def write(known: WrittenFiles, path, data: bytes, **options: object) -> None:
     sink.cut(0)
     sink.write(data, threads.event())
     sink.close()
+
+
+def test_an_output_that_is_a_pipe_is_not_opened_to_look_into_it(tmp_path):
+    """Nobody writes to it yet, so that would take for ever; nor does a name that cannot be."""
+    os.mkfifo(tmp_path / "pipe")
+
+    check_files([("-o", str(tmp_path / "pipe")), ("-e", "no\0file")])
+
+
+def test_an_output_that_is_a_database_is_refused(tmp_path):
+    """Whichever option names it: lines in it would damage what it keeps."""
+    path = tmp_path / "tasks.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE task (id INTEGER)")
+
+    for option in ("-f", "--joblog", "-o", "-e", "--log-file"):
+        with pytest.raises(FileRefused) as refused:
+            check_files([(option, str(path))])
+        assert f"{path} is an SQLite database" == str(refused.value)
 
 
 def test_a_run_without_an_input_opens_none(known):
@@ -116,15 +143,17 @@ def test_a_file_that_was_changed_since_is_not_ours_any_more(known, tmp_path, cha
 def test_a_file_is_ours_after_a_crash(known, tmp_path):
     """Its length is noted before it grows."""
     path = tmp_path / "failed"
-    _, sink = opened(known, path=None, failures=str(path))
-    sink.cut(0)
-    sink.write(b"false\n", threads.event())
+    crashing = os.fork()
+    if crashing == 0:
+        _, sink = opened(known, path=None, failures=str(path))
+        sink.cut(0)
+        sink.write(b"false\n", threads.event())
+        os._exit(0)
+    os.waitpid(crashing, 0)
 
-    _, again = opened(known, path=None, failures=str(path))
+    opened(known, path=None, failures=str(path))[1].close()
 
     assert b"false\n" == path.read_bytes()
-    for each in (sink, again):
-        each.close()
 
 
 def test_overwrite_takes_any_file(known, lines):

@@ -64,9 +64,10 @@ class Link:
         """Note it."""
         self.said.append(("doubt", reason))
 
-    def leave(self, reason: str, dead: bool, begun=(), interrupted=()) -> None:
-        """Note it."""
+    def leave(self, reason: str, dead: bool, begun=(), interrupted=()) -> bool:
+        """Note it; it is heard."""
         self.said.append(("leave", reason, dead))
+        return True
 
 
 class Pipe:
@@ -96,9 +97,9 @@ class Pipe:
     def resumed(self, heard_at: float) -> None:
         """It is known."""
 
-    def left(self) -> None:
+    def left(self, *, known: bool) -> None:
         """Note it."""
-        self.said.append("left")
+        self.said.append("left" if known else "left unheard")
 
 
 class Scene:
@@ -304,7 +305,7 @@ def test_a_lease_that_is_over_stops_all_and_the_client_looks_for_its_server(
     assert [2] == held
     assert grace == pytest.approx(scene.orders.pending[0].grace_seconds, abs=0.5)
     doubt = ("doubt", "it did not answer within the lease of 30 s")
-    assert [doubt, "stopped", "left"] == scene.said
+    assert [doubt, "stopped", "left unheard"] == scene.said
 
 
 @pytest.mark.parametrize("session", [2, 1])
@@ -412,7 +413,7 @@ def test_tasks_that_do_not_stand_still_in_time_run_on(scene, monkeypatch):
 
     scene.play(scene.tell(PauseAsked(by_launcher=True)), end)
 
-    assert ["left"] == scene.said
+    assert ["left unheard"] == scene.said  # of a task that has begun
     assert [Pause, Continue] == [type(order) for order in scene.orders.pending]
 
 

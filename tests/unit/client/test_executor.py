@@ -13,6 +13,7 @@ from hypershell.client.tasks.watch import PidfdWatch, SignalWatch, best_watch
 from hypershell.core.ending import Ending
 from hypershell.core.task import Claim
 from hypershell.core.task_spec import TaskSpec
+from hypershell.runtime.procfs import live_sessions
 from tests.helpers.waiting import until
 from tests.unit.client.conftest import PROMPT, state_of
 
@@ -529,6 +530,51 @@ def test_a_captured_task_that_cannot_be_started_leaves_nothing_behind(bench, mon
 
     assert [Ending.UNSTARTABLE, Ending.EXITED] == [o.ending for o in outcomes]
     assert [b"", b"2\n"] == [o.out for o in outcomes]
+
+
+def stubborn(seconds: int) -> bytes:
+    """A task that writes its process and one in its session, which ends only by KILL."""
+    return b"(trap '' TERM; echo $$; exec sleep %d) & echo $$; wait" % seconds
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_task_whose_leader_is_killed_has_ended_when_its_session_has(make_bench, watch, number):
+    """It may run again then: nothing of it is left beside the next attempt."""
+    bench = make_bench(watch, grace=0.3)
+    bench.claim(stubborn(60))
+    bench.passes_until(lambda: bench.out.count(b"\n") == 2)
+    (child,) = bench.executor.running()
+
+    os.kill(child.pid, number)
+    (outcome,) = bench.passes_until_ended(1)
+
+    assert (Ending.SIGNALED, number) == (outcome.ending, outcome.code)
+    assert child.pid not in live_sessions()
+
+
+def test_a_task_whose_leader_was_killed_is_interrupted_if_all_are_stopped(bench):
+    """While what it left is being ended, its client hears that it is to end as well."""
+    bench.claim(stubborn(60))
+    bench.passes_until(lambda: bench.out.count(b"\n") == 2)
+    (child,) = bench.executor.running()
+    os.kill(child.pid, signal.SIGTERM)
+    bench.passes_until(lambda: child.outcome is not None)
+
+    bench.stop(grace=0.1)
+    (outcome,) = bench.passes_until_ended(1)
+
+    assert Ending.INTERRUPTED is outcome.ending
+    assert child.pid not in live_sessions()
+
+
+def test_what_left_its_session_and_its_environment_ends_with_a_task_that_is_stopped(bench):
+    """As what `sudo` or `env -i` starts does: it was below its task when that was told to end."""
+    bench.buffer.put_claims([timed(b"setsid env -i sh -c 'echo $$; exec sleep 60'; :", 1, 0.5)])
+
+    (outcome,) = bench.passes_until_ended(1)
+
+    assert Ending.TIMED_OUT is outcome.ending
+    until(lambda: state_of(int(bench.out)) in "Z", PROMPT, "it has ended")
 
 
 def timed(command: bytes, task_id: int, seconds: float) -> Claim:

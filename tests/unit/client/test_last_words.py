@@ -43,7 +43,7 @@ def words(monkeypatch) -> LastWords:
 
 def test_the_server_hears_which_tasks_had_begun(words):
     """And which of these were interrupted: the others were never begun."""
-    words.leave("c1", "KILL")
+    assert words.leave("c1", "KILL")
 
     assert [("leave", "c1", "it died (KILL)", True, [(1, 4)], [(2, 5)])] == calls
 
@@ -60,7 +60,7 @@ def test_a_server_that_is_gone_changes_nothing(words, monkeypatch):
     monkeypatch.setattr(Proxy, "is_there", False)
 
     words.still_here("c1", 3, 2.0)
-    words.leave("c1", "KILL")
+    assert not words.leave("c1", "KILL")
 
     assert [] == calls
 
@@ -75,6 +75,6 @@ def test_a_server_that_fails_changes_nothing(words, monkeypatch):
     monkeypatch.setattr(Proxy, "beat", fail)
 
     words.still_here("c1", 3, 2.0)
-    words.leave("c1", "KILL")
+    assert not words.leave("c1", "KILL")
 
     assert [] == calls

@@ -80,6 +80,10 @@ class World:
         """As the test says."""
         return self.strays
 
+    def outlived(self, child: Child) -> bool:
+        """Nothing ends by a signal here."""
+        return False
+
     # A watch: to wait is to let time pass.
 
     def add(self, child: Child) -> None:

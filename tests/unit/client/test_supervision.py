@@ -72,11 +72,23 @@ def test_a_client_that_left_owes_nothing(line):
     """Nor is its lease looked at any more."""
     line.client.joined(WELCOME, heard_at=100.0)
 
-    line.client.left()
+    line.client.left(known=True)
 
     supervision = line.deliver()
     assert not supervision.owes_leave()
     assert supervision.remaining(1e9) is None
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_client_is_accounted_for_when_the_server_has_heard_that_it_left(line, known):
+    """Or if it never joined one: else what it left is for the next server to find."""
+    assert line.deliver().is_accounted_for()
+    line.client.joined(WELCOME, heard_at=100.0)
+    assert not line.deliver().is_accounted_for()
+
+    line.client.left(known=known)
+
+    assert known is line.deliver().is_accounted_for()
 
 
 def test_a_client_whose_lease_was_over_is_killed_once(line):
@@ -154,7 +166,7 @@ def test_the_server_hears_while_what_a_dead_client_left_is_ended(line):
     assert [False, True] == [supervision.beat_due(now) for now in (104.0, 106.0)]
     supervision.heard(106.0)
     assert not supervision.beat_due(107.0)
-    line.client.left()
+    line.client.left(known=True)
     assert not line.deliver().beat_due(200.0)
 
 

@@ -287,6 +287,20 @@ def test_a_buffer_that_holds_too_much_gives_some_back(buffer):
     assert EXCESS_SECONDS < 5.0
 
 
+def test_all_is_accepted_when_the_server_has_what_began(buffer):
+    """The answer that says so may come after another that says that the run is over."""
+    start(buffer, 1)
+    buffer.put_outcomes(ended(1))
+    buffer.next_batch(0)
+    assert not buffer.wait_until_accepted(0.0)
+    waiting = Call(buffer.wait_until_accepted, 10.0)
+
+    buffer.accepted(0.001)
+
+    assert waiting.is_over(5.0)
+    assert buffer.wait_until_accepted(0.0)
+
+
 def test_a_buffer_that_starts_over_holds_nothing(buffer):
     """All that is here was of another run: what is ready, what runs, what has ended."""
     start(buffer, 1, 2)

@@ -1,5 +1,6 @@
 """What /proc says of processes: real ones, that are alive, dead, or somebody else's by now."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,12 +10,19 @@ import psutil
 import pytest
 
 from hypershell.runtime.procfs import (
+    began,
+    below,
+    carriers,
     descendants,
     environments,
     live_sessions,
     load_average,
     memory_percent,
+    own_place,
+    processes,
+    sees_all,
 )
+from tests.helpers.components import lacks
 from tests.helpers.waiting import until
 
 ORPHAN_MAKER = """
@@ -33,6 +41,13 @@ os.waitid(os.P_PID, shell.pid, os.WEXITED | os.WNOWAIT)
 print(set(descendants()) == {orphan, child})
 for pid in (orphan, child):
     os.kill(pid, 9)
+"""
+
+
+WITHOUT_MAIN_THREAD = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
 """
 
 
@@ -128,6 +143,62 @@ def test_a_process_shows_the_variables_with_which_it_was_started(start):
 
     assert b"MARK=here" in found[pid]
     assert os.getpid() not in found
+
+
+def test_a_process_whose_main_thread_has_ended_is_alive(start):
+    """It looks like a zombie, and runs on."""
+    pid = start(sys.executable, "-c", WITHOUT_MAIN_THREAD)
+    until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 10, "it has ended")
+
+    assert pid in live_sessions()
+    assert pid in descendants()
+    assert pid in processes()
+    assert began(pid) == processes()[pid].began
+
+
+def test_who_carries_a_variable_is_found_and_all_that_is_below(start):
+    """A value that begins alike is another."""
+    pid = start("sh", "-c", "env -i sleep 60 & sleep 60", MARK="here")
+    start("sleep", "60", MARK="heretic")
+    until(lambda: len(below([pid], processes().values())) == 2, 10, "what it started is there")
+
+    carrying = carriers(b"MARK=here")
+
+    (child,) = carrying - {pid}
+    assert child in below([pid], processes().values())
+    assert below([], processes().values()) == set()
+
+
+def test_what_cannot_be_looked_at_is_no_process_that_has_ended(monkeypatch):
+    """Where descriptors are short, nobody is taken for dead."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr("builtins.open", fail)
+
+    for look in (processes, lambda: carriers(b"MARK=here")):
+        with pytest.raises(OSError, match="too many"):
+            look()
+    assert not sees_all()
+
+
+def test_this_process_is_in_a_place_and_among_others():
+    """As far as /proc is one of this place."""
+    assert own_place() is not None
+    assert sees_all()
+    assert began() == processes()[os.getpid()].began
+
+
+def test_where_proc_shows_the_processes_of_others_there_is_no_place(need):
+    """A set of process numbers of its own, with the /proc of before: the numbers mean others."""
+    look = "from hypershell.runtime.procfs import own_place; print(own_place())"
+    command = [need("unshare"), "--pid", "--fork", sys.executable, "-c", look]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        lacks("no namespace of process numbers can be made here")
+
+    assert "None" == found.stdout.strip()
 
 
 def test_the_load_of_a_machine_is_a_number():

@@ -21,10 +21,14 @@ class Waiter:
         self.asked = threading.Event()
         self.is_over = False
         self._ids = ids
-        arguments = (self._find, lambda: self.is_over, seconds)
-        self.thread = threading.Thread(target=completion.wait, args=arguments, daemon=True)
+
+        def wait() -> None:
+            completion.wait(self._find, lambda: self.is_over, seconds)
+            self.asked.set()  # a wait that was over before it began asks for nothing
+
+        self.thread = threading.Thread(target=wait, daemon=True)
         self.thread.start()
-        self.asked.wait(10)
+        assert self.asked.wait(10)
 
     def _find(self) -> list[int]:
         self.asked.set()
