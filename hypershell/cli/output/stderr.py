@@ -137,16 +137,15 @@ def _without_waiting(descriptor: int) -> _Write:
     or a terminal is opened once more.
     """
     mode = os.fstat(descriptor).st_mode
-    if stat.S_ISSOCK(mode):
-        import socket
-
-        # Not closed when it is collected: who has it is this writer.
-        sock = socket.socket(fileno=os.dup(descriptor))
-        return lambda data: sock.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-    if not (stat.S_ISFIFO(mode) or os.isatty(descriptor)):
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)):
         return lambda data: os.write(descriptor, data)
     flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
+        if stat.S_ISSOCK(mode):
+            import socket
+
+            sock = socket.socket(fileno=os.dup(descriptor))
+            return lambda data: sock.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         again = os.open(f"/proc/self/fd/{descriptor}", flags)
     except OSError:
         return lambda data: _write_if_ready(descriptor, data)
