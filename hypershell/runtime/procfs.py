@@ -5,6 +5,9 @@ for environments (it knows neither group nor session, and decodes every variable
 zombie like anything that is alive, and the supervisor, which is forked before anything else is
 loaded, would pay 30 ms and 7 MB for it. Only `memory_percent` goes through it, in a client.
 
+The same holds for a /proc of another namespace of processes, as in ``unshare --pid`` and some
+containers: its numbers mean other processes here.
+
 A process may end between any two reads: what cannot be read has ended, or is not ours to look at.
 Where more depends on it, as on `processes` and `carriers`, what cannot be read for another reason
 is an error.
@@ -41,11 +44,19 @@ class Process(NamedTuple):
     began: int
 
 
+def shows_us() -> bool:
+    """Whether there is a /proc, and its numbers are those by which processes are known here."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
 def own_place() -> Place | None:
     """Where this process is; None where /proc does not tell, or shows the processes of others."""
+    if not shows_us():
+        return None
     try:
-        if os.readlink("/proc/self") != str(os.getpid()):
-            return None
         space = os.stat("/proc/self/ns/pid").st_ino
         has_clocks = os.path.exists("/proc/self/ns/time")
         return Place(space, os.stat("/proc/self/ns/time").st_ino if has_clocks else 0)
@@ -129,6 +140,8 @@ def descendants() -> list[int]:
 
 def children_of(pid: int) -> list[int] | None:
     """The processes that are its children, zombies among them; None if it cannot be told."""
+    if not shows_us():
+        return None
     try:
         with opening, open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
             return [int(child) for child in file.read().split()]
@@ -168,6 +181,8 @@ def alive_below(root: int) -> set[int]:
 def ancestors(pid: int) -> list[int] | None:
     """The processes above one, its parent first; None if it has ended, or cannot be looked at."""
     found: list[int] = []
+    if not shows_us():
+        return None
     while pid > 1:
         fields = _stat(pid)
         if fields is None:
@@ -236,7 +251,7 @@ def memory_percent() -> float:
 
 def _pids() -> Iterator[int]:
     with opening:
-        names = os.listdir("/proc") if os.path.isdir("/proc") else []
+        names = os.listdir("/proc") if shows_us() else []
     for name in names:
         if name.isdigit():
             yield int(name)

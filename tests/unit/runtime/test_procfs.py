@@ -205,3 +205,24 @@ def test_the_load_of_a_machine_is_a_number():
     """As its own tools say."""
     assert 0 <= load_average()
     assert 0 < memory_percent() < 100
+
+
+FOREIGN = """
+import os, sys
+sys.path[:0] = sys.argv[1:]
+from hypershell.runtime import procfs
+print(procfs.shows_us(), procfs.descendants(), procfs.live_sessions(), procfs.children_of(1),
+      procfs.ancestors(os.getpid()), procfs.own_place())
+"""
+
+
+def test_a_proc_of_another_namespace_says_nothing():
+    """Its numbers are of other processes: none of them is ours to signal."""
+    unshare = ["unshare", "--pid", "--fork"]
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        lacks("no namespace of process numbers can be made here")
+
+    words = [*unshare, sys.executable, "-c", FOREIGN, *sys.path]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+    assert "False [] {} None None None\n" == said
