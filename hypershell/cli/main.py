@@ -80,6 +80,10 @@ def leave(status: int) -> NoReturn:
             pass  # closed, or nobody reads it
         except Exception as error:  # noqa: BLE001 - OutputUnwritable, and not imported for this
             status = explain(error)
+    if "hypershell.cli.output.stderr" in sys.modules:
+        from hypershell.cli.output.stderr import finish_messages
+
+        finish_messages(patient=status < 128)
     os._exit(status)
 
 
@@ -127,9 +131,11 @@ def _run_verb(verb: Verb, words: list[str]) -> int:
     parsed = parse(module.USAGE, verb.name, words, getattr(module, "WORDS", None))
     if parsed is None:
         return 0
+    from hypershell.cli.output.stderr import watch_stderr
     from hypershell.runtime.signals import begin_with_defaults
 
     begin_with_defaults()
+    watch_stderr()
     options = module.options_from(parsed)
     if "--log-file" in parsed:
         from hypershell.cli.common_options import log_options_from

@@ -116,6 +116,7 @@ def _launcher(control: int | None, inbox: Inbox[ClientEvent]) -> LauncherChannel
     """The channel of the launcher, which alone says when to pause; without one Ctrl-Z does."""
     launcher = LauncherChannel(control)
     if launcher.exists:
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # a line may send it
         launcher.listen(inbox.put)
     else:
         hand_over_stops(lambda: inbox.put(PauseAsked(by_launcher=False)))

@@ -32,6 +32,7 @@ ORDER = (
     "database writer",
     # Any process.
     "descriptors",
+    "log",
 )
 """The names of all locks, outermost first. Two locks of one name are never held together."""
 

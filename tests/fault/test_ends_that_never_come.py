@@ -1,5 +1,6 @@
 """What an end waits for may never come: each wait has a bound, and a second signal ends it."""
 
+import contextlib
 import os
 import signal
 import time
@@ -132,3 +133,34 @@ def test_a_signal_ends_the_wait_for_a_reader_of_failed_lines(farm):
     server.signal(signal.SIGTERM)
 
     assert server.wait(GRACE + 6) in (1, 143)
+
+
+@pytest.fixture
+def full_pipe(farm):
+    """A named pipe that nobody reads, and that has no room; opened to write to."""
+    path = farm.folder / "messages"
+    os.mkfifo(path)
+    both_ends = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(both_ends, b"." * 4096)
+    write_end = os.open(path, os.O_WRONLY)
+    yield write_end
+    os.close(both_ends)
+    os.close(write_end)
+
+
+@pytest.mark.parametrize("where", ["stderr", rarely("log file")])
+def test_a_cluster_whose_messages_nobody_reads_runs_and_ends(farm, full_pipe, where):
+    """As below a terminal that is stopped: the tasks do not wait for it, and one signal ends it."""
+    lines = farm.write_lines(["echo >> runs"] * 5 + ["false", "echo >> runs; sleep 100"])
+    options = ["cluster", str(lines), "--no-db", "-v", "--grace", str(GRACE)]
+    if where == "log file":
+        options += ["--log-file", "messages"]
+    cluster = farm.spawn([*PROGRAM, *options], stderr=full_pipe)
+    farm.wait_for_lines("runs", 6)
+
+    cluster.signal(signal.SIGTERM)
+
+    assert 143 == cluster.wait(GRACE + 10)
+    farm.wait_until_gone()

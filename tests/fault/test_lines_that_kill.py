@@ -36,6 +36,17 @@ def test_a_line_that_signals_its_client_is_named_and_ends_nothing(farm, need, li
     assert_never_twice(farm)
 
 
+def test_a_line_cannot_stop_the_client_of_a_cluster(farm):
+    """Only Ctrl-Z of the cluster does; a line that is sent it is stopped as anywhere."""
+    lines = ["kill -TSTP $PPID", "grep SigIgn: /proc/self/status > ignored", "true"]
+
+    cluster = farm.start_cluster(lines, "--no-db")
+
+    assert 0 == cluster.wait(), cluster
+    ignored = int((farm.folder / "ignored").read_text().split()[1], 16)
+    assert not ignored & 1 << signal.SIGTSTP - 1
+
+
 def test_a_second_signal_from_a_task_is_obeyed(farm):
     """Its client leaves in good order: what it ran goes to another, and none is lost."""
     bad = "test $TASK_ATTEMPT -gt 1 || { kill $PPID; sleep 0.3; kill $PPID; sleep 100; }"

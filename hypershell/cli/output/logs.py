@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from hypershell.cli.output.stderr import unblocked
 from hypershell.core.errors import FileUnwritable, system_reason
 from hypershell.core.visible import visible
 
@@ -83,6 +84,7 @@ class _FileHandler(logging.Handler):
         self._descriptor = os.open(
             path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
         )
+        self._writer = unblocked(self._descriptor)
         self._is_failing = False
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -90,8 +92,7 @@ class _FileHandler(logging.Handler):
         line = self.format(record) + "\n"
         data = line.encode("utf-8", "backslashreplace")
         try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+            self._writer.write(data)
             self._is_failing = False
         except OSError as error:
             self._say_instead(line, error)

@@ -56,10 +56,13 @@ def write_error(data: bytes) -> None:
     """
     if sys.stderr is None:
         return
-    sys.stderr.flush()
+    from hypershell.cli.output.stderr import finish_messages
+
+    finish_messages(patient=True)
     try:
-        sys.stderr.buffer.write(data)
-        sys.stderr.buffer.flush()
+        # This waits for its reader, as any program does.
+        with open(2, "wb", closefd=False) as descriptor:
+            descriptor.write(data)
     except BrokenPipeError:
         return
     except OSError as error:

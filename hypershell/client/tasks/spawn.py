@@ -36,8 +36,9 @@ _DEFAULTED = tuple(
     int(number)
     for number in
     # Python ignores SIGPIPE and SIGXFSZ, a shell ignores SIGINT and SIGQUIT for what it starts
-    # in the background, and the client itself ignores SIGTTOU: tasks inherit what is ignored.
-    {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTTOU, signal.SIGCHLD}
+    # in the background, and the client itself ignores two more: tasks inherit what is ignored.
+    {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD}
+    | {signal.SIGTTOU, signal.SIGTSTP}
 )
 
 _SPARE = 3  # standard output and error, and a script
