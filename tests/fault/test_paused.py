@@ -116,7 +116,7 @@ def test_a_client_from_elsewhere_keeps_its_lease_while_a_cluster_stands_still(fa
     hangs = "if [ $TASK_ATTEMPT = 1 ]; then sleep 60; fi"
     cluster = farm.start_cluster([TICKS, exclusive(hangs, "guest")], *LEASE, "-v")
     run_on(farm)
-    guest = farm.start_client(port=cluster.port)
+    guest = farm.start_client("--wait", 3, port=cluster.port)
     farm.wait_for_lines("starts", 1)
 
     stop(cluster)
