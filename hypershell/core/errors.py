@@ -3,10 +3,11 @@
 HyperShellError
 ├── CommandError             2  UsageError InputIsOutput OutputsMixed SelectionUnknown IdsAmbiguous
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
-│                               AddressUnusable FileUnwritable FileNotOurs OutputUnwritable
-│                               ShellUnusable TooManySlots TooFewDescriptors TooFewProcesses
-│                               OutOfMemory SystemRefused TasksUnstartable TasksNotKept
-│                               RunNotKept ServerUnable WorkingDirectoryGone TaskDirectoryUnusable
+│                               AddressUnusable FileUnwritable FileNotOurs FileRefused
+│                               OutputUnwritable ShellUnusable TooManySlots TooFewDescriptors
+│                               TooFewProcesses OutOfMemory SystemRefused TasksUnstartable
+│                               TasksNotKept RunNotKept ServerUnable WorkingDirectoryGone
+│                               TaskDirectoryUnusable
 ├── NoServer                 4  ServerUnreachable ServerSilent HostUnknown HostLookupFailed
 │                               HostUnsupported NotOurServer VersionMismatch ServerLeft
 │                               ServerHungUp ServerStalled WaitTooLong

@@ -1,5 +1,6 @@
 """The executor: it fills the slots, reaps what ends, and stops what must be stopped."""
 
+import contextlib
 import os
 import signal
 import time
@@ -648,6 +649,9 @@ def test_all_that_tasks_started_stands_still_and_runs_on(bench):
     until(lambda: processes_in("T") == stopped, PROMPT, "they run on")
     bench.stop()
     bench.passes_until_ended(2)
+    for pid in pids:  # of what left its session, that is the business of a supervisor
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def processes_in(state: str) -> set[int]:
