@@ -9,8 +9,9 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from hypershell.cli.meant import PLACES
+
 _COMMAND = re.compile(r"`hyper-shell (\w[\w-]*)((?: [^`]*)?)`")
-_PLACES = ("--server-dir", "--database")
 _ONLY_SERVER = ("info", "stop", "wait", "start", "generate-access", "--forever")
 
 
@@ -31,7 +32,7 @@ class Situation:
     def note(cls, verb: str, values: Mapping[str, str | None]) -> None:
         """This is the command line of this process."""
         cls.verb = verb.partition(" ")[0]
-        cls.places = {name: value for name in _PLACES if (value := values.get(name)) is not None}
+        cls.places = {name: value for name in PLACES if (value := values.get(name)) is not None}
 
 
 def fitted(text: str) -> str:

@@ -27,6 +27,8 @@ def directory(tmp_path, monkeypatch) -> Iterator[Path]:
     ("typed", "meant"),
     [
         ("submit echo hello", "submit -- echo hello"),
+        ("run ls -l --server-dir farm", "run --server-dir farm -- ls -l"),
+        ("run ls --server-dir=farm -l", "run --server-dir farm -- ls -l"),
         ("submit -r 2 echo -n", "submit -r 2 -- echo -n"),
         ("submit tasks-0", "submit -f tasks-0"),
         ("run ls -l", "run -- ls -l"),
