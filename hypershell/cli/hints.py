@@ -9,9 +9,10 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from hypershell.cli.meant import PLACES
-
 _COMMAND = re.compile(r"`hyper-shell (\w[\w-]*)((?: [^`]*)?)`")
+PLACES = ("--server-dir", "--database")
+"""The options that say where a command works."""
+
 _ONLY_SERVER = ("info", "stop", "wait", "start", "generate-access", "--forever")
 
 

@@ -5,9 +5,6 @@ import shlex
 import shutil
 from difflib import get_close_matches
 
-PLACES = ("--server-dir", "--database")
-"""The options that say where a command works."""
-
 _VERBS = {
     "add": "submit",
     "check": "db check",
@@ -91,19 +88,7 @@ def meant_by_bare_command(verb: str, words: list[str], options: list[str]) -> st
     is_list = os.path.isfile(name) and not os.access(name, os.X_OK) and not shutil.which(name)
     if verb == "submit" and len(words) == 1 and is_list:
         return _did_you_mean(shlex.join([verb, *options, "-f", name]))
-    return _did_you_mean(shlex.join([verb, *options, "--", *_without_places(words)]))
-
-
-def _without_places(words: list[str]) -> list[str]:
-    """A command without what says where it works: `fitted` puts that where it belongs."""
-    rest, left = list[str](), iter(words)
-    for word in left:
-        name, joined, _ = word.partition("=")
-        if name not in PLACES:
-            rest.append(word)
-        elif not joined:
-            next(left, None)
-    return rest
+    return _did_you_mean(shlex.join([verb, *options, "--", *words]))
 
 
 def meant_by_client_file(words: list[str]) -> str:

@@ -158,8 +158,22 @@ def _bare_command(verb: str, text: UsageText, arguments: list[str]) -> UsageErro
     return UsageError(
         f'unexpected argument "{words[0]}": `{verb}` takes a command after `--`',
         verb,
-        meant_by_bare_command(verb, words, arguments[:at]),
+        meant_by_bare_command(verb, _without_places(words), arguments[:at]),
     )
+
+
+def _without_places(words: list[str]) -> list[str]:
+    """A command without what says where it works: `fitted` puts that where it belongs."""
+    from hypershell.cli.hints import PLACES
+
+    rest, left = list[str](), iter(words)
+    for word in left:
+        name, joined, _ = word.partition("=")
+        if name not in PLACES:
+            rest.append(word)
+        elif not joined:
+            next(left, None)
+    return rest
 
 
 def parse(
