@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -22,6 +24,13 @@ def wait_for_client(cluster: Process) -> psutil.Process:
     return supervisor
 
 
+def heeds(process: Process, number: int) -> bool:
+    """Whether a process has taken this signal into its own hands: before, it ends by it."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    blocked = re.search(r"^SigBlk:\s*(\w+)$", status, re.MULTILINE)
+    return blocked is not None and bool(int(blocked[1], 16) >> (number - 1) & 1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, rarely(signal.SIGINT), rarely(signal.SIGHUP)])
 def test_a_cluster_whose_client_opens_a_pipe_without_a_reader_ends(farm, number):
     """It waits for the reader as a shell would, and for nothing once it is told to end."""
@@ -29,6 +38,7 @@ def test_a_cluster_whose_client_opens_a_pipe_without_a_reader_ends(farm, number)
     cluster = farm.start_cluster(["true"], "--no-db", "-o", "pipe")
     client = wait_for_client(cluster).children()[0]
     until(lambda: client.num_threads() > 1, 10, "it opens the pipe")
+    until(lambda: heeds(cluster, number), 10, "the cluster, which is slower, heeds signals")
 
     cluster.signal(number)
 
