@@ -48,6 +48,7 @@ class WorkerPlane:
         self.batches = 0
         self.records = threading.Event()
         self.records.set()
+        self._died = False
         service = WorkerService(self.registry, self.scheduled, self.finished, self)
         sock = socket.create_server(("127.0.0.1", port))
         self.port = sock.getsockname()[1]
@@ -91,6 +92,7 @@ class WorkerPlane:
 
     def die(self) -> None:
         """Hang up at once, as a server that is killed; its port is free."""
+        self._died = True
         self._plane_server.stop(0.0)
         self.finished.close()
         self.records.set()
@@ -99,6 +101,8 @@ class WorkerPlane:
     def _record(self) -> None:
         while batches := self.finished.take():
             self.records.wait()
+            if self._died:
+                return  # a server that is killed accepts nothing more
             for batch in batches:
                 self._accept(batch.client, batch.outcomes)
                 batch.recorded = True

@@ -77,7 +77,6 @@ def test_an_outcome_that_was_never_accepted_is_given_to_the_next_server(farm, pl
     before.offer("true")
     farm.start_client(port=before.port)
     until(lambda: before.finished.size() or before.client().giving, PROMPT, "it is given")
-    before.finished.close()
     before.die()
 
     after = plane(port=before.port, adopt=lambda client_id, held: held)
