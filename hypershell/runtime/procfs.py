@@ -15,7 +15,7 @@ is an error.
 
 import errno
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from hypershell.runtime.limits import opening
@@ -97,16 +97,8 @@ def carriers(variable: bytes) -> set[int]:
 
 def below(roots: Collection[int], found: Collection[Process]) -> set[int]:
     """Those of these processes that are below one of the roots, which are not among them."""
-    children: dict[int, list[int]] = {}
-    for process in found:
-        children.setdefault(process.parent, []).append(process.pid)
-    seen: set[int] = set(roots)
-    todo = list(roots)
-    while todo:
-        new = [child for child in children.get(todo.pop(), ()) if child not in seen]
-        seen.update(new)
-        todo += new
-    return seen.difference(roots)
+    children = _children_by_parent((process.pid, process.parent) for process in found)
+    return set(_under(roots, children))
 
 
 def live_sessions() -> dict[int, set[int]]:
@@ -124,18 +116,8 @@ def live_sessions() -> dict[int, set[int]]:
 
 def descendants() -> list[int]:
     """The processes below this one that are alive; orphans among them, if it is a subreaper."""
-    # A zombie is dead, but what it started may be listed below it for a moment longer.
-    alive: dict[int, bool] = {}
-    children: dict[int, list[int]] = {}
-    for pid, fields in _stats():
-        alive[pid] = _is_alive(fields)
-        children.setdefault(int(fields[1]), []).append(pid)
-    found: list[int] = []
-    below = children.get(os.getpid(), [])
-    while below:
-        found += [pid for pid in below if alive[pid]]
-        below = [child for pid in below for child in children.get(pid, ())]
-    return found
+    stats = dict(_stats())
+    return [pid for pid in _under([os.getpid()], _children_in(stats)) if _is_alive(stats[pid])]
 
 
 def children_of(pid: int) -> list[int] | None:
@@ -154,28 +136,14 @@ def trees(roots: Collection[int]) -> dict[int, dict[int, int]]:
 
     By both together a process is known also when its number may have been used again.
     """
-    children: dict[int, list[tuple[int, int]]] = {}
-    for pid, fields in _stats():
-        children.setdefault(int(fields[1]), []).append((pid, int(fields[19])))
-    found: dict[int, dict[int, int]] = {}
-    for root in roots:
-        tree = found[root] = {}
-        below = children.get(root, [])
-        while below:
-            tree.update(below)
-            below = [each for pid, _ in below for each in children.get(pid, ())]
-    return found
-
-
-def lives(pid: int, started: int) -> bool:
-    """Whether this is still the process that was started then, and no zombie."""
-    fields = _stat(pid)
-    return fields is not None and fields[0] not in b"ZX" and int(fields[19]) == started
+    stats = dict(_stats())
+    children = _children_in(stats)
+    return {root: {pid: int(stats[pid][19]) for pid in _under([root], children)} for root in roots}
 
 
 def alive_below(root: int) -> set[int]:
     """The processes below `root` that are alive; this process and `root` are not among them."""
-    return {pid for pid, state in _below(root, ()).items() if state not in b"ZX"}
+    return set(_states_below(root, ()))
 
 
 def ancestors(pid: int) -> list[int] | None:
@@ -197,29 +165,44 @@ def running_below(root: int, sessions: Collection[int]) -> set[int]:
 
     This process and `root` are not among them.
     """
-    return {pid for pid, state in _below(root, sessions).items() if state not in b"TtZX"}
+    return {pid for pid, state in _states_below(root, sessions).items() if state not in b"Tt"}
 
 
 def stopped_below(root: int, sessions: Collection[int]) -> set[int]:
-    """The same, of those that are stopped."""
-    return {pid for pid, state in _below(root, sessions).items() if state in b"Tt"}
+    """The same, of those that are stopped, or may be: of one without its main thread none knows."""
+    return {pid for pid, state in _states_below(root, sessions).items() if state in b"TtZX"}
 
 
-def _below(root: int, sessions: Collection[int]) -> dict[int, bytes]:
-    """The states of the processes below `root` or in one of these sessions."""
-    states: dict[int, bytes] = {}
+def _states_below(root: int, sessions: Collection[int]) -> dict[int, bytes]:
+    """The states of what is alive below `root` or in one of these sessions."""
+    stats = dict(_stats())
+    found = {pid for pid, fields in stats.items() if int(fields[3]) in sessions}
+    found.update(_under([root], _children_in(stats)))
+    return {pid: stats[pid][0] for pid in found - {root, os.getpid()} if _is_alive(stats[pid])}
+
+
+def _children_in(stats: Mapping[int, list[bytes]]) -> dict[int, list[int]]:
+    return _children_by_parent((pid, int(fields[1])) for pid, fields in stats.items())
+
+
+def _children_by_parent(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    """The children of each process, of processes and their parents."""
     children: dict[int, list[int]] = {}
+    for pid, parent in pairs:
+        children.setdefault(parent, []).append(pid)
+    return children
+
+
+def _under(roots: Collection[int], children: Mapping[int, list[int]]) -> list[int]:
+    """What is below these, however deep; zombies too, below which something may be alive."""
     found: list[int] = []
-    for pid, fields in _stats():
-        states[pid] = fields[0]
-        children.setdefault(int(fields[1]), []).append(pid)
-        if int(fields[3]) in sessions:
-            found.append(pid)
-    below = children.get(root, [])
-    while below:
-        found += below
-        below = [child for pid in below for child in children.get(pid, ())]
-    return {pid: states[pid] for pid in found if pid not in (root, os.getpid())}
+    seen, left = set(roots), list(roots)
+    while left:
+        new = [child for child in children.get(left.pop(), ()) if child not in seen]
+        seen.update(new)
+        found += new
+        left += new
+    return found
 
 
 def environments() -> Iterator[tuple[int, list[bytes]]]:
@@ -229,8 +212,7 @@ def environments() -> Iterator[tuple[int, list[bytes]]]:
         if pid == own:
             continue
         try:
-            with opening, open(f"/proc/{pid}/environ", "rb") as file:
-                variables = file.read().split(b"\0")
+            variables = _read(pid, "environ").split(b"\0")
         except OSError:
             continue
         yield pid, variables

@@ -87,7 +87,9 @@ class UnblockedWriter:
             self._kept.popleft()
             if not self._kept and self._dropped:
                 lost, self._dropped = counted(self._dropped, "message"), 0
-                self._kept.append(f"hyper-shell: {lost} not shown: nobody read them\n".encode())
+                notice = f"hyper-shell: {lost} not shown: nobody read them\n".encode()
+                self._kept.append(notice)
+                self._bytes += len(notice)
         return has_written
 
     def _write_now(self, data: bytes) -> int:

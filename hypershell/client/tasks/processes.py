@@ -122,7 +122,7 @@ class SystemProcesses:
             return found
         for task_id in task_ids:
             tree = self._trees.pop(task_id, {})
-            if alive := {pid: at for pid, at in tree.items() if procfs.lives(pid, at)}:
+            if alive := {pid: at for pid, at in tree.items() if procfs.began(pid) == at}:
                 found += _kill(alive)
                 self._trees[task_id] = alive
         return found

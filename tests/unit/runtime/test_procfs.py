@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from hypershell.runtime.procfs import (
+    alive_below,
     began,
     below,
     carriers,
@@ -20,7 +22,10 @@ from hypershell.runtime.procfs import (
     memory_percent,
     own_place,
     processes,
+    running_below,
     sees_all,
+    stopped_below,
+    trees,
 )
 from tests.helpers.components import lacks
 from tests.helpers.waiting import until
@@ -154,6 +159,11 @@ def test_a_process_whose_main_thread_has_ended_is_alive(start):
     assert pid in descendants()
     assert pid in processes()
     assert began(pid) == processes()[pid].began
+    own = os.getpid()
+    assert pid in alive_below(own) & running_below(own, ())
+    assert trees([own])[own][pid] == began(pid)
+    os.kill(pid, signal.SIGSTOP)
+    assert pid in stopped_below(own, ())
 
 
 def test_who_carries_a_variable_is_found_and_all_that_is_below(start):
