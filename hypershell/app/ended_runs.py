@@ -1,15 +1,17 @@
 """A server that has come and gone while a client was looking for it: it had no tasks left for it.
 
-A short run may be over before a client that was started with it has found its server. The server
-directory tells, where there is one.
+A short run may be over before a client that was started with it has found its server, or has heard
+of the end. The server directory tells, where there is one.
 """
 
 import os
+from collections.abc import Callable
 
 from hypershell.access.keys import DEFAULT_WORKER_PORT
 from hypershell.app.locate import ServerLocation
 from hypershell.core.errors import HyperShellError
 from hypershell.serverdir.directory import server_directory
+from hypershell.serverdir.homes import newest_of_home
 from hypershell.serverdir.run_record import ServerRecord
 
 _THIS_MACHINE = (None, "localhost", "127.0.0.1", "::1")
@@ -17,11 +19,18 @@ _THIS_MACHINE = (None, "localhost", "127.0.0.1", "::1")
 
 class EndedRuns:
     """Made when a client does not find its server at once. `oldest` is the wall time before which
-    a run must not have ended, to be one that the client was meant for.
+    a run must not have ended, to be one that the client was meant for. `home` names that of the
+    server which the client had found, if it had found one in the directory.
     """
 
-    def __init__(self, location: ServerLocation, oldest: float) -> None:
+    def __init__(
+        self,
+        location: ServerLocation,
+        oldest: float,
+        home: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._location = location
+        self._home = home
         self._oldest = oldest
         before = self._last()
         self._before = None if before is None else before.server_uid
@@ -43,8 +52,9 @@ class EndedRuns:
         if location.access_file is not None:
             return None
         try:
-            run = server_directory(location.server_dir, os.environ).last_run()
-        except HyperShellError:
+            directory, home = server_directory(location.server_dir, os.environ), self._home()
+            run = directory.last_run() if home is None else newest_of_home(directory.path, home)
+        except (HyperShellError, OSError):
             return None
         record = None if run is None else run.record
         if record is None or record.ended is None:

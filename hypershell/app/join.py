@@ -47,9 +47,8 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
             if location.server_dir is not None:
                 client = client._replace(server_dir=rooted.server_dir)
             try:
-                return run_client(
-                    client, find, supervisor_pipe, begun, control, _ended_runs(rooted, options)
-                )
+                was_there = _was_there(rooted, find, options)
+                return run_client(client, find, supervisor_pipe, begun, control, was_there)
             except (NoServer, KeyRefused) as error:
                 error.note(place=location.place(), remark=location.remark())
                 raise
@@ -64,15 +63,17 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     return Supervisor(be_client, last_words, begun).run()
 
 
-def _ended_runs(rooted: ServerLocation, options: JoinOptions) -> Callable[[bool], bool]:
-    """See `EndedRuns.was_there`; a client that finds its server at once never asks for it."""
+def _was_there(
+    rooted: ServerLocation, find: Finder, options: JoinOptions
+) -> Callable[[bool], bool]:
+    """See `EndedRuns.was_there`; a client that hears of the end of its server never asks for it."""
     started, made = clock.wall(), list["EndedRuns"]()
 
     def was_there(is_last: bool) -> bool:
         from hypershell.app.ended_runs import EndedRuns
 
         if not made:
-            made.append(EndedRuns(rooted, started - options.client.wait))
+            made.append(EndedRuns(rooted, started - options.client.wait, lambda: find.home))
         return made[0].was_there(is_last)
 
     return was_there

@@ -239,6 +239,12 @@ class Finder:
         self._location = self._location.rooted()
         return self._location
 
+    @property
+    def home(self) -> str | None:
+        """In which home of the server directory the server is that was found; None if none was."""
+        number = int.from_bytes(self._found[:], "big")
+        return _home_name(number) if number else None
+
     def __call__(self) -> tuple[str, int, bytes]:
         """Host, port and secret of the worker plane; NoServer if it is not there (yet)."""
         location = self._location
@@ -250,13 +256,17 @@ class Finder:
 
             record = load_run(location.access_path().parent).record
             number = 1 + int(record.home or 0 if record else 0)
-        home = f"{number - 1:03d}" if number > 1 else ""
-        address = replace(location, home=home).worker_address()
+        address = replace(location, home=_home_name(number)).worker_address()
         self._found[:] = number.to_bytes(_HOME_BYTES, "big")
         return address
 
 
 _HOME_BYTES = 8
+
+
+def _home_name(number: int) -> str:
+    """A home as its directory is called; 1 stands for the server directory itself."""
+    return f"{number - 1:03d}" if number > 1 else ""
 
 
 def connect(

@@ -183,10 +183,13 @@ class BegunTable:
         return self._words[_USED] > 0
 
     def task_of(self, pids: Collection[int]) -> int | None:
-        """The task, running or just ended, whose process is one of these; of either process."""
+        """The task, running or just ended, whose process is one of these; of either process.
+
+        A process outside this namespace, of which only 0 is seen, is none of a task.
+        """
         words = self._words
         for index in self._used():
-            if words[index + 3] in pids:
+            if words[index + 3] and words[index + 3] in pids:
                 return words[index + 1]
         return None
 

@@ -31,6 +31,7 @@ from hypershell.client.events import (
     PhaseChanged,
     SignalCame,
 )
+from hypershell.client.joining import WasThere, never_there
 from hypershell.client.launcher_channel import LauncherChannel
 from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.server_link import ServerLink
@@ -55,6 +56,9 @@ _LAST_ANSWER_SECONDS = 0.3
 _PAUSE_SECONDS = 2.0
 """How long tasks may take to stand still."""
 
+_LOOK_SECONDS = 1.0
+"""How often a client that has lost its server looks whether that has ended."""
+
 _MAX_PATIENCE_SECONDS = 3600.0
 
 
@@ -72,6 +76,7 @@ class Client:
         idle_timeout: float | None,
         launcher: LauncherChannel | None = None,
         wait_seconds: float = 60.0,
+        was_there: WasThere = never_there,
     ) -> None:
         self._inbox = inbox
         self._session = session
@@ -81,6 +86,7 @@ class Client:
         self._supervisor_pipe = supervisor_pipe
         self._idle_timeout = idle_timeout
         self._wait_seconds = wait_seconds
+        self._was_there = was_there
         self._launcher = launcher or LauncherChannel(None)
         self._paused = False
         self._signal = 0
@@ -96,6 +102,10 @@ class Client:
         while True:
             match self._inbox.get(timeout=self._patience()):
                 case None:
+                    if self._has_server_ended():
+                        log.info("the server has ended: it has no more tasks")
+                        self._supervisor_pipe.left(known=True)
+                        return self._status()
                     self._look_at_lease()
                     if clock.monotonic() >= self._leave_by:
                         return self._take_leave(dead=True)
@@ -132,6 +142,8 @@ class Client:
         patience = self._leave_by - clock.monotonic()
         if self._paused:
             return max(0.01, min(patience, _MAX_PATIENCE_SECONDS))
+        if not self._link.is_up:
+            patience = min(patience, _LOOK_SECONDS)
         due = self._session.lease_end()
         if self._session.is_cut_off:
             due += self._wait_seconds
@@ -139,6 +151,12 @@ class Client:
         if self._idle_timeout is not None and self._leaving is None:
             patience = min(patience, self._idle_timeout - self._buffer.idle_seconds())
         return max(0.01, patience)
+
+    def _has_server_ended(self) -> bool:
+        """Whether the server ended before this client, which has nothing for it, heard of that."""
+        if self._paused or self._link.is_up or self._buffer.held():
+            return False
+        return self._session.earned() is None and self._was_there(True)
 
     def _is_lease_over(self) -> bool:
         return not self._paused and clock.boottime() >= self._session.lease_end()
@@ -157,12 +175,13 @@ class Client:
             lease = f"the lease of {self._session.welcome.lease_seconds:g} s"
             self._link.doubt(f"it did not answer within {lease}")
             if self._session.cut_off():
+                number = self._buffer.number_earned()
                 log.warning(
                     "the server did not answer within %s; the tasks running here were stopped; "
-                    "looking for it for %g s, to hand in %s",
+                    "looking for it for %g s%s",
                     lease,
                     self._wait_seconds,
-                    counted(self._buffer.number_earned(), "result"),
+                    f", to hand in {counted(number, 'result')}" if number else "",
                 )
         elif overdue >= self._wait_seconds:
             self._lose_connection()

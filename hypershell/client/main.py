@@ -61,6 +61,7 @@ class _Parts(NamedTuple):
     launcher: LauncherChannel
     outputs: Outputs
     limit: DescriptorLimit | None
+    was_there: WasThere
 
 
 def run_client(
@@ -97,7 +98,7 @@ def run_client(
     signals.grace_seconds = welcome.grace_seconds
     begun.belongs_to(welcome.client_id)
     pipe.joined(welcome, link.heard_at)
-    parts = _Parts(options, link, pipe, begun, signals, watch, launcher, outputs, limit)
+    parts = _Parts(options, link, pipe, begun, signals, watch, launcher, outputs, limit, was_there)
     return _run(parts, hello, welcome)
 
 
@@ -125,7 +126,7 @@ def _launcher(control: int | None, inbox: Inbox[ClientEvent]) -> LauncherChannel
 
 def _run(parts: _Parts, hello: Hello, welcome: Welcome) -> int:
     """Run tasks until the end, and leave; the exit status."""
-    options, link, pipe, begun, signals, watch, launcher, outputs, limit = parts
+    options, link, pipe, begun, signals, watch, launcher, outputs, limit, was_there = parts
     inbox, slots = signals.inbox, options.slots
     spawner = Spawner(
         options.shell, welcome.client_id, socket.gethostname(), _added(options.server_dir), limit
@@ -145,7 +146,8 @@ def _run(parts: _Parts, hello: Hello, welcome: Welcome) -> int:
     fetcher = Fetcher(link, session)
     returner = Returner(link, session, buffer, lambda: output.unwritten)
     client = Client(
-        inbox, session, link, buffer, tasks, pipe, options.idle_timeout, launcher, options.wait
+        *(inbox, session, link, buffer, tasks, pipe),
+        *(options.idle_timeout, launcher, options.wait, was_there),
     )
     failed = functools.partial(_loop_failed, inbox)
     executing = Loop("executor", executor.one_pass, failed, watch.wake)

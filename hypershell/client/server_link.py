@@ -126,6 +126,11 @@ class ServerLink:
         """The boot time (`clock.boottime`) at which the last call that was answered was sent."""
         return self._heard_at
 
+    @property
+    def is_up(self) -> bool:
+        """Whether nobody has found that the connection is lost, as far as there ever was one."""
+        return self._up
+
     def pause(self) -> None:
         """The server is about to stand still: begin no call and no connection until `go_on`."""
         with self._changed:

@@ -147,7 +147,10 @@ def alive_below(root: int) -> set[int]:
 
 
 def ancestors(pid: int) -> list[int] | None:
-    """The processes above one, its parent first; None if it has ended, or cannot be looked at."""
+    """The processes above one, its parent first; None if it has ended, or cannot be looked at.
+
+    One that entered a container from outside, as `docker exec` does, has none above it there.
+    """
     found: list[int] = []
     if not shows_us():
         return None
@@ -156,7 +159,8 @@ def ancestors(pid: int) -> list[int] | None:
         if fields is None:
             return found or None
         pid = int(fields[1])
-        found.append(pid)
+        if pid:
+            found.append(pid)
     return found
 
 

@@ -56,8 +56,7 @@ def test_what_a_frozen_client_holds_waits_for_its_lease_even_if_it_has_not_begun
     """It may begin any of it, if it thaws; when nobody has said, the next start is another one."""
     # It freezes its client itself, which then holds others in advance, as those before were short.
     freezes = exclusive("test $TASK_ATTEMPT -gt 1 || { kill -STOP $PPID; sleep 60; }")
-    short = exclusive("sleep 0.02")
-    lines = [short] * 30 + [freezes] + [short] * 30
+    lines = [short := exclusive("true")] * 30 + [freezes] + [short] * 30
     server = farm.start_server(lines, "--lease", 4, "--grace", 0.5)
     frozen = farm.start_client()
 

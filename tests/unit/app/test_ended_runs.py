@@ -16,9 +16,10 @@ from hypershell.serverdir.directory import ServerDirectory
 def run_once(tmp_path, ring):
     """Let a server run in the directory, from its start to its end, if it is to end."""
 
-    def run(port: int = 1234, ends: bool = True) -> None:
+    def run(port: int = 1234, ends: bool = True, apart: bool = False) -> None:
         access = generate(("localhost", port), ("localhost", 4321))
-        with ServerDirectory(tmp_path / "farm").hold("server", access.server_uid) as held:
+        directory, uid = ServerDirectory(tmp_path / "farm"), access.server_uid
+        with directory.hold_new_home(uid) if apart else directory.hold("server", uid) as held:
             record = held.start_run(access, ring.new_seal())
             if ends:
                 record.end("all tasks had finished")
@@ -58,6 +59,16 @@ def test_a_run_that_has_not_ended_is_not_over(location, run_once):
     run_once(ends=False)
 
     assert [False, False] == [client.was_there(False), client.was_there(True)]
+
+
+def test_a_client_that_had_found_its_server_asks_for_the_run_in_that_home(location, run_once):
+    """Whatever has ended in another one."""
+    run_once(ends=False)
+    run_once(apart=True)
+    homes = ["", "002"]
+    clients = [EndedRuns(location, time.time() - 60.0, lambda home=h: home) for h in homes]
+
+    assert [False, True] == [client.was_there(True) for client in clients]
 
 
 @pytest.mark.parametrize(

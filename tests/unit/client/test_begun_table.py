@@ -57,6 +57,16 @@ def test_ids_and_leases_may_be_as_large_as_the_database_has_them():
     assert ([(2**63 - 1, 2**63 - 1)], []) == table.read()
 
 
+def test_the_process_of_a_task_tells_which_it_is():
+    """One that lives outside this namespace of processes is seen as 0, and is no task's."""
+    table = BegunTable(3)
+    table.mark(1, 5)
+    table.mark(2, 5)
+    table.started((2, 5), 4711)
+
+    assert [2, None, None] == [table.task_of([pid, 1]) for pid in (4711, 4712, 0)]
+
+
 def test_a_table_that_is_cleared_is_empty():
     """The server is another: nothing is ours."""
     table = BegunTable(4)

@@ -43,6 +43,7 @@ class Link:
     """A link to a server that hears everything, in the order in which it was said."""
 
     host, port = "node1", 1234
+    is_up = True
 
     def __init__(self, said: list[object]) -> None:
         self.heard_at = clock.boottime()
@@ -120,9 +121,19 @@ class Scene:
         self.session = Session(
             hello, WELCOME, self.link, self.buffer, tasks, pipe, lambda name: None, self.inbox.put
         )
+        self.has_ended = False
         self.client = Client(
-            self.inbox, self.session, self.link, self.buffer, tasks, pipe, idle_timeout, self
+            *(self.inbox, self.session, self.link, self.buffer, tasks, pipe),
+            *(idle_timeout, self, 60.0, lambda is_last: self.has_ended),
         )
+
+    def lose_server(self) -> None:
+        """The connection breaks."""
+        self.link.is_up = False
+
+    def end_run(self) -> None:
+        """The server has ended in order, and could not say so: its directory tells."""
+        self.has_ended = True
 
     def obey(self) -> None:
         """As the executor obeys a pause."""
@@ -190,6 +201,24 @@ def test_a_client_goes_when_all_is_done(scene):
 
     assert 0 == scene.play()
     assert ["left"] == scene.said
+
+
+def test_a_client_whose_server_ended_before_it_could_say_so_goes_as_well(scene):
+    """But not while the server may come back."""
+    assert 0 == scene.play(scene.lose_server, lambda: None, scene.end_run)
+
+    assert ["left"] == scene.said
+
+
+def test_a_client_that_has_something_for_its_server_goes_on_looking_for_it(scene):
+    """A task that runs, or its outcome: the next server of the run takes it."""
+    scene.start(1)
+
+    assert 0 == scene.play(
+        scene.lose_server, scene.end_run, lambda: scene.end(1), lambda: None, scene.give
+    )
+
+    assert 0 == len(scene.script)
 
 
 def test_a_phase_that_does_not_hold_any_more_is_not_obeyed(scene):
