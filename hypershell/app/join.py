@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.app.locate import Finder, ServerLocation
+from hypershell.client.client_process import SystemClientProcess
 from hypershell.client.options import ClientOptions
 from hypershell.client.supervisor import Supervisor
 from hypershell.client.trace_file import make_table
@@ -60,7 +61,7 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
 
         return LastWords(find, begun)
 
-    return Supervisor(be_client, last_words, begun).run()
+    return Supervisor(be_client, last_words, begun, SystemClientProcess()).run()
 
 
 def _was_there(

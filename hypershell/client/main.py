@@ -1,4 +1,7 @@
-"""Builds a client from its options, in the process in which it is to run, and runs it."""
+"""Builds a client from its options, in the process in which it is to run, and runs it.
+
+What is of this operating system is here; a client that has joined is put together by `assembly`.
+"""
 
 import functools
 import logging
@@ -6,37 +9,28 @@ import math
 import os
 import signal
 import socket
-from typing import NamedTuple
+from collections.abc import Callable
 
+from hypershell.client.assembly import Joined, run_joined
 from hypershell.client.begun_table import BegunTable
-from hypershell.client.client import Client
 from hypershell.client.descriptors import take_descriptors
-from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, PauseAsked
-from hypershell.client.fetcher import Fetcher
+from hypershell.client.events import ClientEvent, PauseAsked
 from hypershell.client.found_server import Find, greeting
 from hypershell.client.joining import RunOver, SignalledEarly, WasThere, join, never_there
 from hypershell.client.launcher_channel import LauncherChannel
 from hypershell.client.options import ClientOptions
 from hypershell.client.outputs import Outputs, open_outputs
-from hypershell.client.returner import Returner
-from hypershell.client.running_tasks import RunningTasks
 from hypershell.client.senders import Senders
 from hypershell.client.server_link import ServerLink
-from hypershell.client.session import Session
 from hypershell.client.signal_orders import SignalOrders
 from hypershell.client.supervisor_pipe import SupervisorPipe
-from hypershell.client.task_buffer import TaskBuffer
-from hypershell.client.tasks.executor import Executor
 from hypershell.client.tasks.orders import Orders
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import SystemProcesses
 from hypershell.client.tasks.spawn import Spawner, check_shell
 from hypershell.client.tasks.watch import Watch, best_watch
 from hypershell.core.environment import SERVER_DIR
-from hypershell.core.errors import HyperShellError
-from hypershell.core.unwritten import Unwritten
 from hypershell.runtime.limits import DescriptorLimit, opening
-from hypershell.runtime.loop import Loop
 from hypershell.runtime.signals import (
     Sent,
     hand_over_signals,
@@ -44,24 +38,9 @@ from hypershell.runtime.signals import (
     wait_for_signals,
 )
 from hypershell.runtime.threads import Inbox
-from hypershell.wire.worker_messages import Hello, Welcome
+from hypershell.wire.worker_messages import Welcome
 
 log = logging.getLogger(__name__)
-
-
-class _Parts(NamedTuple):
-    """What a client has before it joins."""
-
-    options: ClientOptions
-    link: ServerLink
-    pipe: SupervisorPipe
-    begun: BegunTable
-    signals: SignalOrders
-    watch: Watch
-    launcher: LauncherChannel
-    outputs: Outputs
-    limit: DescriptorLimit | None
-    was_there: WasThere
 
 
 def run_client(
@@ -98,8 +77,31 @@ def run_client(
     signals.grace_seconds = welcome.grace_seconds
     begun.belongs_to(welcome.client_id)
     pipe.joined(welcome, link.heard_at)
-    parts = _Parts(options, link, pipe, begun, signals, watch, launcher, outputs, limit, was_there)
-    return _run(parts, hello, welcome)
+    before = options, inbox, link, pipe, begun, launcher
+    system = _system(options, welcome, begun, watch, outputs, limit)
+    return run_joined(Joined(*before, *system, was_there), hello, welcome)
+
+
+def _system(
+    options: ClientOptions,
+    welcome: Welcome,
+    begun: BegunTable,
+    watch: Watch,
+    outputs: Outputs,
+    limit: DescriptorLimit | None,
+) -> tuple[Orders, SystemProcesses, Watch, Output, Callable[[str], None]]:
+    """What tasks are run by, and what gives them another client id."""
+    added = _added(options.server_dir)
+    spawner = Spawner(options.shell, welcome.client_id, socket.gethostname(), added, limit)
+
+    def rename(client_id: str) -> None:
+        begun.belongs_to(client_id)  # before a task can have this id
+        spawner.rename(client_id)
+
+    orders = Orders(watch.wake)
+    output = Output(outputs.out, outputs.err, options.slots, orders.stopping, outputs.locks)
+    processes = SystemProcesses(spawner, supervisor=os.getppid())
+    return orders, processes, watch, output, rename
 
 
 def _heed_signals(signals: SignalOrders, watch: Watch) -> None:
@@ -124,72 +126,9 @@ def _launcher(control: int | None, inbox: Inbox[ClientEvent]) -> LauncherChannel
     return launcher
 
 
-def _run(parts: _Parts, hello: Hello, welcome: Welcome) -> int:
-    """Run tasks until the end, and leave; the exit status."""
-    options, link, pipe, begun, signals, watch, launcher, outputs, limit, was_there = parts
-    inbox, slots = signals.inbox, options.slots
-    spawner = Spawner(
-        options.shell, welcome.client_id, socket.gethostname(), _added(options.server_dir), limit
-    )
-    processes = SystemProcesses(spawner, supervisor=os.getppid())
-    orders = Orders(watch.wake)
-    buffer = TaskBuffer(slots, watch.wake, lambda all_: inbox.put(BufferDrained(all_)), begun)
-    output = Output(outputs.out, outputs.err, slots, orders.stopping, outputs.locks)
-    executor = Executor(slots, buffer, orders, processes, output, watch, welcome.grace_seconds)
-    tasks = RunningTasks(orders, buffer, processes, pipe)
-
-    def rename(client_id: str) -> None:
-        begun.belongs_to(client_id)  # before a task can have this id
-        spawner.rename(client_id)
-
-    session = Session(hello, welcome, link, buffer, tasks, pipe, rename, inbox.put)
-    fetcher = Fetcher(link, session)
-    returner = Returner(link, session, buffer, lambda: output.unwritten)
-    client = Client(
-        *(inbox, session, link, buffer, tasks, pipe),
-        *(options.idle_timeout, launcher, options.wait, was_there),
-    )
-    failed = functools.partial(_loop_failed, inbox)
-    executing = Loop("executor", executor.one_pass, failed, watch.wake)
-    fetching = Loop("fetcher", fetcher.one_pass, failed)
-    returning = Loop("returner", returner.one_pass, failed, buffer.wake)
-    return _work(client, executing, [fetching, returning], link, output)
-
-
-def _work(
-    client: Client, executing: Loop, others: list[Loop], link: ServerLink, output: Output
-) -> int:
-    """Have the loops run until the client has a reason to end; the exit status."""
-    loops = [executing, *others]
-    for loop in loops:
-        loop.start()
-    unwritten: Unwritten | None = None
-    try:
-        status = client.wait_for_end()
-    finally:
-        for loop in loops:
-            loop.stop()
-        link.close()
-        # While it passes on what a task printed, the executor still needs the pipes.
-        if executing.join(1.0):
-            unwritten = _finish_output(output, link)
-            output.close()
-    return status or (0 if unwritten is None else 1)
-
-
 def _child_ended(watch: Watch, _: Sent) -> float:
     watch.wake()
     return math.inf
-
-
-def _finish_output(output: Output, link: ServerLink) -> Unwritten | None:
-    """Write what is left of the output; what could not be written, having told the server."""
-    unwritten = output.finish_writing()
-    if output.has_ever_failed:
-        link.tell_last(unwritten or Unwritten(0, 0, "", is_final=True))
-    if unwritten is not None:
-        log.error("output of tasks was lost: %s", unwritten.text)
-    return unwritten
 
 
 def _prepare(options: ClientOptions) -> tuple[Outputs, DescriptorLimit | None]:
@@ -214,9 +153,3 @@ def _added(server_dir: str | None) -> dict[str, str]:
     named = server_dir or os.environ.get(SERVER_DIR)
     # Tasks run elsewhere: a relative path would mean another directory there.
     return {} if not named or named.startswith("~") else {SERVER_DIR: os.path.abspath(named)}
-
-
-def _loop_failed(inbox: Inbox[ClientEvent], name: str, error: Exception) -> None:
-    if not isinstance(error, HyperShellError):
-        log.critical("the %s failed: %r", name, error, exc_info=error)
-    inbox.put(LoopFailed(name, error))
