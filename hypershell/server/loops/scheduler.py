@@ -1,5 +1,6 @@
 """Moves waiting tasks from the store to the scheduled queue."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from hypershell.core.outcome import Outcome
@@ -46,7 +47,16 @@ class Scheduler:
                 tasks = self._store.lease(whole_bundles, MAX_BYTES)
                 if not tasks:
                     return
-                self._scheduled.offer(self._bundles(tasks))
+                self._offer(tasks)
+
+    def _offer(self, tasks: list[Task]) -> None:
+        """Offer tasks in order; those that must not wait may have come to wait just before."""
+        if not tasks[0].sequence:
+            urgent = list(itertools.takewhile(lambda task: not task.sequence, tasks))
+            self._scheduled.offer([[task] for task in urgent], first=True)
+            tasks = tasks[len(urgent) :]
+        if tasks:
+            self._scheduled.offer(self._bundles(tasks))
 
     def dispatch_urgent(self) -> None:
         """Move tasks that must not wait before all that is scheduled.

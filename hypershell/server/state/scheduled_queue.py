@@ -11,8 +11,8 @@ it came. Each offer of bundles wakes as many hungry calls as there are bundles, 
 longest first, and takes them out of `_parked` at once, so that the next bundle is for another; they
 count in `_coming` until they run. A call that was woken and leaves bundles here wakes the next one
 before it sleeps again or returns: else a bundle could lie here while a hungry call sleeps. A call
-is hungry only for what its client may have: else two could wake each other for ever for a bundle
-that neither may take.
+is hungry only for what its client may have now: else two could wake each other for ever for a
+bundle that neither may take.
 
 The lock is the registry's as well, as claims change with the bundles. Nothing is taken inside it,
 and no event is published under it: `CapacityFreed` and `PhaseChanged` follow when it is free.
@@ -261,9 +261,13 @@ class ScheduledQueue:
             client.known_phase = self.phase
             self._notified.notify_all()
 
+    def _hands_out(self) -> bool:
+        """Whether there is anything for anybody at present."""
+        return self.phase is Phase.RUNNING and not self._paused
+
     def _wake_hungry(self, most: int) -> None:
         """Wake those of at most `most` clients that have been parked longest for want of tasks."""
-        if most <= 0 or not self._parked:
+        if most <= 0 or not self._parked or not self._hands_out():
             return
         now = clock.monotonic()
         has_for = self._bundles.has_for
@@ -285,7 +289,7 @@ class ScheduledQueue:
                 self._coming -= 1  # it was woken for a bundle, and is here
 
     def _pop(self, client: Client) -> list[Task]:
-        if self.phase is not Phase.RUNNING or self._paused:
+        if not self._hands_out():
             return []
         tasks = self._bundles.take(client, clock.monotonic())
         client.claim(tasks)

@@ -2,13 +2,15 @@
 
 import pytest
 
+from hypershell.core.ending import Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.server.events import CapacityFreed
 from hypershell.server.state import bundles as bundles_module
 from hypershell.server.state.scheduled_queue import CAPACITY
 from hypershell.wire.worker_messages import Phase
 from tests.helpers.fakes import Call, ServerParts, commands, failed, succeeded
-from tests.helpers.waiting import until
+from tests.helpers.waiting import stays, until
 
 
 def test_tasks_go_out_in_the_order_of_their_lines():
@@ -374,3 +376,34 @@ def test_nothing_is_handed_out_while_the_server_is_about_to_stop():
     parts.scheduled.go_on()
 
     assert [b"a"] == commands(call.result())
+
+
+def test_what_is_rescheduled_goes_first_whichever_loop_hands_it_out():
+    """The scheduler may be asked for more in the moment in which a task comes to wait again."""
+    parts = ServerParts(b"a", b"b", b"c")
+    client = parts.join()
+    (held,) = parts.exchange(client, want=1).claims
+    given_back = Outcome(held.task_id, held.lease, Ending.GIVEN_BACK)
+    parts.store.record([(client.client_id, [given_back])])
+
+    parts.scheduler.dispatch()
+
+    assert [b"a"] == commands(parts.exchange(parts.join("node2"), want=1))
+
+
+def test_parked_calls_do_not_wake_each_other_while_nothing_is_handed_out(monkeypatch):
+    """Though there are tasks that they could have."""
+    parts = ServerParts(b"a", b"b", b"c")
+    clients = [parts.join(), parts.join("node2")]
+    parts.scheduled.set_phase(Phase.DRAINING)
+    looks, pop = [], parts.scheduled._pop
+    monkeypatch.setattr(parts.scheduled, "_pop", lambda client: looks.append(client) or pop(client))
+    for client in clients:
+        parts.exchange(client, want=1)
+
+    calls = [Call(parts.exchange, client, (), -1, 60.0) for client in clients]
+    until(lambda: parts.scheduled.parked() == 2, 5, "both are parked")
+
+    stays(lambda: len(looks) == 4, 0.2, "each has looked once more")
+    parts.scheduled.set_phase(Phase.OVER)
+    assert [Phase.OVER] * 2 == [call.result().phase for call in calls]
