@@ -221,6 +221,7 @@ class Client:
         self._paused = False
         self._link.go_on(heard_at)
         self._look_at_lease()  # if it is over they are killed as they stand
+        self._session.lease_renewed()
         self._supervisor_pipe.resumed(self._link.heard_at)
         self._tasks.go_on()
 

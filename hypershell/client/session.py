@@ -74,6 +74,7 @@ class Session:
 
     def handle(self, answer: Answer) -> None:
         """What the server said, in whichever call."""
+        self.lease_renewed()
         if answer.claims:
             self._buffer.put_claims(answer.claims)
         if answer.cancelled:
@@ -81,6 +82,10 @@ class Session:
         self._supervisor_pipe.heard(self._link.heard_at, self.welcome.lease_seconds)
         if answer.phase > self._phase:
             self._move_on(answer.phase)
+
+    def lease_renewed(self) -> None:
+        """The lease lasts longer than before: tasks may be started until it is over."""
+        self._buffer.may_start_until(self.lease_end())
 
     def server_hung_up(self) -> None:
         """It may have ended by the signal by which tasks of ours did."""
@@ -104,6 +109,7 @@ class Session:
 
     def ready(self) -> None:
         """What was earned before is handed in: tasks may run, under the lease that we have now."""
+        self.lease_renewed()
         self._end_cut()
         self._supervisor_pipe.joined(self.welcome, self._link.heard_at)
 

@@ -201,7 +201,8 @@ class Supervisor:
             return True
         foreign = process.signal_all(signal.SIGTERM)
         now = clock.monotonic()
-        kill_at, end_at = now + _GRACE_SECONDS, now + _CLEANUP_SECONDS
+        kill_at, end_at = now + self._grace_left(), now + _CLEANUP_SECONDS
+        was_killed = False
         stopped: set[int] = set()
         sweeps = 0
         while left := process.descendants() - foreign:
@@ -212,7 +213,8 @@ class Supervisor:
                 return False
             if any(number in ENDING for number in self._orders(process.signals())):
                 kill_at, end_at = now, min(end_at, now + _HURRIED_SECONDS)
-            if self._supervision.beat_due(clock.boottime()):
+            # Not before: the call may outlast the lease, and what heeds KILL must be dead by then.
+            if was_killed and self._supervision.beat_due(clock.boottime()):
                 self._still_here()
             if now >= kill_at and (new := left - stopped) and sweeps < _MAX_SWEEPS:
                 # They may start others faster than they could be killed: all are stopped first.
@@ -223,12 +225,17 @@ class Supervisor:
                 continue
             if now >= kill_at:
                 foreign = process.signal_all(signal.SIGKILL)
-                stopped, sweeps = set(), 0
+                stopped, sweeps, was_killed = set(), 0, True
             clock.sleep(0.01)
         self._reap()
         if foreign:
             self._process.say(f"cannot end what runs as another user: process {min(foreign)}")
         return True
+
+    def _grace_left(self) -> float:
+        """Seconds between TERM and KILL: not beyond the lease, after which others run the tasks."""
+        remaining = self._supervision.remaining(clock.boottime())
+        return _GRACE_SECONDS if remaining is None else min(_GRACE_SECONDS, max(0.0, remaining))
 
     def _still_here(self) -> None:
         supervision = self._supervision

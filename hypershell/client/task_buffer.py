@@ -18,6 +18,7 @@ and the executor says that it waits (`_executor_waits`) under the same lock unde
 put, so that no claim comes unnoticed.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -69,6 +70,7 @@ class TaskBuffer:
         self._oldest = 0.0
         self._low = 0
         self._executor_waits = False
+        self._start_by = math.inf
         self._asked = -1
         self._prefetch = Prefetch(slots)
         self._round_trip = 0.001
@@ -82,13 +84,27 @@ class TaskBuffer:
     def start_next(self) -> Claim | None:
         """The next claim, which counts as running and begun from now on; None if none is ready."""
         with self._changed:
-            if not self._ready or not (self._begun.room or self._begun.grow()):
+            has_room = self._begun.room or self._begun.grow()
+            if not self._ready or not has_room or clock.boottime() >= self._start_by:
                 self._executor_waits = True
                 return None
             claim = self._ready.popleft()
             self._running[claim.task_id, claim.lease] = claim
             self._begun.mark(claim.task_id, claim.lease)
             return claim
+
+    def may_start_until(self, at: float) -> None:
+        """Nothing is started from this boot time on: others may have the claims then.
+
+        This client may have stood still, and its supervisor may be gone.
+        """
+        with self._changed:
+            self._start_by = at
+            wake = self._executor_waits and bool(self._ready)
+            if wake:
+                self._executor_waits = False
+        if wake:
+            self._wake_executor()
 
     def note_started(self, started: Started) -> None:
         """A claim was started: what process it is. Takes no lock."""

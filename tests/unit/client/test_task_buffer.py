@@ -10,6 +10,7 @@ from hypershell.client.task_buffer import EXCESS_SECONDS, OLDEST_SECONDS, TaskBu
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
+from hypershell.runtime import clock
 from tests.helpers.fakes import Call
 
 
@@ -625,3 +626,16 @@ def test_a_task_of_which_no_process_could_be_started_has_not_begun(buffer):
 
     assert ([], []) == buffer.begun()
     assert ((1, 1, False),) == buffer.held()
+
+
+def test_nothing_is_started_once_the_lease_is_over(buffer, woken):
+    """A client that stood still may be the first to look, before anybody stops its tasks."""
+    buffer.put_claims(claims(1))
+    buffer.may_start_until(clock.boottime())
+
+    assert buffer.start_next() is None
+
+    woken.clear()
+    buffer.may_start_until(clock.boottime() + 60.0)
+    assert [None] == woken
+    assert 1 == buffer.start_next().task_id
