@@ -43,10 +43,17 @@ def spec_of_row(task_id: int, packed: str | None, directory: bytes | None = None
         raise SettingsUnknown(task=task_id, reason=str(error)) from error
 
 
-def rewind(connection: Connection, which: ColumnElement[bool], scope: int | None = None) -> int:
-    """Tasks that are not under way wait again, with all their retries; how many there were.
+def rewind(
+    connection: Connection,
+    which: ColumnElement[bool],
+    scope: int | None = None,
+    *,
+    counts_go_on: bool = False,
+) -> int:
+    """Tasks that are not under way wait again; how many there were.
 
-    They come into the scope of a run, or stay where they are.
+    They come into the scope of a run, or stay where they are, and have all their retries again,
+    unless what they have used up goes on to count.
     What is owed for one that failed stays owed.
     """
     t = TASKS.c
@@ -56,11 +63,11 @@ def rewind(connection: Connection, which: ColumnElement[bool], scope: int | None
         t.scope: t.scope if scope is None else scope,
         t.sequence: 2 * t.id,
         t.attempt: case((tried, t.attempt + 1), else_=t.attempt),
-        t.failures: 0,
-        t.losses: 0,
         t.cause: None,
         t.cancelling: False,
     }
+    if not counts_go_on:
+        values |= {t.failures: 0, t.losses: 0}
     # What an earlier attempt printed is not the output of the next.
     may_be_captured = select(t.id).where(which, t.spec.is_not(None))
     connection.execute(delete(OUTPUTS).where(OUTPUTS.c.task.in_(may_be_captured)))

@@ -268,12 +268,12 @@ def _take_over(connection: Connection, mode: RunMode, run: int, mine: ColumnElem
     interrupted = and_(IS_UNSETTLED, t.state == _INTERRUPTED)
     match mode:
         case RunMode.RESUME:
-            rewind(connection, and_(interrupted, t.scope == run), run)
+            rewind(connection, and_(interrupted, t.scope == run), run, counts_go_on=True)
         case RunMode.RESTART:
-            states = t.state.in_((_INTERRUPTED, _FAILED))
-            rewind(connection, and_(IS_UNSETTLED, states, mine), run)
+            rewind(connection, and_(interrupted, mine), run, counts_go_on=True)
+            rewind(connection, and_(IS_UNSETTLED, t.state == _FAILED, mine), run)
         case RunMode.FOREVER:
-            rewind(connection, interrupted, run)
+            rewind(connection, interrupted, run, counts_go_on=True)
         case _:
             return
     if mode is not RunMode.RESUME:

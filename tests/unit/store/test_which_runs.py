@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from hypershell.core.ending import Ending
 from hypershell.core.origin import Origin
+from hypershell.core.outcome import Outcome
 from hypershell.core.query.selection import Selection
+from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
 from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.core.submission import SubmitOptions
@@ -15,6 +18,7 @@ from hypershell.store.sql.offline import Offline
 from hypershell.store.sql.peek import Peek
 from hypershell.store.sql.queries import Queries
 from hypershell.store.sql.runs import Begun, Making, begin_run
+from tests.helpers.stored import CLIENT, StoredRun
 
 HERE, ELSEWHERE = b"/here", b"/else"
 
@@ -190,3 +194,20 @@ def test_a_peek_tells_the_newest_start_and_what_is_unfinished(runs):
     assert not peek.has_work(Making("", b"", 0.0, Origin(ELSEWHERE), takes=""))
     assert peek.has_ids((1, 99))
     assert not peek.has_ids((98, 99))
+
+
+@pytest.mark.parametrize("mode", [RunMode.RESUME, RunMode.RESTART, RunMode.FOREVER])
+def test_what_an_interrupted_task_has_used_up_goes_on_to_count(tmp_path, mode):
+    """A line that kills clients does not have as many more of them each time a run goes on."""
+    url = sqlite_url(tmp_path / "t.db")
+    with StoredRun(url, policy=Policy(max_retries=3)) as run:
+        run.add(b"a")
+        for ending, code in ((Ending.LOST, 0), (Ending.EXITED, 1), (Ending.INTERRUPTED, 0)):
+            (task,) = run.store.lease(1)
+            outcome = Outcome(task.id, task.lease, ending, code)
+            run.store.record([(CLIENT, [outcome])], stopping=True)
+
+    with StoredRun(url, mode) as run:
+        (task,) = run.store.lease(1)
+
+    assert (1, 1, 4) == (task.failures, task.losses, task.attempt)
