@@ -3,7 +3,7 @@
 
 export PYTHON
 
-.PHONY: demo test test-all check fault bench docs clean
+.PHONY: demo test test-all check fault sim bench docs clean
 .DEFAULT_GOAL := test
 
 # A real server and two clients on examples/: failures captured, and run again.
@@ -25,6 +25,10 @@ check:
 # The slow campaigns: real processes, real signals.
 fault:
 	@.ci/make fault
+
+# The farm in simulated time, a minute of new seeds; `.ci/make sim --help` shows how to replay one.
+sim:
+	@.ci/make sim
 
 # tasks/s and latencies beside other programs; writes a table.
 bench:

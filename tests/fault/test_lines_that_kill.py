@@ -18,7 +18,7 @@ from tests.helpers.waiting import stays
         rarely("kill -HUP $PPID & wait", "task 1"),
         rarely("setsid sh -c 'kill -TERM '$PPID' ; sleep 1'", "task 1"),
         rarely("env -i setsid sh -c 'kill -TERM '$PPID'; sleep 1'", "task 1"),
-        rarely("python3 -c 'import os; os.kill(os.getppid(), 15)'", "task 1"),
+        rarely("exec python3 -c 'import os; os.kill(os.getppid(), 15)'", "task 1"),
         rarely("S=$(cut -d' ' -f4 /proc/$PPID/stat); kill -TERM $S; sleep 1", "task 1"),
     ],
 )

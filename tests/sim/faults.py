@@ -1,0 +1,263 @@
+"""What goes wrong with a farm: each kind of event, and how all of it is healed in the end."""
+
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.sim.scheduler import Machine
+
+if TYPE_CHECKING:
+    from tests.sim.clients import SimClient
+    from tests.sim.world import World
+
+Fault = Callable[["World", int, float], None]
+
+_SIGNALS = (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def _client(world: "World", who: int) -> "SimClient | None":
+    alive = [client for client in world.clients if client.is_supervised or client.is_alive]
+    return alive[who % len(alive)] if alive else None
+
+
+def _with_client(do: Callable[["SimClient", float], None]) -> Fault:
+    def happen(world: "World", who: int, value: float) -> None:
+        client = _client(world, who)
+        if client is not None:
+            do(client, value)
+
+    return happen
+
+
+def _freeze_client(client: "SimClient", value: float) -> None:
+    client.freeze(client.proper, value)
+
+
+def _freeze_supervisor(client: "SimClient", value: float) -> None:
+    client.freeze(client.supervisor, value)
+
+
+def _signal_client(client: "SimClient", value: float) -> None:
+    client.signal_supervisor(_SIGNALS[int(value * 100) % len(_SIGNALS)])
+
+
+def _signal_all(client: "SimClient", value: float) -> None:
+    client.signal_all(_SIGNALS[int(value * 100) % len(_SIGNALS)])
+
+
+# Machines.
+
+
+def _machine(world: "World", who: int) -> Machine:
+    """One of those that have no server."""
+    return world.machines[1 + who % (len(world.machines) - 1)]
+
+
+def _crash_machine(world: "World", who: int, value: float) -> None:
+    crash(world, _machine(world, who), value)
+
+
+def crash(world: "World", machine: Machine, seconds: float) -> None:
+    """A machine loses its power, and is back in a while."""
+    if not machine.is_up:
+        return
+    machine.is_up = False
+    world.note(machine.name, "crashes")
+    for client in world.clients:
+        if client.machine is machine:
+            client.machine_crashed()
+    for process in list(machine.processes):
+        world.scheduler.kill(process)
+    world.running.lose(machine)
+    world.scheduler.call_in(seconds, partial(_reboot, world, machine))
+
+
+def _reboot(world: "World", machine: Machine) -> None:
+    machine.is_up = True
+    world.note(machine.name, "is up again")
+
+
+def _freeze_machine(world: "World", who: int, value: float) -> None:
+    machine = _machine(world, who)
+    freeze(world, machine)
+    world.scheduler.call_in(value, partial(thaw, world, machine, 0.0))
+
+
+def _suspend_machine(world: "World", who: int, value: float) -> None:
+    machine = _machine(world, who)
+    freeze(world, machine)
+    world.scheduler.call_in(value, partial(thaw, world, machine, value))
+
+
+def freeze(world: "World", machine: Machine) -> None:
+    """All of a machine stands still."""
+    if machine.is_frozen or not machine.is_up:
+        return
+    machine.is_frozen = True
+    world.note(machine.name, "stands still")
+    for process in machine.processes:
+        world.scheduler.freeze(process)
+    for task in world.running.on(machine):
+        task.stand_still()
+        task.is_frozen = True
+    for client in world.clients:
+        client.look_if_watched()
+
+
+def thaw(world: "World", machine: Machine, suspended: float) -> None:
+    """It goes on; its monotonic clock stood still if it was suspended."""
+    if not machine.is_frozen:
+        return
+    machine.is_frozen = False
+    world.note(machine.name, "goes on")
+    if suspended:
+        machine.suspended += suspended
+        world.scheduler.shift(machine, suspended)
+    for process in machine.processes:
+        world.scheduler.thaw(process)
+    for task in world.running.on(machine):
+        task.is_frozen = False
+        task.run_on()
+
+
+def _no_memory(world: "World", who: int, value: float) -> None:
+    machine = world.machines[who % len(world.machines)]
+    machine.short_until = world.scheduler.now + value
+
+
+def _step_clock(world: "World", who: int, value: float) -> None:
+    machine = world.machines[who % len(world.machines)]
+    machine.wall_offset += (value - 5.0) * 1000
+
+
+# The network.
+
+
+def _block(inward: bool, outward: bool) -> Fault:
+    def happen(world: "World", who: int, value: float) -> None:
+        here, there = world.machines[0], _machine(world, who)
+        pairs = [(here, there)] * inward + [(there, here)] * outward
+        for one, other in pairs:
+            world.network.block(one, other)
+            world.scheduler.call_in(value, partial(world.network.free, one, other))
+
+    return happen
+
+
+def _cut(world: "World", who: int, value: float) -> None:
+    world.network.cut(_machine(world, who))
+
+
+def _lose_answers(world: "World", who: int, value: float) -> None:
+    machine = world.machines[who % len(world.machines)]
+    lost = world.network.lose_answer_to
+    lost[machine] = lost.get(machine, 0) + 1 + int(value) % 3
+
+
+def _slow(world: "World", who: int, value: float) -> None:
+    before, world.network.slow = world.network.slow, 500.0
+
+    def end() -> None:
+        world.network.slow = before
+
+    world.scheduler.call_in(min(value, 10.0), end)
+
+
+# Servers.
+
+
+def _kill_server(world: "World", who: int, value: float) -> None:
+    if world.server is not None:
+        world.scheduler.kill(world.server.process)
+
+
+def _crash_server(world: "World", who: int, value: float) -> None:
+    machine = world.machines[0]
+    if machine.is_up and world.disk is not None:
+        crash(world, machine, value)
+        world.disk.crash()
+        world.failed_file.lose_unsynced(world.scheduler.rng.random())
+
+
+def _freeze_server(world: "World", who: int, value: float) -> None:
+    server = world.server
+    if server is not None and not server.process.is_frozen:
+        world.scheduler.freeze(server.process)
+
+        def thaw_it() -> None:
+            if not server.machine.is_frozen:
+                world.scheduler.thaw(server.process)
+
+        world.scheduler.call_in(value, thaw_it)
+
+
+def _disk_full(world: "World", who: int, value: float) -> None:
+    if world.disk is not None:
+        world.disk.full_until = world.scheduler.now + min(value, 10.0)
+
+
+def _disk_slow(world: "World", who: int, value: float) -> None:
+    if world.disk is not None:
+        world.disk.slow_until = world.scheduler.now + min(value, 10.0)
+
+
+def _signal_server(world: "World", who: int, value: float) -> None:
+    if world.server is not None:
+        world.server.interrupt(_SIGNALS[who % len(_SIGNALS)])
+
+
+def _signal_farm(world: "World", who: int, value: float) -> None:
+    world.signal_farm(_SIGNALS[who % len(_SIGNALS)])
+
+
+def _new_client(world: "World", who: int, value: float) -> None:
+    if len(world.clients) < 8:
+        world.start_client(who, 1 + who % 3)
+
+
+FAULTS: dict[str, Fault] = {
+    "kill client": _with_client(lambda client, value: client.kill_proper("KILL")),
+    "kill supervisor": _with_client(lambda client, value: client.kill_supervisor()),
+    "kill both": _with_client(lambda client, value: client.kill_both()),
+    "crash machine": _crash_machine,
+    "freeze client": _with_client(_freeze_client),
+    "freeze supervisor": _with_client(_freeze_supervisor),
+    "freeze machine": _freeze_machine,
+    "suspend machine": _suspend_machine,
+    "signal client": _with_client(_signal_client),
+    "signal all of client": _with_client(_signal_all),
+    "block in": _block(inward=True, outward=False),
+    "block out": _block(inward=False, outward=True),
+    "block both": _block(inward=True, outward=True),
+    "cut": _cut,
+    "lose answers": _lose_answers,
+    "slow": _slow,
+    "new client": _new_client,
+    "no memory": _no_memory,
+    "step clock": _step_clock,
+    "kill server": _kill_server,
+    "crash server": _crash_server,
+    "freeze server": _freeze_server,
+    "disk full": _disk_full,
+    "disk slow": _disk_slow,
+    "signal server": _signal_server,
+    "signal farm": _signal_farm,
+}
+
+
+def heal(world: "World") -> None:
+    """Everything that stands still goes on, and nothing is blocked."""
+    for one, other in sorted(world.network.blocked, key=lambda pair: (pair[0].name, pair[1].name)):
+        world.network.free(one, other)
+    world.network.lose_answer_to.clear()
+    for machine in world.machines:
+        machine.short_until = 0.0
+        if not machine.is_up:
+            _reboot(world, machine)
+        thaw(world, machine, 0.0)
+        for process in machine.processes:
+            if process.is_frozen:
+                world.scheduler.thaw(process)
+    if world.disk is not None:
+        world.disk.full_until = world.disk.slow_until = -1.0
