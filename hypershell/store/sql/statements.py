@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from hypershell.core.begun import Begun
+from hypershell.core.ending import Ending
 from hypershell.core.outcome import STDERR_TAIL
 from hypershell.core.task import tags_of
 from hypershell.core.task_spec import DEFAULT_SPEC
@@ -172,8 +173,14 @@ def run_many(connection: Connection, statement: str, rows: Sequence[Values]) -> 
 
 
 def was_tried(recorded: Recorded) -> bool:
-    """Whether something may have been started: a task that was given back was not."""
-    return recorded.outcome.ending.tried
+    """Whether something may have been started: a task that was given back was not.
+
+    Nor was one that was cancelled before its client began it.
+    """
+    outcome = recorded.outcome
+    if outcome.ending is Ending.CANCELLED:
+        return outcome.started_at > 0
+    return outcome.ending.tried
 
 
 def pieces(ids: Sequence[int]) -> list[Sequence[int]]:
