@@ -47,6 +47,8 @@ class Plan(NamedTuple):
     preempt_every: float
     events: tuple[Event, ...]
     takes_restart: bool
+    long_share: float
+    """Of tasks that run for seconds."""
     profile: str
 
 
@@ -106,6 +108,7 @@ def make_plan(seed: int, database: bool) -> Plan:
         rng.choice((0.0, 30.0, 200.0)),
         tuple(sorted(_event(rng, profile, end, database) for _ in range(number))),
         rng.random() < 0.3,
+        rng.choice((0.02, 0.05, 0.3)),
         profile,
     )
 
@@ -132,13 +135,13 @@ def _event(rng: random.Random, profile: str, end: float, database: bool) -> Even
     return Event(round(at, 4), kind, rng.randrange(8), round(value, 4))
 
 
-def behaviour(seed: int, line: bytes, attempt: int) -> Behaviour:
+def behaviour(seed: int, line: bytes, attempt: int, long_share: float) -> Behaviour:
     """What an attempt at a line does."""
     rng = random.Random(f"{seed} {line!r} {attempt}")
     kind = rng.random()
     if kind < 0.7:
         seconds = rng.uniform(0.002, 0.1)
-    elif kind < 0.95:
+    elif kind < 1.0 - long_share:
         seconds = rng.uniform(0.1, 1.0)
     else:
         seconds = rng.uniform(1.0, 6.0)

@@ -122,7 +122,8 @@ class World:
         self.coverage[state, event] += 1
 
     def _behaviour_of(self, claim: Claim) -> Any:
-        return behaviour(self.plan.seed, claim.command, claim.attempt)
+        plan = self.plan
+        return behaviour(plan.seed, claim.command, claim.attempt, plan.long_share)
 
     # Servers.
 
