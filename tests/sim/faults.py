@@ -5,13 +5,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.sim.scheduler import Machine
+from hypershell.core.lease import margin_seconds
+from tests.sim.scheduler import Machine, Process
 
 if TYPE_CHECKING:
     from tests.sim.clients import SimClient
     from tests.sim.world import World
 
 Fault = Callable[["World", int, float], None]
+
+_SHARE_OF_MARGIN = 0.6
 
 _SIGNALS = (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -119,6 +122,28 @@ def thaw(world: "World", machine: Machine, suspended: float) -> None:
     for task in world.running.on(machine):
         task.is_frozen = False
         task.run_on()
+
+
+def _busy_machine(world: "World", who: int, value: float) -> None:
+    """For a while programs run late there: by less than the margin of a lease allows."""
+    machine = world.machines[who % len(world.machines)]
+    rng, end = world.scheduler.rng, world.scheduler.now + value
+    longest = margin_seconds(world.plan.lease) / 2 * _SHARE_OF_MARGIN
+
+    def stall() -> None:
+        stalled = [p for p in machine.processes if not p.is_frozen and not machine.is_frozen]
+        for process in stalled:
+            world.scheduler.freeze(process)
+        world.scheduler.call_in(rng.uniform(0, longest), partial(go_on, stalled))
+
+    def go_on(stalled: list[Process]) -> None:
+        for process in stalled:
+            if not machine.is_frozen and not process.is_dead:
+                world.scheduler.thaw(process)
+        if world.scheduler.now < end:
+            world.scheduler.call_in(rng.uniform(0, longest), stall)
+
+    stall()
 
 
 def _no_memory(world: "World", who: int, value: float) -> None:
@@ -234,6 +259,7 @@ FAULTS: dict[str, Fault] = {
     "lose answers": _lose_answers,
     "slow": _slow,
     "new client": _new_client,
+    "busy machine": _busy_machine,
     "no memory": _no_memory,
     "step clock": _step_clock,
     "kill server": _kill_server,

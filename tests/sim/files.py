@@ -10,7 +10,8 @@ from hypershell.core.errors import StartError
 from hypershell.server.reports.sink import LineSink
 from tests.sim import runtime
 
-PATH = b"/sim/tasks"
+SLOW_SYNCS = 0.05
+"""The share of writes that take the disk long."""
 
 
 class LinesInTime:
@@ -111,8 +112,9 @@ class SimSink(LineSink):
         return b"/sim/failed"
 
     def sync(self) -> int:
-        """What was written is on the disk."""
-        runtime.clock.sleep(0.001)
+        """What was written is on the disk, mostly soon."""
+        slow = runtime.chance.uniform(0.0, 1.0) < SLOW_SYNCS
+        runtime.clock.sleep(runtime.chance.uniform(0.1, 1.5) if slow else 0.001)
         self._file.synced = bytes(self._file.data)
         return len(self._file.data)
 

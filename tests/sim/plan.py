@@ -62,7 +62,7 @@ NETWORK_FAULTS = {
     "block in": 3, "block out": 3, "block both": 3, "cut": 4, "lose answers": 5, "slow": 2,
 }  # fmt: skip
 
-OTHERS = {"new client": 4, "no memory": 1, "step clock": 1}
+OTHERS = {"new client": 4, "busy machine": 2, "no memory": 1, "step clock": 1}
 
 SERVER_FAULTS = {"kill server": 5, "crash server": 3, "freeze server": 3, "disk full": 2,
                  "disk slow": 3}  # fmt: skip
@@ -74,8 +74,11 @@ PROFILES: dict[str, dict[str, int]] = {
     "calm": {"new client": 2, "submit": 2, "wait": 2, "cut": 1},
     "clients": CLIENT_FAULTS | OTHERS,
     "network": NETWORK_FAULTS | OTHERS | {"freeze client": 3},
+    "cut off": {"block in": 3, "block out": 3, "block both": 6, "busy machine": 6,
+                "new client": 4},
     "ends": {"stop": 4, "drain": 4, "signal server": 4, "signal farm": 4, "freeze client": 5,
              "new client": 3, "wait": 2, "block both": 2, "kill server": 2},
+    "waits": {"wait": 8, "disk slow": 5, "kill server": 5, "crash server": 2, "submit": 2},
     "server": SERVER_FAULTS | {"new client": 2, "cut": 2, "wait": 4, "lose answers": 3,
                                "freeze client": 3, "submit": 2},
     "all": CLIENT_FAULTS | NETWORK_FAULTS | OTHERS | SERVER_FAULTS | USERS,
@@ -128,7 +131,8 @@ def _line_times(rng: random.Random, lines: int) -> tuple[float, ...]:
 def _event(rng: random.Random, profile: str, end: float, database: bool) -> Event:
     weights = PROFILES[profile]
     if not database:
-        weights = {k: w for k, w in weights.items() if k not in SERVER_FAULTS or k.startswith("fr")}
+        without = SERVER_FAULTS.keys() - {"freeze server"}
+        weights = {kind: w for kind, w in weights.items() if kind not in without}
     kind = rng.choices(tuple(weights), tuple(weights.values()))[0]
     value = rng.choice((rng.uniform(0.01, 1.0), rng.uniform(1.0, 6.0), rng.uniform(3.0, 25.0)))
     at = rng.uniform(0.0, 1.5) if rng.random() < 0.4 else rng.uniform(0.0, end)
