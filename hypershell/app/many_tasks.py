@@ -8,7 +8,7 @@ from typing import Any
 from hypershell.app.homes import HomeDatabase, databases, is_live
 from hypershell.app.locate import ServerLocation
 from hypershell.app.task_api import LocalTasks, TaskApi, open_remote_tasks
-from hypershell.core.errors import IdsAmbiguous, NoServer, ServerLeft, UsageError
+from hypershell.core.errors import IdsAmbiguous, NoServer, UsageError
 from hypershell.core.query.selection import Changed, Selection
 from hypershell.runtime import clock
 from hypershell.serverdir.homes import LiveRun
@@ -36,11 +36,19 @@ def open_all_tasks(location: ServerLocation, verb: str) -> TaskApi:
 
 
 def _after(database: HomeDatabase, location: ServerLocation, verb: str) -> TaskApi:
-    """The source of a database after its server has hung up, which may need a moment to end."""
-    deadline = clock.monotonic() + _GONE_SECONDS
-    while is_live(database.directory) and clock.monotonic() < deadline:
-        clock.sleep(0.05)  # nothing tells when another process has ended
+    """The source of a database after its server has hung up."""
+    _ends(database)
     return _source(database, None, location, verb)
+
+
+def _ends(database: HomeDatabase) -> bool:
+    """Whether a server that does not answer, and may need a moment to end, has ended."""
+    deadline = clock.monotonic() + _GONE_SECONDS
+    while is_live(database.directory):
+        if clock.monotonic() > deadline:
+            return False
+        clock.sleep(0.05)  # nothing tells when another process has ended
+    return True
 
 
 def _source(
@@ -53,9 +61,8 @@ def _source(
         try:
             return open_remote_tasks(replace(location, home=database.home), verb)
         except NoServer:
-            if is_live(database.directory):
+            if not _ends(database):
                 raise
-            # It ended between the two.
     return LocalTasks(database.url, database.directory, verb)
 
 
@@ -109,7 +116,7 @@ class ManyTasks:
     def _wait(self, at: int, selection: Selection, seconds: float) -> dict[str, Any]:
         try:
             return self._sources[at].wait(selection, seconds)
-        except ServerLeft:
+        except NoServer:
             # It may have ended because all was done: its database tells.
             self._sources[at] = self._reopen(at)
             return self._sources[at].wait(selection, 0.0)

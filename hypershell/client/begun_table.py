@@ -16,6 +16,7 @@ that says so is set last, and cleared before any of it changes.
 import binascii
 import mmap
 import struct
+from collections import deque
 from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
@@ -39,6 +40,9 @@ _get_seal_and_owner = struct.Struct("5q").unpack_from
 
 SPARE_ENTRIES = 16_384
 """Beside one for each slot: tasks may end faster than the server takes their outcomes."""
+
+_REMEMBERED = 64
+"""Entries of tasks that have ended, which others do not use as long as there is room."""
 
 FIRST_SPARE_ENTRIES = 1024
 """As many of these have memory of their own from the start: enough for nearly every client."""
@@ -110,7 +114,7 @@ class BegunTable:
         size = HEADER_BYTES + _ENTRY_BYTES * capacity
         self._memory = mmap.mmap(-1, size) if memory is None else memory.memory
         self._words = memoryview(self._memory).cast("q")
-        self._free: list[int] = []
+        self._free: deque[int] = deque()
         self._entries: dict[Pair, int] = {}
         self._reserved = capacity if memory is None or room is None else min(room, capacity)
         self.room = self._reserved
@@ -123,8 +127,9 @@ class BegunTable:
         """This task is about to be started; there must be room."""
         self.room -= 1
         words = self._words
-        if self._free:
-            index = self._free.pop()
+        # What ended last stays to be read: a signal of it may be on its way.
+        if len(self._free) > _REMEMBERED or words[_USED] >= self._reserved:
+            index = self._free.popleft()
         else:
             index = words[_USED] * _WORDS + _HEADER_WORDS
             words[_USED] += 1
