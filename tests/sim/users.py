@@ -69,8 +69,8 @@ def _retry(world: "World", who: int, value: float) -> None:
         take_back = world.books.user_retries(ids)
         try:
             changed = proxy.retry(Selection(ids=ids)).changed
-        except NoServer:
-            changed = 0  # nobody heard it
+        except (NoServer, CallRefused):
+            changed = 0  # nobody heard it, or did it
         if not changed:
             take_back()
 
