@@ -1,5 +1,6 @@
 """The farm in simulated time: seeds, what was found before, and that faults are found."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -37,10 +38,18 @@ def test_what_was_found_stays_mended(path):
     assert 0 == done.returncode, done.stdout + done.stderr
 
 
+@pytest.fixture
+def silence():
+    """No log, for as long as a world runs in this process."""
+    quiet()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("silence")
 @pytest.mark.parametrize("database", [False, True])
 def test_a_seed_gives_the_same_world_each_time(database):
     """To the last step: else a failure could not be looked at."""
-    quiet()
     timelines: list[list[tuple[float, str, str]]] = [[], []]
 
     with simulated(database):
