@@ -102,7 +102,12 @@ class ClientProcess(Protocol):
 
 
 class SystemClientProcess:
-    """The real one, a child of this process."""
+    """The real one, a child of this process.
+
+    The order that matters: this is a subreaper, and has taken care of its own parent's death,
+    before it forks; it forks while there is one thread. What it waits for are the client's pipe and
+    signals, which are blocked and read (`SignalReader`).
+    """
 
     def __init__(self) -> None:
         self.supervisor, self.launcher = os.getpid(), os.getppid()

@@ -7,16 +7,16 @@ lease, the supervisor kills all processes below itself, orphans included, and te
 `leave` in the client's name, unless the client said that it had left. When the supervisor is gone,
 the kernel sends the client SIGTERM.
 
-One thread and no lock: it sleeps in `poll` on the client's pipe and on its signals, SIGCHLD among
-them, which are blocked and read (`SignalReader`). A signal to end goes on to the client, unless one
-of its own tasks sent it (`senders`). Each wait here has a bound or is ended by a second signal: a
-client that does not end when it must is killed; what does not die of KILL is left to the lease.
+One thread and no lock: it sleeps until the client says something or a signal comes, SIGCHLD among
+them. All that it does to the system it does by a `ClientProcess`. A signal to end goes on to the
+client, unless one of its own tasks sent it (`senders`). Each wait here has a bound or is ended by a
+second signal: a client that does not end when it must is killed; what does not die of KILL is left
+to the lease.
 
-The order that matters: it is a subreaper, and has taken care of its own parent's death, before it
-forks; it forks while this is its only thread; the client's last words are read after it was reaped,
-so that `left` is not missed; `leave` is said only when nothing runs any more, since the server
-may then start the tasks elsewhere; and the table of what had begun is removed last, when the server
-knows what it says.
+The order that matters: the client's last words are read after it was reaped, so that `left` is not
+missed; nobody is called before what it left was killed, as a call may outlast the lease; `leave` is
+said only when nothing runs any more, since the server may then start the tasks elsewhere; and the
+table of what had begun is removed last, when the server knows what it says.
 """
 
 import math

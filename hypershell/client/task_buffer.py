@@ -84,14 +84,17 @@ class TaskBuffer:
     def start_next(self) -> Claim | None:
         """The next claim, which counts as running and begun from now on; None if none is ready."""
         with self._changed:
-            has_room = self._begun.room or self._begun.grow()
-            if not self._ready or not has_room or clock.boottime() >= self._start_by:
+            if not self._ready or not self._may_start():
                 self._executor_waits = True
                 return None
             claim = self._ready.popleft()
             self._running[claim.task_id, claim.lease] = claim
             self._begun.mark(claim.task_id, claim.lease)
             return claim
+
+    def _may_start(self) -> bool:
+        """Whether the lease lasts, and what begins can be noted."""
+        return clock.boottime() < self._start_by and bool(self._begun.room or self._begun.grow())
 
     def may_start_until(self, at: float) -> None:
         """Nothing is started from this boot time on: others may have the claims then.

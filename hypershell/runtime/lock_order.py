@@ -10,6 +10,7 @@ from typing import Protocol
 
 ORDER = (
     # A server: who changes tasks, then who hands them out, then what they share.
+    "dead clients",
     "changes",
     "scheduler",
     "capacity",

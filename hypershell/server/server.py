@@ -6,7 +6,7 @@ order of `_close`. Parts hear of each other by events alone, and `_subscribe` sa
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,9 @@ class Server:
         scheduled, registry = self._scheduled, self._registry
         self._scheduler = Scheduler(store, scheduled, options.bundlesize)
         self._receiver = Receiver(finished, store, registry, self._scheduler, scheduled, bus)
-        self._silent_clients = SilentClients(registry, scheduled, finished, bus, options.lease)
+        self._silent_clients = SilentClients(
+            registry, scheduled, finished, bus, options.lease, self._end_dead
+        )
         self._no_clients = NoClients(store, registry, scheduled)
         self._dead_clients: DeadClients | None = None
         if traces is not None:
@@ -227,7 +229,7 @@ class Server:
         scheduled = ScheduledQueue(
             lock, options.bundlesize, bus, clients, options.spec.cwd, options.policy.max_lost
         )
-        orphans = Orphans(self._store, self._finished, lease, scheduled.cancel)
+        orphans = Orphans(self._store, self._finished, lease, scheduled.cancel, self._end_dead)
         key = None if begun is None else begun.client_key
         registry = ClientRegistry(
             lock, options.lease, options.grace, bus, orphans.adopt, clients, key
@@ -345,6 +347,11 @@ class Server:
         if self._reader is not None:
             self._reader.wake()
         self._capacity.look()
+
+    def _end_dead(self, client_ids: Iterable[str]) -> None:
+        """See `DeadClients.end`."""
+        if self._dead_clients is not None:
+            self._dead_clients.end(client_ids)
 
     def _watch_clients(self) -> bool:
         """One pass of the registry's loop."""

@@ -5,7 +5,6 @@ them may be killed or frozen at any moment, or both, with all that runs below th
 """
 
 import errno
-import math
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 _TABLE_ENTRIES = 256
-SEEN_SECONDS = 2.5
-"""Within which a server sees that a client of its machine is dead, and has ended what it left."""
-
 _OUTSIDE = 1
 """The number of a process that sends signals from outside of all that a client runs."""
 
@@ -199,7 +195,6 @@ class SimClient:
         self.has_started = False
         self.was_lost = False
         self.was_killed_with_supervisor = False
-        self.killed_together_at = -math.inf
         self.status: int | None = None
         self.failure: Exception | None = None
         self._signals: SignalOrders | None = None
@@ -237,8 +232,6 @@ class SimClient:
             return None
         is_seen = self.machine is self.world.machines[0] and self.machine.is_up
         if is_seen and self.supervisor.is_dead and self.proper.is_dead:
-            if self.world.scheduler.now - self.killed_together_at < SEEN_SECONDS:
-                return "both were killed at once, just before their lease was over"
             return None
         return "client and supervisor were dead or frozen at once"
 
@@ -411,7 +404,6 @@ class SimClient:
     def kill_both(self) -> None:
         """KILL to both at once."""
         self.was_lost = self.was_killed_with_supervisor = True
-        self.killed_together_at = self.world.scheduler.now
         self.kill_supervisor()
         self.kill_proper("KILL to both")
 

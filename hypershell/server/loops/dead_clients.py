@@ -5,7 +5,9 @@ client lives, its tasks are rescheduled. It looks at the clients of a server bef
 not come back, and at its own that have been quiet for a moment; it gives to the finished queue.
 
 Nothing tells when a process ends that is no child, so it looks now and then: often while there is
-one to wait for, and once a second else. No lock is held meanwhile.
+one to wait for, and once a second else. A client may be killed between two looks, just before its
+lease is over: so a loop that gives up clients by their lease calls `end` first. The lock "dead
+clients" is held during a look, and is the outermost of all.
 """
 
 import logging
@@ -33,6 +35,11 @@ _LOOK_SECONDS = 1.0
 _FIRST_SECONDS, _LAST_SECONDS, _FACTOR = 0.1, 2.0, 1.1
 """Between two looks at what is dead and not gone, or has not come back."""
 
+_END_SECONDS = 3.0
+"""How long what is left of dead clients is waited for when their lease is over."""
+
+_END_LOOK_SECONDS = 0.05
+
 
 class Traces(Protocol):
     """What dead clients left on this machine."""
@@ -49,7 +56,7 @@ class Traces(Protocol):
 
 
 class DeadClients:
-    """Used by one thread. Publishes TasksBegun and ClientLeft."""
+    """A loop, and `end` for other threads. Publishes TasksBegun and ClientLeft."""
 
     def __init__(
         self,
@@ -60,6 +67,7 @@ class DeadClients:
         finished: FinishedQueue,
         bus: EventBus,
     ) -> None:
+        self._lock = threads.lock("dead clients")
         self._traces = traces
         self._orphans = orphans
         self._registry = registry
@@ -72,15 +80,31 @@ class DeadClients:
 
     def one_pass(self) -> bool:
         """Look, and wait until the next look is due."""
-        absent = self._orphans.absent()
-        for gone in self._traces.look([*absent, *self._quiet()]):
-            if gone.client_id in absent:
-                self._previous_is_gone(gone)
-            else:
-                self._own_is_gone(gone)
-            self._traces.remove(gone.client_id)
-        self._stopped.wait(self._pause())
+        is_busy = self._look([*self._orphans.absent(), *self._quiet()])
+        self._stopped.wait(self._pause(is_busy=is_busy))
         return not self._stopped.is_set()
+
+    def end(self, client_ids: Iterable[str]) -> None:
+        """End what is left of those of these clients that are dead: others are to get their tasks.
+
+        It waits for that, for a few seconds at most.
+        """
+        wanted = list(client_ids)
+        deadline = clock.monotonic() + _END_SECONDS
+        while self._look(wanted) and clock.monotonic() < deadline:
+            clock.sleep(_END_LOOK_SECONDS)
+
+    def _look(self, client_ids: Iterable[str]) -> bool:
+        """Deal with those of these clients that are gone; whether one is dead, and not gone yet."""
+        with self._lock:
+            absent = self._orphans.absent()
+            for gone in self._traces.look(client_ids):
+                if gone.client_id in absent:
+                    self._previous_is_gone(gone)
+                else:
+                    self._own_is_gone(gone)
+                self._traces.remove(gone.client_id)
+            return self._traces.is_busy
 
     def wake(self) -> None:
         """End the wait, and look no more."""
@@ -95,8 +119,8 @@ class DeadClients:
             if client.host == self._host and client.heard < quiet_since
         ]
 
-    def _pause(self) -> float:
-        if self._traces.is_busy or self._orphans.absent():
+    def _pause(self, *, is_busy: bool) -> float:
+        if is_busy or self._orphans.absent():
             return self._backoff.pause()
         self._backoff.reset()
         return _LOOK_SECONDS

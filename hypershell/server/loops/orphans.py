@@ -1,7 +1,7 @@
 """Tasks that clients of a server that died may still hold: they have a lease to reconnect."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Task
@@ -21,7 +21,8 @@ class Orphans:
     What no client holds when all of them are back or gone never began, and waits again at once; of
     what is left when the lease is over nobody knows. What was known to have begun is lost.
     `cancel` takes the tasks that came back and that somebody cancelled; it returns those that no
-    client has taken.
+    client has taken. `end_dead` is called with the ids of the clients that are still waited for
+    before anything is given up: it ends what is left of those that are dead.
     """
 
     def __init__(
@@ -30,7 +31,9 @@ class Orphans:
         finished: FinishedQueue,
         lease_seconds: float,
         cancel: Callable[[Pairs], list[Task]],
+        end_dead: Callable[[Iterable[str]], None] = lambda client_ids: None,
     ) -> None:
+        self._end_dead = end_dead
         self._store = store
         self._recovery = store.recovery
         self._finished = finished
@@ -57,6 +60,7 @@ class Orphans:
                     lambda: self._stopped or self._recovery.all_seen(), self._lease_seconds
                 )
             if not self._stopped:
+                self._end_dead(self._recovery.absent())
                 self._give_up()
         self._over = True
         return False

@@ -4,6 +4,7 @@ It asks the registry who is silent, and gives what such a client held to the fin
 """
 
 import logging
+from collections.abc import Callable, Iterable
 
 from hypershell.core.units import counted
 from hypershell.server.events import ClientLeft, EventBus
@@ -18,7 +19,11 @@ _LOOK_SECONDS = 5.0
 
 
 class SilentClients:
-    """Used by one thread. Publishes ClientLeft."""
+    """Used by one thread. Publishes ClientLeft.
+
+    `end_dead` is called with the ids of clients before their tasks are rescheduled: it ends what is
+    left of those that are dead, as far as that can be known.
+    """
 
     def __init__(
         self,
@@ -27,7 +32,9 @@ class SilentClients:
         finished: FinishedQueue,
         bus: EventBus,
         lease_seconds: float,
+        end_dead: Callable[[Iterable[str]], None] = lambda client_ids: None,
     ) -> None:
+        self._end_dead = end_dead
         self._registry = registry
         self._scheduled = scheduled
         self._finished = finished
@@ -36,7 +43,10 @@ class SilentClients:
 
     def give_up(self) -> None:
         """Give up those that are silent, waiting a few seconds at most for the first."""
-        for client in self._registry.wait_for_silent(timeout=_LOOK_SECONDS):
+        silent = self._registry.wait_for_silent(timeout=_LOOK_SECONDS)
+        if silent:
+            self._end_dead([client.id for client in silent])
+        for client in silent:
             self._give_up(client)
 
     def _give_up(self, client: Client) -> None:

@@ -12,6 +12,7 @@ from hypershell.runtime import clock
 from hypershell.server.events import ClientLeft, TasksBegun
 from hypershell.server.loops.dead_clients import DeadClients
 from hypershell.server.loops.orphans import Orphans
+from hypershell.server.loops.silent_clients import SilentClients
 from hypershell.store.sql.engine import sqlite_url
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.worker_messages import Hello
@@ -112,6 +113,33 @@ def test_a_client_that_was_given_up_meanwhile_is_not_given_up_twice(parts):
     loop.one_pass()
 
     assert 0 == parts.finished.size()
+
+
+def test_what_a_client_left_is_ended_before_its_lease_gives_its_tasks_away(parts):
+    """It was killed just before, between two looks; what it left is dead, and not gone yet."""
+    client = join(parts, socket.gethostname())
+    traces = Found()
+    orphans = Orphans(parts.store, parts.finished, 30.0, parts.scheduled.cancel)
+    loop = DeadClients(traces, orphans, parts.registry, parts.scheduled, parts.finished, parts.bus)
+    silent = SilentClients(
+        parts.registry, parts.scheduled, parts.finished, parts.bus, 0.0, loop.end
+    )
+    parts.registry._lease_seconds = 0.0
+    traces.is_busy = True
+
+    def ends_in_a_while() -> None:
+        if len(traces.asked) == 3:
+            traces.is_busy = False
+            traces.gone = [GoneClient(client, [(1, 1)], [])]
+
+    traces.then = ends_in_a_while
+    silent.give_up()
+
+    assert [[client]] * 3 == traces.asked
+    (batch,) = parts.finished.take()
+    assert [(1, Ending.LOST), (2, Ending.GIVEN_BACK)] == [
+        (each.task_id, each.ending) for each in batch.outcomes
+    ]
 
 
 @pytest.fixture
