@@ -1,6 +1,7 @@
 """Runs worlds: one seed after another, in this process."""
 
 import logging
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,6 +12,9 @@ from tests.sim import disk, runtime
 from tests.sim.books import Broken
 from tests.sim.plan import Plan
 from tests.sim.world import World
+
+SPINNING_SECONDS = 20.0
+"""Of processor time, by which any world is over: one that is not goes round in circles."""
 
 _world: World | None = None
 _accepted = TaskBuffer.accepted
@@ -70,12 +74,31 @@ def run_plan(
     _world = world = World(plan, tell)
     broken = None
     try:
-        world.run()
+        with _bounded(world):
+            world.run()
     except Broken as error:
         broken = error
     finally:
         _world = None
     return world, broken
+
+
+@contextmanager
+def _bounded(world: World) -> Iterator[None]:
+    """A strand that never gives way, or a world in which no time passes, is broken off."""
+
+    def break_off(*_: object) -> None:
+        strand = world.scheduler.current
+        who = "nobody" if strand is None else strand.name
+        raise Broken("a run ends", f"it spins at {world.scheduler.now:.3f} s, in {who}")
+
+    before = signal.signal(signal.SIGPROF, break_off)
+    signal.setitimer(signal.ITIMER_PROF, SPINNING_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def current() -> World | None:
