@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hypershell.core.lease import margin_seconds
 from tests.sim.scheduler import Machine, Process
 
 if TYPE_CHECKING:
@@ -14,7 +13,14 @@ if TYPE_CHECKING:
 
 Fault = Callable[["World", int, float], None]
 
-_SHARE_OF_MARGIN = 0.6
+_SHARE_OF_LEASE = 0.03
+"""For how long a program of a busy machine may be late, as a share of the lease.
+
+The margin that the manual states is a tenth of it, up to a second, of which a client needs some.
+"""
+
+_LATEST = 0.3
+"""Seconds that it may be late at most, however long the lease is."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -128,7 +134,7 @@ def _busy_machine(world: "World", who: int, value: float) -> None:
     """For a while programs run late there: by less than the margin of a lease allows."""
     machine = world.machines[who % len(world.machines)]
     rng, end = world.scheduler.rng, world.scheduler.now + value
-    longest = margin_seconds(world.plan.lease) / 2 * _SHARE_OF_MARGIN
+    longest = min(_LATEST, _SHARE_OF_LEASE * world.plan.lease)
 
     def stall() -> None:
         stalled = [p for p in machine.processes if not p.is_frozen and not machine.is_frozen]

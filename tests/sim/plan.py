@@ -116,6 +116,13 @@ def make_plan(seed: int, database: bool) -> Plan:
     )
 
 
+def resized(plan: Plan, clients: int, lines: int) -> Plan:
+    """The plan for a farm of exactly so many clients and lines."""
+    rng = random.Random(f"size {plan.seed}")
+    slots = tuple(rng.choice((1, 2, 4)) for _ in range(clients))
+    return plan._replace(slots=slots, lines=lines, line_times=_line_times(rng, lines))
+
+
 def _line_times(rng: random.Random, lines: int) -> tuple[float, ...]:
     """When each line is there: all at once, or as a producer writes them."""
     if rng.random() < 0.6:

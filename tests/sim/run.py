@@ -12,6 +12,7 @@ Usage: make sim
   --memory         only without a database
   --database       only with one
   --jobs NUM       processes at a time; as many as there are cores if it is 0  [default: 0]
+  --farm SIZE      only farms of so many clients and tasks, such as 3x30; else of various sizes
   --stop-at-first  end soon after the first seed that breaks a rule
   --no-timeline    name the seeds that break a rule, and show no more of them
   --save-to DIR    write each plan that breaks a rule to a file there
@@ -37,11 +38,23 @@ from typing import Any, NamedTuple
 import docopt
 
 from tests.sim.books import Broken
-from tests.sim.plan import Plan, make_plan
+from tests.sim.plan import Plan, make_plan, resized
 
 _CHUNK = {False: 40, True: 8}
 _SHRINK_SECONDS = 30.0
 _KIND = {False: "--memory", True: "--database"}
+
+
+class Seeds(NamedTuple):
+    """Which plan each seed means: with a database or without, of farms of one size or of many."""
+
+    database: bool
+    size: tuple[int, int] | None = None
+
+    def plan(self, seed: int) -> Plan:
+        """The plan of a seed."""
+        plan = make_plan(seed, self.database)
+        return plan if self.size is None else resized(plan, *self.size)
 
 
 class Done(NamedTuple):
@@ -57,7 +70,7 @@ class Done(NamedTuple):
 NOTHING = Done(0, 0, Counter(), [], Counter())
 
 
-def run_seeds(start: int, number: int, database: bool) -> Done:
+def run_seeds(start: int, number: int, seeds: Seeds) -> Done:
     """Run some seeds in this process."""
     from tests.sim.simulation import quiet, run_plan, simulated
 
@@ -65,9 +78,9 @@ def run_seeds(start: int, number: int, database: bool) -> Done:
     gc.set_threshold(50_000, 50, 100)
     steps, coverage, broken = 0, Counter[tuple[str, str]](), []
     excused = Counter[str]()
-    with simulated(database):
+    with simulated(seeds.database):
         for seed in range(start, start + number):
-            world, failure = run_plan(make_plan(seed, database))
+            world, failure = run_plan(seeds.plan(seed))
             steps += world.scheduler.steps
             coverage += world.coverage
             excused += world.books.excused
@@ -82,10 +95,10 @@ def add(one: Done, other: Done) -> Done:
 
 
 def run_many(
-    start: int, count: int | None, seconds: float, database: bool, jobs: int, first_only: bool
+    start: int, count: int | None, seconds: float, seeds: Seeds, jobs: int, first_only: bool
 ) -> tuple[Done, float]:
     """Run seeds in several processes: so many, or for so long; and how many seconds it took."""
-    begin, total, size = time.monotonic(), NOTHING, _CHUNK[database]
+    begin, total, size = time.monotonic(), NOTHING, _CHUNK[seeds.database]
     next_seed, end = start, None if count is None else start + count
     pending: set[Future[Done]] = set()
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
@@ -94,7 +107,7 @@ def run_many(
             stops = is_late or (first_only and bool(total.broken))
             while not stops and len(pending) < jobs + 1 and (end is None or next_seed < end):
                 number = size if end is None else min(size, end - next_seed)
-                pending.add(pool.submit(run_seeds, next_seed, number, database))
+                pending.add(pool.submit(run_seeds, next_seed, number, seeds))
                 next_seed += number
             if not pending:
                 return total, time.monotonic() - begin
@@ -157,14 +170,15 @@ def report(name: str, done: Done, seconds: float, jobs: int) -> None:
     )
 
 
-def explain(done: Done, database: bool, *, timeline: bool, save_to: Path | None) -> None:
+def explain(done: Done, seeds: Seeds, *, timeline: bool, save_to: Path | None) -> None:
     """Show the first seed of each rule that was broken, as small as it can be made."""
+    kind = "database" if seeds.database else "memory"
     rules: dict[str, int] = {}
     for seed, rule, text in sorted(done.broken):
-        print(f"seed {seed} ({'database' if database else 'memory'}): {text}")
+        print(f"seed {seed} ({kind}): {text}")
         rules.setdefault(rule, seed)
     for rule, seed in rules.items() if timeline else ():
-        plan = shrunk(make_plan(seed, database), rule)
+        plan = shrunk(seeds.plan(seed), rule)
         print(f"\nseed {seed}, made smaller: {len(plan.events)} events, {plan.lines} lines")
         for event in plan.events:
             print(f"  {event}")
@@ -172,7 +186,7 @@ def explain(done: Done, database: bool, *, timeline: bool, save_to: Path | None)
         if save_to is not None:
             from tests.sim.shrink import save
 
-            save(plan, save_to / f"{'database' if database else 'memory'}-{seed}.json", rule)
+            save(plan, save_to / f"{kind}-{seed}.json", rule)
 
 
 def main() -> int:
@@ -186,8 +200,9 @@ def main() -> int:
         from tests.sim.shrink import load
 
         return int(show(load(Path(options["--plan"]))) is not None)
+    size = None if options["--farm"] is None else _size(options["--farm"])
     if options["--replay"]:
-        plan = make_plan(int(options["--replay"]), options["--database"])
+        plan = Seeds(options["--database"], size).plan(int(options["--replay"]))
         return int(show(plan) is not None)
     jobs = int(options["--jobs"]) or os.cpu_count() or 2
     only = [database for database in (False, True) if options[_KIND[database]]]
@@ -201,14 +216,21 @@ def main() -> int:
             start, count = int(first), int(last) - int(first)
         name = f"{'with a database' if database else 'in memory'}, seeds from {start}"
         seconds = float(options["--seconds"]) / len(kinds)
-        done, took = run_many(start, count, seconds, database, jobs, options["--stop-at-first"])
+        seeds = Seeds(database, size)
+        done, took = run_many(start, count, seconds, seeds, jobs, options["--stop-at-first"])
         report(name, done, took, jobs)
         if options["--coverage"]:
             show_coverage(done)
         if done.broken:
             status = 1
-            explain(done, database, timeline=not options["--no-timeline"], save_to=save_to)
+            explain(done, seeds, timeline=not options["--no-timeline"], save_to=save_to)
     return status
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Clients and tasks, of 3x30."""
+    clients, _, tasks = text.partition("x")
+    return int(clients), int(tasks)
 
 
 def show_coverage(done: Done) -> None:
