@@ -159,7 +159,7 @@ class Books:
                     )
                 if not self._world.has_lost(client_id):
                     raise Broken(
-                        "losses are counted as they are",
+                        "retries and losses are counted as they are",
                         f"task {task.id} lost its client {client_id}, which lives",
                     )
                 self.losses[task.id] += 1

@@ -42,19 +42,19 @@ def _check_places(world: "World", server: "SimServer") -> None:
         number += len(client.claims)
         for task_id, lease in client.claims.items():
             if (task := out.get(task_id)) is not None and task.lease < lease:
-                raise Broken("every line is in one state", f"task {task_id}: a lease from nowhere")
+                raise Broken("every line is accounted for", f"task {task_id}: a lease from nowhere")
     for bundle in real._scheduled._bundles:
         number += len(bundle)
         places.update((task.id, task.lease) for task in bundle)
     if len(places) != number:
-        raise Broken("every line is in one state", "a task is in two places of the server")
+        raise Broken("every line is accounted for", "a task is in two places of the server")
     tally = store._tally
     handed_out = tally.of(TaskState.SENT) + tally.of(TaskState.RUNNING)
     if handed_out != len(out):
         text = f"{handed_out} tasks are out by the counts, {len(out)} in fact"
-        raise Broken("every line is in one state", text)
+        raise Broken("every line is accounted for", text)
     if tally.unfinished() < 0 or tally.of(TaskState.WAITING) < 0:
-        raise Broken("every line is in one state", "a count is below 0")
+        raise Broken("every line is accounted for", "a count is below 0")
 
 
 def _check_idle(world: "World", server: "SimServer") -> None:
@@ -113,16 +113,16 @@ def _check_nothing_runs(world: "World") -> None:
 def _check_programs(world: "World") -> None:
     for client in world.clients:
         if client.failure is not None:
-            raise Broken("a client ends as it says", f"{client.name}: {client.failure!r}")
+            raise Broken("a program ends as it says", f"{client.name}: {client.failure!r}")
         if client.status is not None and client.status not in (0, 1, 3, 4, 6, 9, *range(128, 160)):
-            raise Broken("a client ends as it says", f"{client.name} exits with {client.status}")
+            raise Broken("a program ends as it says", f"{client.name} exits with {client.status}")
     for server in world.servers:
         if server.error is not None and type(server.error).__name__ not in _KNOWN_ENDS:
-            raise Broken("a server ends as it says", f"{server.error!r}")
+            raise Broken("a program ends as it says", f"{server.error!r}")
         if server.ended is not None and server.ended.failure is not None:
             name = type(server.ended.failure).__name__
             if name not in _KNOWN_ENDS:
-                raise Broken("a server ends as it says", f"{server.ended.failure!r}")
+                raise Broken("a program ends as it says", f"{server.ended.failure!r}")
 
 
 _KNOWN_ENDS = {"DatabaseStalled", "DatabaseUnusable"}
