@@ -132,8 +132,18 @@ def thaw(world: "World", machine: Machine, suspended: float) -> None:
 
 def _busy_machine(world: "World", who: int, value: float) -> None:
     """For a while programs run late there: by less than the margin of a lease allows."""
-    machine = world.machines[who % len(world.machines)]
-    rng, end = world.scheduler.rng, world.scheduler.now + value
+    _be_busy(world, world.machines[who % len(world.machines)], value)
+
+
+def _overload_machine(world: "World", who: int, value: float) -> None:
+    """Its programs run late, and nothing comes or goes, until a while after its leases are over."""
+    seconds = world.plan.lease + min(value, 3.0)
+    _be_busy(world, _machine(world, who), seconds)
+    _block(inward=True, outward=True)(world, who, seconds)
+
+
+def _be_busy(world: "World", machine: Machine, seconds: float) -> None:
+    rng, end = world.scheduler.rng, world.scheduler.now + seconds
     longest = min(_LATEST, _SHARE_OF_LEASE * world.plan.lease)
 
     def stall() -> None:
@@ -266,6 +276,7 @@ FAULTS: dict[str, Fault] = {
     "slow": _slow,
     "new client": _new_client,
     "busy machine": _busy_machine,
+    "overload machine": _overload_machine,
     "no memory": _no_memory,
     "step clock": _step_clock,
     "kill server": _kill_server,

@@ -62,7 +62,13 @@ NETWORK_FAULTS = {
     "block in": 3, "block out": 3, "block both": 3, "cut": 4, "lose answers": 5, "slow": 2,
 }  # fmt: skip
 
-OTHERS = {"new client": 4, "busy machine": 2, "no memory": 1, "step clock": 1}
+OTHERS = {
+    "new client": 4,
+    "busy machine": 2,
+    "overload machine": 1,
+    "no memory": 1,
+    "step clock": 1,
+}
 
 SERVER_FAULTS = {"kill server": 5, "crash server": 3, "freeze server": 3, "disk full": 2,
                  "disk slow": 3}  # fmt: skip
@@ -74,8 +80,8 @@ PROFILES: dict[str, dict[str, int]] = {
     "calm": {"new client": 2, "submit": 2, "wait": 2, "cut": 1},
     "clients": CLIENT_FAULTS | OTHERS,
     "network": NETWORK_FAULTS | OTHERS | {"freeze client": 3},
-    "cut off": {"block in": 3, "block out": 3, "block both": 6, "busy machine": 6,
-                "new client": 4},
+    "cut off": {"block in": 2, "block out": 2, "block both": 3, "busy machine": 2,
+                "overload machine": 6, "kill client": 3, "slow": 1, "new client": 2},
     "ends": {"stop": 4, "drain": 4, "signal server": 4, "signal farm": 4, "freeze client": 5,
              "new client": 3, "wait": 2, "block both": 2, "kill server": 2},
     "waits": {"wait": 8, "disk slow": 5, "kill server": 5, "crash server": 2, "submit": 2},
