@@ -303,7 +303,8 @@ class World:
 
 CUTTING = {
     "freeze client", "freeze supervisor", "freeze machine", "suspend machine", "block in",
-    "block out", "block both", "overload machine", "slow", "freeze server", "disk full", "disk slow",
+    "block out", "block both", "overload machine", "slow", "freeze server", "disk full",
+    "disk slow",
 }  # fmt: skip
 """Kinds of events by which a client that lives may be silent for its lease."""
 
