@@ -46,6 +46,7 @@ Environment:
   HYPERSHELL_PASSPHRASE  the passphrase of access files that are sealed with one
   HYPERSHELL_SEAL_KEY    the seal key file, instead of the one below
   TASK_ID                set for each task: its id
+  TASK_NUMBER            the number of its line in the input; 0 if submitted
   TASK_ARGS              its command, unless too long for the environment
   TASK_ATTEMPT           the number of this attempt, from 1
   TASK_SLOT              the number of the slot that it uses on its client

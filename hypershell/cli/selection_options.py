@@ -7,15 +7,18 @@ from typing import Any
 
 from hypershell.cli.options import Parsed
 from hypershell.cli.run_option import run_from
+from hypershell.core.environment import variables_to_export
 from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
 from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions, read_tag
 from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task, new_task
-from hypershell.core.task_spec import CLIENT_CWD, SETTINGS, TaskSpec, spec_of
+from hypershell.core.task_spec import CLIENT_CWD, OWN_VARIABLES, SETTINGS, TaskSpec, spec_of
 from hypershell.core.units import read_ids
 from hypershell.runtime import clock
 from hypershell.runtime.working_directory import working_directory
+
+_ALL_VARIABLES = "all"
 
 STATE_OPTIONS: dict[str, tuple[TaskState, ...]] = {
     "--failed": (TaskState.FAILED,),
@@ -86,13 +89,36 @@ def spec_from(parsed: Parsed) -> TaskSpec:
     """The settings that options give to tasks; UsageError."""
     values: dict[str, Any] = {}
     for setting in SETTINGS:
-        if setting.option not in parsed or (text := parsed.text(setting.option)) is None:
+        if setting.option not in parsed or (last := parsed.text(setting.option)) is None:
             continue
         try:
-            values[setting.name] = setting.value_of(_absolute(text) if setting.is_path else text)
+            for text in parsed.repeated(setting.option) or [last]:
+                value = setting.value_of(_absolute(text) if setting.is_path else text)
+                before = values.get(setting.name)
+                values[setting.name] = value if before is None else setting.under(value, before)
         except ValueError as error:
             raise parsed.error(f"{setting.option} {error}") from None
-    return spec_of(values)
+    if "--export" in parsed and (exported := _exported(parsed)):
+        values["env"] = tuple(sorted((exported | dict(values.get("env", ()))).items()))
+    try:
+        return spec_of(values)
+    except ValueError as error:
+        raise parsed.error(str(error)) from None
+
+
+def _exported(parsed: Parsed) -> dict[str, str]:
+    """The variables of this process that tasks are to have; UsageError."""
+    names = [name for text in parsed.repeated("--export") for name in text.split(",")]
+    found = {}
+    for name in names:
+        if name == _ALL_VARIABLES:
+            found.update(variables_to_export(os.environ))
+        elif name in os.environ and not name.startswith(OWN_VARIABLES):
+            found[name] = os.environ[name]
+        else:
+            reason = "is set for each task" if name in os.environ else "is not set"
+            raise parsed.error(f"--export: the variable {name!r} {reason}")
+    return found
 
 
 def _absolute(path: str) -> str:

@@ -43,6 +43,10 @@ Task options:
   --cwd DIR                  Run the tasks in DIR; `client` means the directory
                              in which their client was started. The default is
                              the working directory.
+  --env NAME=VALUE           Give the tasks a variable. May be repeated.
+  --export NAME,...          Give the tasks these variables as they are here;
+                             `all` means all but those that tasks never get of
+                             their client. May be repeated.
 """
 
 CONDITION_TEXT = """\

@@ -19,6 +19,10 @@ Task options:
                              in which their client was started. The default is
                              the working directory; a run that is continued
                              keeps the directory in which it was made.
+  --env NAME=VALUE           Give the tasks a variable. May be repeated.
+  --export NAME,...          Give the tasks these variables as they are here;
+                             `all` means all but those that tasks never get of
+                             their client. May be repeated.
   --lease SEC                Reschedule the tasks of a client that has not been
                              heard from for SEC seconds [default: 30].
   --grace SEC                Seconds between TERM and KILL when a task is

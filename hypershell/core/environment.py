@@ -69,6 +69,24 @@ def is_withheld(name: str, value: str) -> bool:
     return withholds is not None and withholds(value)
 
 
+_OF_A_PROCESS = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
+
+
+def variables_to_export(environ: Mapping[str, str]) -> dict[str, str]:
+    """All variables that are to be given to tasks elsewhere: none that only its own process needs.
+
+    What tasks do not get of their client (`is_withheld`) is not among them, nor what a task has of
+    its own.
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if not is_withheld(name, value)
+        and name not in _OF_A_PROCESS
+        and not name.startswith("TASK_")
+    }
+
+
 def secrets_in(environ: Mapping[str, str]) -> list[str]:
     """The variables that hold a secret: others must not find them in /proc either."""
     return [n for n in (AUTH, PASSPHRASE, DATABASE) if n in environ and is_withheld(n, environ[n])]

@@ -53,13 +53,17 @@ class Task(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A task as a client holds it: what to run, under which lease, and with which settings."""
+    """A task as a client holds it: what to run, under which lease, and with which settings.
+
+    `number` is that of its line, as `Task` has it.
+    """
 
     task_id: int
     lease: int
     attempt: int
     command: bytes
     packed_spec: str = ""
+    number: int = 0
 
     @property
     def spec(self) -> TaskSpec:

@@ -18,6 +18,12 @@ MAX_RETRIES = 10**9
 MAX_PATH = 4095
 """Bytes in a path (PATH_MAX, without its NUL)."""
 
+MAX_ENVIRONMENT = 64 * 2**10
+"""Bytes in the variables that a task is given: half of what Linux allows for a single one."""
+
+OWN_VARIABLES = "TASK_"
+"""What the names of variables begin with by which a task finds out about itself."""
+
 CLIENT_CWD = "client"
 """The setting `cwd` of a task that runs in the directory in which its client was started."""
 
@@ -35,13 +41,15 @@ class TaskSpec:
     `max_retries` are further attempts after a failure. With `capture`, what the task prints comes
     back with its outcome, and goes nowhere else. An attempt that runs longer than `timeout` seconds
     is stopped, and has failed. It runs in the directory `cwd`: an absolute path, in which bytes
-    that are not UTF-8 stand as `os.fsdecode` has them, or CLIENT_CWD.
+    that are not UTF-8 stand as `os.fsdecode` has them, or CLIENT_CWD. Its client's environment is
+    changed by the variables `env`, names with their values, sorted by name.
     """
 
     max_retries: int | None = None
     capture: bool = False
     timeout: float | None = None
     cwd: str | None = None
+    env: tuple[tuple[str, str], ...] = ()
 
     def pack(self) -> str:
         """The settings that are not at their defaults, as JSON; "" if there are none."""
@@ -68,7 +76,8 @@ class Setting:
     such values to a person. `option` gives it on a command line, `key` in a line's trailing
     `# HYPERSHELL: key:value`; "" where it cannot be given there. `shown_as` is what `info` and
     `list` show it as, None if they do not. One that `is_path` is made absolute where it was given;
-    one that `has_column` is stored apart from the others.
+    one that `has_column` is stored apart from the others. `load` makes a value of what JSON made
+    of it; `under` makes one of a task's own and that of its run, where both are given.
     """
 
     name: str
@@ -81,6 +90,8 @@ class Setting:
     shown_as: Kind | None = None
     is_path: bool = False
     has_column: bool = False
+    load: Callable[[Any], Any] = lambda value: value
+    under: Callable[[Any, Any], Any] = lambda own, _: own
 
     def value_of(self, text: str) -> Any:
         """The value that a text gives; ValueError, worded to follow what it was given by."""
@@ -109,6 +120,35 @@ def _is_directory(value: Any) -> bool:
     if type(value) is not str or "\0" in value or len(value) > MAX_PATH:
         return False
     return value == CLIENT_CWD or value.startswith("/")
+
+
+def _is_environment(value: Any) -> bool:
+    return (
+        type(value) is tuple
+        and list(value) == sorted(dict(value).items())
+        and sum(len(name) + len(text) + 2 for name, text in value) <= MAX_ENVIRONMENT
+        and all(_is_variable(name) and "\0" not in text for name, text in value)
+    )
+
+
+def _is_variable(name: str) -> bool:
+    """Whether a task can be given a variable of this name."""
+    return bool(name) and not name.startswith(OWN_VARIABLES) and not {"=", "\0"} & set(name)
+
+
+def _read_variable(text: str) -> tuple[tuple[str, str], ...]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError
+    return ((name, value),)
+
+
+def _load_variables(value: Any) -> Any:
+    """Tuples of what JSON made lists of; None of anything else."""
+    try:
+        return tuple((name + "", text + "") for name, text in value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _read_flag(text: str) -> bool | None:
@@ -152,6 +192,17 @@ SETTINGS: tuple[Setting, ...] = (
         is_path=True,
         has_column=True,
     ),
+    Setting(
+        "env",
+        wants=f"NAME=VALUE, with at most {MAX_ENVIRONMENT} bytes in all of them and no NAME that "
+        f"begins with {OWN_VARIABLES}",
+        read=_read_variable,
+        accepts=_is_environment,
+        option="--env",
+        for_client=True,
+        load=_load_variables,
+        under=lambda own, under: tuple(sorted((dict(under) | dict(own)).items())),
+    ),
 )
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -173,13 +224,15 @@ def is_reserved(key: str) -> bool:
 
 def spec_of(values: Mapping[str, Any]) -> TaskSpec:
     """The spec with these settings, all others at their defaults; ValueError."""
+    loaded = {}
     for name, value in values.items():
         setting = _BY_NAME.get(name)
         if setting is None:
             raise ValueError(f"{name!r} is not a setting that this release knows")
+        loaded[name] = value = setting.load(value)
         if not setting.accepts(value):
             raise ValueError(f"{name} must be {setting.wants}, not {value!r}")
-    spec = replace(DEFAULT_SPEC, **values) if values else DEFAULT_SPEC
+    spec = replace(DEFAULT_SPEC, **loaded) if loaded else DEFAULT_SPEC
     return DEFAULT_SPEC if spec == DEFAULT_SPEC else spec
 
 
@@ -201,7 +254,11 @@ def layered(own: TaskSpec, under: TaskSpec) -> TaskSpec:
     """`own`, with what it leaves at its default taken from the spec `under` it."""
     if own is DEFAULT_SPEC or under is DEFAULT_SPEC:
         return under if own is DEFAULT_SPEC else own
-    return replace(under, **_given(own, SETTINGS))
+    given = _given(own, SETTINGS)
+    both = {
+        name: _BY_NAME[name].under(value, getattr(under, name)) for name, value in given.items()
+    }
+    return replace(under, **both)
 
 
 def unpack_spec(packed: str) -> TaskSpec:

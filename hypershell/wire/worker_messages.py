@@ -27,7 +27,7 @@ _MOST_BYTES = 2**60
 _MAX_SECONDS = 1e10  # of a duration
 _LATEST = 1e11  # seconds since the epoch
 
-_CLAIM = (int, int, int, bytes, str)
+_CLAIM = (int, int, int, bytes, str, int)
 _BEGUN = (int, int, float, int, int)
 _OUTCOME = (int, int, int, int, str, float, float, float, float, int, int, int, bytes, bytes)
 

@@ -245,7 +245,7 @@ def test_every_option_that_may_be_repeated_says_so(verb):
     ]
 
     assert all("May be repeated." in option.description for option in described)
-    assert {option.names[-1] for option in described} <= {"--tag"}
+    assert {option.names[-1] for option in described} <= {"--tag", "--env", "--export"}
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

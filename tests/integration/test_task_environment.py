@@ -92,3 +92,83 @@ def test_a_task_submits_to_its_own_server(farm, how):
 
     assert {0} == {process.wait() for process in processes}
     assert f"{farm.folder / 'D'}\n" == (there / "dir").read_text()
+
+
+SHOW = 'echo "$TASK_NUMBER:$A:$B:$C" >> shown'
+
+
+def test_variables_of_a_run_reach_its_tasks_on_every_client(farm):
+    """By `--env` and `--export`; the last value of a name is its value, of `--env` before all."""
+    lines = ["", f"{SHOW} # 2", "env > all"]
+    given = ["--env", "A=1", "--env", "A=2=3", "--export", "B,C", "--env", "C=own"]
+    here = {"B": "b c", "C": "exported"}
+    server = farm.start_server(lines, *given, env=here)
+
+    client = farm.start_client()
+
+    assert [0, 0] == [server.wait(), client.wait()]
+    assert ["2:2=3:b c:own"] == farm.read("shown")
+    assert "TASK_NUMBER=3" in farm.read("all")
+
+
+def test_a_submitted_task_has_its_own_variables_before_those_of_the_run(farm):
+    """And no number of a line."""
+    server = farm.start("server", "--forever", "-p", 0, "--env", "A=run", "--env", "B=run")
+    farm.port = server.port
+    client = farm.start_client()
+    submit = ["submit", "--env", "A=\N{SNOWMAN} $HOME", "--export", "C", "--", SHOW]
+
+    assert 0 == farm.run(*submit, env={"C": "mine"}).wait()
+    farm.wait_for_lines("shown", 1)
+
+    assert 0 == farm.run("server", "stop").wait()
+    assert [0, 0] == [server.wait(), client.wait()]
+    assert ["0:\N{SNOWMAN} $HOME:run:mine"] == farm.read("shown")
+
+
+def test_all_exports_what_tasks_would_have_here_and_a_name_what_they_would_not(farm):
+    """A key must be named to reach tasks."""
+    given = {"HYPERSHELL_AUTH": KEY, "SOME": "thing", "HYPERSHELL_PASSPHRASE": PASSPHRASE}
+    exported = ["--export", "all,HYPERSHELL_PASSPHRASE"]
+    server = farm.start_server(["cat /proc/self/environ > env"], *exported, env=given)
+
+    client = farm.start_client(env={"HYPERSHELL_AUTH": KEY, "SOME": "other"})
+
+    assert [0, 0] == [server.wait(), client.wait()]
+    found = environment_of(farm.folder / "env")
+    assert ("thing", PASSPHRASE) == (found["SOME"], found["HYPERSHELL_PASSPHRASE"])
+    assert "HYPERSHELL_AUTH" not in found
+
+
+@pytest.mark.parametrize("command", ["show-path", "/bin/sh -c show-path"])
+def test_a_changed_search_path_decides_what_a_task_runs(farm, command):
+    """Also of a command that would need no shell."""
+    program = farm.folder / "bin" / "show-path"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho found >> shown\n")
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+
+    process = farm.start("cluster", farm.write_lines([command]), "--env", f"PATH={path}")
+
+    assert 0 == process.wait()
+    assert ["found"] == farm.read("shown")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--env", "A"], "--env must be NAME=VALUE"),
+        (["--env", "TASK_ID=1"], "--env must be NAME=VALUE"),
+        (["--export", "NOT_SET_ANYWHERE"], "--export: the variable 'NOT_SET_ANYWHERE' is not set"),
+        (["--export", "HOME,,PATH"], "--export: the variable '' is not set"),
+        (["--export", "TASK_ID"], "--export: the variable 'TASK_ID' is set for each task"),
+    ],
+)
+@pytest.mark.parametrize("verb", [["cluster", "-"], ["submit", "--", "true"]], ids=lambda v: v[0])
+def test_a_variable_that_cannot_be_given_is_refused(farm, verb, words, complaint):
+    """At once, with 2."""
+    process = farm.run(verb[0], *words, *verb[1:], env={"TASK_ID": "7"})
+
+    assert 2 == process.wait()
+    assert complaint in process.err

@@ -122,16 +122,26 @@ class Spawner:
         """
         files: Files = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
         started_at, started = clock.wall(), clock.monotonic()
-        path = self._directory.enter(claim.spec.cwd, started)
-        pid = self._start(claim, self._variables(claim, slot, path), files)
+        spec = claim.spec
+        path = self._directory.enter(spec.cwd, started)
+        pid = self._start(claim, self._variables(claim, slot, path, spec.env), files)
         return Child(claim, pid, slot, started, started_at)
 
-    def _variables(self, claim: Claim, slot: int, directory: bytes | None) -> dict[bytes, bytes]:
+    def _variables(
+        self,
+        claim: Claim,
+        slot: int,
+        directory: bytes | None,
+        changes: tuple[tuple[str, str], ...],
+    ) -> dict[bytes, bytes]:
         variables = self._environment.copy()
+        for name, value in changes:
+            variables[os.fsencode(name)] = os.fsencode(value)
         # A shell would set PWD; a command that is started without one finds it as well.
         if directory is not None:
             variables[b"PWD"] = directory
         variables[b"TASK_ID"] = b"%d" % claim.task_id
+        variables[b"TASK_NUMBER"] = b"%d" % claim.number
         variables[b"TASK_ATTEMPT"] = b"%d" % claim.attempt
         variables[b"TASK_SLOT"] = b"%d" % slot
         if len(claim.command) + len(b"TASK_ARGS=") <= MAX_ARGUMENT:
@@ -142,6 +152,7 @@ class Spawner:
         command = claim.command
         if (
             self._direct is not False
+            and not claim.spec.env  # which may change what a shell would find, or do
             and (words := plain_words(command))
             and self._is_direct(variables)
         ):

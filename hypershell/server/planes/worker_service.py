@@ -116,6 +116,7 @@ class WorkerService:
                 t.attempt,
                 command_of(t.line),
                 plain if t.spec is DEFAULT_SPEC else packed(t.spec),
+                t.number,
             )
             for t in tasks
         ]

@@ -167,7 +167,7 @@ def spawn(tmp_path: Path) -> Iterator[Callable[[bytes], Child]]:
     out = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def start(command: bytes) -> Child:
-        children.append(spawner.spawn(Claim(7, 1, 2, command), 3, out, out))
+        children.append(spawner.spawn(Claim(7, 1, 2, command, number=12), 3, out, out))
         return children[-1]
 
     yield start

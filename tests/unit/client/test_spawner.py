@@ -145,6 +145,7 @@ def test_a_task_knows_what_it_is(run):
         b"TASK_CLIENT_HOST=node1",
         b"TASK_CLIENT_ID=" + CLIENT_ID.encode(),
         b"TASK_ID=7",
+        b"TASK_NUMBER=12",
         b"TASK_SLOT=3",
     ] == output.splitlines()
 

@@ -6,8 +6,18 @@ import pytest
 
 from hypershell.core.submission import read_tag
 from hypershell.core.task import new_task, tags_of
-from hypershell.core.task_spec import DEFAULT_SPEC, SETTINGS, TaskSpec, is_reserved, spec_of
+from hypershell.core.task_spec import (
+    DEFAULT_SPEC,
+    MAX_ENVIRONMENT,
+    SETTINGS,
+    TaskSpec,
+    is_reserved,
+    layered,
+    spec_of,
+    unpack_spec,
+)
 
+_ENV = next(setting for setting in SETTINGS if setting.name == "env")
 RESERVED = ["timeout", "expect", "cores", "memory", "gpus", "cwd", "res.licence", "res."]
 
 
@@ -63,3 +73,34 @@ def test_every_other_key_stays_a_tag():
     tags = {"timeouts": "1", "max_retries": "2", "resource": "3", "capture": "4", "group": "5"}
     assert tags == tags_of(line)
     assert DEFAULT_SPEC is new_task(line, 1, 1).spec
+
+
+@pytest.mark.parametrize(
+    "text", ["A", "=1", "TASK_ID=1", "TASK_OWN=1", "A=a\0b", "A=" + "x" * MAX_ENVIRONMENT]
+)
+def test_a_variable_that_a_task_cannot_have_is_refused(text):
+    """No name, a name of ours, a NUL byte, or more than fits."""
+    with pytest.raises(ValueError, match="must be NAME=VALUE"):
+        _ENV.value_of(text)
+
+
+@pytest.mark.parametrize("text", ["A=", "A=b=c", "A= x ", "ä=\udcff", "A-B=1"])
+def test_any_other_variable_survives_being_packed(text):
+    """Also one that is no text, and one that a shell could not set."""
+    spec = TaskSpec(env=_ENV.value_of(text))
+
+    assert spec == unpack_spec(spec.pack()) == unpack_spec(spec.pack_for_client())
+
+
+@pytest.mark.parametrize("value", ['{"A":"b"}', "[1]", '[["A"]]', '[["B","1"],["A","1"]]', "null"])
+def test_variables_of_another_form_are_refused(value):
+    """They come from a peer, or a database."""
+    with pytest.raises(ValueError, match="env must be"):
+        unpack_spec(f'{{"env":{value}}}')
+
+
+def test_variables_of_a_task_come_before_those_of_its_run():
+    """It has both."""
+    own, run = TaskSpec(env=(("A", "own"),), timeout=3.0), TaskSpec(env=(("A", "1"), ("B", "2")))
+
+    assert TaskSpec(env=(("A", "own"), ("B", "2")), timeout=3.0) == layered(own, run)

@@ -30,7 +30,7 @@ def test_a_record_is_sent_as_a_list():
 
 def test_a_list_of_records_is_sent_as_lists():
     """As an answer with claims is."""
-    assert [[1, 1, 1, b"\xff", ""]] == decode(encode([Claim(1, 1, 1, b"\xff")]))
+    assert [[1, 1, 1, b"\xff", "", 0]] == decode(encode([Claim(1, 1, 1, b"\xff")]))
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
