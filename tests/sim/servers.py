@@ -113,6 +113,7 @@ class SimServer:
         self.ended: Ended | None = None
         self.error: Exception | None = None
         self.is_over = False
+        self.was_seen_to_end = False
         self.stop_asked = False
         self.session: Any = None
         world.scheduler.start(self.process, f"server{self.number} main", self._main)

@@ -180,6 +180,9 @@ class World:
 
     def _after_server(self, server: SimServer) -> None:
         self.scheduler.kill(server.process)
+        if server.was_seen_to_end:
+            return
+        server.was_seen_to_end = True
         if self.disk is not None and self.is_unfinished(server):
             mode = self._next_mode(server)
             # Who sees that a server cannot start tries again more slowly.
