@@ -131,6 +131,9 @@ class Books:
         store._decide = watched  # type: ignore[method-assign]
         bus.subscribe(lambda event: self._note_recorded(event.recorded), OutcomesRecorded)
         bus.subscribe(lambda event: self._note_leased(server, event), TasksLeased)
+        # Whether a client still has one is known after a lease at the latest.
+        known_at = self._world.scheduler.now + self._world.plan.lease
+        self.rescheduled = dict.fromkeys(self.rescheduled, known_at)
 
     def _note_recorded(self, recorded: Any) -> None:
         """These are durable."""
