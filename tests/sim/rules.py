@@ -125,7 +125,7 @@ def _check_programs(world: "World") -> None:
                 raise Broken("a program ends as it says", f"{server.ended.failure!r}")
 
 
-_KNOWN_ENDS = {"DatabaseStalled", "DatabaseUnusable"}
+_KNOWN_ENDS = {"DatabaseStalled", "DatabaseUnusable", "NothingToResume"}
 
 
 def _check_memory(world: "World", server: "SimServer") -> None:

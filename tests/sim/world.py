@@ -193,7 +193,12 @@ class World:
             self.look_if_done()
 
     def _next_mode(self, server: SimServer) -> RunMode:
-        """A restart takes what is stored, for good; the rest of the input takes a resume."""
+        """A restart takes what is stored, for good; the rest of the input takes a resume.
+
+        Where the run had not begun when its server died, it is started again.
+        """
+        if type(server.error).__name__ == "NothingToResume":
+            return RunMode.FILE
         if server.mode is RunMode.RESTART:
             return RunMode.RESTART
         has_read = server.ended is not None and not server.ended.unread_from
