@@ -8,11 +8,14 @@ from hypershell.core.query.selection import Selection
 from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.codec import WireError
 from hypershell.wire.refusal import CallRefused
+from tests.sim import runtime
 from tests.sim.scheduler import Process
 from tests.sim.servers import SECRET
 
 if TYPE_CHECKING:
     from tests.sim.world import World
+
+_POLL_SECONDS = 0.05
 
 _NOT_DONE = (OSError, EOFError, WireError, CallRefused, HyperShellError, ValueError)
 
@@ -79,14 +82,29 @@ def _retry(world: "World", who: int, value: float) -> None:
 
 def _wait(world: "World", who: int, value: float) -> None:
     ids = _some(world, who) if who % 2 else ()
+    _as_user(world, "wait", lambda proxy: _waits(world, proxy, ids, min(60.0, value)))
+
+
+def _poll(world: "World", who: int, value: float) -> None:
+    """Ask again and again whether one task is final, or all of the run."""
+    ids = _some(world, who)[:1] if who % 2 else ()
 
     def do(proxy: ClientPlaneProxy) -> None:
-        known = [task_id for task_id in ids or world.books.started if world.books.started[task_id]]
-        answer = proxy.wait(Selection(ids=ids), min(60.0, value))
-        if answer["over"] and not answer["unfinished"]:
-            world.books.told_final(known)
+        end = runtime.now() + value
+        while runtime.now() < end and not _waits(world, proxy, ids, 0.0):
+            runtime.clock.sleep(_POLL_SECONDS)
 
-    _as_user(world, "wait", do)
+    _as_user(world, "poll", do)
+
+
+def _waits(world: "World", proxy: ClientPlaneProxy, ids: tuple[int, ...], seconds: float) -> bool:
+    """Wait once; whether it is said that all of these are final."""
+    known = [task_id for task_id in ids or world.books.started if world.books.started[task_id]]
+    answer = proxy.wait(Selection(ids=ids), seconds)
+    is_final = bool(answer["over"] and not answer["unfinished"])
+    if is_final:
+        world.books.told_final(known)
+    return is_final
 
 
 def _stop(world: "World", who: int, value: float) -> None:
@@ -106,6 +124,7 @@ USERS: dict[str, Callable[["World", int, float], None]] = {
     "cancel": _cancel,
     "retry": _retry,
     "wait": _wait,
+    "poll": _poll,
     "stop": _stop,
     "drain": _drain,
 }
