@@ -89,6 +89,7 @@ class ClusterOptions(NamedTuple):
     key: str | None = None
     is_verbose: bool = False
     keep_runs: int = KEPT_RUNS
+    is_dry_run: bool = False
 
 
 def run_cluster(options: ClusterOptions) -> int:

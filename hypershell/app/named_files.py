@@ -7,26 +7,22 @@ from collections.abc import Iterable
 from hypershell.core.errors import FileRefused, InputIsOutput, OutputsMixed
 
 _SQLITE = b"SQLite format 3\0"
+_STDIN = "-"
 _STREAMS = {1: "standard output", 2: "standard error"}
 
 
-def check_files(outputs: Iterable[tuple[str, str | None]], input_path: str | None = None) -> None:
-    """See that the outputs, each an option and its path, and the input are different files.
+def check_files(outputs: Iterable[tuple[str, str | None]], inputs: Iterable[str] = ()) -> None:
+    """See that the outputs, each an option and its path, and the inputs are different files.
 
     Standard output and standard error are outputs as well. InputIsOutput, OutputsMixed; FileRefused
     for an output that is a database, perhaps our own.
     """
-    read = None
-    if input_path is not None:
-        # Not in a client, which reads no lines and starts as fast as it can.
-        from hypershell.server.input.lines import STDIN
-
-        read = _file_of(0) if input_path == STDIN else _identity(input_path)
+    read = {_file_of(0) if path == _STDIN else _identity(path) for path in inputs} - {None}
     found: dict[object, str] = {}
     for option, path in outputs:
         if path is None or (file := _identity(path)) is None:
             continue
-        if file == read:
+        if file in read:
             raise InputIsOutput(path=path, option=option)
         if file in found:
             raise OutputsMixed(option=found[file], other=option, path=path)
@@ -34,7 +30,7 @@ def check_files(outputs: Iterable[tuple[str, str | None]], input_path: str | Non
         if _is_database(path):
             raise FileRefused(path=path, reason="an SQLite database", option=option)
     for descriptor, name in _STREAMS.items():
-        if read is not None and _file_of(descriptor) == read:
+        if _file_of(descriptor) in read:
             raise InputIsOutput(path=name, option=name)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.core.origin import Origin
-from hypershell.server.input.lines import LineReader
+from hypershell.server.input.reader import RecordReader
 from hypershell.server.options import ServerOptions
 from hypershell.server.reports.sink import LineSink
 
@@ -16,7 +16,7 @@ class OpenedRun(NamedTuple):
     """A run that has been opened. `origin` is where it is made, and where its tasks run."""
 
     options: ServerOptions
-    reader: LineReader | None
+    reader: RecordReader | None
     sink: LineSink
     uid: str
     origin: Origin

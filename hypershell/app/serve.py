@@ -67,6 +67,7 @@ class ServeOptions:
     passphrases: Passphrases = field(default_factory=Passphrases)
     take_over: bool = False
     keep_runs: int = KEPT_RUNS
+    is_dry_run: bool = False
 
 
 class Hooks(NamedTuple):

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hypershell.core.errors import FileNotOurs
-from hypershell.server.input.lines import STDIN, LineReader, open_input
+from hypershell.server.input.forms import LINES, Form
+from hypershell.server.input.reader import RecordReader
+from hypershell.server.input.sources import InputSource, open_source
 from hypershell.server.reports.joblog import check_joblog
 from hypershell.server.reports.sink import LineSink, open_sink
 from hypershell.serverdir.written_files import WrittenFile, WrittenFiles
@@ -14,23 +16,32 @@ from hypershell.serverdir.written_files import WrittenFile, WrittenFiles
 class InputOptions(NamedTuple):
     """What a run reads, and where the lines of failed tasks go.
 
-    `path` is a file of lines, `-` for standard input, `is_stdin_by_default` if nothing was named;
-    None is a run without an input.
+    `source` is None for a run without an input; `is_stdin_by_default` if none was named.
     `failures` is a file for failed lines, or `prints_failures` has them printed. They and the
     `joblog` may `overwrite` what others wrote.
     """
 
-    path: str | None = STDIN
+    source: InputSource | None = InputSource()
     failures: str | None = None
     prints_failures: bool = False
     joblog: str | None = None
     overwrite: bool = False
     is_stdin_by_default: bool = False
 
+    @property
+    def form(self) -> Form:
+        """The form in which failed lines are written."""
+        return LINES if self.source is None else self.source.output_form
+
+    @property
+    def path(self) -> str | None:
+        """The file that is read, "-" if it is none that could be read again, None for no input."""
+        return None if self.source is None else self.source.path
+
 
 def open_input_and_sink(
     options: InputOptions, written_files: Callable[[], WrittenFiles], goes_on: bool
-) -> tuple[LineReader | None, LineSink]:
+) -> tuple[RecordReader | None, LineSink]:
     """The input, if the run has one, and where failed lines go; StartError.
 
     Nothing is read or emptied yet. A file for failed lines must be empty, or known to the
@@ -49,12 +60,17 @@ def open_input_and_sink(
         reason = "was not written by -f before" if length is None else "was changed since"
         raise FileNotOurs(path=options.failures, reason=reason, option="-f")
 
-    if options.path is None:
-        return None, open_sink(options.failures, options.prints_failures, recorded)
-    descriptor = open_input(options.path)
-    try:
+    def opened_sink() -> LineSink:
         sink = open_sink(options.failures, options.prints_failures, recorded)
-        return LineReader(descriptor, options.path), sink
+        form = options.form
+        sink.separator, sink.may_continue = form.separator, form.may_continue
+        return sink
+
+    if options.source is None:
+        return None, opened_sink()
+    reader = open_source(options.source)
+    try:
+        return reader, opened_sink()
     except BaseException:
-        os.close(descriptor)
+        reader.close()
         raise

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from hypershell.app.origin import submitted_here
 from hypershell.app.task_api import LocalTasks, RemoteTasks, TaskSource, open_task_api, refusal
 from hypershell.core.errors import SubmitLost
+from hypershell.core.one_line import one_line
 from hypershell.core.submission import SubmitOptions
-from hypershell.core.task import is_task, new_task
 from hypershell.core.units import counted
-from hypershell.server.input.lines import LineReader, open_input
+from hypershell.server.input.reader import RecordReader
+from hypershell.server.input.sources import InputSource, open_source
 from hypershell.wire.client_plane import ClientPlaneProxy
 from hypershell.wire.codec import WireError
 from hypershell.wire.refusal import CallRefused
@@ -20,11 +21,11 @@ _BATCH_BYTES = 8 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Lines for a server: those of the file at `path`, `-` for standard input, or one `line`."""
+    """Lines for a server: those that an `input` gives, or one `line`."""
 
     source: TaskSource
     submit_options: SubmitOptions
-    path: str | None = None
+    input: InputSource | None = None
     line: bytes = b""
 
 
@@ -40,8 +41,8 @@ def submit(
     those before an error stay.
     Raises SubmitLost, what is wrong with the input, and what opening the source raises.
     """
-    path, submit_options = submission.path, submitted_here(submission.submit_options)
-    reader = None if path is None else LineReader(open_input(path), path, say)
+    submit_options = submitted_here(submission.submit_options)
+    reader = None if submission.input is None else open_source(submission.input, say)
     batches = iter([[submission.line]]) if reader is None else _batches(reader)
     api = open_task_api(submission.source)
     if isinstance(api, LocalTasks):
@@ -56,7 +57,7 @@ def submit(
         raise reader.error
 
 
-def _batches(reader: LineReader) -> Iterator[list[bytes]]:
+def _batches(reader: RecordReader) -> Iterator[list[bytes]]:
     """The lines that are tasks, as they come."""
     batch: list[bytes] = []
     while not reader.ended:
@@ -71,19 +72,23 @@ def _batches(reader: LineReader) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _checked(reader: LineReader) -> list[bytes]:
+def _checked(reader: RecordReader) -> list[bytes]:
     """The next lines that are tasks; the input ends before one with a wrong setting."""
     lines: list[bytes] = []
-    for number, line in reader.read(None):
-        if not is_task(line):
-            continue
+    for number, text in reader.read(None):
         try:
-            new_task(line, number, 0)
+            task = reader.maker.task(text, number, _no_id)
         except ValueError as error:
             reader.refuse(number, str(error))
             break
-        lines.append(line)
+        if task is not None:
+            lines.append(one_line(task.line))
     return lines
+
+
+def _no_id() -> int:
+    """It gets its id where it is stored."""
+    return 0
 
 
 class BatchSender:

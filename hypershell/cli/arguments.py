@@ -5,7 +5,7 @@ before the first separator; and of what follows a separator nothing but the sepa
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -95,8 +95,23 @@ class UsageText:
 
     @cached_property
     def for_docopt(self) -> str:
-        """The text in which a separator stands alone, without the words after it."""
-        return _SEPARATED.sub(lambda found: found[0].replace(f" {found[2]}...", ""), self.text)
+        """The text in which a separator stands alone, without the words after it.
+
+        What may be left out is not in it.
+        """
+        return _SEPARATED.sub(
+            lambda found: (
+                "" if found[0].startswith("[") else found[0].replace(f" {found[2]}...", "")
+            ),
+            self.text,
+        )
+
+    @cached_property
+    def optional_separators(self) -> frozenset[str]:
+        """The separators that may be left out."""
+        body = parse_docstring_sections(self.text).usage_body
+        found = _SEPARATED.finditer(body)
+        return frozenset(each[1] for each in found if each[0].startswith("["))
 
 
 class Arguments(NamedTuple):
@@ -123,8 +138,11 @@ class Arguments(NamedTuple):
         values = self.values(name)
         return values[-1] if values else None
 
-    def for_docopt(self) -> list[str]:
-        """The words that docopt gets: of an option that is repeated, the first."""
+    def for_docopt(self, unknown: Set[str] = frozenset()) -> list[str]:
+        """The words that docopt gets: of an option that is repeated, the first.
+
+        It is not told of the separators that are `unknown` to it.
+        """
         words: list[str] = []
         seen = {DEBUG.name}
         for _, option, value in self.options:
@@ -138,7 +156,9 @@ class Arguments(NamedTuple):
             else:
                 # An empty value cannot be attached, and any other must be: docopt takes no `--`.
                 words += [option.name + value] if value else [option.name, ""]
-        separators = dict.fromkeys(part.separator for part in self.separated)
+        separators = {part.separator: None for part in self.separated}
+        for separator in unknown:
+            separators.pop(separator, None)
         return [*words, *self.operands, *separators]
 
 
@@ -155,7 +175,10 @@ def cut(usage: UsageText, arguments: list[str]) -> Arguments:
             operands.append(each)
         else:
             rest = each
-    return Arguments(tuple(options), tuple(operands), tuple(_split(rest, usage.separators)))
+    # A command that must stand after `--` has all that follows.
+    is_command = rest[:1] == ["--"] and "--" not in usage.optional_separators
+    accepted = {} if is_command else usage.separators
+    return Arguments(tuple(options), tuple(operands), tuple(_split(rest, accepted)))
 
 
 def check(arguments: Arguments, usage: UsageText, verb: str, elsewhere: Mapping[str, str]) -> None:

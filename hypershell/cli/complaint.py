@@ -11,7 +11,8 @@ from hypershell.core.errors import UsageError
 
 _PART = re.compile(r"\(([^)]*)\)|\[([^\]]*)\]|(\S+)")
 _OPTION_WITH_VALUE = re.compile(r"(?<!\S)-\S+ [A-Z]+(?!\S)")
-_SEPARATED = re.compile(r"(?<!\S)(--|::::?\+?) [A-Z]+\.\.\.")
+_SEPARATED = re.compile(r"(?<!\S)(?:\[(--|::::?\+?) [A-Z]+\.\.\.\]|-- [A-Z]+\.\.\.)")
+_NEEDS_COMMAND = re.compile(r"(?<!\S)-- [A-Z]+\.\.\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def complaint(usage: str, verb: str, arguments: Arguments) -> UsageError:
 
 def _read_form(line: str, verb: str) -> Form:
     text = line.removeprefix(f"{PROGRAM} {verb}")
-    separated = bool(_SEPARATED.search(text))
+    separated = bool(_NEEDS_COMMAND.search(text))
     text = _OPTION_WITH_VALUE.sub("", _SEPARATED.sub("", text)).replace("[options]", "")
     places = []
     for choice, optional, plain in _PART.findall(text):

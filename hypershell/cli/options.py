@@ -9,6 +9,7 @@ from docopt import DocoptExit, docopt
 from hypershell.cli.arguments import (
     DEBUG,
     Arguments,
+    Separated,
     UsageText,
     check,
     cut,
@@ -64,6 +65,10 @@ class Parsed:
             parts = self._arguments.separated
             return [word for part in parts if part.separator == separator for word in part.words]
         return list(self._values[name])
+
+    def separated(self) -> tuple[Separated, ...]:
+        """The separators that were given, each with its words."""
+        return self._arguments.separated
 
     def repeated(self, name: str) -> list[str]:
         """The values of an option that may be repeated, in order."""
@@ -206,9 +211,8 @@ def parse(
         raise _bare_command(verb, text, arguments)
     check(found, text, verb, _owners(found, text, verb) | elsewhere)
     try:
-        values = docopt(
-            text.for_docopt, [*verb.split()[:1], *found.for_docopt()], default_help=False
-        )
+        words_for_docopt = found.for_docopt(text.optional_separators)
+        values = docopt(text.for_docopt, [*verb.split()[:1], *words_for_docopt], default_help=False)
     except DocoptExit as error:
         from hypershell.cli.complaint import complaint
 

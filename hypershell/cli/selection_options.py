@@ -8,6 +8,7 @@ from typing import Any
 from hypershell.cli.options import Parsed
 from hypershell.cli.run_option import run_from
 from hypershell.core.environment import variables_to_export
+from hypershell.core.one_line import one_line
 from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
 from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.core.state import TaskState
@@ -149,15 +150,6 @@ def submit_options_from(parsed: Parsed, captured: bool = False) -> SubmitOptions
     return submit_options
 
 
-_ESCAPES = (
-    (b"\\", b"\\\\"),
-    (b"%", b"%%"),
-    (b"\n", b"\\n"),
-    (b"HYPERSHELL:", b"HYPERSHELL\\072"),  # what follows is no tag of the line: it is inside of it
-)
-"""What stands for a character, or some, in a format of printf."""
-
-
 def line_from(parsed: Parsed) -> bytes:
     """The command after `--` as one line of shell; UsageError if it cannot be one."""
     words = parsed.words("ARG")
@@ -173,17 +165,6 @@ def line_from(parsed: Parsed) -> bytes:
     except ValueError as error:
         raise parsed.error(str(error)) from None
     return line
-
-
-def one_line(command: bytes) -> bytes:
-    """A command that may have newlines in it, as one line that does the same in any shell."""
-    command = command.rstrip(b"\n")
-    if b"\n" not in command:
-        return command
-    for character, escape in _ESCAPES:
-        command = command.replace(character, escape)
-    # The space keeps printf from taking a leading dash for an option.
-    return b"eval \"$(printf ' " + command.replace(b"'", b"'\\''") + b"')\""
 
 
 def _optional(parsed: Parsed, name: str, lowest: int, highest: int) -> int | None:

@@ -6,6 +6,7 @@ from hypershell.app.database import DatabaseOptions
 from hypershell.app.named_files import check_files
 from hypershell.app.server_inputs import InputOptions
 from hypershell.cli.common_options import named_outputs
+from hypershell.cli.input_options import named_inputs, source_from
 from hypershell.cli.options import Parsed
 from hypershell.cli.run_option import run_from
 from hypershell.cli.selection_options import spec_from
@@ -45,39 +46,40 @@ def input_options_from(parsed: Parsed, mode: RunMode) -> InputOptions:
     joblog, failures = parsed.text("--joblog"), parsed.text("--failures")
     if parsed.flag("--print") and failures is not None:
         raise parsed.error("--print and -f cannot be used together")
-    path = (parsed.text("FILE") or STDIN) if mode.reads_input else None
+    source = source_from(parsed) if mode.reads_input else None
     outputs = [("-f", failures), ("--joblog", joblog), *named_outputs(parsed)]
-    check_files(outputs, path)
+    check_files(outputs, () if source is None else source.named_files)
     return InputOptions(
-        path=path,
+        source=source,
         failures=failures,
         prints_failures=parsed.flag("--print"),
         joblog=joblog,
         overwrite=parsed.flag("--overwrite"),
-        is_stdin_by_default=mode.reads_input and parsed.text("FILE") is None,
+        is_stdin_by_default=mode.reads_input and not named_inputs(parsed),
     )
 
 
 def mode_from(parsed: Parsed) -> RunMode:
     """Which tasks the run takes on; UsageError for options that contradict each other."""
     forever = parsed.verb == "server" and parsed.flag("--forever")
+    inputs = named_inputs(parsed)
     if forever:
-        for name in ("FILE", "--restart", "--resume"):
-            if parsed.is_given(name):
+        for name in (*inputs, "--restart", "--resume"):
+            if name in inputs or parsed.is_given(name):
                 raise parsed.error(f"--forever and {name} cannot be used together")
     if parsed.flag("--restart") and parsed.flag("--resume"):
         raise parsed.error("--restart and --resume cannot be used together")
-    if parsed.flag("--restart") and parsed.text("FILE") is not None:
+    if parsed.flag("--restart") and inputs:
         hint = "--resume continues with a FILE, --restart with the task database"
-        raise parsed.error("--restart and FILE cannot be used together", hint)
-    if parsed.flag("--resume") and parsed.text("FILE") in (None, STDIN):
+        raise parsed.error(f"--restart and {inputs[0]} cannot be used together", hint)
+    if parsed.flag("--resume") and source_from(parsed).file in (None, STDIN):
         raise parsed.error("--resume needs the FILE to continue with")
     if parsed.flag("--restart"):
         return RunMode.RESTART
     if parsed.flag("--resume"):
         return RunMode.RESUME
     # `server start` alone waits for what is submitted. A cluster's clients are its own: it ends.
-    starts = parsed.verb == "server" and parsed.flag("start") and parsed.text("FILE") is None
+    starts = parsed.verb == "server" and parsed.flag("start") and not inputs
     return RunMode.FOREVER if forever or starts else RunMode.FILE
 
 

@@ -1,5 +1,42 @@
 """Option texts that several verbs share. Imports nothing."""
 
+_INPUT_OPTIONS = """\
+Input options:
+  --template CMD           Run CMD for each record of the input, with {} and the
+                           like in it replaced; see "Templates".%s
+  -a FILE, --arg-file FILE
+                           Read values from FILE, like `:::: FILE`. May be
+                           repeated.
+  --array RANGES           The numbers of RANGES, such as 1-1000:2,2000.
+  --from-json FILE         Read records from FILE: a JSON array, or a line of
+                           JSON for each. `-` is standard input.
+  -0, --null               Records end with a NUL, not with a newline.
+  -C REGEX, --colsep REGEX
+                           Cut records into values where REGEX matches.
+  --csv                    Records are lines of comma-separated values.
+  --header                 The first record has the names of the values.
+  --keep-cr                Leave carriage returns and byte order marks as they
+                           are.
+  --dry-run                Print the commands, and run none.
+
+Templates:
+  {}        the record           {n}       its nth value, from 1; -1 is the last
+  {.}       without extension    {name}    the value with this name
+  {/}       base name            {n.} {n/} {n//} {n/.} {name.} ...
+  {//}      directory            {#}       the number of the record
+  {/.}      base name without    {%%}       the number of the slot
+            extension            {=} {=n} {=name}  without quotes
+"""
+
+_TEMPLATE_WORDS = """ Instead, its
+                           words can stand after `--`.
+  --quote                  Quote the words after `--`, so that the shell reads
+                           each as one."""
+
+INPUT_OPTIONS = _INPUT_OPTIONS % _TEMPLATE_WORDS
+
+SUBMIT_INPUT_OPTIONS = _INPUT_OPTIONS % ""
+
 TASK_OPTIONS = """\
 Task options:
   -b NUM, --bundlesize NUM   Hand out tasks in bundles of NUM [default: 1].

@@ -19,6 +19,7 @@ from hypershell.core.task_spec import (
     spec_of_keys,
     unpack_spec,
 )
+from hypershell.core.text import bytes_of
 
 MAX_LINE = 32 * 2**20
 """Bytes in a line; more could not travel in one frame."""
@@ -69,6 +70,11 @@ class Claim(NamedTuple):
     def spec(self) -> TaskSpec:
         """The settings of the task, with those of the run where it has none of its own."""
         return unpack_spec(self.packed_spec)
+
+
+def input_of(line: bytes, spec: TaskSpec) -> bytes:
+    """What an input has for a task with this line, as it is to be read again."""
+    return line if spec.record is None else bytes_of(spec.record)
 
 
 def new_task(line: bytes, number: int, task_id: int) -> Task:

@@ -43,6 +43,9 @@ class TaskSpec:
     is stopped, and has failed. It runs in the directory `cwd`: an absolute path, in which bytes
     that are not UTF-8 stand as `os.fsdecode` has them, or CLIENT_CWD. Its client's environment is
     changed by the variables `env`, names with their values, sorted by name.
+
+    The `record` is what its input has for it, where that is another text than its command: the
+    input of a template, as `os.fsdecode` has it.
     """
 
     max_retries: int | None = None
@@ -50,6 +53,11 @@ class TaskSpec:
     timeout: float | None = None
     cwd: str | None = None
     env: tuple[tuple[str, str], ...] = ()
+    record: str | None = None
+
+    def with_record(self, record: str) -> "TaskSpec":
+        """The same, for a task whose input has this for it."""
+        return replace(self, record=record)
 
     def pack(self) -> str:
         """The settings that are not at their defaults, as JSON; "" if there are none."""
@@ -131,6 +139,10 @@ def _is_environment(value: Any) -> bool:
     )
 
 
+def _is_text(value: Any) -> bool:
+    return type(value) is str and "\0" not in value
+
+
 def _is_variable(name: str) -> bool:
     """Whether a task can be given a variable of this name."""
     return bool(name) and not name.startswith(OWN_VARIABLES) and not {"=", "\0"} & set(name)
@@ -202,6 +214,12 @@ SETTINGS: tuple[Setting, ...] = (
         for_client=True,
         load=_load_variables,
         under=lambda own, under: tuple(sorted((dict(under) | dict(own)).items())),
+    ),
+    Setting(
+        "record",
+        wants="a text without a NUL character",
+        read=str,
+        accepts=_is_text,
     ),
 )
 

@@ -38,7 +38,7 @@ from hypershell.server.events import (
 )
 from hypershell.server.input.capacity import InputCapacity
 from hypershell.server.input.intake import Intake
-from hypershell.server.input.lines import LineReader
+from hypershell.server.input.reader import RecordReader
 from hypershell.server.loops.dead_clients import DeadClients, Traces
 from hypershell.server.loops.no_clients import NoClients
 from hypershell.server.loops.orphans import Orphans
@@ -92,7 +92,7 @@ class Server:
     def __init__(
         self,
         options: ServerOptions,
-        reader: LineReader | None,
+        reader: RecordReader | None,
         sink: LineSink,
         planes: dict[str, tuple[socket, bytes]],
         facts: dict[str, Any] | None = None,
@@ -120,7 +120,9 @@ class Server:
             self._dead_clients = DeadClients(
                 traces, self._orphans, registry, scheduled, finished, bus
             )
-        self._failures = Failures(sink, store.printed)
+        self._failures = Failures(
+            sink, store.printed, lambda: b"" if reader is None else reader.maker.header
+        )
         self._joblog = open_joblog(options.joblog)
         self._reports = Reports([self._failures, *filter(None, [self._joblog])])
         self._capacity = InputCapacity(store, self._failures)
@@ -236,7 +238,7 @@ class Server:
         )
         return scheduled, orphans, registry
 
-    def _make_intake(self, reader: LineReader) -> Intake:
+    def _make_intake(self, reader: RecordReader) -> Intake:
         options = self._options
         return Intake(
             reader,

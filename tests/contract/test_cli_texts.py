@@ -206,7 +206,7 @@ def accepts(verb: str, arguments: list[str]) -> bool:
     usage = usages.get(first_operand(usages.values(), arguments) or "", usages[""])
     found = cut(usage, arguments)
     check(found, usage, verb, {})
-    words = [verb, *found.for_docopt()]
+    words = [verb, *found.for_docopt(usage.optional_separators)]
     return bool(docopt.docopt(usage.for_docopt, words, default_help=False))
 
 
@@ -237,6 +237,9 @@ def test_an_option_has_one_kind_in_all_commands_of_a_verb(verb):
     assert [] == [name for name, values in kinds.items() if len(values) > 1]
 
 
+REPEATABLE = {"--tag", "--env", "--export", "--arg-file"}
+
+
 @pytest.mark.parametrize("verb", TEXTS)
 def test_every_option_that_may_be_repeated_says_so(verb):
     """The mark in the text is what makes it so: no description says it in other words."""
@@ -245,7 +248,7 @@ def test_every_option_that_may_be_repeated_says_so(verb):
     ]
 
     assert all("May be repeated." in option.description for option in described)
-    assert {option.names[-1] for option in described} <= {"--tag", "--env", "--export"}
+    assert {option.names[-1] for option in described} <= REPEATABLE
 
 
 @pytest.mark.parametrize("verb", COMMANDS)

@@ -8,7 +8,7 @@ import subprocess
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hypershell.cli.selection_options import one_line
+from hypershell.core.one_line import one_line
 from hypershell.core.task import command_of
 
 SHELLS = [shell for name in ("sh", "bash", "dash", "zsh") if (shell := shutil.which(name))]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hypershell.core.errors import StartError
+from hypershell.server.input.forms import TaskMaker
 from hypershell.server.reports.sink import LineSink
 from tests.sim import runtime
 
@@ -27,6 +28,7 @@ class SimReader:
 
     def __init__(self, lines: LinesInTime) -> None:
         self.path = "/sim/tasks"
+        self.maker = TaskMaker()
         self.error: StartError | None = None
         self.ended = False
         self.lines_read = 0

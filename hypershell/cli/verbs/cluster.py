@@ -3,7 +3,13 @@
 from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
-from hypershell.cli.texts import ADDRESS_OPTIONS, LOG_OPTIONS, RUN_OPTIONS, TASK_OPTIONS
+from hypershell.cli.texts import (
+    ADDRESS_OPTIONS,
+    INPUT_OPTIONS,
+    LOG_OPTIONS,
+    RUN_OPTIONS,
+    TASK_OPTIONS,
+)
 
 if TYPE_CHECKING:
     from hypershell.app.cluster import ClusterOptions
@@ -11,7 +17,8 @@ if TYPE_CHECKING:
 
 USAGE = f"""\
 Usage:
-  hyper-shell cluster [FILE] [options]
+  hyper-shell cluster [FILE...] [options] [-- WORD...] [::: ARG...]
+                      [:::+ LINK...] [:::: PATH...] [::::+ PATHS...]
 
 Run the lines of FILE, or of standard input (`-` or no FILE), as tasks on this
 machine: a server and its clients in one command, which makes its own key and
@@ -20,6 +27,7 @@ standard error, so that standard output has only the lines of failed tasks.
 
 {RUN_OPTIONS}  --clients NUM              Clients to start, each with -N slots [default: 1].
 
+{INPUT_OPTIONS}
 {TASK_OPTIONS}
 {ADDRESS_OPTIONS}\
   --server-dir DIR      The server directory, where other commands find this
@@ -70,6 +78,7 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
         key=key_from(parsed),
         is_verbose=parsed.flag("--verbose"),
         keep_runs=keep_runs_from(parsed),
+        is_dry_run=parsed.flag("--dry-run"),
     )
 
 
@@ -89,6 +98,10 @@ def run(options: "ClusterOptions") -> int:
     """Run a cluster; the exit status."""
     import logging
 
+    if options.is_dry_run:
+        from hypershell.cli.dry_run import print_commands
+
+        return print_commands(options.inputs.source)
     from hypershell.app.cluster import run_cluster
     from hypershell.cli.prompts import say_that_lines_are_read
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hypershell.cli.options import Parsed
 from hypershell.cli.texts import (
     ADDRESS_OPTIONS,
+    INPUT_OPTIONS,
     LOG_OPTIONS,
     PLACE_OPTIONS,
     RUN_PLACE_OPTION,
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 USAGE = f"""\
 Usage:
-  hyper-shell server [start] [FILE] [options]
+  hyper-shell server [start] [FILE...] [options] [-- WORD...] [::: ARG...]
+                     [:::+ LINK...] [:::: PATH...] [::::+ PATHS...]
 
 Read commands, one per line, from FILE or from standard input (`-` or no FILE),
 and hand them out as tasks to the clients that join. Blank lines and lines that
-begin with # are skipped. The server ends when the input has ended and every
+begin with # are skipped. With a template, each record of the input, blank or
+not, makes a command. The server ends when the input has ended and every
 task has finished. With --forever, or as `server start` without FILE, it runs
 the unfinished tasks in its task database and every task that is submitted,
 until it is stopped.
@@ -35,6 +38,7 @@ Other commands:
   server wait             wait until a server answers
   server generate-access  make an access file before the server starts
 
+{INPUT_OPTIONS}
 {TASK_OPTIONS}
 {PLACE_OPTIONS}\
   --take-over             Start even if a server on another machine, which
@@ -230,7 +234,7 @@ def _serve_options(parsed: Parsed) -> "ServeOptions":
         server_options_from,
     )
 
-    name = parsed.text("FILE")
+    name = next(iter(parsed.words("FILE")), None)
     if name in (*WORDS, "start"):
         hint = f"to read a file of that name, write ./{name}"
         raise parsed.error(f"`server {name}` is a separate command", hint)
@@ -256,6 +260,7 @@ def _serve_options(parsed: Parsed) -> "ServeOptions":
         passphrases=passphrases_from(parsed),
         take_over=parsed.flag("--take-over"),
         keep_runs=keep_runs_from(parsed),
+        is_dry_run=parsed.flag("--dry-run"),
     )
 
 
@@ -303,6 +308,10 @@ def run(
     if isinstance(options, GenerateOptions):
         generate_access(options)
         return 0
+    if options.is_dry_run:
+        from hypershell.cli.dry_run import print_commands
+
+        return print_commands(options.inputs.source)
     from hypershell.app.serve import serve
     from hypershell.cli.prompts import say_that_lines_are_read
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hypershell.core.bundle import Bundler
-from hypershell.core.task import Task, is_task, new_task
+from hypershell.core.task import Task
 from hypershell.runtime import clock
 from hypershell.server.events import EventBus, InputEnded, TasksAdded
-from hypershell.server.input.lines import LineReader
+from hypershell.server.input.reader import RecordReader
 from hypershell.store.tasks.journal import Progress
 from hypershell.store.tasks.task_store import TaskStore
 
@@ -37,7 +37,7 @@ class Intake:
 
     def __init__(
         self,
-        reader: LineReader,
+        reader: RecordReader,
         bundler: Bundler[Task],
         store: TaskStore,
         bus: EventBus,
@@ -75,14 +75,16 @@ class Intake:
             self._store_bundles(bundles)
 
     def _tasks(self, timeout: float | None) -> list[Task]:
-        tasks = []
+        tasks: list[Task] = []
+        make, new_id = self._reader.maker.task, self._store.new_id
         for number, line in self._reader.read(timeout):
-            if is_task(line):
-                try:
-                    tasks.append(new_task(line, number, self._store.new_id()))
-                except ValueError as error:
-                    self._reader.refuse(number, str(error))
-                    return tasks
+            try:
+                task = make(line, number, new_id)
+            except ValueError as error:
+                self._reader.refuse(number, str(error))
+                return tasks
+            if task is not None:
+                tasks.append(task)
             if self._digest is not None:
                 self._passed.append((number, line))
         return tasks

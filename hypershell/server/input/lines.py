@@ -1,8 +1,9 @@
-"""Reads lines as bytes from a file or a pipe, as they come, and stops at one that cannot run.
+"""Reads records as bytes from a file or a pipe, as they come, and stops at one that cannot run.
 
-What Windows adds to text is not part of a line: carriage returns before its end, and a byte order
-mark at its start, as lists are also put together of several. Each line is looked at alone, since a
-list may have both kinds of line ends. A carriage return inside a line stays.
+A record is a line, unless the form of the input says otherwise. What Windows adds to text is not
+part of a line: carriage returns before its end, and a byte order mark at its start, as lists are
+also put together of several. Each line is looked at alone, since a list may have both kinds of line
+ends. A carriage return inside a line stays.
 """
 
 import logging
@@ -20,6 +21,7 @@ from hypershell.core.errors import (
 )
 from hypershell.core.task import MAX_LINE
 from hypershell.runtime import clock
+from hypershell.server.input.forms import TaskMaker
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +58,23 @@ def open_input(path: str) -> int:
 class LineReader:
     """Lines from a descriptor, with their numbers; each read waits no longer than its timeout.
 
-    `wake` ends a wait from any other thread. `say` is told once what was taken off lines.
+    `wake` ends a wait from any other thread. `say` is told once what was taken off lines, unless
+    they are to be left `as_they_are`. The `maker` makes tasks of them.
     """
 
     def __init__(
-        self, descriptor: int, path: str, say: Callable[[str], None] = log.warning
+        self,
+        descriptor: int,
+        path: str,
+        say: Callable[[str], None] = log.warning,
+        maker: TaskMaker | None = None,
+        as_they_are: bool = False,
     ) -> None:
+        self.maker = maker or TaskMaker()
+        self._form = self.maker.form
+        self._wants_header = self._form.has_header
+        self._is_cleaned = not as_they_are and self._form.separator == b"\n"
+        self._open = bytearray()  # the beginning of a record that goes on behind its separator
         self._descriptor = descriptor
         self._path = "standard input" if path == STDIN else path
         self._rest = bytearray()
@@ -140,31 +153,63 @@ class LineReader:
             os.close(descriptor)
 
     def _split(self, chunk: bytes) -> list[tuple[int, bytes]]:
+        separator = self._form.separator
         if not chunk:
             self.ended = True
             pieces = [bytes(self._rest)] if self._rest else []
             self._rest.clear()
-        elif b"\n" not in chunk:
+        elif separator not in chunk:
             self._rest += chunk
             pieces = []
         else:
-            *pieces, tail = chunk.split(b"\n")
+            *pieces, tail = chunk.split(separator)
             if self._rest:
                 pieces[0] = bytes(self._rest) + pieces[0]
             self._rest = bytearray(tail)
-        if self._may_be_odd or b"\r" in chunk or _MARK[:1] in chunk:
+        if self._is_cleaned and (self._may_be_odd or b"\r" in chunk or _MARK[:1] in chunk):
             pieces = [self._cleaned(piece) for piece in pieces]
             self._may_be_odd = bool(self._rest)
+        if self._form.may_continue:
+            pieces = self._joined(pieces)
+        if self._wants_header and pieces:
+            self._wants_header = False
+            if not self._is_header(pieces.pop(0)):
+                return []
         lines: list[tuple[int, bytes]] = []
         for piece in pieces:
             self._number += 1
             if not self._fits(piece):
                 return lines
             lines.append((self._number, piece))
-        if len(self._rest) > MAX_LINE:
+        if len(self._rest) + len(self._open) > MAX_LINE:
             self._number += 1
-            self._fits(self._rest)
+            self._fits(self._rest + self._open)
+        elif self.ended and self._open:
+            self.refuse(self._number + 1, "its double quotes are not closed")
         return lines
+
+    def _joined(self, pieces: list[bytes]) -> list[bytes]:
+        """The records that these pieces are of: one goes on while its double quotes are open."""
+        records = []
+        for piece in pieces:
+            is_inside = bool(self._open) ^ (piece.count(b'"') % 2 == 1)
+            if self._open or is_inside:
+                self._open += piece
+            if is_inside:
+                self._open += self._form.separator
+            else:
+                records.append(bytes(self._open) or piece)
+                self._open.clear()
+        return records
+
+    def _is_header(self, record: bytes) -> bool:
+        """Take the names of the values; if they cannot be, the input ends here."""
+        try:
+            self.maker.take_header(record)
+        except ValueError as error:
+            self.refuse(self._number, str(error))
+            return False
+        return True
 
     def _cleaned(self, line: bytes) -> bytes:
         """A line without what Windows adds to it."""

@@ -4,9 +4,12 @@ A loop of its own, as the reader of standard output may be slow: the receiver ne
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from hypershell.core.one_line import one_line
 from hypershell.core.state import TaskState
+from hypershell.core.task import input_of
+from hypershell.core.task_spec import TaskSpec
 from hypershell.server.events import EventBus, InputEnded, OutcomesRecorded, TasksAdded
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.reports.spool import Spool
@@ -41,13 +44,23 @@ class Failures(Spool):
 
     Subscribes to OutcomesRecorded, and to what says that the run has tasks, or none: what an
     earlier run wrote to a file stays until then. A start that was a mistake costs nothing.
+
+    A task whose input is no line is written as its input has it, each with the separator of the
+    sink after it, and the `header` of the input, if it has one, before the first.
     """
 
     loop_name = "failures"
 
-    def __init__(self, sink: LineSink, printed: Printed = not_stored) -> None:
+    def __init__(
+        self,
+        sink: LineSink,
+        printed: Printed = not_stored,
+        header: Callable[[], bytes] = lambda: b"",
+    ) -> None:
         super().__init__(sink, "failed line", durable=True)
         self._printed = printed
+        self._header = header
+        self._needs_header = False
         self._all_stored: Callable[[], None] = lambda: None
         self._unsaved: list[int] = []
 
@@ -59,17 +72,22 @@ class Failures(Spool):
         if (facts := self._sink.facts()) is not None:
             noted(*facts)
 
-    def go_on(self, stays: Stays = _all_stays, owed: Sequence[tuple[int, bytes]] = ()) -> None:
+    def go_on(
+        self, stays: Stays = _all_stays, owed: Sequence[tuple[int, bytes, TaskSpec]] = ()
+    ) -> None:
         """A run begins that goes on after an earlier one.
 
-        `stays` says how many bytes of the file that one has written for sure; `owed` are the id and
-        line of tasks that it did not print.
+        `stays` says how many bytes of the file that one has written for sure; `owed` are the id,
+        line and settings of tasks that it did not print.
         """
         self._is_prepared = True
+        length = 0
         if (facts := self._sink.facts()) is not None:
-            self._sink.cut(stays(*facts))
+            length = stays(*facts)
+            self._sink.cut(length)
+        self._needs_header = not length
         if self._sink.is_wanted:
-            self.add((task_id, line + b"\n") for task_id, line in owed)
+            self._add_inputs(owed)
 
     def subscribe(self, bus: EventBus) -> None:
         """See Report."""
@@ -84,6 +102,7 @@ class Failures(Spool):
 
     def prepare(self) -> None:
         """Empty a file of ours, and see that this is stored before a line is written."""
+        self._needs_header = True
         if (facts := self._sink.facts()) is not None:
             self._sink.cut(0)
             self._printed((), facts[0], 0)()
@@ -106,14 +125,34 @@ class Failures(Spool):
             capacity = _MAX_NUMBERS - len(self._unsaved)
             self._unsaved += [recorded.task.number for recorded in failed[:capacity]]
         elif failed:
-            self.add((recorded.task.id, recorded.task.line + b"\n") for recorded in failed)
+            tasks = [recorded.task for recorded in failed]
+            self._add_inputs([(task.id, task.line, task.spec) for task in tasks])
+
+    def _add_inputs(self, tasks: Iterable[tuple[int, bytes, TaskSpec]]) -> None:
+        """Add what the input has for tasks, in a form in which it can be read again."""
+        separator = self._sink.separator
+        self.add((task_id, self._readable(line, spec) + separator) for task_id, line, spec in tasks)
+
+    def _readable(self, line: bytes, spec: TaskSpec) -> bytes:
+        text = input_of(line, spec)
+        if self._sink.separator == b"\n" in text and not self._sink.may_continue:
+            # Of an earlier run, with another separator: the command itself, as one line.
+            return one_line(line)
+        return text
+
+    def _write(self) -> None:
+        if self._needs_header and self._lines:
+            self._needs_header = False
+            if header := self._header():
+                self.add_first((0, header + self._sink.separator))
+        super()._write()
 
     def unsaved_numbers(self) -> tuple[int, ...]:
         """Line numbers of failed tasks, the first of them, where their lines go nowhere."""
         return tuple(sorted(number for number in self._unsaved if number))
 
     def written(self, task_ids: Sequence[int], length: int) -> None:
-        """Nothing more is owed for these."""
+        """Nothing more is owed for these; 0 is the header."""
         self._all_stored = self._printed(task_ids, self._sink.path, length)
 
     def finish(self) -> int:

@@ -29,8 +29,12 @@ class Record(Protocol):
 class LineSink:
     """Where lines go: a descriptor, or nowhere.
 
-    `record` hears of the length of a file of ours before it grows.
+    `record` hears of the length of a file of ours before it grows. Each line ends with the
+    `separator`, which also stands inside of some where they `may_continue`.
     """
+
+    separator = b"\n"
+    may_continue = False
 
     def __init__(
         self,
@@ -99,7 +103,7 @@ class LineSink:
                 written += os.write(self._descriptor, data[written:])
         except OSError:
             # Half a line would be taken for another task: back to the end of the last whole one.
-            whole = data.rfind(b"\n", 0, written) + 1
+            whole = data.rfind(self.separator, 0, written) + 1
             os.ftruncate(self._descriptor, start + whole)
             os.lseek(self._descriptor, start + whole, os.SEEK_SET)
             if whole:

@@ -13,6 +13,7 @@ from hypershell.core.run_mode import RunMode
 from hypershell.core.run_name import ALL_RUNS, LAST_RUN
 from hypershell.core.state import HANDED_OUT, TaskState
 from hypershell.core.task import Task
+from hypershell.core.task_spec import TaskSpec, unpack_spec
 from hypershell.runtime import clock
 from hypershell.store.sql.directories import cwd_beside, cwd_of_run, directory_id
 from hypershell.store.sql.engine import Database
@@ -128,16 +129,17 @@ def begin_run(database: Database, mode: RunMode, making: Making) -> Begun:
     return Begun(run, start, lease, cwd, lines_read, digest, leftovers, unread, client_key)
 
 
-def owed_lines(database: Database, scope: int | None) -> list[tuple[int, bytes]]:
-    """Id and line of tasks that FAILED, and whose lines were to be printed and were not.
+def owed_lines(database: Database, scope: int | None) -> list[tuple[int, bytes, TaskSpec]]:
+    """Id, line and settings of tasks that FAILED, and whose lines were to be printed and were not.
 
     Of one run, or of all.
     """
-    query = select(TASKS.c.id, TASKS.c.line).where(IS_OWED).order_by(TASKS.c.id)
+    query = select(TASKS.c.id, TASKS.c.line, TASKS.c.spec).where(IS_OWED).order_by(TASKS.c.id)
     if scope is not None:
         query = query.where(TASKS.c.scope == scope)
     with database.reading() as connection:
-        return [(row.id, bytes(row.line)) for row in connection.execute(query)]
+        rows = connection.execute(query).all()
+    return [(row.id, bytes(row.line), unpack_spec(row.spec or "")) for row in rows]
 
 
 def sink_length(database: Database, path: bytes, device: int, inode: int) -> int | None:

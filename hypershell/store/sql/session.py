@@ -8,6 +8,7 @@ from sqlalchemy import Connection, update
 
 from hypershell.core.errors import StartError
 from hypershell.core.run_mode import RunMode
+from hypershell.core.task_spec import TaskSpec
 from hypershell.runtime import clock
 from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import InputChanged
@@ -59,8 +60,8 @@ class RunSession:
         set_sink(self.database, path, device, inode, length)
         return length
 
-    def owed(self) -> Sequence[tuple[int, bytes]]:
-        """Id and line of tasks that failed and whose lines were not printed before a death."""
+    def owed(self) -> Sequence[tuple[int, bytes, TaskSpec]]:
+        """Id, line and settings of tasks that failed and were not printed before a death."""
         if self._mode is RunMode.FILE:
             return []
         return owed_lines(self.database, self.begun.id if self._mode is RunMode.RESUME else None)

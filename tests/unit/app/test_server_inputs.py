@@ -21,6 +21,7 @@ from hypershell.core.errors import (
 from hypershell.core.joblog import JOBLOG_HEADER
 from hypershell.core.run_mode import RunMode
 from hypershell.runtime import threads
+from hypershell.server.input.sources import InputSource
 from hypershell.serverdir.written_files import WrittenFiles
 
 
@@ -40,7 +41,9 @@ def known(tmp_path):
 
 def opened(known: WrittenFiles, goes_on: bool = False, **options: object):
     """What a run with these options reads and writes."""
-    return open_input_and_sink(InputOptions(**options), lambda: known, goes_on)
+    path = options.pop("path", None)
+    source = None if path is None else InputSource((str(path),))
+    return open_input_and_sink(InputOptions(source, **options), lambda: known, goes_on)
 
 
 def write(known: WrittenFiles, path, data: bytes, **options: object) -> None:
@@ -219,7 +222,7 @@ def test_the_file_that_is_read_is_not_written(lines, option, way):
             name.hardlink_to(lines)
 
     with pytest.raises(InputIsOutput, match="is also the input file") as refused:
-        check_files([(option, str(name))], str(lines))
+        check_files([(option, str(name))], [str(lines)])
 
     assert (2, f"give {option} another path") == (refused.value.exit_code, refused.value.advice)
 
@@ -232,7 +235,7 @@ def test_the_file_that_is_read_is_not_our_own_output(lines, descriptor):
         os.dup2(file.fileno(), descriptor)
     try:
         with pytest.raises(InputIsOutput, match="standard"):
-            check_files([], str(lines))
+            check_files([], [str(lines)])
     finally:
         os.dup2(before, descriptor)
         os.close(before)

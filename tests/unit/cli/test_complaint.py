@@ -17,9 +17,6 @@ def parsed(command: str) -> Parsed | None:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("cluster a.txt b.txt", 'unexpected argument "b.txt": `cluster` takes one FILE'),
-        ("server a b", 'unexpected argument "b": `server` takes one FILE'),
-        ("server start a b", 'unexpected argument "b": `server start` takes one FILE'),
         ("server stop x", 'unexpected argument "x": `server stop` takes no arguments'),
         (
             "server generate-access",
@@ -36,13 +33,6 @@ def parsed(command: str) -> Parsed | None:
         ("completion tcsh", '`completion` takes bash, zsh or fish, not "tcsh"'),
         ("submit ls", 'unexpected argument "ls": `submit` takes a command after `--`'),
         ("run", "expected `hyper-shell run [options] -- ARG...`"),
-        (
-            "submit -f a -- b",
-            (
-                "expected `hyper-shell submit [options] -- ARG...`"
-                " or `hyper-shell submit -f FILE [options]`"
-            ),
-        ),
         ("list -- x", "`list` takes no arguments after `--`"),
     ],
 )

@@ -265,8 +265,8 @@ def test_a_file_of_lines_is_submitted():
     """With the settings of all its tasks."""
     submission = options("submit", "-f", "more.txt", "--priority", "5").submission
 
-    assert ("more.txt", b"", 5) == (
-        submission.path,
+    assert (("more.txt",), b"", 5) == (
+        submission.input.files,
         submission.line,
         submission.submit_options.priority,
     )

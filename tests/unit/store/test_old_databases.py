@@ -74,7 +74,7 @@ def test_a_run_goes_on_in_an_old_database(url):
         run.finish(*map(ended, rest))
         counts = run.store.counts()
 
-    assert [(5, b"exit 4")] == owed
+    assert [(5, b"exit 4")] == [(task_id, line) for task_id, line, _ in owed]
     assert [(8, 1)] == to_cancel
     assert [8, 9] == [outcome.task_id for outcome in orphans]
     assert [(3, b"false \xff"), (5, b"exit 4")] == [(task.id, task.line) for task in first[:2]]
