@@ -84,8 +84,7 @@ PROFILES: dict[str, dict[str, int]] = {
                 "overload machine": 6, "kill client": 3, "slow": 1, "new client": 2},
     "ends": {"stop": 4, "drain": 4, "signal server": 4, "signal farm": 4, "freeze client": 5,
              "new client": 3, "wait": 2, "block both": 2, "kill server": 2},
-    "waits": {"wait": 3, "poll": 6, "disk slow": 5, "kill server": 2, "crash server": 5,
-              "kill client": 2},
+    "waits": {"wait": 3, "disk slow": 6, "kill server": 2, "crash server": 6, "kill client": 2},
     "server": SERVER_FAULTS | {"new client": 2, "cut": 2, "wait": 4, "lose answers": 3,
                                "freeze client": 3, "submit": 2},
     "all": CLIENT_FAULTS | NETWORK_FAULTS | OTHERS | SERVER_FAULTS | USERS,
@@ -100,6 +99,9 @@ def make_plan(seed: int, database: bool) -> Plan:
     profile = rng.choice(tuple(PROFILES))
     number = min(12, int(rng.expovariate(1 / 4.0)))
     end = rng.choice((3.0, 8.0, HEALED_AT))
+    events = [_event(rng, profile, end, database) for _ in range(number)]
+    if profile == "waits":
+        events.append(Event(0.1, "poll", 0, HEALED_AT))  # a script asks all the time
     return Plan(
         seed,
         database,
@@ -116,7 +118,7 @@ def make_plan(seed: int, database: bool) -> Plan:
         rng.random() < 0.3,
         rng.choice((0.0, 5.0, 50.0)),
         rng.choice((0.0, 30.0, 200.0)),
-        tuple(sorted(_event(rng, profile, end, database) for _ in range(number))),
+        tuple(sorted(events)),
         rng.random() < 0.3,
         rng.choice((0.02, 0.05, 0.3)),
         profile,
