@@ -126,7 +126,7 @@ def exit_status(ended: Ended) -> int:
 def summary(ended: Ended, resume: str = "") -> list[tuple[int, str]]:
     """The log lines about a run that has ended, each with its level.
 
-    `resume` is the command that continues it, empty if nothing of it is kept.
+    `resume` says by which command it continues, empty if nothing of it is kept.
     """
     counts, seconds = ended.counts, ended.seconds
     parts = [
@@ -141,7 +141,7 @@ def summary(ended: Ended, resume: str = "") -> list[tuple[int, str]]:
     rate = (counts.succeeded + counts.failed) / seconds if seconds else 0.0
     lines = [(logging.INFO, f"{', '.join(parts)}, in {seconds:.2f} s ({rate:.0f} tasks/s)")]
     if counts.unfinished or ended.unread_from:
-        advice = f"; `{resume}` continues with them" if resume else ""
+        advice = f"; {resume} continues with them" if resume else ""
         lines.append((logging.WARNING, f"unfinished: {_unfinished(ended)}{advice}"))
     if counts.blocked:
         text = f"{counted(counts.blocked, 'task')} not started because an earlier group failed"
@@ -155,12 +155,14 @@ def summary(ended: Ended, resume: str = "") -> list[tuple[int, str]]:
 
 
 def resume_command(run: OpenedRun, session: "RunSession | None") -> str:
-    """The command that continues a run that ended early; empty without a database."""
+    """The command that continues a run that ended early, in words; empty without a database."""
     if session is None:
         return ""
     if run.reader is None or run.reader.path == STDIN:
-        return "hyper-shell server --restart"
-    return f"hyper-shell server {shlex.quote(run.reader.path)} --resume"
+        return "`hyper-shell server --restart`"
+    if not run.reader.maker.is_plain:
+        return "the same command with --resume"
+    return f"`hyper-shell server {shlex.quote(run.reader.path)} --resume`"
 
 
 def _unfinished(ended: Ended) -> str:

@@ -212,11 +212,38 @@ def test_a_run_of_a_template_is_resumed(farm):
     farm.wait_for_lines("done", 1)
     first.kill_tree()
 
+    other = farm.run("cluster", "-q", "input", "--template", "echo other", "--resume")
+    assert 3 == other.wait()
+    assert "or the template have changed" in other.err
+    assert 3 == farm.run("cluster", "-q", "input", "--resume").wait()
     (farm.folder / "go").touch()
     again = farm.run(*words, "--resume")
 
     assert 0 == again.wait(), again.err
     assert ["1", *numbers] == sorted(farm.read("done"), key=int)
+
+
+def test_who_stops_a_run_of_a_template_is_told_how_it_goes_on(farm):
+    """Not by a command that would take its records for commands."""
+    (farm.folder / "input").write_text("1\n2\n")
+    process = farm.start("cluster", "input", "--template", "echo {} >> done; sleep 60")
+    farm.wait_for_lines("done", 1)
+
+    process.signal(signal.SIGTERM)
+    process.signal(signal.SIGTERM)
+
+    assert 128 + signal.SIGTERM == process.wait()
+    assert "the same command with --resume continues with them" in process.err
+
+
+def test_a_job_log_has_a_line_for_each_task(farm):
+    """Also for a command of several lines."""
+    (farm.folder / "input").write_bytes(b"true &&\n true\0false\0")
+
+    process = farm.run("cluster", *QUIET, "-0", "input", "--joblog", "log")
+
+    assert 1 == process.wait()
+    assert 3 == len(farm.read("log"))
 
 
 def test_an_array_is_numbers(farm):

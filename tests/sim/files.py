@@ -29,6 +29,7 @@ class SimReader:
     def __init__(self, lines: LinesInTime) -> None:
         self.path = "/sim/tasks"
         self.maker = TaskMaker()
+        self.fingerprint = b""
         self.error: StartError | None = None
         self.ended = False
         self.lines_read = 0

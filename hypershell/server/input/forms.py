@@ -97,6 +97,11 @@ class TaskMaker:
         if template is not None and not form.has_header:
             self._template_for(())
 
+    @property
+    def fingerprint(self) -> bytes:
+        """What makes another task of the same record; b"" if records are commands as they stand."""
+        return b"" if self._template is None else bytes_of(self._template) + b"\0"
+
     def take_header(self, text: bytes) -> None:
         """The first record, which names the values of the others; ValueError."""
         self.header = text

@@ -97,6 +97,11 @@ class LineReader:
         """How many lines were read so far, tasks or not."""
         return self._number - len(self._unread)
 
+    @property
+    def fingerprint(self) -> bytes:
+        """See RecordReader."""
+        return self.maker.fingerprint
+
     def read(self, timeout: float | None) -> list[tuple[int, bytes]]:
         """Return lines that are there, waiting for the first of them up to `timeout` seconds.
 

@@ -20,6 +20,10 @@ class RecordReader(Protocol):
     error: StartError | None
 
     @property
+    def fingerprint(self) -> bytes:
+        """What makes another run of the same records; b"" for nothing."""
+
+    @property
     def lines_read(self) -> int:
         """How many records were read so far, tasks or not."""
 

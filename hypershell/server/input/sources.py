@@ -230,6 +230,11 @@ class CombinedReader:
         self._records = iter(records)
         self._combine = combine
 
+    @property
+    def fingerprint(self) -> bytes:
+        """See RecordReader."""
+        return self.maker.fingerprint
+
     def read(self, timeout: float | None) -> list[tuple[int, bytes]]:
         """See RecordReader."""
         found = list(islice(self._records, _AT_ONCE))
@@ -286,6 +291,11 @@ class JsonReader:
         self._is_first = True
         self.lines_read = 0
         self.ended = False
+
+    @property
+    def fingerprint(self) -> bytes:
+        """See RecordReader."""
+        return self.maker.fingerprint
 
     def read(self, timeout: float | None) -> list[tuple[int, bytes]]:
         """See RecordReader."""

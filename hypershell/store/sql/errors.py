@@ -124,7 +124,9 @@ class NothingToResume(StartError):
 
 
 class InputChanged(StartError):
-    """The part of the input that was already read has changed."""
+    """The part of the input that was already read has changed, or what is made of it."""
 
-    says = "the first {lines} lines of {path}, which were already read, have changed"
+    says = (
+        "the first {lines} lines of {path}, which were already read, or the template have changed"
+    )
     hint = "omit --resume to run it from its first line, or use --restart for the remaining tasks"

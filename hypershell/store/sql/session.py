@@ -25,6 +25,10 @@ class Lines(Protocol):
     path: str
     error: StartError | None
 
+    @property
+    def fingerprint(self) -> bytes:
+        """What makes another run of the same lines."""
+
     def skip(self, number: int, each: Callable[[bytes], None]) -> bool:
         """Skip this many lines, passing each to `each`; False if there are fewer."""
 
@@ -44,6 +48,7 @@ class RunSession:
     def pass_over(self, reader: Lines) -> None:
         """Bring the reader of a run's input to where the run is; InputChanged, StartError."""
         lines = self.begun.lines_read
+        self.digest.update(reader.fingerprint)
         whole = reader.skip(lines, lambda line: self.digest.update(line + b"\n"))
         if lines and (not whole or self.digest.digest() != self.begun.digest):
             raise reader.error or InputChanged(path=reader.path, lines=lines)

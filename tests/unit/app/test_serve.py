@@ -76,7 +76,7 @@ def test_the_summary_says_what_a_failed_group_kept_from_running():
     """And how to have it tried again."""
     facts = ended(waiting=2, blocked=2, failed=1)
 
-    text = summary(facts, "hyper-shell server a --resume")[-1][1]
+    text = summary(facts, "`hyper-shell server a --resume`")[-1][1]
 
     assert "2 tasks not started" in text
     assert "server --restart" in text
@@ -88,7 +88,7 @@ def test_the_summary_says_which_command_continues_the_run():
     facts = ended(waiting=2, unfinished_numbers=(1, 2))
 
     said = "unfinished: lines 1-2; `hyper-shell server a --resume` continues with them"
-    assert (logging.WARNING, said) in summary(facts, "hyper-shell server a --resume")
+    assert (logging.WARNING, said) in summary(facts, "`hyper-shell server a --resume`")
     assert (logging.WARNING, "unfinished: lines 1-2") in summary(facts)
 
 
