@@ -88,7 +88,7 @@ SERVER_COMPLAINTS = {
     "log nowhere": (["server", "tasks", "--log-file", "no/where"], 3, ["no/where"]),
     "unknown option": (["server", "tasks", "--no-such"], 2, ["--no-such"]),
     "option without its value": (["server", "tasks", "-b"], 2, ["-b"]),
-    "two files": (["server", "tasks", "more"], 2, ["more"]),
+    "a second file that is missing": (["server", "tasks", "more"], 3, ["there is no file more"]),
     "unknown verb": (["sever", "tasks"], 2, ["sever"]),
 }
 

@@ -91,8 +91,8 @@ def test_a_nul_byte_is_an_error_that_names_its_line_and_spares_those_before_it(f
 
 
 def test_tasks_find_their_variables_and_not_the_key(farm):
-    """TASK_ID, TASK_ARGS, TASK_ATTEMPT, TASK_SLOT, TASK_CLIENT_ID, TASK_CLIENT_HOST; no key."""
-    names = ["TASK_ID", "TASK_ARGS", "TASK_ATTEMPT", "TASK_SLOT", "TASK_CLIENT_ID"]
+    """All that the manual names, and no key."""
+    names = ["TASK_ID", "TASK_NUMBER", "TASK_ARGS", "TASK_ATTEMPT", "TASK_SLOT", "TASK_CLIENT_ID"]
     lines = ["true", 'env | grep -a "^TASK_\\|HYPERSHELL_AUTH"']
 
     cluster = farm.start_cluster(lines)
@@ -100,4 +100,4 @@ def test_tasks_find_their_variables_and_not_the_key(farm):
     assert 0 == cluster.wait()
     found = dict(line.split("=", 1) for line in cluster.out.decode().splitlines())
     assert {*names, "TASK_CLIENT_HOST"} == set(found)
-    assert ["2", lines[1], "1", "1"] == [found[name] for name in names[:4]]
+    assert ["2", "2", lines[1], "1", "1"] == [found[name] for name in names[:5]]
