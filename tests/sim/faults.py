@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.sim.scheduler import Machine, Process
 
@@ -21,6 +21,9 @@ The margin that the manual states is a tenth of it, up to a second, of which a c
 
 _LATEST = 0.3
 """Seconds that it may be late at most, however long the lease is."""
+
+_LOOK_SECONDS = 0.01
+_FEW_TASKS = 3
 
 _SIGNALS = (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -243,6 +246,34 @@ def _disk_slow(world: "World", who: int, value: float) -> None:
         world.disk.slow_until = world.scheduler.now + min(value, 10.0)
 
 
+def _power_failure(world: "World", who: int, value: float) -> None:
+    """No commit ends any more, and soon all machines are off; mostly when a run is at its end.
+
+    What is wrong about an end has little time to show itself otherwise.
+    """
+    if who % 4 and not _is_near_the_end(world):
+        if not world.is_healed:
+            world.scheduler.call_in(_LOOK_SECONDS, lambda: _power_failure(world, who, value))
+        return
+    _disk_slow(world, who, value)
+    seconds = 0.8 * min(value, 10.0)
+    world.scheduler.call_in(seconds, lambda: _crash_all(world))
+
+
+def _crash_all(world: "World") -> None:
+    _crash_server(world, 0, 1.0)
+    for machine in world.machines[1:]:
+        crash(world, machine, 1.0)
+
+
+def _is_near_the_end(world: "World") -> bool:
+    """Whether the server that runs has few tasks left, and no more to come."""
+    server: Any = None if world.server is None else world.server.server
+    if server is None or server._reader is None or not server._reader.ended:
+        return False
+    return 0 < server._store._tally.unfinished() <= _FEW_TASKS
+
+
 def _signal_server(world: "World", who: int, value: float) -> None:
     if world.server is not None:
         world.server.interrupt(_SIGNALS[who % len(_SIGNALS)])
@@ -284,6 +315,7 @@ FAULTS: dict[str, Fault] = {
     "freeze server": _freeze_server,
     "disk full": _disk_full,
     "disk slow": _disk_slow,
+    "power failure": _power_failure,
     "signal server": _signal_server,
     "signal farm": _signal_farm,
 }

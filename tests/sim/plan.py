@@ -71,7 +71,7 @@ OTHERS = {
 }
 
 SERVER_FAULTS = {"kill server": 5, "crash server": 3, "freeze server": 3, "disk full": 2,
-                 "disk slow": 3}  # fmt: skip
+                 "disk slow": 3, "power failure": 1}  # fmt: skip
 
 USERS = {"submit": 3, "cancel": 2, "retry": 2, "wait": 4, "poll": 1, "stop": 2, "drain": 2,
          "signal server": 2, "signal farm": 2}  # fmt: skip
@@ -84,7 +84,7 @@ PROFILES: dict[str, dict[str, int]] = {
                 "overload machine": 6, "kill client": 3, "slow": 1, "new client": 2},
     "ends": {"stop": 4, "drain": 4, "signal server": 4, "signal farm": 4, "freeze client": 5,
              "new client": 3, "wait": 2, "block both": 2, "kill server": 2},
-    "waits": {"wait": 3, "disk slow": 6, "kill server": 2, "crash server": 6, "kill client": 2},
+    "waits": {"wait": 3, "disk slow": 2, "power failure": 8, "kill server": 2, "kill client": 2},
     "server": SERVER_FAULTS | {"new client": 2, "cut": 2, "wait": 4, "lose answers": 3,
                                "freeze client": 3, "submit": 2},
     "all": CLIENT_FAULTS | NETWORK_FAULTS | OTHERS | SERVER_FAULTS | USERS,

@@ -20,11 +20,17 @@ _POLL_SECONDS = 0.05
 _NOT_DONE = (OSError, EOFError, WireError, CallRefused, HyperShellError, ValueError)
 
 
-def _as_user(world: "World", name: str, do: Callable[[ClientPlaneProxy], None]) -> None:
-    """Do something in a process of its own, on the last machine; what fails, fails."""
+def _as_user(
+    world: "World",
+    name: str,
+    do: Callable[[ClientPlaneProxy], None],
+    otherwise: Callable[[], object] = lambda: None,
+) -> None:
+    """Do something in a process of its own, on the last machine; `otherwise` if that fails."""
     machine = world.machines[-1]
     directory = world.directory
     if not machine.is_up or not directory.port:
+        otherwise()
         return
     process = Process(machine, name, next(world.running.pids))
     process.at_death.append(lambda: world.network.process_ended(process))
@@ -35,6 +41,7 @@ def _as_user(world: "World", name: str, do: Callable[[ClientPlaneProxy], None]) 
             do(proxy)
         except _NOT_DONE as error:
             world.note(name, f"was refused: {error}")
+            otherwise()
         world.scheduler.call_in(0.0, lambda: world.scheduler.kill(process))
 
     world.scheduler.start(process, name, run)
@@ -86,15 +93,19 @@ def _wait(world: "World", who: int, value: float) -> None:
 
 
 def _poll(world: "World", who: int, value: float) -> None:
-    """Ask again and again whether one task is final, or all of the run."""
+    """Ask again and again whether one task is final, or all of the run, whoever answers."""
     ids = _some(world, who)[:1] if who % 2 else ()
+    end = world.scheduler.now + value
 
     def do(proxy: ClientPlaneProxy) -> None:
-        end = runtime.now() + value
-        while runtime.now() < end and not _waits(world, proxy, ids, 0.0):
+        while world.scheduler.now < end and not _waits(world, proxy, ids, 0.0):
             runtime.clock.sleep(_POLL_SECONDS)
 
-    _as_user(world, "poll", do)
+    def again() -> None:
+        if world.scheduler.now < end and not world.is_done:
+            _as_user(world, "poll", do, lambda: world.scheduler.call_in(_POLL_SECONDS, again))
+
+    again()
 
 
 def _waits(world: "World", proxy: ClientPlaneProxy, ids: tuple[int, ...], seconds: float) -> bool:

@@ -58,7 +58,7 @@ class World:
         self.failed_file = SimFile()
         self.disk: Disk | None = None
         if plan.database:
-            may_lose = any(event.kind == "crash server" for event in plan.events)
+            may_lose = any(event.kind in CRASHING for event in plan.events)
             self.disk = Disk(self.scheduler, may_lose)
         self.directory = Directory()
         self.servers: list[SimServer] = []
@@ -309,10 +309,13 @@ class World:
             client.signal_all(number)
 
 
+CRASHING = {"crash server", "power failure"}
+"""Kinds of events by which the disk of the server may lose what was not synced."""
+
 CUTTING = {
     "freeze client", "freeze supervisor", "freeze machine", "suspend machine", "block in",
     "block out", "block both", "overload machine", "slow", "freeze server", "disk full",
-    "disk slow",
+    "disk slow", "power failure",
 }  # fmt: skip
 """Kinds of events by which a client that lives may be silent for its lease."""
 
