@@ -4,7 +4,6 @@ A *record* of an input is the text of one task: a line, or what stands between t
 of a CSV file, which may have newlines. A form says how its values are told from it.
 """
 
-import csv
 import io
 import re
 from collections.abc import Callable
@@ -53,6 +52,8 @@ def columns(pattern: "re.Pattern[bytes]") -> Callable[[bytes], Record]:
 
 def comma_separated(text: bytes) -> Record:
     """The values of a record of CSV, as RFC 4180 has it; ValueError."""
+    import csv  # which few runs need
+
     try:
         # Python's reader wants text, and no more than one record.
         (row,) = csv.reader(io.StringIO(text_of(text), newline=""), strict=True)
