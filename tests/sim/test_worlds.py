@@ -33,7 +33,7 @@ def test_no_fresh_seed_breaks_a_rule(kind):
     done = simulate(kind, "--seconds", FRESH_SECONDS, "--jobs", 1)
 
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert 50 < int(re.search(r": (\d+) seeds", done.stdout)[1])
+    assert 20 < int(re.search(r": (\d+) seeds", done.stdout)[1])
 
 
 @pytest.mark.parametrize(("kind", "number"), [("--memory", 150), ("--database", 30)])
