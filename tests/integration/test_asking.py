@@ -67,6 +67,25 @@ def test_tasks_are_counted_and_limited(done: Site) -> None:
     assert [1, 2] == [row["id"] for row in listed(done, "id", "--limit", 2)]
 
 
+def test_tasks_are_sorted_by_a_field(done: Site) -> None:
+    """Those that do not have it come last, and those with the same value in the order of ids."""
+    by_status = listed(done, "id", "--sort", "exit_status:desc")
+    by_signal = listed(done, "id", "--sort", "signal")
+    by_tag = listed(done, "id", "--sort", "tag.site", "--limit", 2)
+
+    assert [2, 3, 1, 5, 4] == [row["id"] for row in by_status]
+    assert [4, 1, 2, 3, 5] == [row["id"] for row in by_signal]
+    assert [5, 1] == [row["id"] for row in by_tag]
+    as_json = out(done.run("list", "id", "--json", "--sort", "id:desc"))
+    assert [5, 4, 3, 2, 1] == [row["id"] for row in json.loads(as_json)]
+
+
+@pytest.mark.parametrize("words", [["--sort", "x"], ["--sort", "id:up"], ["--sort", "tags"]])
+def test_tasks_are_not_sorted_by_what_is_no_field(site: Site, words: list[str]) -> None:
+    """It is named, with 2."""
+    complaint(site.run("list", *words), 2, "sort|field")
+
+
 def test_a_line_is_listed_byte_for_byte(site: Site) -> None:
     """Plain: as it came. JSON: in a form that gives the bytes back."""
     line = b": '\xff\xfe \"quoted\" \xc3\xa9'"

@@ -23,9 +23,12 @@ With --running alone, they are those that say where each task runs.
 
 List options:
   --count        Print only the number of tasks.
-  --limit NUM    Show at most NUM tasks, those with the lowest ids.
+  --sort FIELD   Order by a field, from low to high; FIELD:desc is from high to
+                 low. The default is by id. Tasks without it come last.
+  --limit NUM    Show at most NUM tasks, the first in that order.
   --format FORM  table, plain (tabs between fields, no heading), csv or json
                  [default: table].
+  --json         The same as --format json.
   --watch        Show them again every second, until Ctrl-C; on a terminal as
                  many as fit.
 
@@ -59,7 +62,10 @@ _CLEAR, _HOME, _END_OF_LINE, _BELOW = b"\x1b[2J", b"\x1b[H", b"\x1b[K\n", b"\x1b
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """Which tasks to list and how: `limit` None is all of them, the first by id are shown."""
+    """Which tasks to list and how: `limit` None is all of them.
+
+    They are sorted by the field `sort`, or by id, from high to low if it `descends`.
+    """
 
     source: "TaskSource"
     selection: "Selection"
@@ -68,6 +74,8 @@ class ListOptions:
     limit: int | None
     counts: bool
     watches: bool
+    sort: str = ""
+    descends: bool = False
 
 
 def options_from(parsed: Parsed) -> ListOptions:
@@ -77,40 +85,54 @@ def options_from(parsed: Parsed) -> ListOptions:
     from hypershell.cli.selection_options import selection_from
 
     selection = selection_from(parsed)
+    if parsed.flag("--json") and parsed.is_given("--format"):
+        raise parsed.error("--json and --format cannot be used together")
+    sort, _, direction = (parsed.text("--sort") or "").partition(":")
+    if direction not in ("", "asc", "desc"):
+        raise parsed.error(f"--sort takes FIELD, FIELD:asc or FIELD:desc, not {direction!r}")
+    if sort == "tags":
+        raise parsed.error("tasks cannot be sorted by all of their tags", "sort by one, as tag.KEY")
     return ListOptions(
         source=source_from(parsed, selection),
         selection=selection,
         fields=_fields(parsed),
-        form=parsed.choice("--format", FORMATS, "table"),
+        form="json" if parsed.flag("--json") else parsed.choice("--format", FORMATS, "table"),
         limit=parsed.whole("--limit", default=0, lowest=1) or None,
         counts=parsed.flag("--count"),
         watches=parsed.flag("--watch"),
+        sort=_known(parsed, sort) if sort else "",
+        descends=direction == "desc",
     )
 
 
 def _fields(parsed: Parsed) -> tuple[str, ...]:
     """The fields that were named, with commas or blanks between them; UsageError."""
     from hypershell.cli.selection_options import STATE_OPTIONS
-    from hypershell.core.query.columns import COLUMNS
-    from hypershell.core.query.selection import checked_tag
     from hypershell.core.run_name import ALL_RUNS
 
     names = [name for word in parsed.words("FIELD") for name in word.split(",") if name]
-    for name in names:
-        if name.startswith("tag."):
-            try:
-                checked_tag(name[4:], "")
-            except ValueError as error:
-                raise parsed.error(str(error)) from error
-        elif name not in COLUMNS:
-            known = f"fields are {', '.join(COLUMNS)} and tag.KEY"
-            raise parsed.error(f"unknown field {name}", parsed.option_like([name]) or known)
     if names:
-        return tuple(names)
+        return tuple(_known(parsed, name) for name in names)
     given = {name for name in STATE_OPTIONS if parsed.flag(name)}
     shown = _SHOWN_RUNNING if given == {"--running"} else _SHOWN
     # Ids are those of a database, and there may be several.
     return ("id", "run", *shown[1:]) if parsed.text("--run") == ALL_RUNS else shown
+
+
+def _known(parsed: Parsed, name: str) -> str:
+    """The name of a field; UsageError if there is none."""
+    from hypershell.core.query.columns import COLUMNS
+    from hypershell.core.query.selection import checked_tag
+
+    if name.startswith("tag."):
+        try:
+            checked_tag(name[4:], "")
+        except ValueError as error:
+            raise parsed.error(str(error)) from error
+    elif name not in COLUMNS:
+        known = f"fields are {', '.join(COLUMNS)} and tag.KEY"
+        raise parsed.error(f"unknown field {name}", parsed.option_like([name]) or known)
+    return name
 
 
 def run(options: ListOptions) -> int:
@@ -181,7 +203,20 @@ def _show(api: "TaskApi", options: ListOptions, out: "Write") -> None:
         number = api.count(options.selection)
         out(f"{number if limit is None else min(number, limit)}\n")
         return
-    write_rows(options.form, options.fields, _pages(api, options), out)
+    pages = _sorted(api, options) if options.sort else _pages(api, options)
+    write_rows(options.form, options.fields, pages, out)
+
+
+def _sorted(api: "TaskApi", options: ListOptions) -> Iterator[list[list[Any]]]:
+    """All rows in the order of a field, which is read with them."""
+    with_key = replace(options, fields=(*options.fields, options.sort), limit=None)
+    rows = [row for page in _pages(api, with_key) for row in page]
+    # Both are stable: those with the same value stay in the order of their ids.
+    present = [row for row in rows if row[-1] is not None]
+    present.sort(key=lambda row: row[-1], reverse=options.descends)
+    found = present + [row for row in rows if row[-1] is None]
+    for start in range(0, len(found[: options.limit]), _PAGE):
+        yield [row[:-1] for row in found[: options.limit][start : start + _PAGE]]
 
 
 def _pages(api: "TaskApi", options: ListOptions) -> Iterator[list[list[Any]]]:
