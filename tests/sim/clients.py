@@ -215,6 +215,14 @@ class SimClient:
         """Whether the client itself lives."""
         return self.has_started and not self.proper.is_dead
 
+    @property
+    def is_awake(self) -> bool:
+        """Whether it lives, and does not stand still."""
+        processes = [self.supervisor, *([self.proper] if self.has_started else [])]
+        return self.is_supervised and not (
+            self.machine.is_frozen or any(process.is_frozen for process in processes)
+        )
+
     def _is_running(self, process: Process) -> bool:
         return not (process.is_dead or process.is_frozen)
 

@@ -50,6 +50,16 @@ def _freeze_supervisor(client: "SimClient", value: float) -> None:
     client.freeze(client.supervisor, value)
 
 
+def _freeze_and_stop(world: "World", who: int, value: float) -> None:
+    """A client stands still past its lease, and somebody stops the server meanwhile."""
+    from tests.sim.users import USERS
+
+    client = _client(world, who)
+    if client is not None:
+        client.freeze(client.proper, 2 * world.plan.lease)
+        world.scheduler.call_in(min(value, 0.2), lambda: USERS["stop"](world, who, value))
+
+
 def _signal_client(client: "SimClient", value: float) -> None:
     client.signal_supervisor(_SIGNALS[int(value * 100) % len(_SIGNALS)])
 
@@ -294,6 +304,7 @@ FAULTS: dict[str, Fault] = {
     "kill both": _with_client(lambda client, value: client.kill_both()),
     "crash machine": _crash_machine,
     "freeze client": _with_client(_freeze_client),
+    "freeze and stop": _freeze_and_stop,
     "freeze supervisor": _with_client(_freeze_supervisor),
     "freeze machine": _freeze_machine,
     "suspend machine": _suspend_machine,

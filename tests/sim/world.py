@@ -217,7 +217,8 @@ class World:
         self.scheduler.call_in(1.0, self._see_to_clients)
 
     def _see_to_clients(self) -> None:
-        if self.server is not None and not any(c.is_supervised for c in self.clients):
+        """Somebody starts a client where none is left that does anything."""
+        if self.server is not None and not any(c.is_awake for c in self.clients):
             self.start_client(len(self.clients), 2)
 
     def is_unfinished(self, server: SimServer) -> bool:
@@ -313,8 +314,8 @@ CRASHING = {"crash server", "power failure"}
 """Kinds of events by which the disk of the server may lose what was not synced."""
 
 CUTTING = {
-    "freeze client", "freeze supervisor", "freeze machine", "suspend machine", "block in",
-    "block out", "block both", "overload machine", "slow", "freeze server", "disk full",
+    "freeze client", "freeze and stop", "freeze supervisor", "freeze machine", "suspend machine",
+    "block in", "block out", "block both", "overload machine", "slow", "freeze server", "disk full",
     "disk slow", "power failure",
 }  # fmt: skip
 """Kinds of events by which a client that lives may be silent for its lease."""
