@@ -37,7 +37,7 @@ HELLOS = st.builds(
 )
 WELCOMES = st.builds(Welcome, TEXTS, IDS, SECONDS, SECONDS, PAIRS)
 SPECS = st.sampled_from(["", TaskSpec(2).pack(), TaskSpec(capture=True).pack()])
-CLAIMS = st.builds(Claim, IDS, IDS, IDS, st.binary(max_size=40), SPECS)
+CLAIMS = st.builds(Claim, IDS, IDS, IDS, st.binary(max_size=40), SPECS, IDS)
 ANSWERS = st.builds(
     Answer,
     st.booleans(),

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import subprocess
 import sys
 
@@ -21,19 +20,6 @@ def simulate(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         command, cwd=patched.ROOT, env={**os.environ}, capture_output=True, text=True, check=False
     )
-
-
-FRESH_SECONDS = 30
-
-
-@pytest.mark.timeout(200)
-@pytest.mark.parametrize("kind", ["--memory", "--database"])
-def test_no_fresh_seed_breaks_a_rule(kind):
-    """Others each time; what is printed says which, and how it is run again."""
-    done = simulate(kind, "--seconds", FRESH_SECONDS, "--jobs", 1)
-
-    assert 0 == done.returncode, done.stdout + done.stderr
-    assert 20 < int(re.search(r": (\d+) seeds", done.stdout)[1])
 
 
 @pytest.mark.parametrize(("kind", "number"), [("--memory", 150), ("--database", 30)])
