@@ -27,12 +27,12 @@ def named_inputs(parsed: Parsed, file_option: str = "FILE") -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def source_from(parsed: Parsed, file_option: str = "FILE") -> InputSource:
+def input_from(parsed: Parsed, file_option: str = "FILE") -> InputSource:
     """What is read, standard input if nothing is named; UsageError."""
     named = named_inputs(parsed, file_option)
-    kinds = {"lists" if name in (*_LISTS, "--arg-file") else name for name in named}
-    if len(kinds) > 1:
-        first, second = (next(n for n in named if _kind(n) == kind) for kind in _two(named))
+    first_of = {_kind(name): name for name in reversed(named)}
+    if len(first_of) > 1:
+        first, second = sorted(first_of.values(), key=named.index)[:2]
         hint = "-a FILE is combined with :::" if file_option in (first, second) else ""
         raise parsed.error(f"{first} and {second} cannot be used together", hint)
     form = _form_from(parsed)
@@ -57,11 +57,6 @@ def source_from(parsed: Parsed, file_option: str = "FILE") -> InputSource:
 
 def _kind(name: str) -> str:
     return "lists" if name in (*_LISTS, "--arg-file") else name
-
-
-def _two(named: list[str]) -> list[str]:
-    """The first two kinds of what was named."""
-    return list(dict.fromkeys(map(_kind, named)))[:2]
 
 
 def _files(parsed: Parsed, file_option: str) -> list[str]:

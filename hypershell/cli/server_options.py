@@ -6,7 +6,7 @@ from hypershell.app.database import DatabaseOptions
 from hypershell.app.named_files import check_files
 from hypershell.app.server_inputs import InputOptions
 from hypershell.cli.common_options import named_outputs
-from hypershell.cli.input_options import named_inputs, source_from
+from hypershell.cli.input_options import input_from, named_inputs
 from hypershell.cli.options import Parsed
 from hypershell.cli.run_option import run_from
 from hypershell.cli.selection_options import spec_from
@@ -46,7 +46,7 @@ def input_options_from(parsed: Parsed, mode: RunMode) -> InputOptions:
     joblog, failures = parsed.text("--joblog"), parsed.text("--failures")
     if parsed.flag("--print") and failures is not None:
         raise parsed.error("--print and -f cannot be used together")
-    source = source_from(parsed) if mode.reads_input else None
+    source = input_from(parsed) if mode.reads_input else None
     outputs = [("-f", failures), ("--joblog", joblog), *named_outputs(parsed)]
     check_files(outputs, () if source is None else source.named_files)
     return InputOptions(
@@ -72,7 +72,7 @@ def mode_from(parsed: Parsed) -> RunMode:
     if parsed.flag("--restart") and inputs:
         hint = "--resume continues with a FILE, --restart with the task database"
         raise parsed.error(f"--restart and {inputs[0]} cannot be used together", hint)
-    if parsed.flag("--resume") and source_from(parsed).file in (None, STDIN):
+    if parsed.flag("--resume") and input_from(parsed).file in (None, STDIN):
         raise parsed.error("--resume needs the FILE to continue with")
     if parsed.flag("--restart"):
         return RunMode.RESTART

@@ -4,7 +4,10 @@ _ESCAPES = (
     (b"\\", b"\\\\"),
     (b"%", b"%%"),
     (b"\n", b"\\n"),
-    (b"HYPERSHELL:", b"HYPERSHELL\\072"),  # what follows is no tag of the line: it is inside of it
+    (
+        b"HYPERSHELL:",
+        b"HYPERSHELL\\072",
+    ),  # keeps tags inside the command from being read as tags of the line
 )
 """What stands for a character, or some, in a format of printf."""
 

@@ -120,9 +120,7 @@ class Server:
             self._dead_clients = DeadClients(
                 traces, self._orphans, registry, scheduled, finished, bus
             )
-        self._failures = Failures(
-            sink, store.printed, lambda: b"" if reader is None else reader.maker.header
-        )
+        self._failures = Failures(sink, store.printed, self._header)
         self._joblog = open_joblog(options.joblog)
         self._reports = Reports([self._failures, *filter(None, [self._joblog])])
         self._capacity = InputCapacity(store, self._failures)
@@ -360,6 +358,10 @@ class Server:
         self._silent_clients.give_up()
         self._no_clients.look()
         return True
+
+    def _header(self) -> bytes:
+        """What stands before the records of the input; b"" for nothing."""
+        return b"" if self._reader is None else self._reader.maker.header
 
     # The end.
 

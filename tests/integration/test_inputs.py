@@ -236,6 +236,31 @@ def test_who_stops_a_run_of_a_template_is_told_how_it_goes_on(farm):
     assert "the same command with --resume continues with them" in process.err
 
 
+@pytest.mark.parametrize("source", [["--from-json", "input"], ["--array", "1-9"]], ids=str)
+def test_what_cannot_be_read_again_goes_on_from_the_database(farm, source):
+    """Without a word of --resume, which takes one FILE."""
+    (farm.folder / "input").write_text('"1"\n"2"\n')
+    process = farm.start("cluster", *source, "--template", "echo {} >> done; sleep 60")
+    farm.wait_for_lines("done", 1)
+
+    process.signal(signal.SIGTERM)
+    process.signal(signal.SIGTERM)
+
+    assert 128 + signal.SIGTERM == process.wait()
+    assert "`hyper-shell cluster --restart` continues" in process.err
+    assert 2 == farm.run("cluster", *source, "--template", "echo", "--resume").wait()
+
+
+def test_a_run_is_not_resumed_with_other_columns(farm):
+    """They would make other commands of its records."""
+    (farm.folder / "input").write_text("a:b,c\n")
+    words = ["cluster", "-q", "input", "--template", "echo {1}"]
+    assert 0 == farm.run(*words, "-C", ":").wait()
+
+    assert 0 == farm.run(*words, "-C", ":", "--resume").wait()
+    assert 3 == farm.run(*words, "-C", ",", "--resume").wait()
+
+
 def test_a_job_log_has_a_line_for_each_task(farm):
     """Also for a command of several lines."""
     (farm.folder / "input").write_bytes(b"true &&\n true\0false\0")

@@ -62,8 +62,7 @@ def options_from(parsed: Parsed) -> SubmitVerbOptions:
     """What to submit; UsageError."""
     from hypershell.app.submit import Submission
     from hypershell.cli.common_options import source_from
-    from hypershell.cli.input_options import named_inputs
-    from hypershell.cli.input_options import source_from as input_from
+    from hypershell.cli.input_options import input_from, named_inputs
     from hypershell.cli.selection_options import line_from, submit_options_from
 
     has_input = bool(named_inputs(parsed, "--file")) or parsed.text("--template") is not None

@@ -23,7 +23,8 @@ class Form(NamedTuple):
 
     `separator` ends each record. `values` cuts one into its values; ValueError. One that
     `may_continue` has its separator inside of double quotes, as CSV may. With `has_header` the
-    first is none, but names the values of the others. Blank ones are none if it `skips_blank`.
+    first is none, but names the values of the others. Blank ones are none if it `skips_blank`. The
+    `pattern` is the one that `values` cuts by.
     """
 
     values: Callable[[bytes], Record]
@@ -31,6 +32,12 @@ class Form(NamedTuple):
     may_continue: bool = False
     has_header: bool = False
     skips_blank: bool = False
+    pattern: bytes = b""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What makes other values of the same record."""
+        return b"%d%d%b" % (self.may_continue, self.has_header, self.pattern)
 
 
 def whole(text: bytes) -> Record:
@@ -101,7 +108,9 @@ class TaskMaker:
     @property
     def fingerprint(self) -> bytes:
         """What makes another task of the same record; b"" if records are commands as they stand."""
-        return b"" if self._template is None else bytes_of(self._template) + b"\0"
+        if self._template is None:
+            return b""
+        return b"%b\0%b\0" % (bytes_of(self._template), self.form.fingerprint)
 
     def take_header(self, text: bytes) -> None:
         """The first record, which names the values of the others; ValueError."""

@@ -13,15 +13,17 @@ from itertools import chain, islice, product
 from typing import NamedTuple
 
 from hypershell.core.errors import InputDamaged, InputUnreadable, StartError
-from hypershell.core.record import Record, json_of, read_json, record_of
+from hypershell.core.record import Record, json_of
 from hypershell.server.input.forms import (
     JSON_LINES,
+    LINES,
     Form,
     TaskMaker,
     columns,
     comma_separated,
     whole,
 )
+from hypershell.server.input.json_reader import JsonReader
 from hypershell.server.input.lines import STDIN, LineReader, open_input
 from hypershell.server.input.reader import RecordReader
 
@@ -32,9 +34,6 @@ ARGUMENTS = "arguments"
 
 _AT_ONCE = 1000
 """Records that one read returns at most, where they need not be waited for."""
-
-MAX_JSON = 2**30
-"""Bytes of a JSON array, which is read as a whole."""
 
 Say = Callable[[str], None]
 
@@ -53,27 +52,22 @@ class ArgumentList(NamedTuple):
 class InputSource(NamedTuple):
     """What a run reads, and how: see the option texts.
 
-    `files` are read one after the other, each as the `form` has it. `array` are the first and last
-    number and the step of ranges. Without any of them, and without `json` and `lists`, the input is
-    standard input.
+    `files` are read one after the other, each as the `form` has it; `array` has numbers. Without
+    any of them, and without `json` and `lists`, the input is standard input.
     """
 
     files: tuple[str, ...] = ()
     lists: tuple[ArgumentList, ...] = ()
     array: tuple[range, ...] = ()
     json: str | None = None
-    form: Form = Form(whole)
+    form: Form = LINES
     template: str | None = None
     keeps_cr: bool = False
 
     @property
     def path(self) -> str:
-        """The one file that is the input, or "-"."""
-        if self.lists or self.array:
-            return self._only_list_file or STDIN
-        if self.json is not None:
-            return self.json
-        return self.files[0] if len(self.files) == 1 else STDIN
+        """The one file that is the input, "-" if it is none that could be read again."""
+        return self.file or STDIN
 
     @property
     def _only_list_file(self) -> str:
@@ -87,7 +81,7 @@ class InputSource(NamedTuple):
             return None
         if self.lists:
             return self._only_list_file or None
-        return self.path if len(self.files) < 2 else None
+        return next(iter(self.files), STDIN) if len(self.files) < 2 else None
 
     @property
     def output_form(self) -> Form:
@@ -110,7 +104,8 @@ def open_source(source: InputSource, say: Say | None = None) -> RecordReader:
     if source.file is not None:
         return _open_file(source, source.file, TaskMaker(source.form, source.template), say)
     if source.json is not None:
-        return JsonReader(_open_file(source, source.json, TaskMaker(JSON_LINES), say), source)
+        reader = _open_file(source, source.json, TaskMaker(JSON_LINES), say)
+        return JsonReader(reader, source.template)
     if source.array:
         numbers = (Record((b"%d" % number,)) for each in source.array for number in each)
         return CombinedReader([], numbers, _alone, source.template)
@@ -278,92 +273,6 @@ class CombinedReader:
             reader.close()
 
 
-class JsonReader:
-    """Records of JSON: one on each line, or all in an array."""
-
-    def __init__(self, reader: LineReader, source: InputSource) -> None:
-        self.path = reader.path
-        self.maker = TaskMaker(JSON_LINES, source.template)
-        self.error: StartError | None = None
-        self._reader = reader
-        self._array: bytearray | None = None
-        self._found: list[tuple[int, bytes]] = []
-        self._is_first = True
-        self.lines_read = 0
-        self.ended = False
-
-    @property
-    def fingerprint(self) -> bytes:
-        """See RecordReader."""
-        return self.maker.fingerprint
-
-    def read(self, timeout: float | None) -> list[tuple[int, bytes]]:
-        """See RecordReader."""
-        lines = self._reader.read(timeout)
-        if self._is_first:
-            while lines and not lines[0][1].strip():
-                lines.pop(0)
-            if lines:
-                self._is_first = False
-                self._array = bytearray() if lines[0][1].lstrip().startswith(b"[") else None
-        if self._array is not None:
-            lines = self._of_array(lines)
-        elif self._reader.ended:
-            self.ended, self.error = True, self._reader.error
-        if lines:
-            self.lines_read = lines[-1][0]
-        return lines
-
-    def _of_array(self, lines: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-        """What is known of the records of an array: all of it at its end."""
-        assert self._array is not None
-        for _, line in lines:
-            self._array += line + b"\n"
-        if len(self._array) > MAX_JSON:
-            self.refuse(1, f"its array is longer than {MAX_JSON} bytes")
-            return []
-        if not self._reader.ended:
-            return []
-        self.ended, self.error = True, self._reader.error
-        if self.error is not None:
-            return []
-        try:
-            values = read_json(bytes(self._array))
-            return [(n, json_of(record_of(each))) for n, each in enumerate(values, 1)]
-        except ValueError as error:
-            self.refuse(1, f"it is not an array of records of JSON: {error}")
-            return []
-
-    def skip(self, number: int, each: Callable[[bytes], None]) -> bool:
-        """See RecordReader."""
-        skipped = 0
-        while skipped < number:
-            if self.ended:
-                return False
-            lines = self.read(None)
-            for _, line in lines[: number - skipped]:
-                each(line)
-            skipped += len(lines)
-        return True
-
-    def is_ready(self) -> bool:
-        """See RecordReader."""
-        return self._reader.is_ready()
-
-    def refuse(self, number: int, reason: str) -> None:
-        """See RecordReader."""
-        self._reader.refuse(number, reason)
-        self.ended, self.error = True, self._reader.error
-
-    def wake(self) -> None:
-        """See RecordReader."""
-        self._reader.wake()
-
-    def close(self) -> None:
-        """See RecordReader."""
-        self._reader.close()
-
-
 def read_array(text: str) -> tuple[range, ...]:
     """The numbers of `1-1000:2,2000`: ranges with steps, or single ones; ValueError."""
     found = []
@@ -390,5 +299,5 @@ def form_of(null: bool, colsep: str | None, is_csv: bool, has_header: bool) -> F
             raise ValueError(f"is not a regular expression: {error}") from None
         if pattern.match(b""):
             raise ValueError("matches nothing: it would cut between all characters")
-        return Form(columns(pattern), separator, has_header=has_header)
+        return Form(columns(pattern), separator, has_header=has_header, pattern=pattern.pattern)
     return Form(whole, separator, has_header=has_header)
