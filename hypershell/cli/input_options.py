@@ -51,6 +51,8 @@ def input_from(parsed: Parsed, file_option: str = "FILE") -> InputSource:
         raise parsed.error(
             f"{named[0]} has a form of its own, without -0, --colsep, --csv, --header"
         )
+    if source.template is None and len(source.columns) > 1:
+        raise parsed.error("several lists of values need a --template")
     _check_lists(parsed, source)
     return source
 

@@ -361,6 +361,7 @@ WRONG = [
     (["--template", "echo `x {}`", ":::", "a"], "is inside of `...`"),
     (["--template", "cat <<E\nx\nE\necho {}", ":::", "a"], "comes after a here-document"),
     (["--template", "echo ${x-{}}", ":::", "a"], "is inside of ${...}"),
+    ([":::", "a", ":::", "b"], "several lists of values need a --template"),
     (["--template", "x", ":::+", "a"], "a linked list needs one before it"),
     (["--template", "x", "::::"], "`::::` needs the name of a file"),
     (["--template", "x", "-a", "-", "::::", "-"], "standard input can be read only once"),

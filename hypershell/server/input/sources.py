@@ -84,6 +84,15 @@ class InputSource(NamedTuple):
         return next(iter(self.files), STDIN) if len(self.files) < 2 else None
 
     @property
+    def columns(self) -> list[tuple[ArgumentList, str]]:
+        """The lists, each file of them as one of its own, with its name."""
+        return [
+            (each, name)
+            for each in self.lists
+            for name in (each.words if each.are_files else ("",))
+        ]
+
+    @property
     def output_form(self) -> Form:
         """The form in which records are written that failed."""
         return JSON_LINES if self.file is None else self.form
@@ -126,11 +135,7 @@ def _open_file(
 
 def _open_lists(source: InputSource, say: Say | None) -> "CombinedReader":
     """The product of lists: the last of them varies fastest."""
-    columns_of: list[tuple[ArgumentList, str]] = []
-    for each in source.lists:
-        # Each file is a list of its own.
-        names = each.words if each.are_files else ("",)
-        columns_of += [(each, name) for name in names]
+    columns_of = source.columns
     first, streams = columns_of[0][0], False
     if first.are_files and not (len(columns_of) > 1 and columns_of[1][0].is_linked):
         streams = True
