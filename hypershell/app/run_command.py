@@ -11,6 +11,7 @@ from hypershell.core.ending import Ending
 from hypershell.core.errors import HyperShellError
 from hypershell.core.query.selection import Selection
 from hypershell.core.submission import SubmitOptions
+from hypershell.runtime.signals import interrupt_held
 
 _VERB = "run"
 _INTERRUPTED = 130
@@ -42,7 +43,9 @@ def run_command(options: RunOptions) -> CommandResult:
     ids: list[int] = []
     try:
         while not ids:
-            ids = api.submit([options.line], submit_options)
+            # The task may begin before we know its id, by which it is cancelled.
+            with interrupt_held():
+                ids = api.submit([options.line], submit_options)
         ended = wait_for(api, Selection(ids=tuple(ids)))
     except KeyboardInterrupt:
         location = options.location.of_server(api.proxy.server_uid)
@@ -56,7 +59,7 @@ def run_command(options: RunOptions) -> CommandResult:
 def _cancel(location: ServerLocation, ids: list[int]) -> str:
     """Cancel over a new connection, since a call is under way on the other; the result in words."""
     if not ids:
-        return ""
+        return "interrupted; `hyper-shell list` shows whether the server took the command"
     try:
         open_remote_tasks(location, _VERB).cancel(Selection(ids=tuple(ids)))
     except HyperShellError as error:

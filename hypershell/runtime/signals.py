@@ -13,7 +13,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,6 +38,33 @@ class Sent(NamedTuple):
 
     number: int
     pid: int = 0
+
+
+@contextlib.contextmanager
+def interrupt_held() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt only after this, when its result is known; a second one, now.
+
+    Only in the main thread of a program that has not handed its signals over.
+    """
+    came = 0
+
+    def note(*_: object) -> None:
+        nonlocal came
+        came += 1
+        if came > 1:
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield  # it is ignored, or somebody else's
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 Deliver = Callable[[Sent], float]

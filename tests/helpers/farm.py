@@ -273,7 +273,9 @@ class Farm:
 
     def tasks(self) -> list[psutil.Process]:
         """The processes of this farm that are none of hyper-shell's own."""
-        return [process for process in self.alive() if "hypershell" not in _words(process)]
+        # One that ended since has no words any more.
+        words = ((process, _words(process)) for process in self.alive())
+        return [process for process, its in words if its and "hypershell" not in its]
 
     def wait_until_gone(self, seconds: float = 5.0) -> None:
         """Wait until no process of this farm is alive."""
