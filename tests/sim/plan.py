@@ -102,7 +102,7 @@ def make_plan(seed: int, database: bool) -> Plan:
     events = [_event(rng, profile, end, database) for _ in range(number)]
     if profile == "waits":
         events.append(Event(0.1, "poll", 0, HEALED_AT))  # a script asks all the time
-    return Plan(
+    plan = Plan(
         seed,
         database,
         lines,
@@ -123,6 +123,12 @@ def make_plan(seed: int, database: bool) -> Plan:
         rng.choice((0.02, 0.05, 0.3)),
         profile,
     )
+    if profile == "cut off":
+        # Tasks run when a lease is over, and another client has nothing else to do.
+        short = {"lease": min(lease, 3.0), "grace": 0.2, "long_share": 0.6}
+        few = {"lines": min(lines, 8), "line_times": plan.line_times[:8], "slots": (2, 2, 4)}
+        return plan._replace(**short, **few)
+    return plan
 
 
 def resized(plan: Plan, clients: int, lines: int) -> Plan:
