@@ -105,7 +105,8 @@ def run_server(
 def exit_status(ended: Ended) -> int:
     """0 if all tasks succeeded, 1 if not, 128+n after signal n; raises what ended the run early.
 
-    What could not be written counts like a task that failed.
+    What could not be written counts like a task that failed. A run that was ended by its --halt
+    rule has failed, unless the rule is for successes.
 
     A server that was asked to stop does not answer for the tasks that it left unfinished.
     """
@@ -115,6 +116,9 @@ def exit_status(ended: Ended) -> int:
         return 128 + ended.signal
     if ended.error is not None:
         raise ended.error
+    if ended.halted is not None:
+        lost = bool(ended.unwritten or ended.unwritten_output)
+        return 0 if ended.halted.is_success and not lost else 1
     counts = ended.counts
     bad = counts.failed + counts.cancelled + counts.interrupted + ended.unwritten
     bad += len(ended.unwritten_output)

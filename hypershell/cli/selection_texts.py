@@ -36,6 +36,11 @@ Task options:
                              default is 0.
   -r NUM, --max-retries NUM  Retry a failed task up to NUM times. The default
                              is that of the server.
+  --retry-delay SEC[:MAX]    Wait SEC seconds before the first retry of a task,
+                             and twice as long before each further one, but at
+                             most MAX.
+  --retry-if CONDITION       Retry only if the failed attempt meets a condition,
+                             such as `exit_status = 75 or ending = timed-out`.
   -W DUR, --task-timeout DUR
                              Stop a task that runs longer than DUR, such as 90,
                              10m or 1h30m, and count it as failed. The default

@@ -11,6 +11,7 @@ from hypershell.cli.options import Parsed
 from hypershell.cli.run_option import run_from
 from hypershell.cli.selection_options import spec_from
 from hypershell.core import environment
+from hypershell.core.halt import HaltRule, read_halt
 from hypershell.core.retry import Policy
 from hypershell.core.run_mode import RunMode
 from hypershell.server.input.lines import STDIN
@@ -31,6 +32,8 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
             spec.max_retries or 0,
             parsed.whole("--max-lost", default=3, lowest=1),
             parsed.flag("--eager"),
+            spec.retry_if,
+            spec.retry_delay,
         ),
         spec=spec,
         lease=lease,
@@ -38,7 +41,16 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
         endless=mode is RunMode.FOREVER,
         resumes=mode is RunMode.RESUME,
         joblog=parsed.text("--joblog"),
+        halt=_halt_from(parsed),
     )
+
+
+def _halt_from(parsed: Parsed) -> HaltRule | None:
+    text = parsed.text("--halt")
+    try:
+        return None if text is None else read_halt(text)
+    except ValueError as error:
+        raise parsed.error(f"--halt {text!r} {error}") from None
 
 
 def input_options_from(parsed: Parsed, mode: RunMode) -> InputOptions:

@@ -44,8 +44,17 @@ Task options:
                              seconds [default: 5].
   -t SEC                     The same as -w.
   -r NUM, --max-retries NUM  Retry a failed task up to NUM times [default: 0].
+  --retry-delay SEC[:MAX]    Wait SEC seconds before the first retry of a task,
+                             and twice as long before each further one, but at
+                             most MAX. The default of MAX is 1h.
+  --retry-if CONDITION       Retry only if the failed attempt meets a condition,
+                             such as `exit_status = 75 or ending = timed-out`.
   --eager                    Run retries before new tasks, instead of after the
                              tasks that were already read.
+  --halt WHEN,WHY            End the run early. WHEN is `now`, which stops the
+                             running tasks, or `soon`, which lets them finish;
+                             WHY is fail=N, success=N, done=N, or one of them
+                             with a percentage, fail=N%, of the finished tasks.
   --max-lost NUM             Count a task as failed when NUM clients have died
                              while running it [default: 3].
   -W DUR, --task-timeout DUR

@@ -1,4 +1,4 @@
-"""The retry rule: where an outcome takes a task, and how often it is tried again."""
+"""The retry rule: where an outcome takes a task, how often it is tried again, and how soon."""
 
 from typing import NamedTuple
 
@@ -7,12 +7,15 @@ from hypershell.core.outcome import Outcome
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task, with_counts
 
+_MAX_DOUBLINGS = 60
+
 
 class Policy(NamedTuple):
     """How often a task is tried again, and when.
 
-    `max_retries` are further attempts after a failure, for tasks that have no number of their own;
-    a task that lost `max_lost` clients is not given to another. An `eager` retry goes before new
+    `max_retries` are further attempts after a failure, `retry_if` is the condition for them, and
+    `retry_delay` says how soon, as TaskSpec has it: for tasks that say nothing of it themselves. A
+    task that lost `max_lost` clients is not given to another. An `eager` retry goes before new
     tasks, any other after those already read; a task that only lost its client goes before them,
     unless the next loss would be its last.
     """
@@ -20,6 +23,25 @@ class Policy(NamedTuple):
     max_retries: int = 0
     max_lost: int = 3
     eager: bool = False
+    retry_if: str | None = None
+    retry_delay: tuple[float, float] | None = None
+
+    def may_retry(self, task: Task, outcome: Outcome) -> bool:
+        """Whether this task is tried again after another failure, which is this one."""
+        own = task.spec.max_retries
+        if task.failures >= (self.max_retries if own is None else own):
+            return False
+        condition = task.spec.retry_if or self.retry_if
+        if condition is None:
+            return True
+        from hypershell.core.query.attempt import holds
+
+        return holds(condition, task, outcome)
+
+    def delay(self, task: Task) -> float:
+        """How many seconds this task waits after a failure; `task` has the counts from before."""
+        seconds, most = task.spec.retry_delay or self.retry_delay or (0.0, 0.0)
+        return min(seconds * 2.0 ** min(task.failures, _MAX_DOUBLINGS), most)
 
 
 def is_suspect(task: Task) -> bool:
@@ -61,8 +83,7 @@ def decide(task: Task, outcome: Outcome, policy: Policy, stopping: bool) -> tupl
     has_failed = False
     if ending.counts_as is CountsAs.FAILURE:
         failures += 1
-        own = task.spec.max_retries
-        has_failed = failures > (policy.max_retries if own is None else own)
+        has_failed = not policy.may_retry(task, outcome)
     elif ending.counts_as is CountsAs.LOSS:
         losses += 1
         has_failed = losses >= policy.max_lost

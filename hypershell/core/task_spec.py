@@ -31,6 +31,10 @@ MAX_SECONDS = 10 * 365 * 86400.0
 """The longest time limit: longer than any task runs, and short enough for every clock."""
 
 
+MAX_DELAY = 3600.0
+"""Seconds for which a retry waits at most, where nothing else was said."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
     """The settings of a task.
@@ -38,8 +42,10 @@ class TaskSpec:
     A setting at its default is left to the run that hands the task out, and is not stored: a later
     run, with other options, may decide otherwise.
 
-    `max_retries` are further attempts after a failure. With `capture`, what the task prints comes
-    back with its outcome, and goes nowhere else. An attempt that runs longer than `timeout` seconds
+    `max_retries` are further attempts after a failure, if the condition `retry_if` holds for the
+    one that failed. Each waits for the first of the two seconds of `retry_delay`, which doubles
+    with every failure up to the second. With `capture`, what the task prints comes back with its
+    outcome, and goes nowhere else. An attempt that runs longer than `timeout` seconds
     is stopped, and has failed. It runs in the directory `cwd`: an absolute path, in which bytes
     that are not UTF-8 stand as `os.fsdecode` has them, or CLIENT_CWD. Its client's environment is
     changed by the variables `env`, names with their values, sorted by name.
@@ -49,6 +55,8 @@ class TaskSpec:
     """
 
     max_retries: int | None = None
+    retry_delay: tuple[float, float] | None = None
+    retry_if: str | None = None
     capture: bool = False
     timeout: float | None = None
     cwd: str | None = None
@@ -85,7 +93,8 @@ class Setting:
     `# HYPERSHELL: key:value`; "" where it cannot be given there. `shown_as` is what `info` and
     `list` show it as, None if they do not. One that `is_path` is made absolute where it was given;
     one that `has_column` is stored apart from the others. `load` makes a value of what JSON made
-    of it; `under` makes one of a task's own and that of its run, where both are given.
+    of it; `under` makes one of a task's own and that of its run, where both are given. One that
+    `explains` has errors of `read` that say what is wrong with a text.
     """
 
     name: str
@@ -100,15 +109,18 @@ class Setting:
     has_column: bool = False
     load: Callable[[Any], Any] = lambda value: value
     under: Callable[[Any, Any], Any] = lambda own, _: own
+    explains: bool = False
 
     def value_of(self, text: str) -> Any:
         """The value that a text gives; ValueError, worded to follow what it was given by."""
+        reason = ""
         try:
             value = self.read(text)
-        except ValueError:
-            value = None
+        except ValueError as error:
+            value, reason = None, str(error) if self.explains else ""
         if value is None or not self.accepts(value):
-            raise ValueError(f"must be {self.wants}, not {text!r}")
+            what = f"{text!r}: {reason}" if reason else f"must be {self.wants}, not {text!r}"
+            raise ValueError(what)
         return value
 
 
@@ -118,6 +130,18 @@ def _is_whole(lowest: int, highest: int) -> Callable[[Any], bool]:
 
 def _is_time_limit(value: Any) -> bool:
     return type(value) in (int, float) and 0 < value <= MAX_SECONDS
+
+
+def _read_delay(text: str) -> tuple[float, float]:
+    first, colon, longest = text.partition(":")
+    seconds = read_duration(first)
+    return seconds, read_duration(longest) if colon else max(seconds, MAX_DELAY)
+
+
+def _is_delay(value: Any) -> bool:
+    if type(value) is not tuple or len(value) != 2 or not set(map(type, value)) <= {int, float}:
+        return False
+    return bool(0 <= value[0] <= value[1] <= MAX_SECONDS)
 
 
 def _is_flag(value: Any) -> bool:
@@ -141,6 +165,19 @@ def _is_environment(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return type(value) is str and "\0" not in value
+
+
+def _read_condition(text: str) -> str:
+    from hypershell.core.query.attempt import checked
+
+    return checked(text)
+
+
+def _is_condition(value: Any) -> bool:
+    try:
+        return type(value) is str and bool(_read_condition(value))
+    except ValueError:
+        return False
 
 
 def _is_variable(name: str) -> bool:
@@ -175,6 +212,22 @@ SETTINGS: tuple[Setting, ...] = (
         accepts=_is_whole(0, MAX_RETRIES),
         option="--max-retries",
         shown_as=Kind.WHOLE,
+    ),
+    Setting(
+        "retry_delay",
+        wants="a duration such as 10 or 1m, or with the longest, 10:5m",
+        read=_read_delay,
+        accepts=_is_delay,
+        option="--retry-delay",
+        load=lambda value: tuple(value) if type(value) is list else value,
+    ),
+    Setting(
+        "retry_if",
+        wants="a condition on an attempt",
+        read=_read_condition,
+        accepts=_is_condition,
+        option="--retry-if",
+        explains=True,
     ),
     Setting(
         "capture",

@@ -15,6 +15,7 @@ ORDER = (
     "scheduler",
     "capacity",
     "completion",
+    "halting",
     "registry",
     "task store",
     "events",

@@ -22,11 +22,19 @@ import signal
 from collections.abc import Sequence
 
 from hypershell.core.errors import ClientsEnded, StartError
+from hypershell.core.halt import HaltRule
 from hypershell.core.units import counted
 from hypershell.runtime import clock, threads
 from hypershell.runtime.loop import Loop
 from hypershell.runtime.signals import ENDING
-from hypershell.server.events import InputEnded, LoopFailed, RunGivenUp, SignalCame, StopAsked
+from hypershell.server.events import (
+    HaltMet,
+    InputEnded,
+    LoopFailed,
+    RunGivenUp,
+    SignalCame,
+    StopAsked,
+)
 from hypershell.server.reports.reports import Reports
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
@@ -40,6 +48,10 @@ _STOP_SECONDS = 2.0
 
 _SIGNAL_SECONDS = 1.0
 """Seconds within which a signal that is sent to clients and server alike has come to both."""
+
+
+Ending = SignalCame | StopAsked | HaltMet | LoopFailed | RunGivenUp
+"""What ends a run, or hastens its end."""
 
 
 class _MaybeOver:
@@ -69,17 +81,21 @@ class EndOfRun:
         self._scheduled = scheduled
         self._grace_seconds = grace_seconds
         self._input_is_open = input_is_open
-        self._inbox: threads.Inbox[
-            SignalCame | StopAsked | LoopFailed | RunGivenUp | _MaybeOver | _ReportsWritten
-        ] = threads.Inbox()
+        self._inbox: threads.Inbox[Ending | _MaybeOver | _ReportsWritten] = threads.Inbox()
         self.signal = 0
         self.stopped = False
+        self.halted: HaltRule | None = None
         self.failure: Exception | None = None
         self.input_error: StartError | None = None
 
-    def note(self, event: SignalCame | StopAsked | LoopFailed | RunGivenUp) -> None:
+    def note(self, event: Ending) -> None:
         """Something ends the run, or hastens its end."""
         self._inbox.put(event)
+
+    @property
+    def told_to_end(self) -> bool:
+        """Whether a peer or a rule ended the run, with tasks left to do."""
+        return self.stopped or self.halted is not None
 
     def note_input(self, event: InputEnded) -> None:
         """No more lines come."""
@@ -106,7 +122,7 @@ class EndOfRun:
             if event is None:
                 log.warning("%s did not stop in time", counted(self._registry.claimed(), "task"))
                 return
-            again = self.signal != 0 or self.stopped or deadline is not None
+            again = self.signal != 0 or self.told_to_end or deadline is not None
             match event:
                 case _MaybeOver():
                     if self._scheduled.phase is not Phase.RUNNING or (
@@ -127,6 +143,13 @@ class EndOfRun:
                 case RunGivenUp(ClientsEnded() as error):
                     self._note_clients_ended(error)
                     return  # there is nobody to wait for
+                case HaltMet(rule):
+                    if again:
+                        continue  # it ends for another reason, and says that
+                    self.halted = rule
+                    if not rule.now:
+                        self._drain("no new tasks are started")
+                        continue
                 case LoopFailed(error=error) | RunGivenUp(error):
                     self.failure = self.failure or error
             if deadline is None:

@@ -6,7 +6,7 @@ registry or the queues is held meanwhile, so a subscriber may call any of them; 
 another thread, but for the journal. What a subscriber raises goes to who published the event.
 
     intake                 TasksAdded InputEnded
-    receiver               OutcomesRecorded TasksFinal
+    receiver               OutcomesRecorded TasksFinal HaltMet
     a peer's call          ClientJoined ClientLeft TasksLeased TasksBegun CapacityFreed
                            TasksAdded TasksChanged TasksFinal StopAsked
     registry (silence)     ClientLeft
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from hypershell.core.begun import Begun
 from hypershell.core.errors import StartError
+from hypershell.core.halt import HaltRule
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
 from hypershell.runtime import threads
@@ -128,6 +129,13 @@ class StopAsked(NamedTuple):
     """A peer asked the server to stop; with `drain`, after what runs has finished."""
 
     drain: bool
+
+
+class HaltMet(NamedTuple):
+    """The run ends by this rule, which was met by this task."""
+
+    rule: HaltRule
+    task_id: int
 
 
 class EventBus:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from hypershell.core.errors import StartError
+from hypershell.core.halt import HaltRule
 from hypershell.core.retry import Policy
 from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.store.tasks.tally import Counts
@@ -10,8 +11,8 @@ from hypershell.store.tasks.tally import Counts
 
 class ServerOptions(NamedTuple):
     """What a run is to do. Times are in seconds. One that is `endless` waits for more
-    tasks; one that `resumes` goes on with an input where an earlier one was. `spec` is what
-    each task is given that says nothing itself."""
+    tasks; one that `resumes` goes on with an input where an earlier one was. It ends early by the
+    rule `halt`. `spec` is what each task is given that says nothing itself."""
 
     bundlesize: int = 1
     bundlewait: float = 5.0
@@ -22,6 +23,7 @@ class ServerOptions(NamedTuple):
     endless: bool = False
     resumes: bool = False
     joblog: str | None = None
+    halt: HaltRule | None = None
 
 
 class Ended(NamedTuple):
@@ -35,6 +37,7 @@ class Ended(NamedTuple):
     seconds: float
     signal: int = 0
     stopped: bool = False
+    halted: HaltRule | None = None
     error: StartError | None = None
     failure: Exception | None = None
     unfinished_numbers: tuple[int, ...] = ()

@@ -24,6 +24,7 @@ from hypershell.server.events import (
     ClientJoined,
     ClientLeft,
     EventBus,
+    HaltMet,
     InputEnded,
     LoopFailed,
     OutcomesRecorded,
@@ -40,6 +41,7 @@ from hypershell.server.input.capacity import InputCapacity
 from hypershell.server.input.intake import Intake
 from hypershell.server.input.reader import RecordReader
 from hypershell.server.loops.dead_clients import DeadClients, Traces
+from hypershell.server.loops.halting import Halting
 from hypershell.server.loops.no_clients import NoClients
 from hypershell.server.loops.orphans import Orphans
 from hypershell.server.loops.receiver import Receiver
@@ -110,7 +112,9 @@ class Server:
         self._scheduled, self._orphans, self._registry = self._make_clients()
         scheduled, registry = self._scheduled, self._registry
         self._scheduler = Scheduler(store, scheduled, options.bundlesize)
-        self._receiver = Receiver(finished, store, registry, self._scheduler, scheduled, bus)
+        self._receiver = Receiver(
+            finished, store, registry, self._scheduler, scheduled, bus, options.policy
+        )
         self._silent_clients = SilentClients(
             registry, scheduled, finished, bus, options.lease, self._end_dead
         )
@@ -167,6 +171,7 @@ class Server:
             seconds=clock.monotonic() - begin,
             signal=self._end.signal,
             stopped=self._end.stopped,
+            halted=self._end.halted,
             error=self._end.input_error,
             failure=failure,
             unfinished_numbers=self._unfinished_numbers,
@@ -187,8 +192,8 @@ class Server:
         return 2 * self._options.grace + _END_SECONDS if again else math.inf
 
     def told_to_end(self) -> bool:
-        """Whether a signal or a peer ended the run."""
-        return self._end.stopped or self._end.signal != 0
+        """Whether a signal, a peer or a rule ended the run."""
+        return self._end.told_to_end or self._end.signal != 0
 
     def give_up(self, error: Exception) -> None:
         """The run cannot go on; stop what runs and end. May be called from any thread."""
@@ -297,6 +302,8 @@ class Server:
         self._reports.subscribe(self._bus)
         FailingClients().subscribe(self._bus)
         subscribe(self._completion.note_final, TasksFinal)
+        if self._options.halt is not None:
+            subscribe(Halting(self._options.halt, self._bus).note_final, TasksFinal)
         if session is not None:
             # Durable before the client is welcomed: its attempts name it.
             subscribe(
@@ -321,6 +328,7 @@ class Server:
         subscribe(self._end.look, *changes)
         subscribe(self._end.note, SignalCame)
         subscribe(self._end.note, StopAsked)
+        subscribe(self._end.note, HaltMet)
         subscribe(self._end.note, LoopFailed)
         subscribe(self._end.note, RunGivenUp)
 

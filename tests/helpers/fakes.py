@@ -103,7 +103,13 @@ class ServerParts:
             self.registry, self.scheduled, self.finished, self.late, unwritten=unwritten
         )
         self.receiver = Receiver(
-            self.finished, self.store, self.registry, self.scheduler, self.scheduled, self.bus
+            self.finished,
+            self.store,
+            self.registry,
+            self.scheduler,
+            self.scheduled,
+            self.bus,
+            policy,
         )
         self._number = 0
         self.add(*lines)

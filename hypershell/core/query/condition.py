@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hypershell.core.ending import Ending
 from hypershell.core.query.fields import FIELDS, OPERATORS, Kind
 from hypershell.core.query.pattern import check_pattern
 from hypershell.core.state import SHOWN_STATES, TaskState
@@ -160,7 +161,7 @@ class _Parser:
         self._check_field(begin, name, key)
         kind = FIELDS[name]
         operator = self._operator(name, kind)
-        return Comparison(name, operator, self._values(kind, operator), key)
+        return Comparison(name, operator, self._values(name, kind, operator), key)
 
     def _check_field(self, place: int, name: str, key: str) -> None:
         if name not in FIELDS:
@@ -182,22 +183,24 @@ class _Parser:
             raise ConditionError(self.text, place, what)
         return operator
 
-    def _values(self, kind: Kind, operator: str) -> tuple[Value, ...]:
+    def _values(self, name: str, kind: Kind, operator: str) -> tuple[Value, ...]:
         if operator != "in":
-            return (self._value(kind, operator),)
+            return (self._value(name, kind, operator),)
         if not self._sign("("):
             raise self._error("expected `(` and values with commas between them")
-        values = [self._value(kind, operator)]
+        values = [self._value(name, kind, operator)]
         while self._sign(","):
-            values.append(self._value(kind, operator))
+            values.append(self._value(name, kind, operator))
         if not self._sign(")"):
             raise self._error("expected `,` or `)`")
         return tuple(values)
 
-    def _value(self, kind: Kind, operator: str) -> Value:
+    def _value(self, name: str, kind: Kind, operator: str) -> Value:
         begin = self._skip()
         text = self._text()
         try:
+            if name == "ending" and operator not in ("~", "!~"):
+                return _read_ending(text)
             return _read(kind, operator, text, self.now)
         except ValueError as error:
             raise ConditionError(self.text, begin, str(error)) from None
@@ -262,6 +265,16 @@ def _read(kind: Kind, operator: str, text: str, now: float) -> Value:
     if "\0" in text:
         raise ValueError("a value cannot contain a NUL character")
     return text
+
+
+def _read_ending(text: str) -> str:
+    """Read the word of an ending, with blanks or with hyphens; ValueError."""
+    word = text.lower().replace("-", " ")
+    words = [ending.word for ending in Ending]
+    if word not in words:
+        known = ", ".join(each.replace(" ", "-") for each in words)
+        raise ValueError(f"expected an ending: {known}")
+    return word
 
 
 def read_state(text: str) -> TaskState:

@@ -1,6 +1,7 @@
 """Takes from the finished queue and records in the store."""
 
 from hypershell.core.ending import CountsAs, Ending
+from hypershell.core.retry import Policy
 from hypershell.core.state import TaskState
 from hypershell.server.events import EventBus, OutcomesRecorded
 from hypershell.server.loops.scheduler import Scheduler
@@ -25,7 +26,9 @@ class Receiver:
         scheduler: Scheduler,
         scheduled: ScheduledQueue,
         bus: EventBus,
+        policy: Policy,
     ) -> None:
+        self._policy = policy
         self._finished = finished
         self._store = store
         self._registry = registry
@@ -63,6 +66,8 @@ class Receiver:
         failed = [each.task_id for each in bad if each.ending.counts_as is CountsAs.FAILURE]
         if failed:
             self._scheduled.note_failed(batch.client, failed)
+            delays = {t.id: self._policy.delay(t) for t in self._store.handed_out(failed)}
+            self._scheduled.delay({task_id: delay for task_id, delay in delays.items() if delay})
         refused = {e.task_id: e.reason for e in bad if e.ending is Ending.NO_DIRECTORY}
         if refused and (tasks := self._store.handed_out(refused)):
             self._scheduled.note_refused(batch.client, tasks, next(iter(refused.values())))

@@ -28,9 +28,10 @@ class Scheduler:
         self._poked.set()
 
     def one_pass(self) -> bool:
-        """Wait until poked, then move what can be moved."""
-        self._poked.wait()
+        """Wait until poked, or until a delayed task is due, then move what can be moved."""
+        self._poked.wait(self._scheduled.until_due())
         self._poked.clear()
+        self._scheduled.release_due()
         self.dispatch()
         return True
 
@@ -66,6 +67,7 @@ class Scheduler:
         with self._one_at_a_time:
             if not self._closed and (tasks := self._store.lease_urgent()):
                 self._scheduled.offer([[task] for task in tasks], first=True)
+                self.poke()  # one of them may be delayed, and due before all others
 
     def take_late(
         self,

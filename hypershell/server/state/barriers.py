@@ -1,5 +1,5 @@
 """What a client is not given for now: what just failed there, a directory it cannot enter, a second
-suspect.
+suspect, what waits for its next attempt.
 
 A task that failed goes to a client on which it has not failed, as long as one that takes tasks is
 connected; once it has failed on all of them, to any but the last. It waits for a slot there,
@@ -45,10 +45,11 @@ class Barriers:
         self._default_cwd = default_cwd
         self._failed_on: dict[int, tuple[str, ...]] = {}
         self._refused: dict[str, dict[str, float]] = {}  # directory, client: until when
+        self._not_before: dict[int, float] = {}
 
     def any(self) -> bool:
         """Whether there are barriers at all."""
-        return bool(self._failed_on or self._refused)
+        return bool(self._failed_on or self._refused or self._not_before)
 
     def directory_of(self, task: Task) -> str:
         """The directory in which a task runs."""
@@ -65,6 +66,18 @@ class Barriers:
         """These are final: nobody is given them any more."""
         for task_id in task_ids:
             self._failed_on.pop(task_id, None)
+            self._not_before.pop(task_id, None)
+
+    def delay(self, not_before: Mapping[int, float]) -> None:
+        """Nobody is given these tasks before then."""
+        self._not_before.update(not_before)
+
+    def delayed_until(self, task: Task, now: float) -> float:
+        """Until when nobody is given a task; 0 if somebody may have it now."""
+        until = self._not_before.get(task.id, 0.0)
+        if 0.0 < until <= now:
+            del self._not_before[task.id]
+        return until if until > now else 0.0
 
     def note_refused(self, client_id: str, directory: str, now: float) -> None:
         """A client cannot enter a directory."""

@@ -9,6 +9,7 @@ is gone lets its bundles out to everybody, where they stand.
 It has no lock: that of the scheduled queue is held by whoever calls.
 """
 
+import heapq
 from collections import deque
 from collections.abc import Iterator
 
@@ -35,16 +36,18 @@ class Bundles:
         self._alone = LastChances(barriers, max_lost)
         self._free: deque[Bundle] = deque()
         self._apart: dict[Barrier, deque[Bundle]] = {}
+        self._delayed: list[tuple[float, int, Task]] = []  # a heap
         self._bytes = self._bytes_apart = 0
         self._size = self._size_apart = 0
 
     def __len__(self) -> int:
+        """How many bundles might go to somebody now."""
         return len(self._free) + sum(map(len, self._apart.values())) + len(self._alone)
 
     @property
     def size(self) -> int:
         """How many tasks are here."""
-        return self._size + self._size_apart + len(self._alone)
+        return self._size + self._size_apart + len(self._alone) + len(self._delayed)
 
     @property
     def load(self) -> int:
@@ -75,6 +78,9 @@ class Bundles:
         for bundle in reversed(bundles) if first else bundles:
             parts: dict[Barrier | None, Bundle] = {}
             for task in bundle:
+                if until := self._barriers.delayed_until(task, now):
+                    heapq.heappush(self._delayed, (until, task.id, task))
+                    continue
                 if self._alone.admits(task):
                     self._alone.add(task, now)
                     continue
@@ -88,6 +94,18 @@ class Bundles:
                 self._size_apart += len(part)
                 self._bytes_apart += sum(len(task.line) for task in part)
         return free[::-1] if first else free
+
+    def due_at(self) -> float | None:
+        """When the first of the tasks that are delayed may go; None if there is none."""
+        return self._delayed[0][0] if self._delayed else None
+
+    def release_due(self, now: float) -> int:
+        """Let those go whose delay is over, before all others; how many they are."""
+        due: list[Bundle] = []
+        while self._delayed and self._delayed[0][0] <= now:
+            due.append([heapq.heappop(self._delayed)[2]])
+        self.add(due, first=True, now=now)
+        return len(due)
 
     def sort(self, now: float) -> None:
         """There is a new barrier: look at all that was free before, and at all behind others."""
@@ -172,6 +190,11 @@ class Bundles:
     def remove(self, pairs: set[tuple[int, int]], now: float) -> list[Task]:
         """Take out these (task id, lease), as far as they are here, and return them."""
         found = self._alone.remove(pairs)
+        if self._delayed:
+            delayed = [each[2] for each in self._delayed]
+            found += [task for task in delayed if (task.id, task.lease) in pairs]
+            self._delayed = [d for d in self._delayed if (d[2].id, d[2].lease) not in pairs]
+            heapq.heapify(self._delayed)
         bundles = [*self._others()]
         removed = [task for bundle in bundles for task in bundle if (task.id, task.lease) in pairs]
         if removed:
@@ -183,6 +206,7 @@ class Bundles:
         """Remove and return all that is here."""
         tasks = [task for bundle in self for task in bundle]
         self._alone.clear()
+        self._delayed.clear()
         self._replace([], 0.0)
         return tasks
 
@@ -196,6 +220,7 @@ class Bundles:
     def __iter__(self) -> Iterator[Bundle]:
         yield from self._others()
         yield from self._alone
+        yield from ([task] for _, _, task in self._delayed)
 
     def _others(self) -> Iterator[Bundle]:
         for bundles in self._apart.values():

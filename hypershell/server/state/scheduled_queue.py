@@ -211,6 +211,25 @@ class ScheduledQueue:
         with self._lock:
             self._barriers.note_failed(client.id, task_ids)
 
+    def delay(self, delays: Mapping[int, float]) -> None:
+        """Tasks that are not here go to nobody for so many seconds."""
+        if delays:
+            now = clock.monotonic()
+            with self._lock:
+                self._barriers.delay({task_id: now + s for task_id, s in delays.items()})
+
+    def until_due(self) -> float | None:
+        """Seconds until the first task that is delayed may go; None if there is none."""
+        with self._lock:
+            due = self._bundles.due_at()
+        return None if due is None else max(0.0, due - clock.monotonic())
+
+    def release_due(self) -> None:
+        """Let those go whose delay is over. One thread calls it, whenever one may be due."""
+        with self._lock:
+            if number := self._bundles.release_due(clock.monotonic()):
+                self._wake_hungry(number)
+
     def forget(self, task_ids: Iterable[int]) -> None:
         """These are final: what is known of their failures is of no use any more."""
         if self._barriers.any():
