@@ -98,7 +98,7 @@ def run_cluster(options: ClusterOptions) -> int:
     check_directory(cwd)
     origin = origin_here(cwd)
     # What a client would end with is an error of the start, before anything is read.
-    check_slots(options.client.slots)
+    check_slots(options.client.most_tasks)
     check_outputs(options.client.out_path, options.client.err_path)
     directory = _directory(options)
     if directory is None:

@@ -36,7 +36,7 @@ def join(options: JoinOptions, explained: Callable[[Callable[[], int]], int]) ->
     find = Finder(location)
 
     # Made before the client is: it writes, and the supervisor reads what it left.
-    begun = make_table(options.client.slots)
+    begun = make_table(options.client.most_tasks)
 
     def be_client(supervisor_pipe: int, control: int | None) -> int:
         from hypershell.client.main import run_client

@@ -97,6 +97,15 @@ class ManyTasks:
             raise IdsAmbiguous(runs=", ".join(str(task["run"]) for task in tasks))
         return tasks[0] if tasks else None
 
+    def explain(self, task_ids: list[int]) -> dict[int, list[str]]:
+        """Why tasks, each of an id that one source has, are not running."""
+        return {
+            task_id: source.explain([task_id])[task_id]
+            for task_id in task_ids
+            for source in self._sources
+            if source.task(task_id) is not None
+        }
+
     def failures(self, selection: Selection) -> list[dict[str, Any]]:
         """The causes of all, each of its own source."""
         causes = [cause for source in self._sources for cause in source.failures(selection)]

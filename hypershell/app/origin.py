@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from hypershell.core.errors import TaskDirectoryUnusable, WorkingDirectoryGone, system_reason
 from hypershell.core.origin import Origin
+from hypershell.core.setting_values import CLIENT_CWD
 from hypershell.core.submission import SubmitOptions
-from hypershell.core.task_spec import CLIENT_CWD
 from hypershell.runtime.working_directory import working_directory
 
 

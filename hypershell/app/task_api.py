@@ -59,6 +59,9 @@ class TaskApi(Protocol):
     def failures(self, selection: Selection) -> list[dict[str, Any]]:
         """Failed tasks by cause."""
 
+    def explain(self, task_ids: list[int]) -> dict[int, list[str]]:
+        """Why tasks are not running."""
+
     def wait(self, selection: Selection, seconds: float) -> dict[str, Any]:
         """How many are unfinished and bad, and whether that is the end of it."""
 
@@ -183,6 +186,10 @@ class RemoteTasks:
         """What a task printed."""
         return self._ask(lambda: self.proxy.output(task_id))
 
+    def explain(self, task_ids: list[int]) -> dict[int, list[str]]:
+        """Why tasks are not running."""
+        return self._ask(lambda: self.proxy.explain(task_ids))
+
     def failures(self, selection: Selection) -> list[dict[str, Any]]:
         """Causes."""
         return self._ask(lambda: self.proxy.failures(selection))
@@ -259,6 +266,10 @@ class LocalTasks:
         """All of a task."""
         with self._reading() as queries:
             return queries.task(task_id)
+
+    def explain(self, task_ids: list[int]) -> dict[int, list[str]]:
+        """None runs without a server."""
+        return {task_id: ["no server is running"] for task_id in task_ids}
 
     def failures(self, selection: Selection) -> list[dict[str, Any]]:
         """Failed tasks by cause."""

@@ -11,10 +11,11 @@ from hypershell.core.environment import variables_to_export
 from hypershell.core.one_line import one_line
 from hypershell.core.query.selection import MAX_IDS, UNFINISHED, Selection
 from hypershell.core.run_name import ALL_RUNS, LAST_RUN
+from hypershell.core.setting_values import CLIENT_CWD, OWN_VARIABLES
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions, read_tag
 from hypershell.core.task import MAX_GROUPS, MAX_LINE, MAX_PRIORITY, is_task, new_task
-from hypershell.core.task_spec import CLIENT_CWD, OWN_VARIABLES, SETTINGS, TaskSpec, spec_of
+from hypershell.core.task_spec import SETTINGS, TaskSpec, spec_of
 from hypershell.core.units import read_ids
 from hypershell.runtime import clock
 from hypershell.runtime.working_directory import working_directory

@@ -43,8 +43,22 @@ Task options:
                              such as `exit_status = 75 or ending = timed-out`.
   -W DUR, --task-timeout DUR
                              Stop a task that runs longer than DUR, such as 90,
-                             10m or 1h30m, and count it as failed. The default
+                             10m or 1h30m, or 300% (of the median of the
+                             successes), and count it as failed. The default
                              is that of the server.
+  -c NUM, --cores NUM        Give each task NUM cores of its client. A task that
+                             asks for nothing takes one of the -N slots instead.
+                             A line sets its own with `# HYPERSHELL: cores:4`,
+                             and so on: memory:2GB gpus:1 res.NAME:1 expect:10m.
+  -m SIZE, --memory SIZE     Memory that a task may use, such as 500MB or 8GiB.
+                             One that uses more is ended, and has failed.
+  --retry-memory FACTOR      Ask for FACTOR times as much memory, such as 2x, at
+                             the attempt after that.
+  --gpus NUM                 GPUs that a task takes.
+  --resource NAME=NUM        Another resource that a task takes, and a client
+                             offers. May be repeated.
+  --expect DUR               How long a task is expected to run: a client that
+                             has to end before does not get it.
   --cwd DIR                  Run the tasks in DIR; `client` means the directory
                              in which their client was started. The default is
                              the working directory.

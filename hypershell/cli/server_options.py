@@ -32,8 +32,7 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
             spec.max_retries or 0,
             parsed.whole("--max-lost", default=3, lowest=1),
             parsed.flag("--eager"),
-            spec.retry_if,
-            spec.retry_delay,
+            spec,
         ),
         spec=spec,
         lease=lease,
@@ -42,6 +41,7 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
         resumes=mode is RunMode.RESUME,
         joblog=parsed.text("--joblog"),
         halt=_halt_from(parsed),
+        fails_unfit=parsed.choice("--unfit", ("wait", "fail"), "wait") == "fail",
     )
 
 

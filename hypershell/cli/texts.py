@@ -59,8 +59,24 @@ Task options:
                              while running it [default: 3].
   -W DUR, --task-timeout DUR
                              Stop a task that runs longer than DUR, such as 90,
-                             10m or 1h30m, and count it as failed. A line sets
+                             10m or 1h30m, or 300% (of the median of the
+                             successes), and count it as failed. A line sets
                              its own with `# HYPERSHELL: timeout:10m`.
+  -c NUM, --cores NUM        Give each task NUM cores of its client. A task that
+                             asks for nothing takes one of the -N slots instead.
+                             A line sets its own with `# HYPERSHELL: cores:4`,
+                             and so on: memory:2GB gpus:1 res.NAME:1 expect:10m.
+  -m SIZE, --memory SIZE     Memory that a task may use, such as 500MB or 8GiB.
+                             One that uses more is ended, and has failed.
+  --retry-memory FACTOR      Ask for FACTOR times as much memory, such as 2x, at
+                             the attempt after that.
+  --gpus NUM                 GPUs that a task takes.
+  --resource NAME=NUM        Another resource that a task takes, and a client
+                             offers. May be repeated.
+  --expect DUR               How long a task is expected to run: a client that
+                             has to end before does not get it.
+  --unfit WHAT               What becomes of tasks that no connected client can
+                             run: they `wait`, or `fail` [default: wait].
   --cwd DIR                  Run the tasks in DIR; `client` means the directory
                              in which their client was started. The default is
                              the working directory; a run that is continued
@@ -149,6 +165,15 @@ Run options:
   --shell PATH               The shell that runs the lines [default: /bin/sh].
   -o PATH, --output PATH     Append the standard output of tasks to PATH.
   -e PATH, --errors PATH     Append the standard error of tasks to PATH.
+  --client-cores NUM         Cores that a client offers to tasks that ask for
+                             resources. The default is what it may use of its
+                             machine; the same is true of memory and GPUs.
+  --client-memory SIZE       Memory that it offers.
+  --client-gpus NUM          GPUs that it offers.
+  --client-resource NAME=NUM
+                             Another resource that it offers. May be repeated.
+  --pin                      Run each task that asks for resources on cores of
+                             its own.
 """
 
 LOG_OPTIONS = """\

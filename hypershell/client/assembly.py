@@ -6,6 +6,7 @@ simulation gives others.
 
 import functools
 import logging
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from hypershell.client.session import Session
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.executor import Executor
+from hypershell.client.tasks.grants import Grants
 from hypershell.client.tasks.orders import Orders
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import Processes
@@ -64,9 +66,11 @@ def run_joined(parts: Joined, hello: Hello, welcome: Welcome) -> int:
     def drained(all_accepted: bool) -> None:
         inbox.put(BufferDrained(all_accepted))
 
-    buffer = TaskBuffer(options.slots, watch.wake, drained, begun)
+    works_until = options.works_until(welcome.grace_seconds)
+    buffer = TaskBuffer(options.slots, watch.wake, drained, begun, options.offer, works_until)
     executor = Executor(
-        options.slots, buffer, orders, processes, output, watch, welcome.grace_seconds
+        *(options.most_tasks, buffer, orders, processes, output, watch, welcome.grace_seconds),
+        grants=grants_of(options),
     )
     tasks = RunningTasks(orders, buffer, processes, pipe)
     session = Session(hello, welcome, link, buffer, tasks, pipe, rename, inbox.put)
@@ -74,13 +78,20 @@ def run_joined(parts: Joined, hello: Hello, welcome: Welcome) -> int:
     returner = Returner(link, session, buffer, lambda: output.unwritten)
     client = Client(
         *(inbox, session, link, buffer, tasks, pipe),
-        *(options.idle_timeout, launcher, options.wait, was_there),
+        *(options.idle_timeout, launcher, options.wait, was_there, works_until),
     )
     failed = functools.partial(_loop_failed, inbox)
     executing = Loop("executor", executor.one_pass, failed, watch.wake)
     fetching = Loop("fetcher", fetcher.one_pass, failed)
     returning = Loop("returner", returner.one_pass, failed, buffer.wake)
     return _work(client, executing, [fetching, returning], link, output)
+
+
+def grants_of(options: ClientOptions) -> Grants:
+    """What tasks with needs are given of this machine."""
+    ids, variables = options.gpus
+    cpus = os.sched_getaffinity(0) if options.pins and hasattr(os, "sched_getaffinity") else ()
+    return Grants(ids, variables, sorted(cpus)[: options.offer.cores])
 
 
 def _work(

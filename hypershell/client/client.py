@@ -77,6 +77,7 @@ class Client:
         launcher: LauncherChannel | None = None,
         wait_seconds: float = 60.0,
         was_there: WasThere = never_there,
+        works_until: float = math.inf,
     ) -> None:
         self._inbox = inbox
         self._session = session
@@ -87,6 +88,7 @@ class Client:
         self._idle_timeout = idle_timeout
         self._wait_seconds = wait_seconds
         self._was_there = was_there
+        self._works_until = works_until
         self._launcher = launcher or LauncherChannel(None)
         self._paused = False
         self._signal = 0
@@ -111,6 +113,8 @@ class Client:
                         return self._take_leave(dead=True)
                     if self._is_idle_too_long():
                         self._leave_because("it was idle")
+                    if self._is_time_over():
+                        self._leave_in_time()
                 case LoopFailed(error=TasksUnstartable() as error):
                     self._unstartable = error
                     self._leave_because(str(error))
@@ -148,6 +152,8 @@ class Client:
         if self._session.is_cut_off:
             due += self._wait_seconds
         patience = min(patience, due - clock.boottime())
+        if self._leaving is None:
+            patience = min(patience, self._works_until - clock.boottime())
         if self._idle_timeout is not None and self._leaving is None:
             patience = min(patience, self._idle_timeout - self._buffer.idle_seconds())
         return max(0.01, patience)
@@ -165,6 +171,21 @@ class Client:
         limit = None if self._paused else self._idle_timeout
         idle = limit is not None and self._buffer.idle_seconds() >= limit
         return idle and self._leaving is None and not self._session.is_cut_off
+
+    def _is_time_over(self) -> bool:
+        """Whether what runs must end now, so that this client is gone when its job ends."""
+        is_over = not self._paused and clock.boottime() >= self._works_until
+        return is_over and self._leaving is None
+
+    def _leave_in_time(self) -> None:
+        """Stop what runs, which others run anew, and leave in order."""
+        if running := self._buffer.number_running():
+            log.warning("the wall time is nearly over: stopping %s", counted(running, "task"))
+        self._buffer.tell_to_end()
+        grace_seconds = self._tasks.allowed_grace(self._session.welcome.grace_seconds)
+        self._tasks.stop(grace_seconds)
+        self._leave_by = clock.monotonic() + grace_seconds + 2 * _LAST_WORDS_SECONDS
+        self._leave_because("its wall time is nearly over")
 
     def _look_at_lease(self) -> None:
         """When the lease is over, stop every task; when the wait for the server is, give up."""

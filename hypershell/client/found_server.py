@@ -4,10 +4,13 @@
 that of all threads until it is found again. No lock is taken here.
 """
 
+import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
+from hypershell.core.resources import NOTHING, Offer
 from hypershell.runtime import clock
 from hypershell.wire.worker_messages import Hello, Welcome
 from hypershell.wire.worker_plane import Earned, WorkerProxy
@@ -24,10 +27,14 @@ class Joined(NamedTuple):
 
 
 class FoundServer:
-    """A server that is looked for each time it is joined: one that was restarted may have moved."""
+    """A server that is looked for each time it is joined: one that was restarted may have moved.
 
-    def __init__(self, find: Find) -> None:
+    It is told how long this client works yet, if that is until the boot time `works_until`.
+    """
+
+    def __init__(self, find: Find, works_until: float = math.inf) -> None:
         self._find = find
+        self._works_until = works_until
         self.host, self.port = "", 0
         self.proxy: WorkerProxy
         """What calls go to; there is none before it was found for the first time."""
@@ -42,6 +49,8 @@ class FoundServer:
         self.proxy.hang_up()  # this thread may have one to a server that is gone
         self.proxy.patience = patience
         sent = clock.boottime()
+        left = max(0.0, self._works_until - sent)
+        hello = replace(hello, offer=hello.offer._replace(seconds=left))
         welcome = self.proxy.join(hello, seconds)
         self.proxy.patience = None
         # It may have stood still, and answer when the lease from then on is over already: it is
@@ -63,6 +72,6 @@ class FoundServer:
         return taken, sent
 
 
-def greeting(host: str, slots: int) -> Hello:
+def greeting(host: str, slots: int, offer: Offer = NOTHING) -> Hello:
     """How this process introduces itself."""
-    return Hello(host.encode("ascii", "replace").decode(), os.getpid(), slots)
+    return Hello(host.encode("ascii", "replace").decode(), os.getpid(), slots, offer=offer)

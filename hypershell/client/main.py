@@ -42,6 +42,9 @@ from hypershell.wire.worker_messages import Welcome
 
 log = logging.getLogger(__name__)
 
+_LIKELY_GRACE = 5.0
+"""Seconds of grace before the server has told: the default."""
+
 
 def run_client(
     options: ClientOptions,
@@ -63,10 +66,10 @@ def run_client(
     signals = SignalOrders(Senders(begun, os.getppid(), (), log.warning), inbox)
     _heed_signals(signals, watch)
     launcher = _launcher(control, inbox)
-    link = ServerLink(_found_under_lock(find))
+    link = ServerLink(_found_under_lock(find), options.works_until(_LIKELY_GRACE))
     pipe = SupervisorPipe(supervisor_pipe)
     outputs, limit = _prepare(options)
-    hello = greeting(socket.gethostname(), options.slots)
+    hello = greeting(socket.gethostname(), options.slots, options.offer)
     try:
         welcome = join(link, hello, inbox, options.wait, options.delay_start, was_there)
     except SignalledEarly as early:
@@ -99,7 +102,7 @@ def _system(
         spawner.rename(client_id)
 
     orders = Orders(watch.wake)
-    output = Output(outputs.out, outputs.err, options.slots, orders.stopping, outputs.locks)
+    output = Output(outputs.out, outputs.err, options.most_tasks, orders.stopping, outputs.locks)
     processes = SystemProcesses(spawner, supervisor=os.getppid())
     return orders, processes, watch, output, rename
 
@@ -135,7 +138,7 @@ def _prepare(options: ClientOptions) -> tuple[Outputs, DescriptorLimit | None]:
     """See that tasks can be run at all; where their output goes, and what they may have open."""
     check_shell(options.shell)
     outputs = open_outputs(options, os.environ)
-    return outputs, take_descriptors(options.slots)
+    return outputs, take_descriptors(options.most_tasks)
 
 
 def _found_under_lock(find: Find) -> Find:

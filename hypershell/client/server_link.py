@@ -19,6 +19,7 @@ peer's own, and a machine that has no descriptor left for a connection has lost 
 """
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -85,8 +86,8 @@ class ServerLink:
     `find` tells where the server is.
     """
 
-    def __init__(self, find: Find) -> None:
-        self._server = FoundServer(find)
+    def __init__(self, find: Find, works_until: float = math.inf) -> None:
+        self._server = FoundServer(find, works_until)
         self._changed = threads.condition("server link")
         self._welcome: Welcome | None = None
         self._calls: dict[int, Connection] = {}

@@ -19,7 +19,6 @@ put, so that no claim comes unnoticed.
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from hypershell.client.batch import Batch, batch_size
@@ -28,13 +27,18 @@ from hypershell.client.begun_table import SPARE_ENTRIES, BegunTable, Pair
 from hypershell.client.early_cancels import EarlyCancels
 from hypershell.client.held_outcomes import HeldOutcomes, is_doubtful
 from hypershell.client.prefetch import Prefetch
+from hypershell.client.ready_claims import ReadyClaims
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
+from hypershell.core.resources import NOTHING, Offer, expected_seconds
 from hypershell.core.task import Claim
 from hypershell.runtime import clock, threads
 
 OLDEST_SECONDS = 0.05
 """Seconds that an outcome may wait for others while there is plenty to run."""
+
+_END_SLACK = 1.0
+"""Seconds by which the server may see the end of this client later than it does itself."""
 
 EXCESS_SECONDS = 0.2
 """How long a client may hold more than it needs: another may have nothing to do."""
@@ -45,7 +49,8 @@ class TaskBuffer:
 
     `wake_executor` is called when it has something to do; after `drain`, `drained` when nothing
     runs any more, with whether the server has accepted all outcomes, and will send nothing more.
-    Without a table of what has begun it has one of its own.
+    Without a table of what has begun it has one of its own. The `offer` is for tasks with needs; no
+    task is started that would not be over at the boot time `ends_at`.
     """
 
     def __init__(
@@ -54,12 +59,15 @@ class TaskBuffer:
         wake_executor: Callable[[], None],
         drained: Callable[[bool], None],
         begun: BegunTable | None = None,
+        offer: Offer = NOTHING,
+        ends_at: float = math.inf,
     ) -> None:
         self._slots = slots
         self._wake_executor = wake_executor
         self._drained = drained
         self._changed = threads.condition("task buffer")
-        self._ready: deque[Claim] = deque()
+        self._ready = ReadyClaims(slots, offer)
+        self._ends_at = ends_at
         self._running: dict[Pair, Claim] = {}
         self._begun = begun or BegunTable(slots + SPARE_ENTRIES)
         self._news = BegunNews()
@@ -84,13 +92,26 @@ class TaskBuffer:
     def start_next(self) -> Claim | None:
         """The next claim, which counts as running and begun from now on; None if none is ready."""
         with self._changed:
-            if not self._ready or not self._may_start():
+            claim = self._ready.take(len(self._running)) if self._may_start() else None
+            while claim is not None and claim.packed_spec and self._takes_too_long(claim):
+                self._ready.ended(claim)
+                self._put_ended([Outcome(claim.task_id, claim.lease, Ending.GIVEN_BACK)])
+                self._changed.notify_all()
+                claim = self._ready.take(len(self._running))
+            if claim is None:
                 self._executor_waits = True
                 return None
-            claim = self._ready.popleft()
             self._running[claim.task_id, claim.lease] = claim
             self._begun.mark(claim.task_id, claim.lease)
             return claim
+
+    def _takes_too_long(self, claim: Claim) -> bool:
+        """Whether a task would not be over when this client must end."""
+        if self._ends_at == math.inf:
+            return False
+        seconds = expected_seconds(claim.spec)
+        left = self._ends_at - clock.boottime()
+        return seconds is not None and seconds > left + _END_SLACK
 
     def _may_start(self) -> bool:
         """Whether the lease lasts, and what begins can be noted."""
@@ -122,7 +143,7 @@ class TaskBuffer:
             if self._running.pop(pair, None) is None:
                 return
             self._begun.forget(pair)
-            self._ready.appendleft(claim)
+            self._ready.put_back(claim)
             if self._draining:
                 self._give_back(0)
                 self._changed.notify_all()
@@ -132,8 +153,7 @@ class TaskBuffer:
         now = clock.monotonic()
         with self._changed:
             # What ended for a server that is gone is nobody's outcome.
-            mine = self._running
-            outcomes = [o for o in outcomes if mine.pop((o.task_id, o.lease), None) is not None]
+            outcomes = [o for o in outcomes if self._was_running(o)]
             has_failures = False
             for outcome in outcomes:
                 if outcome.ending.ran:
@@ -151,6 +171,15 @@ class TaskBuffer:
             self._report_if_drained()
             if first or len(self._ready) <= self._low:
                 self._changed.notify_all()
+
+    def _was_running(self, outcome: Outcome) -> bool:
+        """Whether this is of a claim of ours, which does not run any more."""
+        claim = self._running.pop((outcome.task_id, outcome.lease), None)
+        if claim is None:
+            return False
+        if claim.packed_spec:
+            self._ready.ended(claim)
+        return True
 
     # The side of the fetcher and the returner.
 
@@ -252,8 +281,7 @@ class TaskBuffer:
         """Forget claims that are no longer ours; those that run stay, and are returned."""
         gone = set(pairs)
         with self._changed:
-            rest = [c for c in self._ready if (c.task_id, c.lease) not in gone]
-            self._ready = deque(rest)
+            self._ready.remove(lambda claim: (claim.task_id, claim.lease) in gone)
             self._outcomes = [o for o in self._outcomes if (o.task_id, o.lease) not in gone]
             self._held.drop(gone)
             running = [pair for pair in gone if pair in self._running]
@@ -314,11 +342,15 @@ class TaskBuffer:
     def held(self) -> tuple[tuple[int, int, bool], ...]:
         """All that is here, running or ended and not accepted: task, lease and whether it began."""
         with self._changed:
-            held = [(claim.task_id, claim.lease) for claim in self._ready]
+            held = [(claim.task_id, claim.lease) for claim in self._ready.all()]
             held += self._running
             ended = (*self._held, *self._outcomes, *self._given)
             held += [(outcome.task_id, outcome.lease) for outcome in ended]
             return tuple((*pair, pair in self._begun) for pair in held)
+
+    def number_running(self) -> int:
+        """How many tasks run."""
+        return len(self._running)
 
     def is_running(self) -> bool:
         """Whether anything runs."""
@@ -393,20 +425,14 @@ class TaskBuffer:
 
     def _give_back(self, keep: int) -> None:
         """Return the claims after the first `keep` to the server: others may wait for them."""
-        surplus = [self._ready.pop() for _ in range(len(self._ready) - keep)]
-        self._put_ended([Outcome(c.task_id, c.lease, Ending.GIVEN_BACK) for c in surplus[::-1]])
+        surplus = self._ready.give_back(keep)
+        self._put_ended([Outcome(c.task_id, c.lease, Ending.GIVEN_BACK) for c in surplus])
 
     def _cancel_ready(self) -> None:
         """Take those that are cancelled from what is ready: they end without having begun."""
-        rest: deque[Claim] = deque()
-        cancelled: list[Outcome] = []
-        for claim in self._ready:
-            if self._cancelled.take((claim.task_id, claim.lease)):
-                cancelled.append(Outcome(claim.task_id, claim.lease, Ending.CANCELLED))
-            else:
-                rest.append(claim)
-        self._ready = rest
-        self._put_ended(cancelled)
+        take = self._cancelled.take
+        cancelled = self._ready.remove(lambda claim: take((claim.task_id, claim.lease)))
+        self._put_ended([Outcome(c.task_id, c.lease, Ending.CANCELLED) for c in cancelled])
 
     def _is_due(self, want: int, now: float) -> bool:
         plenty = len(self._ready) > self._low

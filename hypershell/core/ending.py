@@ -159,6 +159,24 @@ class Ending(IntEnum):
         granted=False,
     )
 
+    OUT_OF_MEMORY = _Row(
+        11,
+        "out of memory",
+        "out of memory",
+        counts_as=CountsAs.FAILURE,
+        exit_value=137,  # as a shell tells of what the kernel kills for it
+    )
+    UNFIT = _Row(
+        12,
+        "unfit",
+        "no connected client has what it asks for",
+        reported=False,
+        ran=False,
+        counts_as=CountsAs.FAILURE,
+        leads_to=TaskState.FAILED,
+        exit_value=126,
+    )
+
     def describe(self, code: int) -> str:
         """What happened, in a few words."""
         return self.cause.format(code=code, signal=_signal_name(code))

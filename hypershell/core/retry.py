@@ -1,11 +1,14 @@
 """The retry rule: where an outcome takes a task, how often it is tried again, and how soon."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
-from hypershell.core.ending import CountsAs
+from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.outcome import Outcome
+from hypershell.core.setting_values import MAX_MEMORY
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task, with_counts
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec, layered
 
 _MAX_DOUBLINGS = 60
 
@@ -13,8 +16,8 @@ _MAX_DOUBLINGS = 60
 class Policy(NamedTuple):
     """How often a task is tried again, and when.
 
-    `max_retries` are further attempts after a failure, `retry_if` is the condition for them, and
-    `retry_delay` says how soon, as TaskSpec has it: for tasks that say nothing of it themselves. A
+    `max_retries` are further attempts after a failure, and `spec` has the other settings of them:
+    for tasks that say nothing of it themselves. A
     task that lost `max_lost` clients is not given to another. An `eager` retry goes before new
     tasks, any other after those already read; a task that only lost its client goes before them,
     unless the next loss would be its last.
@@ -23,15 +26,14 @@ class Policy(NamedTuple):
     max_retries: int = 0
     max_lost: int = 3
     eager: bool = False
-    retry_if: str | None = None
-    retry_delay: tuple[float, float] | None = None
+    spec: TaskSpec = DEFAULT_SPEC
 
     def may_retry(self, task: Task, outcome: Outcome) -> bool:
         """Whether this task is tried again after another failure, which is this one."""
         own = task.spec.max_retries
         if task.failures >= (self.max_retries if own is None else own):
             return False
-        condition = task.spec.retry_if or self.retry_if
+        condition = task.spec.retry_if or self.spec.retry_if
         if condition is None:
             return True
         from hypershell.core.query.attempt import holds
@@ -40,8 +42,16 @@ class Policy(NamedTuple):
 
     def delay(self, task: Task) -> float:
         """How many seconds this task waits after a failure; `task` has the counts from before."""
-        seconds, most = task.spec.retry_delay or self.retry_delay or (0.0, 0.0)
+        seconds, most = task.spec.retry_delay or self.spec.retry_delay or (0.0, 0.0)
         return min(seconds * 2.0 ** min(task.failures, _MAX_DOUBLINGS), most)
+
+    def with_more_memory(self, task: Task) -> Task:
+        """This task as it is after it was ended for want of memory."""
+        spec = layered(task.spec, self.spec)
+        if spec.retry_memory is None or spec.memory_request is None:
+            return task
+        more = min(int(spec.memory_request * spec.retry_memory), MAX_MEMORY)
+        return task._replace(spec=replace(task.spec, memory_request=more))
 
 
 def is_suspect(task: Task) -> bool:
@@ -89,5 +99,7 @@ def decide(task: Task, outcome: Outcome, policy: Policy, stopping: bool) -> tupl
         has_failed = losses >= policy.max_lost
     if has_failed and state is TaskState.WAITING:
         state = TaskState.FAILED
+    if ending is Ending.OUT_OF_MEMORY and state is TaskState.WAITING:
+        task = policy.with_more_memory(task)
     attempt = task.attempt + (state is TaskState.WAITING)
     return with_counts(task, task.lease, attempt, failures, losses), state

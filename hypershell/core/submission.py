@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hypershell.core.query.selection import checked_tag, tags_from
+from hypershell.core.setting_values import MAX_PATH
 from hypershell.core.task import (
     MAX_GROUPS,
     MAX_LINE,
@@ -14,14 +15,7 @@ from hypershell.core.task import (
     new_task,
     whole_tag,
 )
-from hypershell.core.task_spec import (
-    DEFAULT_SPEC,
-    MAX_PATH,
-    TaskSpec,
-    is_reserved,
-    layered,
-    unpack_spec,
-)
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec, is_reserved, layered, unpack_spec
 
 
 @dataclass(frozen=True, slots=True)

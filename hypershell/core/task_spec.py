@@ -12,27 +12,34 @@ from functools import lru_cache
 from typing import Any
 
 from hypershell.core.query.fields import Kind
-from hypershell.core.units import read_duration, read_whole
-
-MAX_RETRIES = 10**9
-MAX_PATH = 4095
-"""Bytes in a path (PATH_MAX, without its NUL)."""
-
-MAX_ENVIRONMENT = 64 * 2**10
-"""Bytes in the variables that a task is given: half of what Linux allows for a single one."""
-
-OWN_VARIABLES = "TASK_"
-"""What the names of variables begin with by which a task finds out about itself."""
-
-CLIENT_CWD = "client"
-"""The setting `cwd` of a task that runs in the directory in which its client was started."""
-
-MAX_SECONDS = 10 * 365 * 86400.0
-"""The longest time limit: longer than any task runs, and short enough for every clock."""
-
-
-MAX_DELAY = 3600.0
-"""Seconds for which a retry waits at most, where nothing else was said."""
+from hypershell.core.setting_values import (
+    CLIENT_CWD,
+    MAX_AMOUNT,
+    MAX_ENVIRONMENT,
+    MAX_MEMORY,
+    MAX_PATH,
+    MAX_RETRIES,
+    OWN_VARIABLES,
+    are_amounts,
+    is_condition,
+    is_delay,
+    is_directory,
+    is_environment,
+    is_flag,
+    is_text,
+    is_time_limit,
+    is_time_limit_or_share,
+    is_whole,
+    load_pairs,
+    read_amount,
+    read_condition,
+    read_delay,
+    read_factor,
+    read_flag,
+    read_time_limit,
+    read_variable,
+)
+from hypershell.core.units import read_duration, read_size, read_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +52,15 @@ class TaskSpec:
     `max_retries` are further attempts after a failure, if the condition `retry_if` holds for the
     one that failed. Each waits for the first of the two seconds of `retry_delay`, which doubles
     with every failure up to the second. With `capture`, what the task prints comes back with its
-    outcome, and goes nowhere else. An attempt that runs longer than `timeout` seconds
-    is stopped, and has failed. It runs in the directory `cwd`: an absolute path, in which bytes
-    that are not UTF-8 stand as `os.fsdecode` has them, or CLIENT_CWD. Its client's environment is
-    changed by the variables `env`, names with their values, sorted by name.
+    outcome, and goes nowhere else. An attempt that runs longer than `timeout` seconds is stopped,
+    and has failed; `timeout` may also be a share of the median of the successes, as `300%`. It runs
+    in the directory `cwd`: an absolute path, in which bytes that are not UTF-8 stand as
+    `os.fsdecode` has them, or CLIENT_CWD. Its client's environment is changed by the variables
+    `env`, names with their values, sorted by name.
+
+    It asks its client for `cores`, `memory_request` bytes, `gpus`, and `resources`, names with
+    amounts, sorted by name; for its run to take `expect` seconds. One that was ended for want of
+    memory asks for `retry_memory` times as much at its next attempt.
 
     The `record` is what its input has for it, where that is another text than its command: the
     input of a template, as `os.fsdecode` has it.
@@ -58,9 +70,15 @@ class TaskSpec:
     retry_delay: tuple[float, float] | None = None
     retry_if: str | None = None
     capture: bool = False
-    timeout: float | None = None
+    timeout: float | str | None = None
     cwd: str | None = None
     env: tuple[tuple[str, str], ...] = ()
+    cores: int | None = None
+    memory_request: int | None = None
+    gpus: int | None = None
+    resources: tuple[tuple[str, int], ...] = ()
+    expect: float | None = None
+    retry_memory: float | None = None
     record: str | None = None
 
     def with_record(self, record: str) -> "TaskSpec":
@@ -124,123 +142,43 @@ class Setting:
         return value
 
 
-def _is_whole(lowest: int, highest: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and lowest <= value <= highest
-
-
-def _is_time_limit(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value <= MAX_SECONDS
-
-
-def _read_delay(text: str) -> tuple[float, float]:
-    first, colon, longest = text.partition(":")
-    seconds = read_duration(first)
-    return seconds, read_duration(longest) if colon else max(seconds, MAX_DELAY)
-
-
-def _is_delay(value: Any) -> bool:
-    if type(value) is not tuple or len(value) != 2 or not set(map(type, value)) <= {int, float}:
-        return False
-    return bool(0 <= value[0] <= value[1] <= MAX_SECONDS)
-
-
-def _is_flag(value: Any) -> bool:
-    return type(value) is bool
-
-
-def _is_directory(value: Any) -> bool:
-    if type(value) is not str or "\0" in value or len(value) > MAX_PATH:
-        return False
-    return value == CLIENT_CWD or value.startswith("/")
-
-
-def _is_environment(value: Any) -> bool:
-    return (
-        type(value) is tuple
-        and list(value) == sorted(dict(value).items())
-        and sum(len(name) + len(text) + 2 for name, text in value) <= MAX_ENVIRONMENT
-        and all(_is_variable(name) and "\0" not in text for name, text in value)
-    )
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str and "\0" not in value
-
-
-def _read_condition(text: str) -> str:
-    from hypershell.core.query.attempt import checked
-
-    return checked(text)
-
-
-def _is_condition(value: Any) -> bool:
-    try:
-        return type(value) is str and bool(_read_condition(value))
-    except ValueError:
-        return False
-
-
-def _is_variable(name: str) -> bool:
-    """Whether a task can be given a variable of this name."""
-    return bool(name) and not name.startswith(OWN_VARIABLES) and not {"=", "\0"} & set(name)
-
-
-def _read_variable(text: str) -> tuple[tuple[str, str], ...]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError
-    return ((name, value),)
-
-
-def _load_variables(value: Any) -> Any:
-    """Tuples of what JSON made lists of; None of anything else."""
-    try:
-        return tuple((name + "", text + "") for name, text in value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _read_flag(text: str) -> bool | None:
-    return {"yes": True, "no": False}.get(text)
-
-
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "max_retries",
         wants=f"a whole number from 0 to {MAX_RETRIES}",
         read=read_whole,
-        accepts=_is_whole(0, MAX_RETRIES),
+        accepts=is_whole(0, MAX_RETRIES),
         option="--max-retries",
         shown_as=Kind.WHOLE,
     ),
     Setting(
         "retry_delay",
         wants="a duration such as 10 or 1m, or with the longest, 10:5m",
-        read=_read_delay,
-        accepts=_is_delay,
+        read=read_delay,
+        accepts=is_delay,
         option="--retry-delay",
         load=lambda value: tuple(value) if type(value) is list else value,
     ),
     Setting(
         "retry_if",
         wants="a condition on an attempt",
-        read=_read_condition,
-        accepts=_is_condition,
+        read=read_condition,
+        accepts=is_condition,
         option="--retry-if",
         explains=True,
     ),
     Setting(
         "capture",
         wants="yes or no",
-        read=_read_flag,
-        accepts=_is_flag,
+        read=read_flag,
+        accepts=is_flag,
         for_client=True,
     ),
     Setting(
         "timeout",
-        wants="a duration from above 0 to 3650d, such as 90, 10m or 1h30m",
-        read=read_duration,
-        accepts=_is_time_limit,
+        wants="a duration from above 0 to 3650d, such as 90, 10m or 1h30m, or a share, as 300%",
+        read=read_time_limit,
+        accepts=is_time_limit_or_share,
         option="--task-timeout",
         key="timeout",
         for_client=True,
@@ -250,7 +188,7 @@ SETTINGS: tuple[Setting, ...] = (
         "cwd",
         wants=f"a directory of at most {MAX_PATH} bytes, or `{CLIENT_CWD}`",
         read=str,
-        accepts=_is_directory,
+        accepts=is_directory,
         option="--cwd",
         for_client=True,
         shown_as=Kind.TEXT,
@@ -261,18 +199,76 @@ SETTINGS: tuple[Setting, ...] = (
         "env",
         wants=f"NAME=VALUE, with at most {MAX_ENVIRONMENT} bytes in all of them and no NAME that "
         f"begins with {OWN_VARIABLES}",
-        read=_read_variable,
-        accepts=_is_environment,
+        read=read_variable,
+        accepts=is_environment,
         option="--env",
         for_client=True,
-        load=_load_variables,
+        load=lambda value: load_pairs(value, str),
         under=lambda own, under: tuple(sorted((dict(under) | dict(own)).items())),
+    ),
+    Setting(
+        "cores",
+        wants=f"a whole number from 1 to {MAX_AMOUNT}",
+        read=read_whole,
+        accepts=is_whole(1, MAX_AMOUNT),
+        option="--cores",
+        key="cores",
+        for_client=True,
+        shown_as=Kind.WHOLE,
+    ),
+    Setting(
+        "memory_request",
+        wants="a size from 1 byte to 1 EiB, such as 500MB or 8GiB",
+        read=read_size,
+        accepts=is_whole(1, MAX_MEMORY),
+        option="--memory",
+        key="memory",
+        for_client=True,
+        shown_as=Kind.SIZE,
+    ),
+    Setting(
+        "gpus",
+        wants=f"a whole number from 0 to {MAX_AMOUNT}",
+        read=read_whole,
+        accepts=is_whole(0, MAX_AMOUNT),
+        option="--gpus",
+        key="gpus",
+        for_client=True,
+        shown_as=Kind.WHOLE,
+    ),
+    Setting(
+        "resources",
+        wants=f"NAME=NUMBER, with a NUMBER from 1 to {MAX_AMOUNT} and a NAME of letters, digits, "
+        "- and _",
+        read=read_amount,
+        accepts=are_amounts,
+        option="--resource",
+        for_client=True,
+        load=lambda value: load_pairs(value, int),
+        under=lambda own, under: tuple(sorted((dict(under) | dict(own)).items())),
+    ),
+    Setting(
+        "expect",
+        wants="a duration from above 0 to 3650d, such as 90, 10m or 1h30m",
+        read=read_duration,
+        accepts=is_time_limit,
+        option="--expect",
+        key="expect",
+        for_client=True,
+        shown_as=Kind.DURATION,
+    ),
+    Setting(
+        "retry_memory",
+        wants="a factor above 1 and at most 100, such as 2x or 1.5x",
+        read=read_factor,
+        accepts=lambda value: type(value) in (int, float) and 1 < value <= 100,
+        option="--retry-memory",
     ),
     Setting(
         "record",
         wants="a text without a NUL character",
         read=str,
-        accepts=_is_text,
+        accepts=is_text,
     ),
 )
 
@@ -284,13 +280,14 @@ SHOWN: dict[str, Kind] = {
 }
 """The settings that `info` and `list` show, and as what."""
 
-_RESERVED = frozenset({"timeout", "expect", "cores", "memory", "gpus", "cwd"})
-_RESERVED_PREFIX = "res."
+_RESERVED = frozenset({"cwd"})
+RESOURCE_PREFIX = "res."
+"""What the keys of a line begin with that ask for other resources."""
 
 
 def is_reserved(key: str) -> bool:
     """Whether a key is that of a setting, here or in a release to come, and so never a tag."""
-    return key in _RESERVED or key in _BY_KEY or key.startswith(_RESERVED_PREFIX)
+    return key in _RESERVED or key in _BY_KEY or key.startswith(RESOURCE_PREFIX)
 
 
 def spec_of(values: Mapping[str, Any]) -> TaskSpec:
@@ -312,12 +309,16 @@ def spec_of_keys(keys: Iterable[tuple[str, str]]) -> TaskSpec:
     values: dict[str, Any] = {}
     for key, text in keys:
         setting = _BY_KEY.get(key)
+        if key.startswith(RESOURCE_PREFIX):
+            setting, text = _BY_NAME["resources"], f"{key.removeprefix(RESOURCE_PREFIX)}={text}"
         if setting is None:
             raise ValueError(f"`{key}` is a reserved key that this release does not support")
         try:
-            values[setting.name] = setting.value_of(text)
+            value = setting.value_of(text)
         except ValueError as error:
             raise ValueError(f"`{key}` {error}") from None
+        before = values.get(setting.name)
+        values[setting.name] = value if before is None else setting.under(value, before)
     return spec_of(values)
 
 
@@ -365,11 +366,31 @@ def _given(spec: TaskSpec, settings: Iterable[Setting]) -> dict[str, Any]:
 class ClientSpecs:
     """Packs what a client is sent of the spec of each task, in a run with a default spec.
 
-    `plain` is that of a task at its defaults: the caller takes it without a call.
+    `limit_of` turns a time limit that is a share into seconds, None while that is not known.
     """
 
-    def __init__(self, default: TaskSpec = DEFAULT_SPEC) -> None:
-        self.plain = default.pack_for_client()
-        self.of: Callable[[TaskSpec], str] = lru_cache(maxsize=1024)(
-            lambda spec: layered(spec, default).pack_for_client()
+    def __init__(
+        self,
+        default: TaskSpec = DEFAULT_SPEC,
+        limit_of: Callable[[str], float | None] = lambda share: None,
+    ) -> None:
+        self._default = default
+        self._limit_of = limit_of
+        self._packed: Callable[[TaskSpec], str] = lru_cache(maxsize=1024)(
+            lambda spec: spec.pack_for_client()
         )
+        self._merged: Callable[[TaskSpec], TaskSpec] = lru_cache(maxsize=1024)(
+            lambda spec: layered(spec, default)
+        )
+
+    @property
+    def plain(self) -> str:
+        """That of a task at its defaults: the caller takes it without a call for each."""
+        return self.of(DEFAULT_SPEC) if self._default is not DEFAULT_SPEC else ""
+
+    def of(self, spec: TaskSpec) -> str:
+        """That of a task with this spec."""
+        merged = self._merged(spec)
+        if isinstance(merged.timeout, str):
+            merged = replace(merged, timeout=self._limit_of(merged.timeout))
+        return self._packed(merged)

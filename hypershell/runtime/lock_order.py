@@ -21,6 +21,7 @@ ORDER = (
     "events",
     "orphans",
     "finished queue",
+    "typical times",
     "late outcomes",
     "spool",
     "unwritten output",

@@ -12,7 +12,8 @@ from hypershell.store.tasks.tally import Counts
 class ServerOptions(NamedTuple):
     """What a run is to do. Times are in seconds. One that is `endless` waits for more
     tasks; one that `resumes` goes on with an input where an earlier one was. It ends early by the
-    rule `halt`. `spec` is what each task is given that says nothing itself."""
+    rule `halt`. With `fails_unfit`, tasks fail that no client can run. `spec` is what each task
+    is given that says nothing itself."""
 
     bundlesize: int = 1
     bundlewait: float = 5.0
@@ -24,6 +25,7 @@ class ServerOptions(NamedTuple):
     resumes: bool = False
     joblog: str | None = None
     halt: HaltRule | None = None
+    fails_unfit: bool = False
 
 
 class Ended(NamedTuple):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hypershell.access.keys import WORKER
 from hypershell.core.bundle import Bundler
 from hypershell.core.errors import StartError
+from hypershell.core.resources import TaskNeeds
 from hypershell.core.state import TaskState
 from hypershell.core.task import Task
 from hypershell.runtime import clock, threads
@@ -47,6 +48,7 @@ from hypershell.server.loops.orphans import Orphans
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.loops.silent_clients import SilentClients
+from hypershell.server.loops.unfit import UnfitTasks
 from hypershell.server.options import Ended, ServerOptions
 from hypershell.server.planes.client_service import ClientService
 from hypershell.server.planes.completion import CompletionWaiters
@@ -58,9 +60,11 @@ from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.joblog import open_joblog
 from hypershell.server.reports.reports import Reports
 from hypershell.server.reports.sink import LineSink
+from hypershell.server.state.client import Client
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Client, ClientRegistry
+from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
+from hypershell.server.state.typical_times import TypicalTimes
 from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.store.tasks.task_store import TaskStore
 from hypershell.wire.plane_server import PlaneServer
@@ -111,7 +115,7 @@ class Server:
         self._finished = finished = FinishedQueue()
         self._scheduled, self._orphans, self._registry = self._make_clients()
         scheduled, registry = self._scheduled, self._registry
-        self._scheduler = Scheduler(store, scheduled, options.bundlesize)
+        self._scheduler = Scheduler(store, scheduled, options.bundlesize, TaskNeeds(options.spec))
         self._receiver = Receiver(
             finished, store, registry, self._scheduler, scheduled, bus, options.policy
         )
@@ -119,6 +123,7 @@ class Server:
             registry, scheduled, finished, bus, options.lease, self._end_dead
         )
         self._no_clients = NoClients(store, registry, scheduled)
+        self._unfit = UnfitTasks(scheduled, finished, fails=options.fails_unfit)
         self._dead_clients: DeadClients | None = None
         if traces is not None:
             self._dead_clients = DeadClients(
@@ -127,6 +132,7 @@ class Server:
         self._failures = Failures(sink, store.printed, self._header)
         self._joblog = open_joblog(options.joblog)
         self._reports = Reports([self._failures, *filter(None, [self._joblog])])
+        self._typical_times = TypicalTimes()
         self._capacity = InputCapacity(store, self._failures)
         self._intake = None if reader is None else self._make_intake(reader)
         self._completion = CompletionWaiters()
@@ -232,12 +238,13 @@ class Server:
         lock = threads.rlock("registry")
         clients: dict[str, Client] = {}  # the registry's, and read by the scheduled queue
         scheduled = ScheduledQueue(
-            lock, options.bundlesize, bus, clients, options.spec.cwd, options.policy.max_lost
+            lock, options.bundlesize, bus, clients, options.spec, options.policy.max_lost
         )
         orphans = Orphans(self._store, self._finished, lease, scheduled.cancel, self._end_dead)
         key = None if begun is None else begun.client_key
         registry = ClientRegistry(
-            lock, options.lease, options.grace, bus, orphans.adopt, clients, key
+            *(lock, options.lease, options.grace, bus, orphans.adopt, clients, key),
+            needs=TaskNeeds(options.spec),
         )
         return scheduled, orphans, registry
 
@@ -274,6 +281,7 @@ class Server:
             late,
             self._options.spec,
             self._unwritten_output,
+            self._typical_times.limit_of,
         )
         return plane_servers(planes, worker_service, client_service)
 
@@ -301,6 +309,7 @@ class Server:
         subscribe, session = self._bus.subscribe, self._run_session
         self._reports.subscribe(self._bus)
         FailingClients().subscribe(self._bus)
+        subscribe(self._typical_times.learn, OutcomesRecorded)
         subscribe(self._completion.note_final, TasksFinal)
         if self._options.halt is not None:
             subscribe(Halting(self._options.halt, self._bus).note_final, TasksFinal)
@@ -365,6 +374,7 @@ class Server:
         """One pass of the registry's loop."""
         self._silent_clients.give_up()
         self._no_clients.look()
+        self._unfit.look()
         return True
 
     def _header(self) -> bytes:

@@ -10,12 +10,15 @@ from hypershell.wire.proxy import CALL_SECONDS, PlaneProxy
 CLIENT_SERVICE = "client service"
 """The identity of the object that a client plane exposes."""
 
-_ASKING = {"info", "count", "rows", "task", "output", "failures", "wait"}
+_ASKING = {"info", "count", "rows", "task", "output", "failures", "wait", "explain"}
 
 VERBS = frozenset(_ASKING | {"submit", "cancel", "retry", "delete", "stop"})
 
 SUBMIT_SECONDS = 10.0
 """Seconds that the server may make a submission wait for capacity before it refuses it."""
+
+MAX_EXPLAINED = 1000
+"""Tasks about which one call may ask why they do not run."""
 
 MAX_WAIT = 60.0
 """How long one call of `wait` may take."""
@@ -36,6 +39,13 @@ class ClientPlaneProxy(PlaneProxy):
 
     def __init__(self, host: str, port: int, secret: bytes) -> None:
         super().__init__(CLIENT, CLIENT_SERVICE, host, port, secret)
+
+    def explain(self, task_ids: list[int]) -> dict[int, list[str]]:
+        """Why tasks are not running: the reasons, a line each, by their ids."""
+        found = self._call("explain", task_ids)
+        if isinstance(found, list):
+            return {number: [str(reason) for reason in reasons] for number, reasons in found}
+        raise ValueError("not reasons")
 
     def submit(self, lines: list[bytes], submit_options: SubmitOptions | None = None) -> list[int]:
         """Add lines as tasks and return their ids; none if there is no capacity."""

@@ -11,6 +11,8 @@ from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import MAX_CAPTURED, Outcome
+from hypershell.core.resources import NOTHING, Offer
+from hypershell.core.setting_values import MAX_AMOUNT, MAX_MEMORY, are_amounts, load_pairs
 from hypershell.core.task import Claim
 from hypershell.core.task_spec import unpack_spec
 from hypershell.core.unwritten import Unwritten
@@ -50,7 +52,7 @@ class Hello:
     """How a client joins; with `client_id` and `held`, how it comes back after a broken connection.
 
     `held` are (task id, lease, begun) of all that it holds or has an outcome for; `begun` says
-    whether a process of it was or may have been started.
+    whether a process of it was or may have been started. The `offer` is for tasks with needs.
     """
 
     host: str
@@ -58,6 +60,7 @@ class Hello:
     slots: int
     client_id: str = ""
     held: tuple[tuple[int, int, bool], ...] = ()
+    offer: Offer = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +102,38 @@ class Answer:
 
 def pack_hello(hello: Hello) -> list[Any]:
     """Return plain values for the wire."""
-    return [hello.host, hello.pid, hello.slots, hello.client_id, [list(h) for h in hello.held]]
+    cores, memory, gpus, others, limits_places, seconds = hello.offer
+    held = [list(each) for each in hello.held]
+    offer = [cores, memory, gpus, [list(each) for each in others], limits_places, float(seconds)]
+    return [hello.host, hello.pid, hello.slots, hello.client_id, held, offer]
 
 
 def unpack_hello(packed: Any) -> Hello:
     """Check and return; ValueError."""
     match packed:
-        case [str(host), int(pid), int(slots), str(client_id), list(held)] if (
+        case [str(host), int(pid), int(slots), str(client_id), list(held), list(offer)] if (
             len(host) <= 255
             and host.isascii()
             and host.isprintable()
             and 0 < slots <= _MAX_SLOTS
             and 0 <= pid <= _LARGEST_PID
         ):
-            return Hello(host, pid, slots, client_id, _held(held))
+            return Hello(host, pid, slots, client_id, _held(held), _offer(offer))
     raise ValueError("not a greeting")
+
+
+def _offer(packed: Any) -> Offer:
+    match packed:
+        case [int(cores), int(memory), int(gpus), list(others), bool(limits), float(seconds)] if (
+            0 <= cores <= MAX_AMOUNT
+            and 0 <= memory <= MAX_MEMORY
+            and 0 <= gpus <= MAX_AMOUNT
+            and seconds >= 0
+        ):
+            amounts = load_pairs(others, int)
+            if are_amounts(amounts):
+                return Offer(cores, memory, gpus, amounts, limits, seconds)
+    raise ValueError("not what a client offers")
 
 
 def pack_welcome(welcome: Welcome) -> list[Any]:

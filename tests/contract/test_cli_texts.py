@@ -237,7 +237,7 @@ def test_an_option_has_one_kind_in_all_commands_of_a_verb(verb):
     assert [] == [name for name, values in kinds.items() if len(values) > 1]
 
 
-REPEATABLE = {"--tag", "--env", "--export", "--arg-file"}
+REPEATABLE = {"--tag", "--env", "--export", "--arg-file", "--resource", "--client-resource"}
 
 
 @pytest.mark.parametrize("verb", TEXTS)

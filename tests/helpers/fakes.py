@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 from hypershell.core.begun import Begun
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
+from hypershell.core.resources import NOTHING, Offer, TaskNeeds
 from hypershell.core.retry import Policy
 from hypershell.core.task import Claim, Task, new_task
-from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec, layered
 from hypershell.server.events import EventBus, TasksBegun
 from hypershell.server.loops.receiver import Receiver
 from hypershell.server.loops.scheduler import Scheduler
@@ -18,8 +19,9 @@ from hypershell.server.planes.late_outcomes import LateOutcomes
 from hypershell.server.planes.worker_service import WorkerService
 from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.sink import LineSink
+from hypershell.server.state.client import Client
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Client, ClientRegistry
+from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.store.tasks.task_store import TaskStore
@@ -83,24 +85,27 @@ class ServerParts:
         lease: float = 30.0,
         sink: LineSink | None = None,
         unwritten: UnwrittenOutput | None = None,
+        default: TaskSpec = DEFAULT_SPEC,
     ) -> None:
         self.bus = EventBus()
         self.lock = threading.RLock()
         sink = sink or LineSink(os.open(os.devnull, os.O_WRONLY), "nowhere")
         self.store = TaskStore(policy, owes=sink.is_wanted)
         clients: dict[str, Client] = {}
-        self.registry = ClientRegistry(self.lock, lease, 5.0, self.bus, clients=clients)
-        self.scheduled = ScheduledQueue(
-            self.lock, bundlesize, self.bus, clients, max_lost=policy.max_lost
+        self.registry = ClientRegistry(
+            self.lock, lease, 5.0, self.bus, clients=clients, needs=TaskNeeds(default)
         )
-        self.scheduler = Scheduler(self.store, self.scheduled, bundlesize)
+        self.scheduled = ScheduledQueue(
+            self.lock, bundlesize, self.bus, clients, default, policy.max_lost
+        )
+        self.scheduler = Scheduler(self.store, self.scheduled, bundlesize, TaskNeeds(default))
         self.finished = FinishedQueue()
         self.failures = Failures(sink, self.store.printed)
         self.failures.subscribe(self.bus)
         self.bus.subscribe(lambda e: self.store.begin(e.client_id, e.begun), TasksBegun)
         self.late = LateOutcomes(self.registry, self.scheduler.take_late, self.scheduled, self.bus)
         self.worker_service = WorkerService(
-            self.registry, self.scheduled, self.finished, self.late, unwritten=unwritten
+            self.registry, self.scheduled, self.finished, self.late, default, unwritten
         )
         self.receiver = Receiver(
             self.finished,
@@ -126,12 +131,13 @@ class ServerParts:
         tasks = []
         for line in lines:
             self._number += 1
-            tasks.append(new_task(line, self._number, self._number)._replace(spec=spec))
+            task = new_task(line, self._number, self._number)
+            tasks.append(task._replace(spec=layered(task.spec, spec)))
         self.store.add(tasks)
 
-    def join(self, host: str = "node1", slots: int = 1) -> Welcome:
+    def join(self, host: str = "node1", slots: int = 1, offer: Offer = NOTHING) -> Welcome:
         """A new client."""
-        return self.greet(Hello(host, 1, slots))
+        return self.greet(Hello(host, 1, slots, offer=offer))
 
     def greet(self, hello: Hello) -> Welcome:
         """Join, or come back, as the wire does it."""

@@ -10,8 +10,9 @@ from hypershell.core.task import Task
 from hypershell.core.task_spec import TaskSpec
 from hypershell.server.events import ClientJoined, EventBus
 from hypershell.server.planes.worker_service import WorkerService
+from hypershell.server.state.client import Client, Pairs
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Client, ClientRegistry, Pairs
+from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.wire.plane import Plane
 from hypershell.wire.worker_messages import Phase

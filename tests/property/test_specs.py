@@ -7,16 +7,10 @@ from hypothesis import strategies as st
 from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy, decide
+from hypershell.core.setting_values import MAX_RETRIES
 from hypershell.core.state import TaskState, may_move
 from hypershell.core.task import Task
-from hypershell.core.task_spec import (
-    DEFAULT_SPEC,
-    MAX_RETRIES,
-    ClientSpecs,
-    TaskSpec,
-    layered,
-    unpack_spec,
-)
+from hypershell.core.task_spec import DEFAULT_SPEC, ClientSpecs, TaskSpec, layered, unpack_spec
 from hypershell.wire.codec import decode, encode
 
 RETRIES = st.none() | st.integers(0, MAX_RETRIES)
@@ -73,7 +67,9 @@ def test_a_client_is_sent_what_it_needs_and_no_more(own, default):
     own=st.none() | st.integers(0, 3),
     failures=st.integers(0, 4),
     losses=st.integers(0, 4),
-    policy=st.builds(Policy, st.integers(0, 3), st.integers(1, 3), st.booleans()),
+    policy=st.builds(
+        Policy, st.integers(0, 3), st.integers(1, 3), st.booleans(), st.just(DEFAULT_SPEC)
+    ),
     stopping=st.booleans(),
 )
 def test_an_outcome_moves_a_task_by_the_table(

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.outcome import Outcome
+from hypershell.core.resources import needs_of
 from hypershell.core.state import FINAL, TaskState
 from hypershell.core.task import Claim, Task
 from hypershell.server.events import OutcomesRecorded, TasksLeased
 from hypershell.store.tasks.journal import Recorded
+from tests.sim.plan import CORES
 from tests.sim.tasks import TaskProcess
 
 if TYPE_CHECKING:
@@ -92,10 +94,31 @@ class Books:
                 f"somebody who waits was told that task {task_id} was final, and it starts again",
             )
         self.rescheduled.pop(task_id, None)
+        self._check_room(process)
         self.alive[task_id].append(process)
         self.started[task_id].append(process)
         self.by_pid[process.pid] = process
         world.note(process.client.name, f"starts task {task_id}, attempt {process.claim.attempt}")
+
+    def _check_room(self, process: TaskProcess) -> None:
+        """What a client runs and starts now must fit what it offers."""
+        if not self._world.plan.with_needs:
+            return
+        running = [
+            each.claim
+            for there in self.alive.values()
+            for each in there
+            if each.client is process.client and each.is_alive and each.pid == each.leader
+        ]
+        needs = [needs_of(claim.spec) for claim in (*running, process.claim)]
+        asked = [each for each in needs if each is not None]
+        cores = sum(each.cores for each in asked) + needs.count(None)
+        if asked and cores > CORES:
+            raise Broken(
+                "no client runs more than it has",
+                f"task {process.claim.task_id} starts on {process.client.name}, where {cores} of "
+                f"{CORES} cores are in use then",
+            )
 
     def _excuse(self, process: TaskProcess) -> str | None:
         """The documented exception by which this may still run, if it is one."""
@@ -214,8 +237,8 @@ class Books:
         for task in event.tasks:
             self.rescheduled.pop(task.id, None)
         new = [t for t in event.tasks if t.lease == 1]
-        if not new:
-            return
+        if not new or self._world.plan.with_needs:
+            return  # one that needs less may go before one that does not fit yet
         for task_id, since in list(self.rescheduled.items()):
             if now - since > ORDER_SECONDS and self._may_have(server, event.client_id, task_id):
                 raise Broken(

@@ -23,9 +23,11 @@ from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.orders import Orders
 from hypershell.core.errors import HyperShellError
+from hypershell.core.resources import NOTHING, Offer
 from hypershell.runtime.signals import Sent
 from hypershell.wire.worker_messages import Hello
 from tests.sim import runtime
+from tests.sim.plan import CORES
 from tests.sim.scheduler import Machine, Process, Strand
 from tests.sim.tasks import SimOutput, SimProcesses, SimWatch, TaskProcess
 
@@ -314,8 +316,9 @@ class SimClient:
         self._signals = signals = SignalOrders(senders, inbox)
         link = ServerLink(world.find)
         pipe = SimPipe(self)
-        hello = Hello(self.machine.name, self.proper.pid, self.slots)
-        options = ClientOptions(self.slots, world.plan.wait)
+        offer = Offer(CORES) if world.plan.with_needs else NOTHING
+        hello = Hello(self.machine.name, self.proper.pid, self.slots, offer=offer)
+        options = ClientOptions(self.slots, world.plan.wait, offer=offer)
         try:
             welcome = join(link, hello, inbox, options.wait, 0.0, self._was_there)
         except SignalledEarly as early:

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from tests.sim.tasks import Behaviour
 
+CORES = 4
+"""That each client offers where tasks have needs."""
+
 HEALED_AT = 30.0
 """Seconds after which nothing goes wrong any more."""
 
@@ -50,6 +53,16 @@ class Plan(NamedTuple):
     long_share: float
     """Of tasks that run for seconds."""
     profile: str
+
+    @property
+    def with_needs(self) -> bool:
+        """Whether tasks ask for cores, which clients offer: of every fourth seed."""
+        return self.seed % 4 == 3
+
+    @property
+    def retry_delay(self) -> tuple[float, float] | None:
+        """How long retries wait, if they do: of every fourth seed."""
+        return (0.5, 4.0) if self.seed % 4 == 1 else None
 
 
 CLIENT_FAULTS = {

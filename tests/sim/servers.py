@@ -136,11 +136,12 @@ class SimServer:
         is_file = self.mode in (RunMode.FILE, RunMode.RESUME)
         reader = SimReader(world.input) if is_file else None
         self.session = session = world.open_session(self, reader)
+        spec = TaskSpec(cwd="/sim", retry_delay=plan.retry_delay)
         options = ServerOptions(
             bundlesize=plan.bundlesize,
             bundlewait=plan.bundlewait,
-            policy=Policy(plan.retries, plan.max_lost, plan.eager),
-            spec=TaskSpec(cwd="/sim"),
+            policy=Policy(plan.retries, plan.max_lost, plan.eager, spec),
+            spec=spec,
             lease=plan.lease,
             grace=plan.grace,
             resumes=self.mode is RunMode.RESUME,

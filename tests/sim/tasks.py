@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypershell.client.held_outcomes import HELD_SECONDS
+from hypershell.client.tasks.grants import Grant
 from hypershell.client.tasks.spawn import Child
 from hypershell.core.ending import Ending
 from hypershell.core.outcome import Outcome
@@ -197,7 +198,9 @@ class SimProcesses:
         self._running = running
         self._known: dict[int, TaskProcess] = {}
 
-    def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
+    def spawn(
+        self, claim: Claim, slot: int, out: int, err: int, grant: Grant | None = None
+    ) -> Child:
         """Start a task; OSError while the machine is short of memory."""
         self._running.about_to_start(claim)
         runtime.clock.sleep(0.0005)
@@ -276,6 +279,14 @@ class SimProcesses:
     def outlived(self, child: Child) -> bool:
         """Whether something lives in its session."""
         return child.pid in self.live_sessions()
+
+    def memory_kib(self, child: Child, *, exact: bool = False) -> int:
+        """Simulated tasks use none."""
+        return 0
+
+    def oom_kills(self) -> int | None:
+        """Nobody knows."""
+        return None
 
 
 class SimWatch:

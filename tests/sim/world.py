@@ -20,7 +20,7 @@ from tests.sim.clients import SimClient
 from tests.sim.disk import Disk
 from tests.sim.files import LinesInTime, SimFile
 from tests.sim.network import Network
-from tests.sim.plan import HEALED_AT, Event, Plan, behaviour
+from tests.sim.plan import CORES, HEALED_AT, Event, Plan, behaviour
 from tests.sim.rules import check_at_end, check_now
 from tests.sim.scheduler import Machine, Process, Scheduler, Stuck
 from tests.sim.servers import SECRET, Directory, SimServer, client_key
@@ -34,6 +34,13 @@ FULL_CHECK_EVERY = 20
 """Steps between two looks at everything; what is cheap is checked whenever it happens."""
 
 _MACHINES = 4
+
+
+def _line(number: int, with_needs: bool) -> bytes:
+    """One of the input. Of those with needs every third asks for nothing."""
+    if not with_needs or number % 3 == 0:
+        return b"line %d" % number
+    return b"line %d # HYPERSHELL: cores:%d" % (number, 1 + 7 * number % CORES)
 
 
 class World:
@@ -53,7 +60,7 @@ class World:
         self.running.about_to_start = self.books.about_to_start
         self.running.started_one = self.books.task_started
         self.running.ended_one = self.books.task_ended
-        self.lines = [b"line %d" % number for number in range(1, plan.lines + 1)]
+        self.lines = [_line(number, plan.with_needs) for number in range(1, plan.lines + 1)]
         self.input = LinesInTime(self.lines, list(plan.line_times))
         self.failed_file = SimFile()
         self.disk: Disk | None = None

@@ -54,6 +54,8 @@ def task_text(task: dict[str, Any]) -> str:
         if attempt.get("signal") == 9 or attempt.get("exit_status") == 137:
             parts.append(f"  {_KILLED}\n")
         parts.append(_tail("  standard error", attempt.get("stderr", b"")))
+    if "why" in task:
+        parts.append("\nwhy it waits\n" + "".join(f"  {cell('why', w)}\n" for w in task["why"]))
     if task["output"] is not None:
         out, err = task["output"]
         printed = f"{len(out)} bytes to standard output, {len(err)} to standard error"

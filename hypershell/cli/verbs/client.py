@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from hypershell.cli.offer_options import offer_from
 from hypershell.cli.options import Parsed
 from hypershell.cli.texts import LOG_OPTIONS, PLACE_OPTIONS, RUN_OPTIONS, RUN_PLACE_OPTION
 from hypershell.core import environment
@@ -34,10 +35,19 @@ Server options:
                         a random time up to that [default: 0].
   -T SEC, --timeout SEC
                         Leave after SEC seconds without a task.
+  --walltime DUR        Be gone after DUR, such as 90, 10m or 1h30m: take no
+                        task whose --task-timeout or --expect does not fit into
+                        what is left. In a job of Slurm or Torque the default is
+                        the end of the job.
+  --leave-before SEC    Stop what runs and leave SEC seconds before that. The
+                        default is 60, or a tenth of a time of less than 10
+                        minutes, but at least what stopping tasks may take.
 
 {PLACE_OPTIONS}\
 {RUN_PLACE_OPTION}
-{RUN_OPTIONS}
+{RUN_OPTIONS}  --gpus NUM                 The same as --client-gpus.
+  --resource NAME=NUM        The same as --client-resource. May be repeated.
+
 {LOG_OPTIONS}
 Other options:
   -h, --help  Show this text and exit.
@@ -61,6 +71,8 @@ def options_from(parsed: Parsed) -> "JoinOptions":
         wait=parsed.seconds("--wait", default=60),
         idle_timeout=None if timeout is None else parsed.seconds("--timeout", default=0),
         delay_start=parsed.seconds("--delay-start", default=0, lowest=-1e9),
+        ends_at=_end_from(parsed),
+        leave_before=_leave_before_from(parsed),
     )
     return JoinOptions(client, _location_from(parsed))
 
@@ -69,12 +81,43 @@ def run_options_from(parsed: Parsed) -> "ClientOptions":
     """How tasks are to be run, which `cluster` says as well; UsageError."""
     from hypershell.client.options import ClientOptions
 
+    offer, gpus = offer_from(parsed)
     return ClientOptions(
         slots=_slots_from(parsed),
+        offer=offer,
+        gpus=gpus,
+        pins=parsed.flag("--pin"),
         shell=parsed.text("--shell") or "",
         out_path=parsed.text("--output"),
         err_path=parsed.text("--errors"),
     )
+
+
+def _end_from(parsed: Parsed) -> float:
+    """The boot time at which the client must be gone; UsageError."""
+    import math
+
+    from hypershell.core.units import read_duration
+    from hypershell.runtime import clock
+    from hypershell.runtime.wall_time import job_seconds_left
+
+    text = parsed.text("--walltime")
+    if text is None:
+        left = job_seconds_left(os.environ)
+        return math.inf if left is None else clock.boottime() + left
+    try:
+        seconds = read_duration(text)
+    except ValueError as error:
+        raise parsed.error(f"--walltime {text!r}: {error}") from None
+    if seconds <= 0:
+        raise parsed.error(f"--walltime must be above 0, not {text!r}")
+    return clock.boottime() + seconds
+
+
+def _leave_before_from(parsed: Parsed) -> float | None:
+    if parsed.text("--leave-before") is None:
+        return None
+    return parsed.seconds("--leave-before", default=0)
 
 
 def _slots_from(parsed: Parsed) -> int:
@@ -82,9 +125,9 @@ def _slots_from(parsed: Parsed) -> int:
     number = parsed.whole("--num-threads", "--jobs", default=1, lowest=0, highest=100_000)
     if number:
         return number
-    from hypershell.runtime.cores import usable_cores
+    from hypershell.runtime.machine import allocated_cores
 
-    return usable_cores()
+    return allocated_cores(os.environ)
 
 
 def _location_from(parsed: Parsed) -> "ServerLocation":

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from hypershell.cli.offer_options import offer_words
 from hypershell.cli.options import Parsed
 from hypershell.cli.texts import (
     ADDRESS_OPTIONS,
@@ -65,13 +66,14 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
 
     mode = mode_from(parsed)
     client = run_options_from(parsed)
+    clients = parsed.whole("--clients", default=1, lowest=1, highest=1000)
     return ClusterOptions(
         run=server_options_from(parsed, mode),
         inputs=input_options_from(parsed, mode),
         database=database_options_from(parsed, mode),
-        clients=parsed.whole("--clients", default=1, lowest=1, highest=1000),
+        clients=clients,
         client=client,
-        client_arguments=_client_arguments(parsed, client),
+        client_arguments=_client_arguments(parsed, client, clients),
         server_dir=parsed.text("--server-dir"),
         bind_host=parsed.host("--bind") or "localhost",
         port=port_from(parsed, "--port", "--worker-port") or 0,
@@ -82,12 +84,15 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
     )
 
 
-def _client_arguments(parsed: Parsed, client: "ClientOptions") -> tuple[str, ...]:
+def _client_arguments(parsed: Parsed, client: "ClientOptions", clients: int) -> tuple[str, ...]:
     """The words that give each client its options."""
     from hypershell.client.tasks.spawn import check_shell
 
     check_shell(client.shell)
-    arguments = ["-N", str(client.slots), "--shell", client.shell]
+    arguments = ["--shell", client.shell]
+    if client.offer.limits_places:
+        arguments += ["-N", str(client.slots)]
+    arguments += offer_words(parsed, clients)
     for name in ("--output", "--errors", "--log-file", "--log-format"):
         if (value := parsed.text(name)) is not None:
             arguments += [name, value]

@@ -18,7 +18,8 @@ Show one task: its line, its state, its attempts (the last 1000 if there are
 more) and what a failed attempt printed last.
 
 Info options:
-  --json  Print JSON.
+  --json     Print JSON.
+  --explain  Also show why a task that waits is not running, for each client.
 
 {PLACE_OPTIONS}\
 {RUN_PLACE_OPTION}
@@ -30,6 +31,8 @@ Examples:
   $ hyper-shell info 7
 
   $ hyper-shell info 7 --json
+
+  $ hyper-shell info 7 --explain
 """
 
 
@@ -40,6 +43,7 @@ class InfoOptions:
     source: "TaskSource"
     task_id: int
     json: bool
+    explains: bool = False
 
 
 def options_from(parsed: Parsed) -> InfoOptions:
@@ -51,7 +55,8 @@ def options_from(parsed: Parsed) -> InfoOptions:
     ids = ids_from(parsed, [parsed.text("ID") or ""])
     if len(ids) != 1:
         raise parsed.error("`info` takes one task id", "`hyper-shell list` shows several tasks")
-    return InfoOptions(source_from(parsed, Selection(ids=ids)), ids[0], parsed.flag("--json"))
+    source = source_from(parsed, Selection(ids=ids))
+    return InfoOptions(source, ids[0], parsed.flag("--json"), parsed.flag("--explain"))
 
 
 def run(options: InfoOptions) -> int:
@@ -60,10 +65,13 @@ def run(options: InfoOptions) -> int:
     from hypershell.cli.output.rows import warn, write, write_json
     from hypershell.cli.output.task_view import task_text
 
-    task = open_task_api(options.source).task(options.task_id)
+    api = open_task_api(options.source)
+    task = api.task(options.task_id)
     if task is None:
         warn(f"there is no task {options.task_id}")
         return 1
+    if options.explains and task["state"] == "waiting":
+        task["why"] = api.explain([options.task_id])[options.task_id]
     if options.json:
         write_json(task)
     else:

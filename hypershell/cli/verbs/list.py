@@ -23,6 +23,7 @@ With --running alone, they are those that say where each task runs.
 
 List options:
   --count        Print only the number of tasks.
+  --explain      Also show why each task that waits is not running.
   --sort FIELD   Order by a field, from low to high; FIELD:desc is from high to
                  low. The default is by id. Tasks without it come last.
   --limit NUM    Show at most NUM tasks, the first in that order.
@@ -76,6 +77,7 @@ class ListOptions:
     watches: bool
     sort: str = ""
     descends: bool = False
+    explains: bool = False
 
 
 def options_from(parsed: Parsed) -> ListOptions:
@@ -83,10 +85,13 @@ def options_from(parsed: Parsed) -> ListOptions:
     from hypershell.cli.common_options import source_from
     from hypershell.cli.output.rows import FORMATS
     from hypershell.cli.selection_options import selection_from
+    from hypershell.core.run_name import ALL_RUNS
 
     selection = selection_from(parsed)
     if parsed.flag("--json") and parsed.is_given("--format"):
         raise parsed.error("--json and --format cannot be used together")
+    if parsed.flag("--explain") and selection.run == ALL_RUNS:
+        raise parsed.error("--explain is for the tasks of one run, not for those of `all`")
     sort, _, direction = (parsed.text("--sort") or "").partition(":")
     if direction not in ("", "asc", "desc"):
         raise parsed.error(f"--sort takes FIELD, FIELD:asc or FIELD:desc, not {direction!r}")
@@ -102,6 +107,7 @@ def options_from(parsed: Parsed) -> ListOptions:
         watches=parsed.flag("--watch"),
         sort=_known(parsed, sort) if sort else "",
         descends=direction == "desc",
+        explains=parsed.flag("--explain"),
     )
 
 
@@ -204,7 +210,18 @@ def _show(api: "TaskApi", options: ListOptions, out: "Write") -> None:
         out(f"{number if limit is None else min(number, limit)}\n")
         return
     pages = _sorted(api, options) if options.sort else _pages(api, options)
-    write_rows(options.form, options.fields, pages, out)
+    fields = options.fields
+    if options.explains:
+        pages, fields = _explained(api, options), (*fields, "why")
+    write_rows(options.form, fields, pages, out)
+
+
+def _explained(api: "TaskApi", options: ListOptions) -> Iterator[list[list[Any]]]:
+    """All rows, each with why its task is not running; nothing for one that does not wait."""
+    with_ids = replace(options, fields=("id", "state", *options.fields))
+    for page in _sorted(api, with_ids) if options.sort else _pages(api, with_ids):
+        reasons = api.explain([row[0] for row in page if row[1] == "waiting"])
+        yield [[*row[2:], "; ".join(reasons.get(row[0], []))] for row in page]
 
 
 def _sorted(api: "TaskApi", options: ListOptions) -> Iterator[list[list[Any]]]:

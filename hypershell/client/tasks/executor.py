@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable
 
 from hypershell.access.errors import shown
 from hypershell.client.task_buffer import TaskBuffer
+from hypershell.client.tasks.grants import Grant, Grants
+from hypershell.client.tasks.memory_watch import MemoryWatch, why_ended
 from hypershell.client.tasks.orders import Cancel, Continue, Orders, Pause, Resume, Stop
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.pause import TaskPause
@@ -22,6 +24,7 @@ from hypershell.client.tasks.watch import Watch
 from hypershell.core.ending import Ending
 from hypershell.core.errors import TasksUnstartable, system_reason
 from hypershell.core.outcome import Outcome
+from hypershell.core.resources import needs_of
 from hypershell.core.task import Claim
 from hypershell.runtime import clock
 
@@ -48,6 +51,7 @@ class Executor:
         output: Output,
         watch: Watch,
         grace_seconds: float,
+        grants: Grants | None = None,
     ) -> None:
         self._buffer = buffer
         self._orders = orders
@@ -57,6 +61,8 @@ class Executor:
         self._grace_seconds = grace_seconds
         self._free = deque(range(1, slots + 1))
         self._children: dict[Child, None] = {}
+        self._grants = grants or Grants()
+        self._memory = MemoryWatch(processes)
         self._stopper = TaskStopper()
         self._time_limits = TimeLimits()
         self._pause = TaskPause(processes, self._stopper, self._time_limits)
@@ -86,6 +92,8 @@ class Executor:
             return True
         if self._time_limits:
             self._end_overdue(clock.monotonic())
+        if self._children:
+            self._end_too_large(clock.monotonic())
         if self._stopper:
             self._end_stopped()
         return True
@@ -141,6 +149,8 @@ class Executor:
                 self._stopper.leader_ended(child)
                 continue
             outcome = self._processes.reap(child)
+            if outcome.code and self._memory.was_killed_for_memory(outcome):
+                outcome = _out_of_memory(child, outcome)
             if outcome.code and _by_signal(outcome) and self._processes.outlived(child):
                 self._end_rest(child, outcome)
             else:
@@ -162,13 +172,14 @@ class Executor:
             return None
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
-        if not (self._stopper or self._time_limits or self._output.is_failing):
+        if not (self._children or self._stopper or self._output.is_failing):
             return None
         now = clock.monotonic()
+        until_look_at_memory = self._memory.patience(now) if self._children else None
         until_look = self._stopper.patience(now)
         until_limit = self._time_limits.patience(now) if self._time_limits else None
         until_retry = self._check_output()
-        pauses = (until_look, until_limit, until_retry)
+        pauses = (until_look, until_limit, until_retry, until_look_at_memory)
         return min((s for s in pauses if s is not None), default=None)
 
     def _fill_slots(self) -> None:
@@ -194,7 +205,7 @@ class Executor:
                 continue
             self._children[child] = None
             self._buffer.note_started(child)
-            if claim.packed_spec and (limit := claim.spec.timeout) is not None:
+            if claim.packed_spec and isinstance(limit := claim.spec.timeout, int | float):
                 self._time_limits.add(child, limit)
             self._short_since = None
             started += 1
@@ -213,10 +224,22 @@ class Executor:
         self._buffer.put_outcomes([refusal])
 
     def _start(self, claim: Claim, slot: int) -> Child:
-        if claim.spec.capture:
-            child = self._spawn_captured(claim, slot)
-        else:
-            child = self._processes.spawn(claim, slot, *self._output.ends(slot))
+        if not claim.packed_spec:
+            return self._watched(self._processes.spawn(claim, slot, *self._output.ends(slot)))
+        spec = claim.spec
+        needs = needs_of(spec)
+        grant = None if needs is None else self._grants.take(needs)
+        try:
+            if spec.capture:
+                return self._watched(self._spawn_captured(claim, slot, grant))
+            ends = self._output.ends(slot)
+            return self._watched(self._processes.spawn(claim, slot, *ends, grant))
+        except OSError:
+            if grant is not None:
+                self._grants.release(grant)
+            raise
+
+    def _watched(self, child: Child) -> Child:
         try:
             self._watch.add(child)
         except OSError:
@@ -225,12 +248,12 @@ class Executor:
             raise
         return child
 
-    def _spawn_captured(self, claim: Claim, slot: int) -> Child:
+    def _spawn_captured(self, claim: Claim, slot: int, grant: Grant | None) -> Child:
         out, err = self._output.capture(slot)
         try:
             self._watch.add_pipe(out.read_end)
             self._watch.add_pipe(err.read_end)
-            return self._processes.spawn(claim, slot, out.write_end, err.write_end)
+            return self._processes.spawn(claim, slot, out.write_end, err.write_end, grant)
         except OSError:
             self._output.finish(slot)
             raise
@@ -257,6 +280,10 @@ class Executor:
                 self._output.drop(descriptor)
         self._children.pop(child, None)
         self._free.append(child.slot)
+        if child.grant is not None:
+            self._grants.release(child.grant)
+        if child.peak_kib > outcome.peak_kib:
+            outcome = outcome._replace(peak_kib=child.peak_kib)
         if (out or err) and (not outcome.ok or child.claim.spec.capture):
             outcome = outcome._replace(out=out, err=err)
         return outcome
@@ -306,6 +333,14 @@ class Executor:
         running = [c for c in overdue if c in self._children and c not in self._stopper]
         self._end(running, Ending.TIMED_OUT, now + self._grace_seconds)
 
+    def _end_too_large(self, now: float) -> None:
+        """Kill the tasks that use more memory than they asked for."""
+        running = [child for child in self._children if child not in self._stopper]
+        if too_large := self._memory.look(running, now):
+            self._collect_ended(*self._watch.wait(0))  # what has ended by itself is not ended
+            running = [child for child in too_large if child in self._children]
+            self._end(running, Ending.OUT_OF_MEMORY, now)
+
     def _end(self, children: Iterable[Child], ending: Ending, kill_at: float) -> None:
         new = [child for child in children if self._stopper.add(child, ending, kill_at)]
         if new and self._pause.begun:
@@ -320,6 +355,8 @@ class Executor:
             self._forward(self._watch.wait(0)[1])  # their last words
         for child, ending in self._stopper.take(gone):
             outcome = child.outcome or self._processes.reap(child)
+            if ending is Ending.OUT_OF_MEMORY:
+                outcome = _out_of_memory(child, outcome)
             self._gone.append(self._collect(child, outcome)._replace(ending=ending))
         if self._gone and not (self._stopping and self._children):
             self._return_gone()
@@ -370,6 +407,11 @@ class Executor:
 def _by_signal(outcome: Outcome) -> bool:
     """Whether a signal that was not of ours killed a task, as the kernel or its shell tells it."""
     return outcome.ending is Ending.SIGNALED or 128 < outcome.code <= 128 + _MAX_SIGNAL
+
+
+def _out_of_memory(child: Child, outcome: Outcome) -> Outcome:
+    child.peak_kib = max(child.peak_kib, outcome.peak_kib)
+    return outcome._replace(ending=Ending.OUT_OF_MEMORY, code=0, reason=why_ended(child))
 
 
 def _unstartable(claim: Claim, error: OSError, slot: int) -> Outcome:

@@ -9,11 +9,13 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Protocol
 
+from hypershell.client.tasks.grants import Grant
 from hypershell.client.tasks.spawn import Child, Spawner, reap
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
 from hypershell.runtime import clock, procfs
 from hypershell.runtime.procfs import environments, live_sessions, running_below, stopped_below
+from hypershell.runtime.tree_memory import exact_tree_kib, oom_kills, tree_kib
 
 _PAUSE_SECONDS = 0.5
 
@@ -21,7 +23,9 @@ _PAUSE_SECONDS = 0.5
 class Processes(Protocol):
     """Starts, signals and reaps the processes of one client's tasks."""
 
-    def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
+    def spawn(
+        self, claim: Claim, slot: int, out: int, err: int, grant: Grant | None = None
+    ) -> Child:
         """Start a task with these descriptors as its output; OSError if it cannot be."""
 
     def reap(self, child: Child) -> Outcome:
@@ -50,6 +54,12 @@ class Processes(Protocol):
 
     def outlived(self, child: Child) -> bool:
         """Whether a task that was just reaped left processes in its session."""
+
+    def memory_kib(self, child: Child, *, exact: bool = False) -> int:
+        """How much memory a task and all below it use; to be exact takes longer."""
+
+    def oom_kills(self) -> int | None:
+        """How many processes the kernel killed here for want of memory; None if unknown."""
 
 
 class SystemProcesses:
@@ -135,6 +145,14 @@ class SystemProcesses:
             if children is not None and len(children) == 1:
                 return False
         return child.pid in live_sessions()
+
+    def memory_kib(self, child: Child, *, exact: bool = False) -> int:
+        """See Processes."""
+        return (exact_tree_kib if exact else tree_kib)(child.pid)
+
+    def oom_kills(self) -> int | None:
+        """See Processes."""
+        return oom_kills()
 
     def _note_trees(self, children: Iterable[Child]) -> None:
         """Remember what is below these tasks, which may leave their sessions and environments."""

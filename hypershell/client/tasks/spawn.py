@@ -11,11 +11,13 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from hypershell.client.tasks.direct_exec import plain_words
+from hypershell.client.tasks.grants import Grant
 from hypershell.client.tasks.surroundings import QUESTION, shell_keeps
 from hypershell.client.tasks.task_directory import TaskDirectory
 from hypershell.core.ending import Ending
@@ -63,7 +65,8 @@ Program = tuple[bytes, list[bytes], dict[bytes, bytes]]
 class Child:
     """A task that was started. `started` is monotonic time in seconds.
 
-    Its `outcome` is set once it was reaped while others of its session were alive.
+    A task with needs has a `grant`. `peak_kib` is the most memory that it and all below it were
+    seen to use. Its `outcome` is set once it was reaped while others of its session were alive.
     """
 
     claim: Claim
@@ -71,7 +74,9 @@ class Child:
     slot: int
     started: float
     started_at: float
+    grant: Grant | None = None
     outcome: Outcome | None = None
+    peak_kib: int = 0
 
 
 class Spawner:
@@ -115,7 +120,9 @@ class Spawner:
         self.client_id = client_id
         self._environment[b"TASK_CLIENT_ID"] = client_id.encode()
 
-    def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
+    def spawn(
+        self, claim: Claim, slot: int, out: int, err: int, grant: Grant | None = None
+    ) -> Child:
         """Start a task with these descriptors as its output; OSError if it cannot be.
 
         DirectoryRefused where its directory is why.
@@ -124,8 +131,15 @@ class Spawner:
         started_at, started = clock.wall(), clock.monotonic()
         spec = claim.spec
         path = self._directory.enter(spec.cwd, started)
-        pid = self._start(claim, self._variables(claim, slot, path, spec.env), files)
-        return Child(claim, pid, slot, started, started_at)
+        variables = self._variables(claim, slot, path, spec.env)
+        if grant is None:
+            pid = self._start(claim, variables, files)
+        else:
+            given = {os.fsencode(name) for name, _ in spec.env}
+            variables |= {n: value for n, value in grant.variables.items() if n not in given}
+            with _running_on(grant.cpus):
+                pid = self._start(claim, variables, files)
+        return Child(claim, pid, slot, started, started_at, grant)
 
     def _variables(
         self,
@@ -223,6 +237,23 @@ class Spawner:
         finally:
             for spare in lower.values():
                 os.dup2(0, spare, inheritable=False)  # a pipe must not stay open by it
+
+
+@contextmanager
+def _running_on(cpus: Collection[int]) -> Iterator[None]:
+    """This thread, and what it starts, runs on these cores; on all that it had where none is named.
+
+    The caller's own are restored at the end.
+    """
+    if not cpus or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 def _open_nowhere() -> int:

@@ -8,7 +8,7 @@ its first task (`ServerLocation.rooted`, and what is opened by then stays open).
 import errno
 import os
 
-from hypershell.core.task_spec import CLIENT_CWD
+from hypershell.core.setting_values import CLIENT_CWD
 from hypershell.runtime.working_directory import working_directory
 
 _FRESH_SECONDS = 1.0

@@ -21,8 +21,9 @@ from hypershell.runtime import clock, threads
 from hypershell.runtime.backoff import Backoff
 from hypershell.server.events import ClientLeft, EventBus, TasksBegun
 from hypershell.server.loops.orphans import Orphans
+from hypershell.server.state.client import Client
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Client, ClientRegistry, Departure
+from hypershell.server.state.registry import ClientRegistry, Departure
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from hypershell.core.task import Task
 from hypershell.core.units import counted
 from hypershell.runtime import threads
 from hypershell.server.events import ClientLeft
+from hypershell.server.state.client import Client, Pairs
 from hypershell.server.state.finished_queue import FinishedQueue
-from hypershell.server.state.registry import Client, Pairs
 from hypershell.store.tasks.task_store import TaskStore
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,9 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from hypershell.core.outcome import Outcome
+from hypershell.core.resources import NO_NEEDS, TaskNeeds
 from hypershell.core.task import Task
+from hypershell.core.task_spec import DEFAULT_SPEC
 from hypershell.runtime import threads
 from hypershell.server.state.bundles import MAX_BYTES
 from hypershell.server.state.scheduled_queue import ScheduledQueue
@@ -15,7 +17,14 @@ from hypershell.store.tasks.task_store import TaskStore
 class Scheduler:
     """Leases tasks and offers them in bundles, while there are tasks and the queue has capacity."""
 
-    def __init__(self, store: TaskStore, scheduled: ScheduledQueue, bundlesize: int) -> None:
+    def __init__(
+        self,
+        store: TaskStore,
+        scheduled: ScheduledQueue,
+        bundlesize: int,
+        needs: TaskNeeds = NO_NEEDS,
+    ) -> None:
+        self._needs = needs
         self._store = store
         self._scheduled = scheduled
         self._bundlesize = bundlesize
@@ -93,11 +102,14 @@ class Scheduler:
         return len(taken)
 
     def _bundles(self, tasks: list[Task]) -> list[list[Task]]:
-        """Bundles in order. A task that was out before goes alone: its bundle is history."""
+        """Bundles in order. A task that was out before goes alone: its bundle is history.
+
+        So does one with needs.
+        """
         bundles: list[list[Task]] = []
         fresh: list[Task] = []
         for task in tasks:
-            if task.lease > 1:
+            if task.lease > 1 or (task.spec is not DEFAULT_SPEC and self._needs.of(task.spec)):
                 bundles.append([task])
                 continue
             if len(fresh) % self._bundlesize == 0:

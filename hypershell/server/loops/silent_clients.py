@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 
 from hypershell.core.units import counted
 from hypershell.server.events import ClientLeft, EventBus
+from hypershell.server.state.client import Client
 from hypershell.server.state.finished_queue import Batch, FinishedQueue
-from hypershell.server.state.registry import Client, ClientRegistry
+from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 
 log = logging.getLogger(__name__)

@@ -11,11 +11,12 @@ from hypershell.core.units import counted
 from hypershell.runtime import clock
 from hypershell.server.events import EventBus, StopAsked, TasksAdded, TasksChanged
 from hypershell.server.planes.completion import CompletionWaiters
-from hypershell.server.state.registry import Client, ClientRegistry
+from hypershell.server.state.client import Client
+from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.errors import NoDatabase, StoreClosed
 from hypershell.store.tasks.task_store import TaskStore
-from hypershell.wire.client_plane import MAX_WAIT, SUBMIT_SECONDS
+from hypershell.wire.client_plane import MAX_EXPLAINED, MAX_WAIT, SUBMIT_SECONDS
 from hypershell.wire.worker_messages import Phase
 
 if TYPE_CHECKING:
@@ -104,6 +105,21 @@ class ClientService:
         """All of a task; None if there is none of that id."""
         number = _whole(task_id)
         return self._database().task(number)
+
+    def explain(self, task_ids: Any) -> list[list[Any]]:
+        """Why each of these tasks is not running: its id and the reasons, a line each."""
+        if not isinstance(task_ids, list) or len(task_ids) > MAX_EXPLAINED:
+            raise ValueError("not a list of ids")
+        ids = [_whole(task_id) for task_id in task_ids]
+        waiting, held = self._store.look_up(ids)
+        reasons = self._scheduled.explain(waiting)
+        holders = {i: c for c in self._registry.clients() for i in list(c.claims)}
+        for task in held:
+            if (client := holders.get(task.id)) is not None:
+                reasons[task.id] = [f"client {client.id} on {client.host} holds it"]
+            else:
+                reasons |= self._scheduled.explain([task])
+        return [[i, reasons.get(i, ["other tasks go before it, or it has ended"])] for i in ids]
 
     def output(self, task_id: Any) -> list[bytes] | None:
         """What a captured task printed: to its standard output, and error."""

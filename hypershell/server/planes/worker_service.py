@@ -3,6 +3,8 @@ from the scheduled queue, in one round trip.
 """
 
 import logging
+import math
+from collections.abc import Callable
 from typing import Any
 
 from hypershell.core.outcome import Outcome
@@ -10,8 +12,9 @@ from hypershell.core.task import Claim, command_of
 from hypershell.core.task_spec import DEFAULT_SPEC, ClientSpecs, TaskSpec
 from hypershell.core.units import counted
 from hypershell.server.planes.late_outcomes import LateOutcomes
+from hypershell.server.state.client import Client
 from hypershell.server.state.finished_queue import Batch, FinishedQueue
-from hypershell.server.state.registry import Client, ClientRegistry, Departure
+from hypershell.server.state.registry import ClientRegistry, Departure
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.server.state.unwritten import UnwrittenOutput
 from hypershell.wire.worker_messages import (
@@ -51,13 +54,14 @@ class WorkerService:
         late: LateOutcomes,
         default_spec: TaskSpec = DEFAULT_SPEC,
         unwritten: UnwrittenOutput | None = None,
+        limit_of: Callable[[str], float | None] = lambda share: None,
     ) -> None:
         self._unwritten = UnwrittenOutput() if unwritten is None else unwritten
         self._registry = registry
         self._scheduled = scheduled
         self._finished = finished
         self._late = late
-        self._specs = ClientSpecs(default_spec)
+        self._specs = ClientSpecs(default_spec, limit_of)
         self._patience = registry.call_seconds / 2
 
     def join(self, packed: Any) -> list[Any]:
@@ -72,6 +76,8 @@ class WorkerService:
                 hello.pid,
                 counted(hello.slots, "slot"),
             )
+            if hello.offer.seconds < math.inf:
+                self._scheduled.note_end()
             return pack_welcome(welcome)
         log.info("client %s reconnected", welcome.client_id)
         self._scheduled.wake_all()  # a call of the older session must not take anything more

@@ -1,10 +1,10 @@
 """The bundles that wait for a client, in the order of leaving; those behind a barrier stand apart,
-and so do those that run alone.
+and so do those that run alone, and those that are delayed.
 
-The invariant: a bundle is in `_free` if every client may have all of it, or in `_apart`, with the
-others behind the same barrier. So whatever some clients must not have is passed over as one, and
-holds up nobody who wants what comes after it. A barrier that is new sorts `_free` again; one that
-is gone lets its bundles out to everybody, where they stand.
+The invariant: a bundle is in `_free` if every client may have all of it, or in `_apart`, in the
+lane of the barrier that it is behind. So whatever some clients must not have is passed over as one,
+and holds up nobody who wants what comes after it. A barrier that is new sorts `_free` again; one
+that is gone lets its bundles out to everybody, where they stand.
 
 It has no lock: that of the scheduled queue is held by whoever calls.
 """
@@ -13,13 +13,16 @@ import heapq
 from collections import deque
 from collections.abc import Iterator
 
+from hypershell.core.resources import Needs
 from hypershell.core.retry import is_suspect
 from hypershell.core.task import Task
+from hypershell.core.task_spec import DEFAULT_SPEC
 from hypershell.server.state.barriers import Barrier, Barriers
+from hypershell.server.state.client import Client
+from hypershell.server.state.lanes import Lanes
 from hypershell.server.state.last_chances import LastChances
-from hypershell.server.state.matching import Bundle, Match, match
-from hypershell.server.state.registry import Client
-from hypershell.store.tasks.queue import Key, key_of
+from hypershell.server.state.matching import Bundle, Capacity, Room, match
+from hypershell.store.tasks.queue import key_of
 
 MAX_BYTES = 16 * 2**20
 """Bytes of lines here, or in one answer, not counting the last: far below a frame's limit."""
@@ -35,35 +38,35 @@ class Bundles:
         self._barriers = barriers
         self._alone = LastChances(barriers, max_lost)
         self._free: deque[Bundle] = deque()
-        self._apart: dict[Barrier, deque[Bundle]] = {}
+        self._apart = Lanes(barriers)
         self._delayed: list[tuple[float, int, Task]] = []  # a heap
-        self._bytes = self._bytes_apart = 0
-        self._size = self._size_apart = 0
+        self._bytes = self._size = 0
 
     def __len__(self) -> int:
         """How many bundles might go to somebody now."""
-        return len(self._free) + sum(map(len, self._apart.values())) + len(self._alone)
+        return len(self._free) + len(self._apart) + len(self._alone)
 
     @property
     def size(self) -> int:
         """How many tasks are here."""
-        return self._size + self._size_apart + len(self._alone) + len(self._delayed)
+        return self._size + self._apart.size + len(self._alone) + len(self._delayed)
 
     @property
     def load(self) -> int:
         """How many of them count against the capacity of the queue."""
-        return self._size + max(0, self._size_apart - MAX_APART)
+        return self._size + max(0, self._apart.size - MAX_APART)
 
     @property
     def is_heavy(self) -> bool:
         """Whether their lines are so long that no more should come."""
-        return self._bytes >= MAX_BYTES or self._bytes_apart >= MAX_BYTES
+        return self._bytes >= MAX_BYTES or self._apart.bytes >= MAX_BYTES
 
     def add(self, bundles: list[Bundle], first: bool, now: float) -> None:
         """Add bundles after, or with `first` before, those that are here."""
         free = bundles
-        # A task that was out before, as all that are suspect, is a bundle of its own.
-        if self._barriers.any() or any(bundle[0].losses for bundle in bundles):
+        # A task that was out before, as all that are suspect, is a bundle of its own; and so is one
+        # with needs.
+        if self._barriers.any() or any(_may_be_apart(bundle[0]) for bundle in bundles):
             free = self._set_apart(bundles, first, now)
         if first:
             self._free.extendleft(reversed(free))
@@ -89,10 +92,7 @@ class Bundles:
                 if barrier is None:
                     free.append(part)
                     continue
-                there = self._apart.setdefault(barrier, deque())
-                (there.appendleft if first else there.append)(part)
-                self._size_apart += len(part)
-                self._bytes_apart += sum(len(task.line) for task in part)
+                self._apart.add(barrier, part, first, now)
         return free[::-1] if first else free
 
     def due_at(self) -> float | None:
@@ -113,7 +113,7 @@ class Bundles:
 
     def has_for(self, client: Client, now: float) -> bool:
         """Whether there is something that a client may have, and has capacity for."""
-        if client.suspects and self._alone.is_alone(client):
+        if client.want <= 0 or (client.suspects and self._alone.is_alone(client)):
             return False
         others = self._has_others_for(client, now)
         if self._alone:
@@ -123,13 +123,17 @@ class Bundles:
         return others
 
     def _has_others_for(self, client: Client, now: float) -> bool:
-        capacity = client.capacity
-        if self._free and capacity.fits(self._free[0][0].spec) > 0:
+        if client.lane is None and self._free and client.capacity.slots > 0:
             return True
-        return any(
-            capacity.fits(bundles[0][0].spec) > 0 and self._barriers.lets(client, barrier, now)
-            for barrier, bundles in self._apart.items()
-        )
+        return bool(self._apart) and self._apart.has_for(client, now)
+
+    def needs(self) -> set[Needs]:
+        """What the tasks here need, but for those that run alone."""
+        return self._apart.needs()
+
+    def tasks_with(self, needs: Needs) -> list[Task]:
+        """Those of them that need this."""
+        return self._apart.tasks_with(needs)
 
     def take(self, client: Client, now: float) -> list[Task]:
         """Remove and return what a client gets, which is not among its claims yet."""
@@ -157,35 +161,54 @@ class Bundles:
 
     def _take_in_order(self, client: Client, now: float) -> list[Task]:
         """The same where some stand behind barriers: bundle by bundle, as the store has them."""
-        lets = self._barriers.lets
-        sources = {b: there for b, there in self._apart.items() if lets(client, b, now)}
+        room = client.room()
         tasks: list[Task] = []
-        size, capacity = 0, client.capacity
-        while bundles := min(
-            filter(None, (self._free, *sources.values())), key=_place, default=None
-        ):
-            found = match((bundles[0],), capacity, MAX_BYTES - size)
-            if not found.seen:
+        size = 0
+        if (due := self._apart.due(client, now)) is not None:
+            if not room.fits(due.needs):
+                self._apart.set_aside(client, due)
+                return []
+            tasks, size = self._take_first(due, MAX_BYTES, now)
+            room.add(due.needs)
+        heads = self._apart.heads(client, room, now)
+        while size < MAX_BYTES:
+            barrier: Barrier | None = None
+            free = key_of(self._free[0][0]) if self._free and room.fits(None) else None
+            if heads and (free is None or heads[0][0] < free):
+                _, n, barrier = heapq.heappop(heads)
+                if not self._still_fits(room, barrier, tasks):
+                    continue
+            elif free is None:
                 break
-            bundles.popleft()
-            bundles.extendleft(found.left)
-            self._note_taken(bundles is self._free, found)
-            tasks += found.tasks
-            size += found.size
-            for task in found.tasks:
-                capacity = capacity.minus(task.spec)
-            if is_suspect(tasks[-1]):  # it has one now
-                sources = {b: there for b, there in sources.items() if not b.suspect}
-        self._apart = {barrier: there for barrier, there in self._apart.items() if there}
+            taken, taken_size = self._take_first(barrier, MAX_BYTES - size, now)
+            size += taken_size
+            tasks += taken
+            for _ in taken:
+                room.add(None if barrier is None else barrier.needs)
+            if barrier is not None and (first := self._apart.first_behind(barrier)) is not None:
+                heapq.heappush(heads, (key_of(first), n, barrier))
         return tasks
 
-    def _note_taken(self, are_free: bool, found: Match) -> None:
-        if are_free:
-            self._size -= len(found.tasks)
-            self._bytes -= found.size
+    def _still_fits(self, room: Room, barrier: Barrier, taken: list[Task]) -> bool:
+        """Whether a client has room for the first behind a barrier, beside what it just got."""
+        if barrier.suspect and taken and any(map(is_suspect, taken)):
+            return False  # it has one now
+        return room.fits(barrier.needs)
+
+    def _take_first(
+        self, barrier: Barrier | None, most_bytes: int, now: float
+    ) -> tuple[list[Task], int]:
+        """Take the first bundle that is free, or behind a barrier, and so many of its bytes."""
+        bundles = self._free if barrier is None else self._apart.bundles_behind(barrier)
+        tasks, size, _, left = match((bundles[0],), Capacity(1), most_bytes)
+        bundles.popleft()
+        bundles.extendleft(left)
+        if barrier is None:
+            self._size -= len(tasks)
+            self._bytes -= size
         else:
-            self._size_apart -= len(found.tasks)
-            self._bytes_apart -= found.size
+            self._apart.note_taken(barrier, len(tasks), size, now)
+        return tasks, size
 
     def remove(self, pairs: set[tuple[int, int]], now: float) -> list[Task]:
         """Take out these (task id, lease), as far as they are here, and return them."""
@@ -214,8 +237,9 @@ class Bundles:
         """Put these in the place of all that do not run alone."""
         self._free.clear()
         self._apart.clear()
-        self._size = self._size_apart = self._bytes = self._bytes_apart = 0
+        self._size = self._bytes = 0
         self.add(bundles, first=False, now=now)
+        self._apart.forget_former()
 
     def __iter__(self) -> Iterator[Bundle]:
         yield from self._others()
@@ -223,11 +247,10 @@ class Bundles:
         yield from ([task] for _, _, task in self._delayed)
 
     def _others(self) -> Iterator[Bundle]:
-        for bundles in self._apart.values():
-            yield from bundles
+        yield from self._apart
         yield from self._free
 
 
-def _place(bundles: deque[Bundle]) -> Key:
-    """Where the first of these stands."""
-    return key_of(bundles[0][0])
+def _may_be_apart(task: Task) -> bool:
+    """Whether a task may need more than others, or be suspect: a look at what is seldom so."""
+    return task.losses > 0 or task.spec is not DEFAULT_SPEC

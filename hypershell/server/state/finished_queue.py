@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hypershell.core.outcome import Outcome
 from hypershell.runtime import threads
-from hypershell.server.state.registry import Client
+from hypershell.server.state.client import Client
 
 
 @dataclass(slots=True, eq=False)

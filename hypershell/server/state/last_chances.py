@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from hypershell.core.retry import is_last_chance
 from hypershell.core.task import Task
 from hypershell.server.state.barriers import Barriers
+from hypershell.server.state.client import GONE, Client
 from hypershell.server.state.matching import Bundle
-from hypershell.server.state.registry import GONE, Client
 
 PATIENCE_SECONDS = 600.0
 """How long such a task waits at most for the others before a client is set aside for it."""
@@ -68,7 +68,7 @@ class LastChances:
         for task, since in self._waiting.values():
             if others_wait and now - since < PATIENCE_SECONDS:
                 return None
-            if client.capacity.fits(task.spec) > 0 and self._may_have(client, task, now):
+            if client.can_take(self._barriers.needs_of(task)) and self._may_have(client, task, now):
                 return task
         return None
 

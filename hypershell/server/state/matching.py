@@ -7,6 +7,7 @@ holds the lock of what it is given, and makes the change that it proposes.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from hypershell.core.resources import Needs, Usage
 from hypershell.core.task import Task
 from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 
@@ -17,8 +18,7 @@ Bundle = list[Task]
 class Capacity(NamedTuple):
     """What a client can take besides what it holds: a value; each change makes a new one.
 
-    What a task needs depends on its spec alone. Today the capacity is one number, and each task
-    takes one of it.
+    This is for plain tasks: the capacity is one number, and each takes one of it.
     """
 
     slots: int
@@ -30,6 +30,32 @@ class Capacity(NamedTuple):
     def minus(self, spec: TaskSpec, number: int = 1) -> "Capacity":
         """What is left once it has this many of them, which may be more than it can take."""
         return Capacity(self.slots - number)
+
+
+class Room:
+    """What a client can take while it is given tasks one by one: each takes some of it."""
+
+    __slots__ = ("_plain", "_usage", "_want")
+
+    def __init__(self, usage: Usage, plain: int, want: int) -> None:
+        self._usage = usage
+        self._plain = plain
+        self._want = want
+
+    def fits(self, needs: Needs | None) -> bool:
+        """Whether a task with these needs, or a plain one, can be taken."""
+        if needs is not None:
+            return self._want > 0 and self._usage.fits(needs, self._plain)
+        if self._usage.number:
+            return self._plain < min(self._want, self._usage.plain_places())
+        return self._plain < self._want
+
+    def add(self, needs: Needs | None) -> None:
+        """Such a task was taken."""
+        if needs is None:
+            self._plain += 1
+        else:
+            self._usage.add(needs)
 
 
 class Match(NamedTuple):

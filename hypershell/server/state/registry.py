@@ -6,8 +6,7 @@ one of these says that it has not, or until the lease is over.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from hypershell.access.keys import client_secret, is_client_secret, new_client_key
@@ -15,17 +14,12 @@ from hypershell.core.begun import Begun
 from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.lease import call_seconds
 from hypershell.core.outcome import Outcome
+from hypershell.core.resources import NO_NEEDS, TaskNeeds
 from hypershell.core.task import Task
 from hypershell.runtime import chance, clock, threads
 from hypershell.server.events import ClientJoined, ClientLeft, EventBus, TasksBegun
-from hypershell.server.state.matching import Capacity
-from hypershell.wire.worker_messages import FIRST_SESSION, Hello, Phase, Welcome
-
-Pairs = list[tuple[int, int]]
-"""Tasks under a lease: (task id, lease) each."""
-
-GONE = 0
-"""The session of a client that is not registered."""
+from hypershell.server.state.client import GONE, Client, Pairs
+from hypershell.wire.worker_messages import Hello, Phase, Welcome
 
 
 class Departure(NamedTuple):
@@ -55,83 +49,14 @@ class Departure(NamedTuple):
 _CLIENT_ID = re.compile("[0-9a-f]{8}")
 
 
-@dataclass(slots=True, eq=False)
-class Client:
-    """One client. `claims` are the tasks that it holds: id and lease.
-
-    `begun` are the ids of those that are known to have begun; `suspects` are those that clients
-    died of before, with how many. `cancelled` are those of its claims that it must stop,
-    `unannounced` those of these that no answer of its present session has named. `calls` are under
-    way. While outcomes that it gave wait to be recorded, `giving` is not set.
-    """
-
-    id: str
-    host: str
-    pid: int
-    slots: int
-    heard: float
-    session: int = FIRST_SESSION
-    calls: int = 0
-    giving: threads.Event | None = None
-    want: int = 0
-    known_phase: Phase = Phase.RUNNING
-    claims: dict[int, int] = field(default_factory=dict)
-    begun: set[int] = field(default_factory=set)
-    suspects: dict[int, int] = field(default_factory=dict)
-    cancelled: set[tuple[int, int]] = field(default_factory=set)
-    unannounced: set[tuple[int, int]] = field(default_factory=set)
-    done: int = 0
-    failed: int = 0
-    load: float | None = None
-    memory_percent: float | None = None
-
-    @property
-    def capacity(self) -> Capacity:
-        """How many tasks it wants besides its claims."""
-        return Capacity(self.want - len(self.claims))
-
-    def claim(self, tasks: Iterable[Task]) -> None:
-        """It holds these tasks from now on."""
-        claims = self.claims
-        for task in tasks:
-            claims[task.id] = task.lease
-            if task.losses:  # `is_suspect`, without a call for each task
-                self.suspects[task.id] = task.losses
-
-    def note_begun(self, pairs: Iterable[tuple[int, int]]) -> Pairs:
-        """These have begun, as far as they are its claims; those of which that was not known."""
-        mine = [pair for pair in pairs if self.claims.get(pair[0]) == pair[1]]
-        new = [pair for pair in mine if pair[0] not in self.begun]
-        self.begun.update(pair[0] for pair in new)
-        return new
-
-    def release(self, task_id: int, lease: int) -> bool:
-        """It does not hold this task under this lease any more; whether it did."""
-        if self.claims.get(task_id) != lease:
-            return False
-        del self.claims[task_id]
-        self.begun.discard(task_id)
-        if self.suspects:
-            self.suspects.pop(task_id, None)
-        if self.cancelled:
-            self.cancelled.discard((task_id, lease))
-            self.unannounced.discard((task_id, lease))
-        return True
-
-    def give_all(self, ending_of: Callable[[tuple[int, int]], Ending]) -> list[Outcome]:
-        """It holds nothing any more; the outcomes of what it held."""
-        held = [Outcome(*pair, ending_of(pair)) for pair in self.claims.items()]
-        self.claims.clear()
-        return held
-
-
 class ClientRegistry:
     """The clients that have joined and not left. Publishes ClientJoined, ClientLeft, TasksBegun.
 
     The lock is shared with the scheduled queue; nothing is published or asked while it is held.
     `adopt` is asked about an unknown client that says it holds tasks: it returns those of them that
     are its claims from now on, or None if the client joins as a new one. `clients` is where they
-    are kept, by their ids, for others to read under the lock. By `client_key` clients of servers
+    are kept, by their ids, for others to read under the lock. `needs` tells what tasks need. By
+    `client_key` clients of servers
     before this are known by their secrets.
     """
 
@@ -144,8 +69,10 @@ class ClientRegistry:
         adopt: Callable[[str, Pairs], list[Task] | None] = lambda client_id, held: None,
         clients: dict[str, Client] | None = None,
         client_key: bytes | None = None,
+        needs: TaskNeeds = NO_NEEDS,
     ) -> None:
         self._lock = lock
+        self._needs = needs
         self._lease_seconds = lease_seconds
         self._grace_seconds = grace_seconds
         self.call_seconds = call_seconds(lease_seconds, grace_seconds)
@@ -198,8 +125,10 @@ class ClientRegistry:
 
     def _enter(self, hello: Hello, claims: list[Task] | None) -> Client:
         client_id = hello.client_id if claims is not None else chance.token_hex(4)
-        client = Client(client_id, hello.host, hello.pid, hello.slots, clock.monotonic())
-        client.claim(claims or ())
+        now = clock.monotonic()
+        client = Client(client_id, hello.host, hello.pid, hello.slots, now)
+        client.offers(hello.offer, now)
+        client.claim(claims or (), self._needs)
         client.calls = 1  # this one
         self._clients[client.id] = client
         self._changed.notify_all()
@@ -326,7 +255,7 @@ class ClientRegistry:
         if not begun or not _CLIENT_ID.fullmatch(client_id):
             return None
         client = Client(client_id, "", 0, 1, 0.0, GONE)
-        client.claim(self._adopt(client_id, begun) or ())
+        client.claim(self._adopt(client_id, begun) or (), self._needs)
         return client if client.claims else None
 
     def wait_for_silent(self, timeout: float) -> list[Client]:

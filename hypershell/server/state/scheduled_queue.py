@@ -18,19 +18,23 @@ The lock is the registry's as well, as claims change with the bundles. Nothing i
 and no event is published under it: `CapacityFreed` and `PhaseChanged` follow when it is free.
 """
 
+import itertools
 import logging
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 
 from hypershell.access.errors import shown
+from hypershell.core.resources import Needs, TaskNeeds
 from hypershell.core.retry import Policy
 from hypershell.core.task import Task
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec
 from hypershell.runtime import clock, threads
 from hypershell.server.events import CapacityFreed, EventBus, PhaseChanged, TasksLeased
 from hypershell.server.state.barriers import Barriers
 from hypershell.server.state.bundles import Bundles
+from hypershell.server.state.client import GONE, Client
+from hypershell.server.state.explaining import why_not
 from hypershell.server.state.matching import Bundle
-from hypershell.server.state.registry import GONE, Client
 from hypershell.wire.worker_messages import Phase
 
 log = logging.getLogger(__name__)
@@ -45,8 +49,8 @@ _SEEK_SECONDS = 3600.0
 class ScheduledQueue:
     """Bundles in the order of leaving. Publishes TasksLeased, CapacityFreed, PhaseChanged.
 
-    `clients` are those that are connected, by their ids; `cwd` is the directory in which tasks run
-    that say nothing themselves. A task that lost `max_lost` clients is not given to another.
+    `clients` are those that are connected, by their ids; `default` is the spec of tasks that say
+    nothing themselves. A task that lost `max_lost` clients is not given to another.
     """
 
     def __init__(
@@ -55,13 +59,14 @@ class ScheduledQueue:
         bundlesize: int,
         bus: EventBus,
         clients: Mapping[str, Client] | None = None,
-        cwd: str | None = None,
+        default: TaskSpec = DEFAULT_SPEC,
         max_lost: int = Policy().max_lost,
     ) -> None:
         self._lock = lock
         self._bus = bus
         self._capacity = max(CAPACITY, 2 * bundlesize)
-        self._barriers = Barriers({} if clients is None else clients, cwd)
+        self._barriers = Barriers({} if clients is None else clients, default)
+        self._needs = TaskNeeds(default)
         self._bundles = Bundles(self._barriers, max_lost)
         self._said: set[str] = set()  # directories that no client can enter
         self._parked: OrderedDict[threads.Condition, Client] = OrderedDict()
@@ -102,6 +107,7 @@ class ScheduledQueue:
         deadline = clock.monotonic() + wait_seconds
         with self._lock:
             tasks: list[Task] = []
+            was_parked = False
             while client.session == session:
                 if want >= 0:
                     client.want, want = want, -1
@@ -113,9 +119,11 @@ class ScheduledQueue:
                 if tasks or is_news or remaining <= 0:
                     self._note_phase(client)
                     break
-                self._park(client, remaining)
+                self._park(client, remaining, was_parked)
+                was_parked = True
             # A call that was woken and did not take all there is wakes the next.
-            self._wake_hungry(len(self._bundles) - self._coming)
+            if was_parked:
+                self._wake_hungry(len(self._bundles) - self._coming)
             low = self.capacity() > 0
         if tasks:
             self._bus.publish(TasksLeased, client.id, tasks)
@@ -211,6 +219,44 @@ class ScheduledQueue:
         with self._lock:
             self._barriers.note_failed(client.id, task_ids)
 
+    def note_end(self) -> None:
+        """A client has an end that is known: tasks that take too long go to others."""
+        with self._lock:
+            self._barriers.note_end()
+            self._bundles.sort(clock.monotonic())
+
+    def explain(self, tasks: Iterable[Task]) -> dict[int, list[str]]:
+        """Why each of these tasks, which no client holds, is not running: a reason a line."""
+        now = clock.monotonic()
+        with self._lock:
+            clients = list(self._barriers.clients())
+            found: dict[int, list[str]] = {}
+            for task in tasks:
+                if until := self._barriers.delayed_until(task, now):
+                    found[task.id] = [f"its next attempt is in {until - now:.0f} s"]
+                    continue
+                each = ((c, why_not(task, c, self._barriers, now)) for c in clients)
+                found[task.id] = [
+                    f"client {client.id} on {client.host} {', '.join(reasons) or 'can take it'}"
+                    for client, reasons in each
+                ] or ["no client is connected"]
+            return found
+
+    def unfit(self) -> set[Needs]:
+        """What tasks here need and no connected client has; nothing while none is connected."""
+        with self._lock:
+            offers = [client.usage.offer for client in self._barriers.clients()]
+            if not offers:
+                return set()
+            return {n for n in self._bundles.needs() if not any(o.can(n) for o in offers)}
+
+    def withdraw_with(self, needs: Needs) -> list[Task]:
+        """Remove and return the tasks that need this and that no client has taken."""
+        with self._lock:
+            tasks = self._bundles.tasks_with(needs)
+            self._bundles.remove({(t.id, t.lease) for t in tasks}, clock.monotonic())
+        return tasks
+
     def delay(self, delays: Mapping[int, float]) -> None:
         """Tasks that are not here go to nobody for so many seconds."""
         if delays:
@@ -290,15 +336,16 @@ class ScheduledQueue:
             return
         now = clock.monotonic()
         has_for = self._bundles.has_for
-        hungry = [parked for parked, client in self._parked.items() if has_for(client, now)]
-        for parked in hungry[:most]:
+        hungry = (parked for parked, client in self._parked.items() if has_for(client, now))
+        for parked in list(itertools.islice(hungry, most)):
             del self._parked[parked]  # it is on its way: the next bundle is for another
             self._coming += 1
             parked.notify()
 
-    def _park(self, client: Client, seconds: float) -> None:
+    def _park(self, client: Client, seconds: float, was_parked: bool) -> None:
         # Who was woken and takes nothing wakes the next before it sleeps again.
-        self._wake_hungry(len(self._bundles) - self._coming)
+        if was_parked:
+            self._wake_hungry(len(self._bundles) - self._coming)
         parked = threads.condition_on(self._lock)
         self._parked[parked] = client
         try:
@@ -311,5 +358,5 @@ class ScheduledQueue:
         if not self._hands_out():
             return []
         tasks = self._bundles.take(client, clock.monotonic())
-        client.claim(tasks)
+        client.claim(tasks, self._needs)
         return tasks

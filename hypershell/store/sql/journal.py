@@ -71,6 +71,8 @@ UPDATE tasks SET state = ?, sequence = ?, attempt = ?, failures = ?, losses = ?,
 cause = ?, cancelling = FALSE, outcome_attempt = coalesce(?, outcome_attempt) WHERE id = ?"""
 _SUCCEED = "state = 2, cancelling = FALSE, outcome_attempt = ?"
 _CANCEL = f"state = {STATE_NUMBERS[TaskState.CANCELLED]}, cancelling = FALSE"
+_SPEC = "UPDATE tasks SET spec = ? WHERE id = ?"
+
 _OUTPUT = """\
 INSERT INTO outputs (task, out, err) VALUES (?, ?, ?)
 ON CONFLICT (task) DO UPDATE SET out = excluded.out, err = excluded.err"""
@@ -145,6 +147,13 @@ class SqlJournal:
             if each.task.spec.capture and each.state in FINAL
         ]
 
+        # What such a task asks for may be more from now on.
+        larger = [
+            (each.task.spec.pack_for_row() or None, each.task.id)
+            for each in recorded
+            if each.outcome.ending is Ending.OUT_OF_MEMORY and each.state is TaskState.WAITING
+        ]
+
         def work(connection: Connection) -> None:
             for task, number in given_up:
                 where = and_(ATTEMPTS.c.task == task, ATTEMPTS.c.number == number)
@@ -155,6 +164,7 @@ class SqlJournal:
             if others:
                 run_many(connection, _DECIDED, _decided_rows(connection, others, owes))
             run_many(connection, _OUTPUT, outputs)
+            run_many(connection, _SPEC, larger)
             run_many(connection, _ENDED, [(task_id,) for task_id in ran])
 
         return self._writer.put(work)

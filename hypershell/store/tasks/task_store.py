@@ -289,6 +289,14 @@ class TaskStore:
             tasks = self._handed_out.tasks
             return [tasks[task_id] for task_id in task_ids if task_id in tasks]
 
+    def look_up(self, task_ids: Iterable[int]) -> tuple[list[Task], list[Task]]:
+        """Those of these tasks that wait and are in memory, and those that are handed out."""
+        with self._lock:
+            waiting = [self._waiting.get(task_id) for task_id in task_ids]
+            out = self._handed_out.tasks
+            held = [out[task_id] for task_id in task_ids if task_id in out]
+            return [task for task in waiting if task is not None], held
+
     def to_cancel(self) -> list[Pair]:
         """Tasks (id and lease) that clients hold and that are to be cancelled."""
         with self._lock:

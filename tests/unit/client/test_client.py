@@ -113,7 +113,7 @@ class Scene:
         self.orders = Orders(self.obey)
         self.stands_still = True
         self.buffer = TaskBuffer(
-            1, lambda: None, lambda all_accepted: self.inbox.put(BufferDrained(all_accepted))
+            2, lambda: None, lambda all_accepted: self.inbox.put(BufferDrained(all_accepted))
         )
         self.link, pipe = Link(self.said), Pipe(self.said)
         tasks = RunningTasks(self.orders, self.buffer, NoProcesses(), pipe)

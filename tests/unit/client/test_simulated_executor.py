@@ -8,6 +8,7 @@ import pytest
 
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.executor import Executor
+from hypershell.client.tasks.grants import Grant
 from hypershell.client.tasks.orders import Orders
 from hypershell.client.tasks.spawn import Child
 from hypershell.core.ending import Ending
@@ -32,11 +33,14 @@ class World:
         self.ended: deque[Child] = deque()
         self.alive: set[int] = set()
         self.strays = 0
+        self.sizes: dict[int, int] = {}
         self.is_woken = False
 
     # Processes.
 
-    def spawn(self, claim: Claim, slot: int, out: int, err: int) -> Child:
+    def spawn(
+        self, claim: Claim, slot: int, out: int, err: int, grant: Grant | None = None
+    ) -> Child:
         """A process whose number is its task's."""
         if self.refusal is not None:
             raise self.refusal
@@ -83,6 +87,14 @@ class World:
     def outlived(self, child: Child) -> bool:
         """Nothing ends by a signal here."""
         return False
+
+    def memory_kib(self, child: Child, *, exact: bool = False) -> int:
+        """As the test says."""
+        return self.sizes.get(child.pid, 0)
+
+    def oom_kills(self) -> int | None:
+        """Nobody knows."""
+        return None
 
     # A watch: to wait is to let time pass.
 

@@ -69,8 +69,10 @@ def test_claims_start_in_the_order_in_which_they_came(buffer):
     buffer.put_claims(claims(1, 2))
     buffer.put_claims(claims(3))
 
-    assert [1, 2, 3] == [buffer.start_next().task_id for _ in range(3)]
+    assert [1, 2] == [buffer.start_next().task_id for _ in range(2)]
     assert buffer.start_next() is None
+    buffer.put_outcomes(ended(1))
+    assert 3 == buffer.start_next().task_id
 
 
 def test_the_executor_is_woken_when_it_waits_for_claims(buffer, woken):
@@ -272,9 +274,10 @@ def test_a_claim_that_could_not_be_started_goes_back_from_a_drained_buffer(buffe
 
 def test_a_buffer_that_holds_too_much_gives_some_back(buffer):
     """Tasks turned out to be long, and another client may have nothing to do."""
-    start(buffer, 1, 2, 3)
-    buffer.put_claims(claims(*range(10, 20)))
+    start(buffer, 1, 2)
     buffer.put_outcomes(ended(1, seconds=60.0))
+    start(buffer, 3)
+    buffer.put_claims(claims(*range(10, 20)))
     buffer.next_batch(0.2)
     buffer.accepted(0.001)
 
@@ -454,8 +457,9 @@ def test_a_buffer_asks_a_server_that_was_started_again_for_more(buffer):
     assert ((1, 1, True), (2, 1, True)) == buffer.held()
 
 
-def test_a_batch_of_much_output_is_split(buffer):
+def test_a_batch_of_much_output_is_split(woken, drained):
     """Far below what a frame may be; nothing is lost, and the next part does not wait."""
+    buffer = TaskBuffer(30, lambda: woken.append(None), drained.append)
     start(buffer, *range(1, 31))
     outcomes = [o._replace(out=bytes(2**20), err=bytes(2**20)) for o in ended(*range(1, 31))]
     buffer.put_outcomes(outcomes)

@@ -37,7 +37,7 @@ def test_words_tell_endings_apart():
 
 def test_only_the_server_knows_of_clients_and_servers_that_died():
     """A client does not report its own death."""
-    told_by_the_server = {Ending.LOST, Ending.ORPHANED, Ending.UNREPORTED}
+    told_by_the_server = {Ending.LOST, Ending.ORPHANED, Ending.UNREPORTED, Ending.UNFIT}
     assert told_by_the_server == {e for e in Ending if not e.reported}
 
 

@@ -67,7 +67,7 @@ def state_after(policy: Policy, outcome: Outcome = FAILED, task: Task = TASK) ->
 
 def test_a_failure_that_does_not_meet_the_condition_is_the_last():
     """However many retries are left; a loss of the client is none of its business."""
-    policy = Policy(max_retries=9, retry_if=checked("exit_status = 1"))
+    policy = Policy(max_retries=9, spec=TaskSpec(retry_if=checked("exit_status = 1")))
     lost = Outcome(7, 1, Ending.LOST)
 
     assert (TaskState.FAILED, TaskState.WAITING) == (
@@ -78,7 +78,7 @@ def test_a_failure_that_does_not_meet_the_condition_is_the_last():
 
 def test_a_condition_gives_no_retries_of_its_own():
     """They are counted as without one."""
-    policy = Policy(max_retries=1, retry_if=checked("exit_status = 75"))
+    policy = Policy(max_retries=1, spec=TaskSpec(retry_if=checked("exit_status = 75")))
 
     assert state_after(policy) is TaskState.FAILED
 
@@ -86,7 +86,7 @@ def test_a_condition_gives_no_retries_of_its_own():
 def test_a_task_has_its_own_condition_and_delay():
     """They win over those of the run."""
     spec = spec_of({"max_retries": 5, "retry_if": "exit_status = 75", "retry_delay": [3, 5]})
-    policy = Policy(retry_if="exit_status = 1", retry_delay=(60.0, 60.0))
+    policy = Policy(spec=TaskSpec(retry_if="exit_status = 1", retry_delay=(60.0, 60.0)))
     task = TASK._replace(spec=spec)
 
     assert state_after(policy, task=task) is TaskState.WAITING
@@ -99,7 +99,7 @@ def test_a_task_has_its_own_condition_and_delay():
 )
 def test_a_delay_doubles_up_to_its_longest(failures, seconds):
     """From the first failure on."""
-    policy = Policy(retry_delay=(3.0, 60.0))
+    policy = Policy(spec=TaskSpec(retry_delay=(3.0, 60.0)))
 
     assert seconds == policy.delay(TASK._replace(failures=failures))
 

@@ -8,7 +8,8 @@ import pytest
 from hypershell.core.ending import Ending
 from hypershell.core.task import Task
 from hypershell.server.events import ClientJoined, EventBus
-from hypershell.server.state.registry import Client, ClientRegistry, Departure
+from hypershell.server.state.client import Client
+from hypershell.server.state.registry import ClientRegistry, Departure
 from hypershell.wire.worker_messages import Hello
 from tests.helpers.fakes import Call
 

@@ -3,12 +3,13 @@
 import pytest
 
 from hypershell.core.retry import Policy
+from hypershell.core.task_spec import TaskSpec
 from hypershell.runtime import clock
 from hypershell.runtime.loop import Loop
 from tests.helpers.fakes import ServerParts, commands, failed, succeeded
 from tests.helpers.waiting import until
 
-DELAYED = Policy(max_retries=5, eager=True, retry_delay=(10.0, 15.0))
+DELAYED = Policy(max_retries=5, eager=True, spec=TaskSpec(retry_delay=(10.0, 15.0)))
 
 
 @pytest.fixture
@@ -79,7 +80,8 @@ def test_a_delayed_task_can_be_cancelled_and_is_given_back_at_the_end():
 
 def test_a_parked_call_gets_a_delayed_task_as_soon_as_it_is_due():
     """The scheduler's loop wakes by itself for it."""
-    parts = ServerParts(b"a", policy=Policy(max_retries=1, eager=True, retry_delay=(0.3, 0.3)))
+    soon = TaskSpec(retry_delay=(0.3, 0.3))
+    parts = ServerParts(b"a", policy=Policy(max_retries=1, eager=True, spec=soon))
     client = parts.join()
     (claim,) = parts.exchange(client, want=1).claims
     loop = Loop("scheduler", parts.scheduler.one_pass, lambda *_: None, parts.scheduler.poke)

@@ -7,8 +7,9 @@ from sqlalchemy import select, update
 from hypershell.core.origin import Origin
 from hypershell.core.query.selection import Selection
 from hypershell.core.run_mode import RunMode
+from hypershell.core.setting_values import CLIENT_CWD
 from hypershell.core.submission import SubmitOptions
-from hypershell.core.task_spec import CLIENT_CWD, TaskSpec
+from hypershell.core.task_spec import TaskSpec
 from hypershell.store.sql.engine import open_database, sqlite_url
 from hypershell.store.sql.offline import Offline
 from hypershell.store.sql.queries import Queries

@@ -88,7 +88,7 @@ def test_the_same_in_postgresql(postgres_url, opened):
             "task 2 has an attempt with a wrong number",
         ),
         (
-            "UPDATE attempts SET ending = 12 WHERE task = 1",
+            "UPDATE attempts SET ending = 99 WHERE task = 1",
             "task 1 has an attempt with an unknown ending",
         ),
         ("INSERT INTO tags VALUES ('k', 'v', 44)", "task 44 has tags but does not exist"),
