@@ -14,6 +14,7 @@ from hypershell.access.errors import RunMissing
 from hypershell.app.homes import database_with_run, idle_database, is_live, main_database
 from hypershell.app.locate import PATIENCE_SECONDS, ServerLocation, connect
 from hypershell.core.errors import (
+    ClientUnknown,
     HyperShellError,
     NoServer,
     RequestRefused,
@@ -214,11 +215,19 @@ class RemoteTasks:
         """Delete."""
         return self._ask(lambda: self.proxy.delete(selection))
 
-    def _ask(self, call: Callable[[], T]) -> T:
+    def hold(self, client_id: str, *, held: bool) -> None:
+        """Hand out no more, or hand out again."""
+        self._ask(lambda: self.proxy.hold(client_id, held=held), client_id)
+
+    def set_slots(self, client_id: str, slots: int) -> None:
+        """Have a client run so many tasks at a time."""
+        self._ask(lambda: self.proxy.set_slots(client_id, slots), client_id)
+
+    def _ask(self, call: Callable[[], T], client: str = "") -> T:
         try:
             return call()
         except CallRefused as error:
-            raise refusal(error, self._verb) from error
+            raise refusal(error, self._verb, client) from error
         except ValueError as error:
             raise RequestRefused(reason=" ".join(str(error).split()), verb=self._verb) from error
         except TimeoutError as error:
@@ -228,13 +237,15 @@ class RemoteTasks:
             raise (ServerHungUp if self._is_there() else ServerLeft)(what=what) from error
 
 
-def refusal(error: CallRefused, verb: str) -> HyperShellError:
-    """The error that a user of this verb can act on."""
+def refusal(error: CallRefused, verb: str, client: str = "") -> HyperShellError:
+    """The error that a user of this verb, about a client, can act on."""
     match error.kind:
         case ErrorKind.NO_DATABASE:
             return TasksNotKept()
         case ErrorKind.NOT_FOUND:
             return SelectionUnknown(what=str(error).removeprefix("there is no "))
+        case ErrorKind.NO_CLIENT:
+            return ClientUnknown(client=client)
         case ErrorKind.ENDING:
             return ServerLeft(what="it is ending")
         case ErrorKind.DATABASE_UNUSABLE:

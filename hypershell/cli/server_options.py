@@ -1,6 +1,8 @@
 """From the options that `server` and `cluster` share to the values of a run."""
 
+import math
 import os
+import re
 
 from hypershell.app.database import DatabaseOptions
 from hypershell.app.named_files import check_files
@@ -41,8 +43,19 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
         resumes=mode is RunMode.RESUME,
         joblog=parsed.text("--joblog"),
         halt=_halt_from(parsed),
+        a_second=_rate_from(parsed),
         fails_unfit=parsed.choice("--unfit", ("wait", "fail"), "wait") == "fail",
     )
+
+
+def _rate_from(parsed: Parsed) -> float:
+    text = parsed.text("--ratelimit")
+    if text is None:
+        return math.inf
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(?:/([smh]))?", text, re.ASCII)
+    if found is None or not float(found[1]):
+        raise parsed.error(f"--ratelimit must be a rate above 0, such as 10/s, not {text!r}")
+    return float(found[1]) / {"s": 1, "m": 60, "h": 3600}[found[2] or "s"]
 
 
 def _halt_from(parsed: Parsed) -> HaltRule | None:

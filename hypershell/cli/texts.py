@@ -51,6 +51,7 @@ Task options:
                              such as `exit_status = 75 or ending = timed-out`.
   --eager                    Run retries before new tasks, instead of after the
                              tasks that were already read.
+  -R RATE, --ratelimit RATE  Hand out at most RATE tasks, such as 10/s or 30/m.
   --halt WHEN,WHY            End the run early. WHEN is `now`, which stops the
                              running tasks, or `soon`, which lets them finish;
                              WHY is fail=N, success=N, done=N, or one of them
@@ -162,7 +163,12 @@ Run options:
   -N NUM, --num-threads NUM  Tasks to run at a time; 0 means one per usable
                              core [default: 1].
   -j NUM, --jobs NUM         The same as -N.
-  --shell PATH               The shell that runs the lines [default: /bin/sh].
+  --shell 'CMD ARGS'         The shell that runs the lines, with arguments that
+                             stand before its -c, such as 'bash -e -o pipefail'
+                             [default: /bin/sh].
+  --prologue FILE            Source FILE before each line, for `module load` or
+                             `conda activate`; if that fails, the task fails.
+  --nice NUM                 Run tasks with this niceness, as nice(1) does.
   -o PATH, --output PATH     Append the standard output of tasks to PATH.
   -e PATH, --errors PATH     Append the standard error of tasks to PATH.
   --client-cores NUM         Cores that a client offers to tasks that ask for

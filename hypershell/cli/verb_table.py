@@ -33,6 +33,9 @@ _ROWS = {
     "wait": "wait until tasks have finished",
     "cancel": "cancel waiting or running tasks",
     "retry": "run failed or cancelled tasks again",
+    "pause": "start no more tasks for now",
+    "resume": "start tasks again after a pause",
+    "set-slots": "change how many tasks a client runs at a time",
     "failures": "show why tasks failed, by cause",
     "delete": "delete tasks",
     "initdb": "create the tables of a task database in PostgreSQL",
@@ -41,5 +44,7 @@ _ROWS = {
     "completion": "print the completion script for a shell",
 }
 
-VERBS = {name: Verb(name, _MODULES + name, summary) for name, summary in _ROWS.items()}
+VERBS = {
+    name: Verb(name, _MODULES + name.replace("-", "_"), summary) for name, summary in _ROWS.items()
+}
 """The verbs by name, in the order in which help lists them."""

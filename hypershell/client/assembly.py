@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from hypershell.client.begun_table import BegunTable
 from hypershell.client.client import Client
-from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed
+from hypershell.client.events import BufferDrained, ClientEvent, LoopFailed, TasksUsedUp
 from hypershell.client.fetcher import Fetcher
 from hypershell.client.joining import WasThere
 from hypershell.client.launcher_channel import LauncherChannel
@@ -67,7 +67,9 @@ def run_joined(parts: Joined, hello: Hello, welcome: Welcome) -> int:
         inbox.put(BufferDrained(all_accepted))
 
     works_until = options.works_until(welcome.grace_seconds)
-    buffer = TaskBuffer(options.slots, watch.wake, drained, begun, options.offer, works_until)
+    used_up = options.max_tasks, lambda: inbox.put(TasksUsedUp())
+    offered = options.offer, works_until, used_up
+    buffer = TaskBuffer(options.slots, watch.wake, drained, begun, *offered)
     executor = Executor(
         *(options.most_tasks, buffer, orders, processes, output, watch, welcome.grace_seconds),
         grants=grants_of(options),

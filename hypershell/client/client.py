@@ -30,6 +30,7 @@ from hypershell.client.events import (
     PauseOver,
     PhaseChanged,
     SignalCame,
+    TasksUsedUp,
 )
 from hypershell.client.joining import WasThere, never_there
 from hypershell.client.launcher_channel import LauncherChannel
@@ -123,6 +124,8 @@ class Client:
                     raise error
                 case SignalCame(number):
                     self._obey_signal(number)
+                case TasksUsedUp():
+                    self._leave_because("it has started as many tasks as --max-tasks says")
                 case PauseAsked(by_launcher):
                     self._pause(by_launcher=by_launcher)
                 case PauseOver(heard_at):

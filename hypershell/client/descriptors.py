@@ -30,5 +30,10 @@ def take_descriptors(slots: int) -> DescriptorLimit | None:
     return None if descriptor_limit() == given else given
 
 
+def most_slots() -> int:
+    """How many slots this process may have open files for, without a change of its limit."""
+    return max(0, descriptor_limit().soft - _OWN) // _A_SLOT
+
+
 def _needed(slots: int) -> int:
     return _A_SLOT * slots + _OWN

@@ -37,6 +37,10 @@ class JoinEnded(NamedTuple):
     result: Welcome | Exception
 
 
+class TasksUsedUp(NamedTuple):
+    """The last task that this client may start was started."""
+
+
 class PauseAsked(NamedTuple):
     """The tasks are to stand still: the launcher stops, or this client, by Ctrl-Z."""
 
@@ -51,5 +55,12 @@ class PauseOver(NamedTuple):
 
 
 ClientEvent = (
-    SignalCame | PhaseChanged | BufferDrained | LoopFailed | JoinEnded | PauseAsked | PauseOver
+    SignalCame
+    | PhaseChanged
+    | BufferDrained
+    | LoopFailed
+    | JoinEnded
+    | TasksUsedUp
+    | PauseAsked
+    | PauseOver
 )

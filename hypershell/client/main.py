@@ -27,7 +27,8 @@ from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.tasks.orders import Orders
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import SystemProcesses
-from hypershell.client.tasks.spawn import Spawner, check_shell
+from hypershell.client.tasks.shell import TaskShell, shell_of
+from hypershell.client.tasks.spawn import Spawner, check_nice
 from hypershell.client.tasks.watch import Watch, best_watch
 from hypershell.core.environment import SERVER_DIR
 from hypershell.runtime.limits import DescriptorLimit, opening
@@ -68,6 +69,8 @@ def run_client(
     launcher = _launcher(control, inbox)
     link = ServerLink(_found_under_lock(find), options.works_until(_LIKELY_GRACE))
     pipe = SupervisorPipe(supervisor_pipe)
+    shell = shell_of(options.shell, options.prologue)
+    check_nice(options.nice)
     outputs, limit = _prepare(options)
     hello = greeting(socket.gethostname(), options.slots, options.offer)
     try:
@@ -81,12 +84,13 @@ def run_client(
     begun.belongs_to(welcome.client_id)
     pipe.joined(welcome, link.heard_at)
     before = options, inbox, link, pipe, begun, launcher
-    system = _system(options, welcome, begun, watch, outputs, limit)
+    system = _system(options, shell, welcome, begun, watch, outputs, limit)
     return run_joined(Joined(*before, *system, was_there), hello, welcome)
 
 
 def _system(
     options: ClientOptions,
+    shell: TaskShell,
     welcome: Welcome,
     begun: BegunTable,
     watch: Watch,
@@ -95,7 +99,8 @@ def _system(
 ) -> tuple[Orders, SystemProcesses, Watch, Output, Callable[[str], None]]:
     """What tasks are run by, and what gives them another client id."""
     added = _added(options.server_dir)
-    spawner = Spawner(options.shell, welcome.client_id, socket.gethostname(), added, limit)
+    given = welcome.client_id, socket.gethostname(), added, limit, options.nice
+    spawner = Spawner(shell, *given)
 
     def rename(client_id: str) -> None:
         begun.belongs_to(client_id)  # before a task can have this id
@@ -136,7 +141,6 @@ def _child_ended(watch: Watch, _: Sent) -> float:
 
 def _prepare(options: ClientOptions) -> tuple[Outputs, DescriptorLimit | None]:
     """See that tasks can be run at all; where their output goes, and what they may have open."""
-    check_shell(options.shell)
     outputs = open_outputs(options, os.environ)
     return outputs, take_descriptors(options.most_tasks)
 

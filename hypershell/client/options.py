@@ -18,15 +18,21 @@ class ClientOptions(NamedTuple):
     """What a client is to do. Times are in seconds.
 
     `wait` is for a server that is not there yet; a negative `delay_start` is a random time up to
-    that long. Without a path, output goes where that of the client goes. Tasks find their server in
-    `server_dir`, an absolute path, or else where the environment says. The `offer` is for tasks
-    with needs, `gpus` are those of it; with `pins` such tasks run on cores of their own.
-    The client must be gone at the boot time `ends_at`, and leaves `leave_before` seconds earlier.
+    that long. With `max_tasks` it leaves after so many. Without a path, output goes where that of
+    the client goes. Tasks find their server in `server_dir`, an absolute path, or else where the
+    environment says.
+
+    The `offer` is for tasks with needs, `gpus` are those of it; with `pins` such tasks run on cores
+    of their own. The client must be gone at the boot time `ends_at`, and leaves `leave_before`
+    seconds earlier.
     """
 
     slots: int = 1
     wait: float = 60.0
     shell: str = "/bin/sh"
+    prologue: str | None = None
+    nice: int = 0
+    max_tasks: int | None = None
     idle_timeout: float | None = None
     delay_start: float = 0.0
     out_path: str | None = None

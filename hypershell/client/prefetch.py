@@ -22,6 +22,10 @@ class Prefetch:
         self._mean_seconds: float | None = None
         self._last_end = 0.0
 
+    def set_slots(self, slots: int) -> None:
+        """So many tasks run at a time from now on."""
+        self._slots = slots
+
     def learn(self, seconds: float, now: float) -> None:
         """A task took this long and ended now."""
         self._last_end = now

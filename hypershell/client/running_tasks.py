@@ -2,6 +2,7 @@
 
 import logging
 
+from hypershell.client.descriptors import most_slots
 from hypershell.client.supervisor_pipe import SupervisorPipe
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.orders import Orders
@@ -48,6 +49,10 @@ class RunningTasks:
     def resume(self) -> None:
         """Run tasks again. Returns at once."""
         self._orders.resume()
+
+    def set_slots(self, slots: int) -> None:
+        """Have so many run at a time from now on, as far as descriptors allow."""
+        self._orders.set_slots(min(slots, most_slots()))
 
     def pause(self, seconds: float) -> bool:
         """Stop the processes of all tasks by SIGSTOP, and start none; whether it was done in time.

@@ -77,6 +77,9 @@ class Session:
         self.lease_renewed()
         if answer.claims:
             self._buffer.put_claims(answer.claims)
+        if answer.slots:
+            self._tasks.set_slots(answer.slots)
+            self._buffer.set_slots(answer.slots)
         if answer.cancelled:
             self._tasks.end(self._buffer.cancel(answer.cancelled))
         self._supervisor_pipe.heard(self._link.heard_at, self.welcome.lease_seconds)

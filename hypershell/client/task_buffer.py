@@ -50,7 +50,8 @@ class TaskBuffer:
     `wake_executor` is called when it has something to do; after `drain`, `drained` when nothing
     runs any more, with whether the server has accepted all outcomes, and will send nothing more.
     Without a table of what has begun it has one of its own. The `offer` is for tasks with needs; no
-    task is started that would not be over at the boot time `ends_at`.
+    task is started that would not be over at the boot time `ends_at`. `used_up` is how many tasks
+    may be started in all, and what is called when the last of them was.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class TaskBuffer:
         begun: BegunTable | None = None,
         offer: Offer = NOTHING,
         ends_at: float = math.inf,
+        used_up: tuple[int | None, Callable[[], None]] = (None, lambda: None),
     ) -> None:
         self._slots = slots
         self._wake_executor = wake_executor
@@ -68,6 +70,7 @@ class TaskBuffer:
         self._changed = threads.condition("task buffer")
         self._ready = ReadyClaims(slots, offer)
         self._ends_at = ends_at
+        self._left, self._used_up = used_up
         self._running: dict[Pair, Claim] = {}
         self._begun = begun or BegunTable(slots + SPARE_ENTRIES)
         self._news = BegunNews()
@@ -92,7 +95,8 @@ class TaskBuffer:
     def start_next(self) -> Claim | None:
         """The next claim, which counts as running and begun from now on; None if none is ready."""
         with self._changed:
-            claim = self._ready.take(len(self._running)) if self._may_start() else None
+            may_start = self._left != 0 and self._may_start()
+            claim = self._ready.take(len(self._running)) if may_start else None
             while claim is not None and claim.packed_spec and self._takes_too_long(claim):
                 self._ready.ended(claim)
                 self._put_ended([Outcome(claim.task_id, claim.lease, Ending.GIVEN_BACK)])
@@ -103,6 +107,10 @@ class TaskBuffer:
                 return None
             self._running[claim.task_id, claim.lease] = claim
             self._begun.mark(claim.task_id, claim.lease)
+            if self._left is not None:
+                self._left -= 1
+                if not self._left:
+                    self._used_up()
             return claim
 
     def _takes_too_long(self, claim: Claim) -> bool:
@@ -144,6 +152,8 @@ class TaskBuffer:
                 return
             self._begun.forget(pair)
             self._ready.put_back(claim)
+            if self._left is not None:
+                self._left += 1
             if self._draining:
                 self._give_back(0)
                 self._changed.notify_all()
@@ -260,6 +270,17 @@ class TaskBuffer:
         """Tasks that have begun and whose outcome is not accepted: lost, and interrupted ones."""
         with self._changed:
             return self._begun.read()
+
+    def set_slots(self, slots: int) -> None:
+        """Run so many tasks at a time from now on."""
+        with self._changed:
+            self._slots = slots
+            self._ready.set_slots(slots)
+            self._prefetch.set_slots(slots)
+            self._changed.notify_all()
+            wake, self._executor_waits = self._executor_waits and bool(self._ready), False
+        if wake:
+            self._wake_executor()
 
     def cancel(self, pairs: Iterable[Pair]) -> list[Pair]:
         """Begin none of these, which are cancelled; those that run are returned.
@@ -421,7 +442,11 @@ class TaskBuffer:
         elif now - self._excess_since > EXCESS_SECONDS:
             self._give_back(ahead)
         # What is held is a claim too, at the server, and must not keep others from coming.
-        return min(self._slots + ahead + len(self._held), self._begun.capacity)
+        want = min(self._slots + ahead + len(self._held), self._begun.capacity)
+        if self._left is None:
+            return want
+        ended = len(self._outcomes) + len(self._given) + len(self._held)
+        return min(want, self._left + len(self._running) + ended)
 
     def _give_back(self, keep: int) -> None:
         """Return the claims after the first `keep` to the server: others may wait for them."""

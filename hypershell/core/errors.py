@@ -1,10 +1,12 @@
 """Every error that a user can meet: what it says, what to do, and the exit status.
 
 HyperShellError
-├── CommandError             2  UsageError InputIsOutput OutputsMixed SelectionUnknown IdsAmbiguous
+├── CommandError             2  UsageError InputIsOutput OutputsMixed SelectionUnknown ClientUnknown
+│                               IdsAmbiguous
 ├── StartError               3  InputMissing InputUnreadable InputDamaged AddressInUse
 │                               AddressUnusable FileUnwritable FileNotOurs FileRefused
-│                               OutputUnwritable ShellUnusable TooManySlots TooFewDescriptors
+│                               OutputUnwritable ShellUnusable PrologueUnusable NiceRefused
+│                               TooManySlots TooFewDescriptors
 │                               TooFewProcesses OutOfMemory SystemRefused TasksUnstartable
 │                               TasksNotKept RunNotKept ServerUnable WorkingDirectoryGone
 │                               TaskDirectoryUnusable
@@ -90,6 +92,13 @@ class SelectionUnknown(CommandError):
 
     says = "there is no {what}"
     hint = "`hyper-shell list run --run all` shows the runs"
+
+
+class ClientUnknown(CommandError):
+    """There is no client of this id, or not any more."""
+
+    says = "no client {client} is connected"
+    hint = "`hyper-shell server info` shows the clients"
 
 
 class IdsAmbiguous(CommandError):
@@ -186,7 +195,21 @@ class ShellUnusable(StartError):
     """The shell that was asked for cannot be started."""
 
     says = "cannot use {path} as the shell: {reason}"
-    hint = "give --shell the full path of a shell, for example /bin/bash"
+    hint = "give --shell a shell and its arguments, for example '/bin/bash -l'"
+
+
+class PrologueUnusable(StartError):
+    """The file that is to be sourced before each task cannot be."""
+
+    says = "cannot use {path} as the prologue: {reason}"
+    hint = "give --prologue a file that every client can read"
+
+
+class NiceRefused(StartError):
+    """This user may not run tasks with this niceness."""
+
+    says = "cannot run tasks with --nice {number}: {reason}"
+    hint = "a number from 0 to 19 is always allowed"
 
 
 class TooManySlots(StartError):

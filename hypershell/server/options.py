@@ -1,5 +1,6 @@
 """What a run of a server is to do, and how it ended."""
 
+import math
 from typing import NamedTuple
 
 from hypershell.core.errors import StartError
@@ -12,8 +13,9 @@ from hypershell.store.tasks.tally import Counts
 class ServerOptions(NamedTuple):
     """What a run is to do. Times are in seconds. One that is `endless` waits for more
     tasks; one that `resumes` goes on with an input where an earlier one was. It ends early by the
-    rule `halt`. With `fails_unfit`, tasks fail that no client can run. `spec` is what each task
-    is given that says nothing itself."""
+    rule `halt`. No more than `a_second` tasks are handed out in a second. With `fails_unfit`, tasks
+    fail that no client can run. `spec` is what each task is given that says nothing itself.
+    """
 
     bundlesize: int = 1
     bundlewait: float = 5.0
@@ -26,6 +28,7 @@ class ServerOptions(NamedTuple):
     joblog: str | None = None
     halt: HaltRule | None = None
     fails_unfit: bool = False
+    a_second: float = math.inf
 
 
 class Ended(NamedTuple):

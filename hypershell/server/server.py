@@ -238,7 +238,8 @@ class Server:
         lock = threads.rlock("registry")
         clients: dict[str, Client] = {}  # the registry's, and read by the scheduled queue
         scheduled = ScheduledQueue(
-            lock, options.bundlesize, bus, clients, options.spec, options.policy.max_lost
+            *(lock, options.bundlesize, bus, clients, options.spec, options.policy.max_lost),
+            a_second=options.a_second,
         )
         orphans = Orphans(self._store, self._finished, lease, scheduled.cancel, self._end_dead)
         key = None if begun is None else begun.client_key

@@ -12,13 +12,15 @@ CLIENT_SERVICE = "client service"
 
 _ASKING = {"info", "count", "rows", "task", "output", "failures", "wait", "explain"}
 
-VERBS = frozenset(_ASKING | {"submit", "cancel", "retry", "delete", "stop"})
+VERBS = frozenset(_ASKING | {"submit", "cancel", "retry", "delete", "stop", "hold", "set_slots"})
 
 SUBMIT_SECONDS = 10.0
 """Seconds that the server may make a submission wait for capacity before it refuses it."""
 
 MAX_EXPLAINED = 1000
 """Tasks about which one call may ask why they do not run."""
+
+MAX_SLOTS = 100_000
 
 MAX_WAIT = 60.0
 """How long one call of `wait` may take."""
@@ -125,6 +127,14 @@ class ClientPlaneProxy(PlaneProxy):
     def delete(self, selection: Selection) -> Changed:
         """Forget tasks."""
         return self._change("delete", selection)
+
+    def hold(self, client_id: str, *, held: bool) -> None:
+        """Hand out nothing more, to one client or with "" to all, or hand out again."""
+        self._call("hold", client_id, held)
+
+    def set_slots(self, client_id: str, slots: int) -> None:
+        """Have a client run so many tasks at a time."""
+        self._call("set_slots", client_id, slots)
 
     def stop(self, drain: bool) -> None:
         """Tell the server to end; with `drain`, after what runs has finished."""

@@ -14,6 +14,7 @@ class ErrorKind(Enum):
     BAD_REQUEST = "bad request"  # the arguments are not what the verb takes
     NO_SUCH_VERB = "no such verb"
     NOT_FOUND = "not found"  # it names a run that does not exist; the text says which
+    NO_CLIENT = "no client"  # it names a client that is not connected
     NO_DATABASE = "no database"  # the server keeps none that could answer
     ENDING = "ending"  # the run is over, or about to be
     DATABASE_UNUSABLE = "database unusable"  # the task database cannot be read or written

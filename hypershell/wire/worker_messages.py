@@ -90,7 +90,7 @@ class Answer:
 
     `cancelled` are those (task id, lease) that the client holds and is not to go on with. Outcomes
     that could not be recorded for now are not `accepted`: the client keeps them, and gives them
-    again.
+    again. From now on it is to run so many tasks at a time as `slots` says, if that is not 0.
     """
 
     known: bool
@@ -98,6 +98,7 @@ class Answer:
     claims: list[Claim]
     cancelled: tuple[tuple[int, int], ...] = ()
     accepted: bool = True
+    slots: int = 0
 
 
 def pack_hello(hello: Hello) -> list[Any]:
@@ -159,15 +160,17 @@ def unpack_welcome(packed: Any) -> Welcome:
 def pack_answer(answer: Answer) -> list[Any]:
     """Return plain values for the wire."""
     cancelled = [list(pair) for pair in answer.cancelled]
-    return [answer.known, int(answer.phase), answer.claims, cancelled, answer.accepted]
+    phase, slots = int(answer.phase), answer.slots
+    return [answer.known, phase, answer.claims, cancelled, answer.accepted, slots]
 
 
 def unpack_answer(packed: Any) -> Answer:
     """Check and return; ValueError."""
     match packed:
-        case [bool(known), int(phase), list(claims), list(cancelled), bool(accepted)]:
+        case [bool(known), int(phase), list(claims), list(cancelled), bool(accepted), int(slots)]:
             held = [_claim(claim) for claim in claims]
-            return Answer(known, Phase(phase), held, unpack_pairs(cancelled), accepted)
+            pairs = unpack_pairs(cancelled)
+            return Answer(known, Phase(phase), held, pairs, accepted, max(0, slots))
     raise ValueError("not an answer")
 
 

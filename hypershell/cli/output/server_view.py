@@ -50,6 +50,7 @@ def _row(client: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": client["id"],
         "host": client["host"],
+        "state": client["state"],
         "slots": client["slots"],
         "running": client["running"],
         "done": client["done"],

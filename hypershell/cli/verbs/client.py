@@ -36,12 +36,13 @@ Server options:
   -T SEC, --timeout SEC
                         Leave after SEC seconds without a task.
   --walltime DUR        Be gone after DUR, such as 90, 10m or 1h30m: take no
-                        task whose --task-timeout or --expect does not fit into
-                        what is left. In a job of Slurm or Torque the default is
+                        task that may not finish before, by its --task-timeout
+                        or --expect. In a job of Slurm or Torque the default is
                         the end of the job.
+  --max-tasks NUM       Leave after NUM tasks.
   --leave-before SEC    Stop what runs and leave SEC seconds before that. The
-                        default is 60, or a tenth of a time of less than 10
-                        minutes, but at least what stopping tasks may take.
+                        default is 60, or a tenth of DUR if that is less, but
+                        at least as long as stopping tasks may take.
 
 {PLACE_OPTIONS}\
 {RUN_PLACE_OPTION}
@@ -73,6 +74,7 @@ def options_from(parsed: Parsed) -> "JoinOptions":
         delay_start=parsed.seconds("--delay-start", default=0, lowest=-1e9),
         ends_at=_end_from(parsed),
         leave_before=_leave_before_from(parsed),
+        max_tasks=parsed.whole("--max-tasks", default=0, lowest=1) or None,
     )
     return JoinOptions(client, _location_from(parsed))
 
@@ -88,9 +90,17 @@ def run_options_from(parsed: Parsed) -> "ClientOptions":
         gpus=gpus,
         pins=parsed.flag("--pin"),
         shell=parsed.text("--shell") or "",
+        prologue=prologue_from(parsed),
+        nice=parsed.whole("--nice", default=0, lowest=-20, highest=19),
         out_path=parsed.text("--output"),
         err_path=parsed.text("--errors"),
     )
+
+
+def prologue_from(parsed: Parsed) -> str | None:
+    """The full path of the file that is sourced before each task, if one is."""
+    path = parsed.text("--prologue")
+    return None if path is None else os.path.abspath(path)
 
 
 def _end_from(parsed: Parsed) -> float:

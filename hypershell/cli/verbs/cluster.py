@@ -86,12 +86,18 @@ def options_from(parsed: Parsed) -> "ClusterOptions":
 
 def _client_arguments(parsed: Parsed, client: "ClientOptions", clients: int) -> tuple[str, ...]:
     """The words that give each client its options."""
-    from hypershell.client.tasks.spawn import check_shell
+    from hypershell.client.tasks.shell import shell_of
+    from hypershell.client.tasks.spawn import check_nice
 
-    check_shell(client.shell)
+    shell_of(client.shell, client.prologue)
+    check_nice(client.nice)
     arguments = ["--shell", client.shell]
     if client.offer.limits_places:
         arguments += ["-N", str(client.slots)]
+    if client.prologue is not None:
+        arguments += ["--prologue", client.prologue]
+    if client.nice:
+        arguments += [f"--nice={client.nice}"]
     arguments += offer_words(parsed, clients)
     for name in ("--output", "--errors", "--log-file", "--log-format"):
         if (value := parsed.text(name)) is not None:

@@ -4,15 +4,23 @@ What is to be done is decided here and in `stopper`; it is done by the `Processe
 the `Output` that it is given.
 """
 
+import heapq
 import logging
-from collections import deque
 from collections.abc import Collection, Iterable
 
 from hypershell.access.errors import shown
 from hypershell.client.task_buffer import TaskBuffer
 from hypershell.client.tasks.grants import Grant, Grants
 from hypershell.client.tasks.memory_watch import MemoryWatch, why_ended
-from hypershell.client.tasks.orders import Cancel, Continue, Orders, Pause, Resume, Stop
+from hypershell.client.tasks.orders import (
+    Cancel,
+    Continue,
+    Orders,
+    Pause,
+    Resume,
+    SetSlots,
+    Stop,
+)
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.pause import TaskPause
 from hypershell.client.tasks.processes import Processes
@@ -59,7 +67,8 @@ class Executor:
         self._output = output
         self._watch = watch
         self._grace_seconds = grace_seconds
-        self._free = deque(range(1, slots + 1))
+        self._slots = slots
+        self._free = list(range(1, slots + 1))  # a heap: a task has the lowest that is free
         self._children: dict[Child, None] = {}
         self._grants = grants or Grants()
         self._memory = MemoryWatch(processes)
@@ -116,10 +125,20 @@ class Executor:
                     self._resume_asked = True
                 case Pause() | Continue() as order:
                     self._pause_or_go_on(order)
+                case SetSlots(slots):
+                    self._add_slots(slots - self._slots)
         if self._resume_asked and not self._children:
             self._resume_asked = self._stopping = self._orders.stop_obeyed = False
         if obeyed:
             self._watch.wake()  # to obey is to look, by which another wake may have been lost
+
+    def _add_slots(self, number: int) -> None:
+        """More tasks may run at a time; that fewer do, the buffer sees to."""
+        for descriptor in self._output.add_slots(number):
+            self._watch.add_pipe(descriptor)
+        for slot in range(self._slots + 1, self._slots + number + 1):
+            heapq.heappush(self._free, slot)
+        self._slots += number
 
     def _obey_pauses(self) -> None:
         """While a slow reader of output is waited for: it may stand still as well."""
@@ -188,15 +207,15 @@ class Executor:
             claim = self._buffer.start_next()
             if claim is None:
                 return
-            slot = self._free.popleft()
+            slot = heapq.heappop(self._free)
             try:
                 child = self._start(claim, slot)
             except DirectoryRefused as error:
-                self._free.appendleft(slot)
+                heapq.heappush(self._free, slot)
                 self._give_back(claim, error)
                 continue
             except OSError as error:
-                self._free.appendleft(slot)
+                heapq.heappush(self._free, slot)
                 if error.errno in SHORT_OF:
                     self._buffer.put_back(claim)
                     self._wait_for_room(error)
@@ -279,7 +298,7 @@ class Executor:
                 self._watch.remove_pipe(descriptor)
                 self._output.drop(descriptor)
         self._children.pop(child, None)
-        self._free.append(child.slot)
+        heapq.heappush(self._free, child.slot)
         if child.grant is not None:
             self._grants.release(child.grant)
         if child.peak_kib > outcome.peak_kib:

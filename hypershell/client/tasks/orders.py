@@ -33,7 +33,13 @@ class Continue(NamedTuple):
     """Let them run on, as if no time had passed."""
 
 
-Order = Stop | Cancel | Resume | Pause | Continue
+class SetSlots(NamedTuple):
+    """Run so many tasks at a time from now on."""
+
+    slots: int
+
+
+Order = Stop | Cancel | Resume | Pause | Continue | SetSlots
 
 
 class Orders:
@@ -64,6 +70,11 @@ class Orders:
     def resume(self) -> None:
         """See Resume."""
         self.pending.append(Resume())
+        self._wake()
+
+    def set_slots(self, slots: int) -> None:
+        """See SetSlots."""
+        self.pending.append(SetSlots(slots))
         self._wake()
 
     def pause(self) -> threads.Event:

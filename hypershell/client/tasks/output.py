@@ -133,15 +133,25 @@ class Output:
         Changes before the outcome is given of the task that printed it. Any thread may read it.
         """
         self._pairs: list[tuple[Stream, Stream]] = []
-        for _ in range(slots):
-            first = Stream(out_target, keeps_tail=err_target is out_target)
-            second = first if err_target is out_target else Stream(err_target, keeps_tail=True)
-            self._pairs.append((first, second))
-        self.streams = {stream.read_end: stream for pair in self._pairs for stream in pair}
+        self.streams: dict[int, Stream] = {}
+        self.add_slots(slots)
         self._unfinished: set[Stream] = set()
         self._captures: dict[int, Capture] = {}  # by descriptor, until nobody holds the other end
         self._captured: dict[int, tuple[Capture, Capture]] = {}  # by slot, while its task runs
         self._left: dict[int, None] = {}  # of tasks that ended, the longest silent first
+
+    def add_slots(self, number: int) -> list[int]:
+        """There are so many more slots: the descriptors to be watched for them. OSError."""
+        out_target, err_target = self._targets
+        new: list[int] = []
+        for _ in range(number):
+            first = Stream(out_target, keeps_tail=err_target is out_target)
+            second = first if err_target is out_target else Stream(err_target, keeps_tail=True)
+            self._pairs.append((first, second))
+            for stream in {first, second}:
+                self.streams[stream.read_end] = stream
+                new.append(stream.read_end)
+        return new
 
     def ends(self, slot: int) -> tuple[int, int]:
         """The descriptors that a task in this slot (from 1) is given as its output."""

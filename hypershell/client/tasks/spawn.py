@@ -12,24 +12,23 @@ import resource
 import signal
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from hypershell.client.tasks.direct_exec import plain_words
 from hypershell.client.tasks.grants import Grant
+from hypershell.client.tasks.shell import TaskShell
 from hypershell.client.tasks.surroundings import QUESTION, shell_keeps
 from hypershell.client.tasks.task_directory import TaskDirectory
 from hypershell.core.ending import Ending
 from hypershell.core.environment import is_withheld
-from hypershell.core.errors import ShellUnusable
+from hypershell.core.errors import NiceRefused
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
 from hypershell.runtime import clock
 from hypershell.runtime.initial_environment import added_by_python
 from hypershell.runtime.limits import DescriptorLimit, descriptor_limit, opening
-
-DEFAULT_SHELL = "/bin/sh"
 
 MAX_ARGUMENT = 128 * 1024 - 1
 """Bytes in one argument or variable, without its NUL (MAX_ARG_STRLEN, execve(2))."""
@@ -84,19 +83,21 @@ class Spawner:
 
     Standard input of this process is /dev/null from then on, and so is theirs. The variables
     `added` are in the environment of each; `limit` is the one on open files that they get, None if
-    this process has not changed its own.
+    this process has not changed its own. They run with the niceness `nice`, beside ours.
     """
 
     def __init__(
         self,
-        shell: str,
+        shell: TaskShell,
         client_id: str,
         host: str,
         added: Mapping[str, str] | None = None,
         limit: DescriptorLimit | None = None,
+        nice: int = 0,
     ) -> None:
-        self._shell = os.fsencode(shell)
-        self._shell_name = os.path.basename(self._shell)
+        self._shell = shell
+        self._shell_path = os.fsencode(shell.path)
+        self._nice = nice
         self._directory = TaskDirectory()
         self._limit = limit
         self._own_limit = descriptor_limit()
@@ -106,7 +107,7 @@ class Spawner:
             self._limit = None  # so low that nothing could be started under it from here
         self._environment = _task_environment(host, added or {})
         self.rename(client_id)
-        may_be_direct = shell == DEFAULT_SHELL and not any(
+        may_be_direct = shell.is_plain and not any(
             name == b"BASH_ENV" or name.startswith(b"BASH_FUNC_") for name in self._environment
         )
         self._direct: bool | None = None if may_be_direct else False  # None: not known yet
@@ -139,6 +140,8 @@ class Spawner:
             variables |= {n: value for n, value in grant.variables.items() if n not in given}
             with _running_on(grant.cpus):
                 pid = self._start(claim, variables, files)
+        if self._nice:
+            _be_nice(pid, self._nice)
         return Child(claim, pid, slot, started, started_at, grant)
 
     def _variables(
@@ -163,7 +166,7 @@ class Spawner:
         return variables
 
     def _start(self, claim: Claim, variables: dict[bytes, bytes], files: Files) -> int:
-        command = claim.command
+        command = self._shell.script(claim.command)
         if (
             self._direct is not False
             and not claim.spec.env  # which may change what a shell would find, or do
@@ -196,9 +199,7 @@ class Spawner:
         return bool(self._direct) and b"PWD" in variables  # a shell would find a name for it
 
     def _start_shell(self, command: bytes, variables: dict[bytes, bytes], files: Files) -> int:
-        dashes = [b"--"] if command[:1] in (b"-", b"+") else []
-        arguments = [self._shell_name, b"-c", *dashes, command]
-        return self._spawn((self._shell, arguments, variables), files)
+        return self._spawn((self._shell_path, self._shell.words(command), variables), files)
 
     def _start_long(self, command: bytes, variables: dict[bytes, bytes], files: Files) -> int:
         """Start a command that is too long for an argument: the shell reads it from a file."""
@@ -239,6 +240,24 @@ class Spawner:
                 os.dup2(0, spare, inheritable=False)  # a pipe must not stay open by it
 
 
+def check_nice(number: int) -> None:
+    """NiceRefused unless tasks may run with this niceness, beside that of this process.
+
+    Only a negative one needs a right: that of root, or a limit (RLIMIT_NICE, getrlimit(2)).
+    """
+    if number >= 0 or os.geteuid() == 0:
+        return
+    lowest = 20 - resource.getrlimit(resource.RLIMIT_NICE)[0]
+    if os.getpriority(os.PRIO_PROCESS, 0) + number < lowest:
+        raise NiceRefused(number=number, reason="only root may run tasks before those of others")
+
+
+def _be_nice(pid: int, number: int) -> None:
+    """Change the niceness of a task that was just started; what it starts has it as well."""
+    with suppress(OSError):  # it has ended, or became another user's
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + number)
+
+
 @contextmanager
 def _running_on(cpus: Collection[int]) -> Iterator[None]:
     """This thread, and what it starts, runs on these cores; on all that it had where none is named.
@@ -258,15 +277,6 @@ def _running_on(cpus: Collection[int]) -> Iterator[None]:
 
 def _open_nowhere() -> int:
     return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def check_shell(path: str) -> None:
-    """ShellUnusable, unless this is the full path of something that can be executed."""
-    if not os.path.isabs(path):
-        raise ShellUnusable(path=path, reason="it is not a full path")
-    if not os.access(path, os.X_OK) or os.path.isdir(path):
-        reason = "it cannot be executed" if os.path.exists(path) else "it does not exist"
-        raise ShellUnusable(path=path, reason=reason)
 
 
 def _spawn(program: Program, files: Files, search: bool) -> int:

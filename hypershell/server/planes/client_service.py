@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hypershell.core.errors import ClientUnknown
 from hypershell.core.query.selection import UNFINISHED, Changed, Selection
 from hypershell.core.state import TaskState
 from hypershell.core.submission import SubmitOptions, checked_lines
@@ -16,7 +17,7 @@ from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.errors import NoDatabase, StoreClosed
 from hypershell.store.tasks.task_store import TaskStore
-from hypershell.wire.client_plane import MAX_EXPLAINED, MAX_WAIT, SUBMIT_SECONDS
+from hypershell.wire.client_plane import MAX_EXPLAINED, MAX_SLOTS, MAX_WAIT, SUBMIT_SECONDS
 from hypershell.wire.worker_messages import Phase
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class ClientService:
             facts = facts | {
                 "database": f"{facts['database']} (has not answered for {silent:.0f} s)"
             }
+        if self._scheduled.is_held:
+            facts = facts | {"paused": "yes"}
         return facts | {"tasks": tasks | {"retried": counts.retried}, "clients": clients}
 
     def count(self, selection: Any) -> int:
@@ -221,6 +224,31 @@ class ClientService:
         log.info("%s %s on request", counted(changed.changed, "task"), what)
         return list(changed)
 
+    def hold(self, client_id: Any, held: Any) -> None:
+        """Hand out nothing more, to a client or with "" to all, or hand out again."""
+        if not isinstance(client_id, str) or not isinstance(held, bool):
+            raise ValueError("not a client and whether it is held")
+        client = self._client(client_id) if client_id else None
+        self._scheduled.hold(client, held=held)
+        whom = f"client {client.id} on {client.host}" if client else "every client"
+        log.info("%s gets %s, as requested", whom, "no more tasks" if held else "tasks again")
+
+    def set_slots(self, client_id: Any, slots: Any) -> None:
+        """Have a client run so many tasks at a time."""
+        if not isinstance(client_id, str) or not 1 <= _whole(slots) <= MAX_SLOTS:
+            raise ValueError("not a client and a number of slots")
+        client = self._client(client_id)
+        self._scheduled.set_slots(client, slots)
+        log.info(
+            "client %s on %s has %s, as requested", client.id, client.host, counted(slots, "slot")
+        )
+
+    def _client(self, client_id: str) -> Client:
+        client = self._registry.client(client_id)
+        if client is None:
+            raise ClientUnknown(client=client_id)
+        return client
+
     def stop(self, drain: Any) -> None:
         """End the run; with `drain`, after what runs has finished."""
         if not isinstance(drain, bool):
@@ -261,6 +289,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "host": client.host,
         "pid": client.pid,
         "slots": client.slots,
+        "state": "paused" if client.is_held else "active",
         "holds": len(client.claims),
         "running": len(client.begun),
         "done": client.done,

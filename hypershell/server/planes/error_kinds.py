@@ -1,6 +1,6 @@
 """Which kind an error of a verb has when it travels: the one place that decides it."""
 
-from hypershell.core.errors import HyperShellError, SelectionUnknown
+from hypershell.core.errors import ClientUnknown, HyperShellError, SelectionUnknown
 from hypershell.store.sql.errors import DatabaseUnusable
 from hypershell.store.tasks.errors import NoDatabase, StoreClosed
 from hypershell.wire.refusal import ErrorKind
@@ -9,6 +9,7 @@ _KINDS: tuple[tuple[type[Exception], ErrorKind], ...] = (
     (NoDatabase, ErrorKind.NO_DATABASE),
     (StoreClosed, ErrorKind.ENDING),
     (SelectionUnknown, ErrorKind.NOT_FOUND),
+    (ClientUnknown, ErrorKind.NO_CLIENT),
     (DatabaseUnusable, ErrorKind.DATABASE_UNUSABLE),
     (HyperShellError, ErrorKind.BAD_REQUEST),
     (ValueError, ErrorKind.BAD_REQUEST),

@@ -127,7 +127,8 @@ class WorkerService:
             for t in tasks
         ]
         cancelled = self._scheduled.cancelled(client, session)
-        return pack_answer(Answer(True, self._scheduled.phase, claims, cancelled))
+        slots, client.new_slots = client.new_slots, 0
+        return pack_answer(Answer(True, self._scheduled.phase, claims, cancelled, slots=slots))
 
     def _record(self, client: Client, given: list[Outcome]) -> bool:
         """Whether what a client gives has been recorded, waiting for it for half of its call."""

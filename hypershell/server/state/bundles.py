@@ -113,7 +113,7 @@ class Bundles:
 
     def has_for(self, client: Client, now: float) -> bool:
         """Whether there is something that a client may have, and has capacity for."""
-        if client.want <= 0 or (client.suspects and self._alone.is_alone(client)):
+        if client.want <= 0 or client.is_held or (client.suspects and self._alone.is_alone(client)):
             return False
         others = self._has_others_for(client, now)
         if self._alone:
@@ -135,8 +135,11 @@ class Bundles:
         """Those of them that need this."""
         return self._apart.tasks_with(needs)
 
-    def take(self, client: Client, now: float) -> list[Task]:
-        """Remove and return what a client gets, which is not among its claims yet."""
+    def take(self, client: Client, now: float, most: int = 2**31) -> list[Task]:
+        """Remove and return what a client gets, which is not among its claims yet.
+
+        Once it has `most` tasks there are no more bundles.
+        """
         if client.suspects or self._alone:
             if self._alone.is_alone(client):
                 return []
@@ -148,8 +151,11 @@ class Bundles:
                 if client.claims and self._alone.sets_aside(client, now):
                     return []
         if self._apart:
-            return self._take_in_order(client, now)
-        found = match(self._free, client.capacity, MAX_BYTES)
+            return self._take_in_order(client, now, most)
+        capacity = client.capacity
+        if capacity.slots > most:
+            capacity = Capacity(most)
+        found = match(self._free, capacity, MAX_BYTES)
         take_first = self._free.popleft
         for _ in range(found.seen):
             take_first()
@@ -159,7 +165,7 @@ class Bundles:
         self._bytes -= found.size
         return found.tasks
 
-    def _take_in_order(self, client: Client, now: float) -> list[Task]:
+    def _take_in_order(self, client: Client, now: float, most: int) -> list[Task]:
         """The same where some stand behind barriers: bundle by bundle, as the store has them."""
         room = client.room()
         tasks: list[Task] = []
@@ -171,7 +177,7 @@ class Bundles:
             tasks, size = self._take_first(due, MAX_BYTES, now)
             room.add(due.needs)
         heads = self._apart.heads(client, room, now)
-        while size < MAX_BYTES:
+        while size < MAX_BYTES and len(tasks) < most:
             barrier: Barrier | None = None
             free = key_of(self._free[0][0]) if self._free and room.fits(None) else None
             if heads and (free is None or heads[0][0] < free):

@@ -32,7 +32,9 @@ class Client:
     """One client. `claims` are the tasks that it holds: id and lease.
 
     `needs` are those of the claims that have any, and `usage` is what they take of its offer, which
-    is good until `ends_at`. If it is set aside for tasks with needs, their `lane` says so.
+    is good until `ends_at`. One that `is_held` gets nothing. The number of its slots was changed to
+    `new_slots`, if that is not 0, and no answer has said so. If it is set aside for tasks with
+    needs, their `lane` says so.
 
     `begun` are the ids of those that are known to have begun; `suspects` are those that clients
     died of before, with how many. `cancelled` are those of its claims that it must stop,
@@ -61,6 +63,8 @@ class Client:
     load: float | None = None
     memory_percent: float | None = None
     ends_at: float = math.inf
+    is_held: bool = False
+    new_slots: int = 0
     lane: "Lane | None" = None
     usage: Usage = field(init=False)
 
@@ -71,6 +75,10 @@ class Client:
         """This is what it has for tasks with needs, from this monotonic time on."""
         self.usage.offer = offer
         self.ends_at = now + offer.seconds
+
+    def set_slots(self, slots: int) -> None:
+        """It is to run so many tasks at a time; it has not heard of that yet."""
+        self.slots = self.new_slots = self.usage.places = slots
 
     @property
     def capacity(self) -> Capacity:

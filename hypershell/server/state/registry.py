@@ -98,6 +98,7 @@ class ClientRegistry:
                 client.heard = clock.monotonic()
                 client.known_phase = Phase.RUNNING
                 client.unannounced = client.cancelled.copy()
+                client.new_slots = client.slots if client.slots != hello.slots else 0
             client.note_begun(each[:2] for each in hello.held if each[2])
             drop = tuple(h[:2] for h in hello.held if client.claims.get(h[0]) != h[1])
             secret = client_secret(self._client_key, client.id)
@@ -305,6 +306,11 @@ class ClientRegistry:
         """How many tasks all clients hold."""
         with self._lock:
             return sum(len(client.claims) for client in self._clients.values())
+
+    def client(self, client_id: str) -> Client | None:
+        """A client; None if it is not registered."""
+        with self._lock:
+            return self._clients.get(client_id)
 
     def host_of(self, client_id: str) -> str | None:
         """Where a client runs; None if it is not registered."""

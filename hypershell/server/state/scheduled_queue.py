@@ -20,6 +20,7 @@ and no event is published under it: `CapacityFreed` and `PhaseChanged` follow wh
 
 import itertools
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 
@@ -35,12 +36,16 @@ from hypershell.server.state.bundles import Bundles
 from hypershell.server.state.client import GONE, Client
 from hypershell.server.state.explaining import why_not
 from hypershell.server.state.matching import Bundle
+from hypershell.server.state.rate import Rate
 from hypershell.wire.worker_messages import Phase
 
 log = logging.getLogger(__name__)
 
 CAPACITY = 1000
 """Tasks under lease ahead of demand; or a few bundles, where they are large."""
+
+_ANY_NUMBER = 2**31
+_LEAST_PAUSE = 0.01
 
 _SEEK_SECONDS = 3600.0
 """How long a cancelled task may be on its way to the client that must learn of it."""
@@ -50,7 +55,8 @@ class ScheduledQueue:
     """Bundles in the order of leaving. Publishes TasksLeased, CapacityFreed, PhaseChanged.
 
     `clients` are those that are connected, by their ids; `default` is the spec of tasks that say
-    nothing themselves. A task that lost `max_lost` clients is not given to another.
+    nothing themselves. A task that lost `max_lost` clients is not given to another. No more than
+    `a_second` tasks are handed out in a second.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class ScheduledQueue:
         clients: Mapping[str, Client] | None = None,
         default: TaskSpec = DEFAULT_SPEC,
         max_lost: int = Policy().max_lost,
+        a_second: float = math.inf,
     ) -> None:
         self._lock = lock
         self._bus = bus
@@ -74,6 +81,9 @@ class ScheduledQueue:
         self._coming = 0  # calls that were woken for a bundle and do not run yet
         self._notified = threads.condition_on(lock)
         self._paused = False
+        self._rate = Rate(a_second)
+        self.is_held = False
+        """Whether people said that nothing more is to be handed out."""
         self.phase = Phase.RUNNING
 
     def capacity(self) -> int:
@@ -115,10 +125,13 @@ class ScheduledQueue:
                 remaining = deadline - clock.monotonic()
                 # At the end no call is parked, even where the client knows it from another call.
                 is_news = client.known_phase is not self.phase or self.phase is Phase.OVER
-                is_news = is_news or self._has_cancelled(client)
+                is_news = is_news or self._has_cancelled(client) or client.new_slots > 0
                 if tasks or is_news or remaining <= 0:
                     self._note_phase(client)
                     break
+                if self._rate.is_limited and len(self._bundles):
+                    until_free = self._rate.due_at() - clock.monotonic()
+                    remaining = min(remaining, max(_LEAST_PAUSE, until_free))
                 self._park(client, remaining, was_parked)
                 was_parked = True
             # A call that was woken and did not take all there is wakes the next.
@@ -184,6 +197,23 @@ class ScheduledQueue:
         with self._lock:
             self._paused = False
             self.wake_all()
+
+    def hold(self, client: Client | None, *, held: bool) -> None:
+        """Hand out nothing more, to one client or to all, or hand out again."""
+        with self._lock:
+            if client is None:
+                self.is_held = held
+            else:
+                client.is_held = held
+            self.wake_all()
+
+    def set_slots(self, client: Client, slots: int) -> None:
+        """A client runs so many tasks at a time from now on; its next answer says so."""
+        with self._lock:
+            client.set_slots(slots)
+            for parked, other in self._parked.items():
+                if other is client:
+                    parked.notify()
 
     def set_phase(self, phase: Phase) -> None:
         """The run is in this phase now: wake all calls that are parked."""
@@ -328,7 +358,7 @@ class ScheduledQueue:
 
     def _hands_out(self) -> bool:
         """Whether there is anything for anybody at present."""
-        return self.phase is Phase.RUNNING and not self._paused
+        return self.phase is Phase.RUNNING and not (self._paused or self.is_held)
 
     def _wake_hungry(self, most: int) -> None:
         """Wake those of at most `most` clients that have been parked longest for want of tasks."""
@@ -355,8 +385,12 @@ class ScheduledQueue:
                 self._coming -= 1  # it was woken for a bundle, and is here
 
     def _pop(self, client: Client) -> list[Task]:
-        if not self._hands_out():
+        if not self._hands_out() or client.is_held:
             return []
-        tasks = self._bundles.take(client, clock.monotonic())
+        now = clock.monotonic()
+        most = self._rate.number(now) if self._rate.is_limited else _ANY_NUMBER
+        tasks = self._bundles.take(client, now, most) if most else []
+        if self._rate.is_limited:
+            self._rate.take(len(tasks))
         client.claim(tasks, self._needs)
         return tasks

@@ -33,7 +33,7 @@ def test_how_much_was_accepted_is_said():
     assert [[1, 2]] == accepted
 
 
-@pytest.mark.parametrize("wrong", ["timeouts:1 res.licence:1", "group:x", "priority:1.5"])
+@pytest.mark.parametrize("wrong", ["timeouts:1 res.licence:x", "group:x", "priority:1.5"])
 def test_a_line_with_a_wrong_setting_ends_what_is_submitted(tmp_path, wrong):
     """The lines before it are submitted, and it is named."""
     path = tmp_path / "lines"

@@ -4,6 +4,7 @@ import pytest
 
 from hypershell.app.task_api import RemoteTasks, refusal
 from hypershell.core.errors import (
+    ClientUnknown,
     RequestRefused,
     SelectionUnknown,
     ServerLeft,
@@ -20,6 +21,7 @@ ERRORS = {
     ErrorKind.BAD_REQUEST: (RequestRefused, 5),
     ErrorKind.NO_SUCH_VERB: (RequestRefused, 5),
     ErrorKind.NO_DATABASE: (TasksNotKept, 3),
+    ErrorKind.NO_CLIENT: (ClientUnknown, 2),
     ErrorKind.ENDING: (ServerLeft, 4),
     ErrorKind.DATABASE_UNUSABLE: (ServerUnable, 3),
     ErrorKind.NOT_FOUND: (SelectionUnknown, 2),

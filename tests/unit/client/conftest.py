@@ -14,7 +14,8 @@ from hypershell.client.tasks.executor import Executor
 from hypershell.client.tasks.orders import Orders
 from hypershell.client.tasks.output import Output
 from hypershell.client.tasks.processes import SystemProcesses
-from hypershell.client.tasks.spawn import DEFAULT_SHELL, Child, Spawner, reap
+from hypershell.client.tasks.shell import DEFAULT_SHELL
+from hypershell.client.tasks.spawn import Child, Spawner, reap
 from hypershell.client.tasks.watch import SignalWatch, Watch, best_watch
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim

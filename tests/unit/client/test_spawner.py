@@ -10,13 +10,8 @@ from typing import Any
 
 import pytest
 
-from hypershell.client.tasks.spawn import (
-    DEFAULT_SHELL,
-    MAX_ARGUMENT,
-    Spawner,
-    check_shell,
-    reap,
-)
+from hypershell.client.tasks.shell import DEFAULT_SHELL, shell_of
+from hypershell.client.tasks.spawn import MAX_ARGUMENT, Spawner, reap
 from hypershell.core.ending import Ending
 from hypershell.core.errors import ShellUnusable
 from hypershell.core.task import Claim
@@ -38,7 +33,7 @@ def by_the_shell(command: bytes) -> tuple[int, bytes]:
     """What the shell itself makes of a command."""
     done = subprocess.run(
         ["sh", "-c", "--", command],
-        executable=DEFAULT_SHELL,
+        executable=DEFAULT_SHELL.path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -338,7 +333,7 @@ def test_another_shell_runs_every_line(tmp_path):
     path = tmp_path / "out"
 
     with path.open("wb") as out:
-        spawner = Spawner(str(shell), CLIENT_ID, "node1")
+        spawner = Spawner(shell_of(str(shell)), CLIENT_ID, "node1")
         reap(spawner.spawn(Claim(1, 1, 1, b"/bin/true x"), 1, out.fileno(), out.fileno()))
 
     assert b"shell: -c /bin/true x\n" == path.read_bytes()
@@ -347,7 +342,9 @@ def test_another_shell_runs_every_line(tmp_path):
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("sh", "full path"),
+        ("no-such-shell", "not in PATH"),
+        ("./sh", "full path"),
+        ("'sh", "words"),
         ("/no/such/shell", "does not exist"),
         ("/etc/passwd", "cannot"),
         ("/", "cannot"),
@@ -356,4 +353,4 @@ def test_another_shell_runs_every_line(tmp_path):
 def test_a_shell_that_cannot_be_one_is_refused_beforehand(path, reason):
     """Before any task fails by it."""
     with pytest.raises(ShellUnusable, match=reason):
-        check_shell(path)
+        shell_of(path)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from hypershell.client.tasks.spawn import DEFAULT_SHELL, Spawner, reap
+from hypershell.client.tasks.shell import DEFAULT_SHELL
+from hypershell.client.tasks.spawn import Spawner, reap
 from hypershell.client.tasks.surroundings import QUESTION, shell_keeps
 from hypershell.core.task import Claim
 from hypershell.core.task_spec import TaskSpec

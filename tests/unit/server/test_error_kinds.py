@@ -2,7 +2,7 @@
 
 import pytest
 
-from hypershell.core.errors import InputDamaged
+from hypershell.core.errors import ClientUnknown, InputDamaged
 from hypershell.server.planes.error_kinds import kind_of
 from hypershell.store.sql.errors import DatabaseStalled, InputChanged, TablesMissing
 from hypershell.store.tasks.errors import NoDatabase, StoreClosed
@@ -12,6 +12,7 @@ CASES = [
     (ValueError("not a selection"), ErrorKind.BAD_REQUEST),
     (TypeError("missing an argument"), ErrorKind.BAD_REQUEST),
     (NoDatabase(), ErrorKind.NO_DATABASE),
+    (ClientUnknown(client="x"), ErrorKind.NO_CLIENT),
     (StoreClosed("the run is over"), ErrorKind.ENDING),
     (DatabaseStalled(where="x", reason="the disk is full"), ErrorKind.DATABASE_UNUSABLE),
     (TablesMissing(where="x"), ErrorKind.DATABASE_UNUSABLE),

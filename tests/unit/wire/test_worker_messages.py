@@ -128,7 +128,7 @@ def test_a_reason_is_cleaned_of_what_cannot_be_kept_or_shown():
 def test_an_answer_of_an_unknown_phase_is_refused():
     """What it would ask for cannot be known."""
     with pytest.raises(ValueError, match="9"):
-        unpack_answer([True, 9, [], [], True])
+        unpack_answer([True, 9, [], [], True, 0])
 
 
 @pytest.mark.parametrize("packed", [None, 5, True, 1.5])
@@ -141,7 +141,7 @@ def test_what_is_not_even_a_list_is_refused_alike(packed):
 def test_an_answer_with_a_claim_that_is_no_list_is_refused():
     """A ValueError, as for any other garbage."""
     with pytest.raises(ValueError, match="claim"):
-        unpack_answer([True, 0, [5], [], True])
+        unpack_answer([True, 0, [5], [], True, 0])
 
 
 def test_a_lease_of_whole_seconds_is_a_lease():
