@@ -44,6 +44,7 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
         joblog=parsed.text("--joblog"),
         halt=_halt_from(parsed),
         a_second=_rate_from(parsed),
+        guards=not parsed.flag("--no-guard"),
         fails_unfit=parsed.choice("--unfit", ("wait", "fail"), "wait") == "fail",
     )
 

@@ -56,6 +56,8 @@ Task options:
                              running tasks, or `soon`, which lets them finish;
                              WHY is fail=N, success=N, done=N, or one of them
                              with a percentage, fail=N%, of the finished tasks.
+  --no-guard                 Let clients fail tasks before one of their tasks has
+                             succeeded, also while others succeed.
   --max-lost NUM             Count a task as failed when NUM clients have died
                              while running it [default: 3].
   -W DUR, --task-timeout DUR

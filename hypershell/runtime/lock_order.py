@@ -11,6 +11,7 @@ from typing import Protocol
 ORDER = (
     # A server: who changes tasks, then who hands them out, then what they share.
     "dead clients",
+    "guard",
     "changes",
     "scheduler",
     "capacity",

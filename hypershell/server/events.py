@@ -100,6 +100,12 @@ class ClientLeft(NamedTuple):
     client_id: str
 
 
+class ClientSetAside(NamedTuple):
+    """A client failed what others do not: it gets nothing more."""
+
+    client_id: str
+
+
 class PhaseChanged(NamedTuple):
     """The run is in this phase now; parked calls are awake."""
 

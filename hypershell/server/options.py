@@ -14,7 +14,8 @@ class ServerOptions(NamedTuple):
     """What a run is to do. Times are in seconds. One that is `endless` waits for more
     tasks; one that `resumes` goes on with an input where an earlier one was. It ends early by the
     rule `halt`. No more than `a_second` tasks are handed out in a second. With `fails_unfit`, tasks
-    fail that no client can run. `spec` is what each task is given that says nothing itself.
+    fail that no client can run; if it `guards`, clients without a success are on trial. `spec` is
+    what each task is given that says nothing itself.
     """
 
     bundlesize: int = 1
@@ -29,6 +30,7 @@ class ServerOptions(NamedTuple):
     halt: HaltRule | None = None
     fails_unfit: bool = False
     a_second: float = math.inf
+    guards: bool = True
 
 
 class Ended(NamedTuple):

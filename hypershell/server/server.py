@@ -62,6 +62,7 @@ from hypershell.server.reports.reports import Reports
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.client import Client
 from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.guard import Guard
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.server.state.typical_times import TypicalTimes
@@ -115,9 +116,12 @@ class Server:
         self._finished = finished = FinishedQueue()
         self._scheduled, self._orphans, self._registry = self._make_clients()
         scheduled, registry = self._scheduled, self._registry
+        self._guard = Guard(self._clients, store, scheduled, bus, is_on=options.guards)
+        scheduled.most_for = self._guard.most_for
         self._scheduler = Scheduler(store, scheduled, options.bundlesize, TaskNeeds(options.spec))
         self._receiver = Receiver(
-            finished, store, registry, self._scheduler, scheduled, bus, options.policy
+            *(finished, store, registry, self._scheduler, scheduled, bus, options.policy),
+            guard=self._guard,
         )
         self._silent_clients = SilentClients(
             registry, scheduled, finished, bus, options.lease, self._end_dead
@@ -236,7 +240,7 @@ class Server:
         begun = None if self._run_session is None else self._run_session.begun
         lease = options.lease if begun is None else begun.lease_seconds
         lock = threads.rlock("registry")
-        clients: dict[str, Client] = {}  # the registry's, and read by the scheduled queue
+        self._clients = clients = dict[str, Client]()  # the registry's, read by others as well
         scheduled = ScheduledQueue(
             *(lock, options.bundlesize, bus, clients, options.spec, options.policy.max_lost),
             a_second=options.a_second,
@@ -324,6 +328,7 @@ class Server:
             lambda event: self._scheduled.forget(task_id for task_id, _ in event.tasks), TasksFinal
         )
         subscribe(self._scheduled.say_what_is_closed, ClientLeft)
+        subscribe(lambda event: self._guard.judge(), ClientLeft)
         subscribe(self._orphans.note_left, ClientLeft)
         if session is not None:
             subscribe(lambda event: session.note_left(event.client_id), ClientLeft)
@@ -376,6 +381,7 @@ class Server:
         self._silent_clients.give_up()
         self._no_clients.look()
         self._unfit.look()
+        self._guard.judge()
         return True
 
     def _header(self) -> bytes:

@@ -21,6 +21,7 @@ from hypershell.server.reports.failures import Failures
 from hypershell.server.reports.sink import LineSink
 from hypershell.server.state.client import Client
 from hypershell.server.state.finished_queue import FinishedQueue
+from hypershell.server.state.guard import Guard
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.server.state.unwritten import UnwrittenOutput
@@ -86,6 +87,7 @@ class ServerParts:
         sink: LineSink | None = None,
         unwritten: UnwrittenOutput | None = None,
         default: TaskSpec = DEFAULT_SPEC,
+        guards: bool = False,
     ) -> None:
         self.bus = EventBus()
         self.lock = threading.RLock()
@@ -115,6 +117,7 @@ class ServerParts:
             self.scheduled,
             self.bus,
             policy,
+            Guard(clients, self.store, self.scheduled, self.bus, is_on=guards),
         )
         self._number = 0
         self.add(*lines)

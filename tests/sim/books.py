@@ -143,8 +143,8 @@ class Books:
         store, bus = server.server._store, server.server._bus
         decide = store._decide
 
-        def watched(task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
-            recorded = decide(task, outcome, client, stopping)
+        def watched(task: Task, outcome: Outcome, client: str, *how: bool) -> Recorded:
+            recorded = decide(task, outcome, client, *how)
             self._world.met(
                 f"out, {_tried(task)}", f"{outcome.ending.word}: {recorded.state.value}"
             )

@@ -6,6 +6,7 @@ from hypershell.core.state import TaskState
 from hypershell.server.events import EventBus, OutcomesRecorded
 from hypershell.server.loops.scheduler import Scheduler
 from hypershell.server.state.finished_queue import Batch, FinishedQueue
+from hypershell.server.state.guard import Guard
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
@@ -27,8 +28,10 @@ class Receiver:
         scheduled: ScheduledQueue,
         bus: EventBus,
         policy: Policy,
+        guard: Guard,
     ) -> None:
         self._policy = policy
+        self._guard = guard
         self._finished = finished
         self._store = store
         self._registry = registry
@@ -45,7 +48,8 @@ class Receiver:
         given = [(batch.client.id, batch.outcomes) for batch in batches]
         for batch in batches:
             self._raise_barriers(batch)
-        recorded = self._store.record(given, stopping)
+        on_trial = self._guard.note(batches)
+        recorded = self._store.record(given, stopping, on_trial)
         for batch in batches:
             self._registry.release(batch.client, batch.outcomes)
         if any(r.state is TaskState.WAITING for r in recorded):
@@ -56,6 +60,8 @@ class Receiver:
             batch.recorded = True
             batch.done.set()
         self._bus.publish(OutcomesRecorded, recorded)
+        if self._guard.has_suspects:
+            self._guard.judge()
         return True
 
     def _raise_barriers(self, batch: Batch) -> None:

@@ -289,7 +289,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "host": client.host,
         "pid": client.pid,
         "slots": client.slots,
-        "state": "paused" if client.is_held else "active",
+        "state": _state(client),
         "holds": len(client.claims),
         "running": len(client.begun),
         "done": client.done,
@@ -298,3 +298,9 @@ def _shown(client: Client) -> dict[str, Any]:
         "load": client.load,
         "memory_percent": client.memory_percent,
     }
+
+
+def _state(client: Client) -> str:
+    if client.is_set_aside:
+        return "set aside"
+    return "paused" if client.is_held else "active"

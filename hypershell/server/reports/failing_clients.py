@@ -9,7 +9,7 @@ import logging
 from typing import NamedTuple
 
 from hypershell.core.ending import CountsAs
-from hypershell.server.events import ClientJoined, EventBus, OutcomesRecorded
+from hypershell.server.events import ClientJoined, ClientSetAside, EventBus, OutcomesRecorded
 from hypershell.store.tasks.journal import Recorded
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class FailingClients:
         """Hear of clients and of what they did."""
         bus.subscribe(self.note_client, ClientJoined)
         bus.subscribe(self.note_outcomes, OutcomesRecorded)
+        bus.subscribe(lambda event: self._named.add(event.client_id), ClientSetAside)
 
     def note_client(self, event: ClientJoined) -> None:
         """This client runs on this host."""

@@ -141,7 +141,7 @@ class Barriers:
         others = [
             other.id
             for other in self._clients.values()
-            if other is not client and other.want > 0 and self._can(other, barrier, now)
+            if other is not client and _takes(other) and self._can(other, barrier, now)
         ]
         if any(other not in failed_on for other in others):
             return False
@@ -170,3 +170,8 @@ class Barriers:
             for directory in self._refused
             if clients and not any(self.can_enter(each, directory, now) for each in clients)
         ]
+
+
+def _takes(client: Client) -> bool:
+    """Whether a client takes tasks at present."""
+    return client.want > 0 and not client.is_held

@@ -32,7 +32,8 @@ class Client:
     """One client. `claims` are the tasks that it holds: id and lease.
 
     `needs` are those of the claims that have any, and `usage` is what they take of its offer, which
-    is good until `ends_at`. One that `is_held` gets nothing. The number of its slots was changed to
+    is good until `ends_at`. One that `is_held` gets nothing. Whether
+    it `is_proven`, and the rest of that, is the guard's. The number of its slots was changed to
     `new_slots`, if that is not 0, and no answer has said so. If it is set aside for tasks with
     needs, their `lane` says so.
 
@@ -64,6 +65,11 @@ class Client:
     memory_percent: float | None = None
     ends_at: float = math.inf
     is_held: bool = False
+    is_set_aside: bool = False
+    is_proven: bool = False
+    failures_in_row: int = 0
+    failing_since: float = 0.0
+    unconfirmed: int = 0
     new_slots: int = 0
     lane: "Lane | None" = None
     usage: Usage = field(init=False)

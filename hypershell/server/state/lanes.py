@@ -162,7 +162,7 @@ class Lanes:
         if client.lane is None:
             return None
         lane = client.lane
-        if lane.aside is client and lane.bundles and client.want > 0:
+        if lane.aside is client and lane.bundles and client.want > 0 and not client.is_held:
             return lane
         client.lane = None
         return None
@@ -171,4 +171,6 @@ class Lanes:
 def _is_set_aside(lane: Lane) -> bool:
     """Whether a client that still takes tasks is set aside for a lane."""
     aside = lane.aside
-    return aside is not None and aside.session != GONE and aside.want > 0 and aside.lane is lane
+    if aside is None or aside.session == GONE or aside.is_held:
+        return False
+    return aside.want > 0 and aside.lane is lane

@@ -22,7 +22,7 @@ import itertools
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hypershell.access.errors import shown
 from hypershell.core.resources import Needs, TaskNeeds
@@ -44,7 +44,9 @@ log = logging.getLogger(__name__)
 CAPACITY = 1000
 """Tasks under lease ahead of demand; or a few bundles, where they are large."""
 
-_ANY_NUMBER = 2**31
+ANY_NUMBER = 2**31
+"""More tasks than are ever handed out at once."""
+
 _LEAST_PAUSE = 0.01
 
 _SEEK_SECONDS = 3600.0
@@ -82,6 +84,8 @@ class ScheduledQueue:
         self._notified = threads.condition_on(lock)
         self._paused = False
         self._rate = Rate(a_second)
+        self.most_for: Callable[[Client], int] = lambda client: ANY_NUMBER
+        """How many tasks a client may be handed, whatever it has room for. To be set at first."""
         self.is_held = False
         """Whether people said that nothing more is to be handed out."""
         self.phase = Phase.RUNNING
@@ -94,6 +98,11 @@ class ScheduledQueue:
     def size(self) -> int:
         """How many tasks the queue holds."""
         return self._bundles.size
+
+    def clients(self) -> list[Client]:
+        """Those that are connected."""
+        with self._lock:
+            return list(self._barriers.clients())
 
     def parked(self) -> int:
         """How many calls wait for tasks."""
@@ -205,6 +214,9 @@ class ScheduledQueue:
                 self.is_held = held
             else:
                 client.is_held = held
+                if client.is_set_aside and not held:
+                    client.is_set_aside, client.is_proven = False, True
+                    client.failures_in_row = 0
             self.wake_all()
 
     def set_slots(self, client: Client, slots: int) -> None:
@@ -365,8 +377,12 @@ class ScheduledQueue:
         if most <= 0 or not self._parked or not self._hands_out():
             return
         now = clock.monotonic()
-        has_for = self._bundles.has_for
-        hungry = (parked for parked, client in self._parked.items() if has_for(client, now))
+        has_for, most_for = self._bundles.has_for, self.most_for
+        hungry = (
+            parked
+            for parked, client in self._parked.items()
+            if has_for(client, now) and most_for(client) > 0
+        )
         for parked in list(itertools.islice(hungry, most)):
             del self._parked[parked]  # it is on its way: the next bundle is for another
             self._coming += 1
@@ -388,7 +404,8 @@ class ScheduledQueue:
         if not self._hands_out() or client.is_held:
             return []
         now = clock.monotonic()
-        most = self._rate.number(now) if self._rate.is_limited else _ANY_NUMBER
+        most = self._rate.number(now) if self._rate.is_limited else ANY_NUMBER
+        most = min(most, self.most_for(client))
         tasks = self._bundles.take(client, now, most) if most else []
         if self._rate.is_limited:
             self._rate.take(len(tasks))

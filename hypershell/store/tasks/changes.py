@@ -57,6 +57,7 @@ class Changes:
     def _strike(self, task: Found) -> bool:
         """Take a task that no client holds out of what is to be done; whether it could be."""
         inside = self._memory.waiting.remove(task.id) is not None
+        inside = inside or self._memory.unconfirmed.pop(task.id, None) is not None
         before = TaskState.WAITING if inside else (self._moved or {}).get(task.id, task.state)
         if before not in CANCEL.at_once:
             return False

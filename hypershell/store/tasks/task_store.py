@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from hypershell.core.begun import Begun
+from hypershell.core.ending import CountsAs, Ending
 from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy, decide, goes_first
 from hypershell.core.state import FINAL, TaskState
-from hypershell.core.task import Task, leased
+from hypershell.core.task import Task, leased, with_counts
 from hypershell.runtime import threads
 from hypershell.store.tasks.changes import Changes, Final
 from hypershell.store.tasks.errors import StoreClosed
@@ -20,7 +21,7 @@ from hypershell.store.tasks.given_up import GivenUp, as_before
 from hypershell.store.tasks.handed_out import HandedOut, Pair
 from hypershell.store.tasks.ids import Ids
 from hypershell.store.tasks.journal import Added, Journal, NoJournal, Progress, Recorded
-from hypershell.store.tasks.memory import StoreMemory
+from hypershell.store.tasks.memory import StoreMemory, Unconfirmed
 from hypershell.store.tasks.queue import Key
 from hypershell.store.tasks.recovery import RecoveredState, Recovery
 from hypershell.store.tasks.tally import Counts
@@ -106,7 +107,7 @@ class TaskStore:
         Once their lines have `most_bytes` there are no more of them. None of a group goes before
         all of the groups before it have succeeded, or while lines of those may still be read.
         """
-        self._waiting.fill(self._handed_out.tasks)
+        self._waiting.fill(self._memory)
         return self._lease(limit, most_bytes, None)
 
     def lease_urgent(self) -> list[Task]:
@@ -137,11 +138,15 @@ class TaskStore:
         return tasks
 
     def record(
-        self, given: Iterable[tuple[str, Sequence[Outcome]]], stopping: bool = False
+        self,
+        given: Iterable[tuple[str, Sequence[Outcome]]],
+        stopping: bool = False,
+        on_trial: Collection[str] = (),
     ) -> list[Recorded]:
         """Store outcomes, each with the client that gave it, and return those that were new.
 
-        An outcome for an older lease is dropped: a client given up for dead may still answer.
+        An outcome for an older lease is dropped: a client given up for dead may still answer. A
+        task that would have FAILED on a client `on_trial` waits, unconfirmed, until `judge`.
         """
         recorded: list[Recorded] = []
         ran: list[Recorded] = []
@@ -153,7 +158,9 @@ class TaskStore:
                     if task is None or task.lease != outcome.lease:
                         continue
                     before = handed_out.take_out(task.id)
-                    recorded.append(self._decide(task, outcome, client, stopping))
+                    recorded.append(
+                        self._decide(task, outcome, client, stopping, client in on_trial)
+                    )
                     if before is TaskState.RUNNING:
                         ran.append(recorded[-1])
                     self._changes.note_moved(task.id, recorded[-1].state)
@@ -170,7 +177,9 @@ class TaskStore:
         self._on_final([(r.task.id, r.state) for r in recorded if r.state in FINAL])
         return recorded
 
-    def _decide(self, task: Task, outcome: Outcome, client: str, stopping: bool) -> Recorded:
+    def _decide(
+        self, task: Task, outcome: Outcome, client: str, stopping: bool, is_on_trial: bool = False
+    ) -> Recorded:
         """Put a task that was out where it belongs now; a final one is no longer in memory."""
         self.recovery.discard(task.id)
         after, state = decide(task, outcome, self._policy, stopping)
@@ -179,6 +188,12 @@ class TaskStore:
             return Recorded(after, state, outcome, client, task.attempt)
         if self._handed_out.forget_cancel(task.id):
             state = state if state is TaskState.SUCCEEDED else TaskState.CANCELLED
+        is_failure = outcome.ending.counts_as is CountsAs.FAILURE
+        if is_on_trial and is_failure and state is TaskState.FAILED:
+            self._memory.unconfirmed[task.id] = Unconfirmed(task, outcome, client)
+            counts = after.lease, task.attempt + 1, after.failures, after.losses
+            after = with_counts(after, *counts)._replace(sequence=0)
+            return Recorded(after, TaskState.WAITING, outcome, client, task.attempt)
         if state is TaskState.WAITING:
             self._retried += outcome.ending.granted
             first = goes_first(after, outcome, self._policy)
@@ -187,6 +202,43 @@ class TaskStore:
         elif state is TaskState.INTERRUPTED:
             self._memory.interrupted[task.id] = after
         return Recorded(after, state, outcome, client, task.attempt)
+
+    def unconfirmed(self) -> dict[str, int]:
+        """How many failures are not confirmed, by the ids of their clients."""
+        if not self._memory.unconfirmed:
+            return {}
+        with self._lock:
+            return dict(Counter(each.client for each in self._memory.unconfirmed.values()))
+
+    def judge(self, client: str, *, failed: bool) -> list[Recorded]:
+        """The unconfirmed tasks of a client have FAILED, or wait as though it never had them."""
+        judged: list[Recorded] = []
+        with self._lock:
+            mine = [each for each in self._memory.unconfirmed.values() if each.client == client]
+            for task, outcome, _ in mine:
+                del self._memory.unconfirmed[task.id]
+                self._tally.move(task.group, TaskState.WAITING, TaskState.SENT)
+                if failed:
+                    after = with_counts(
+                        task, task.lease, task.attempt, task.failures + 1, task.losses
+                    )
+                    judged.append(Recorded(after, TaskState.FAILED, outcome, client, task.attempt))
+                else:
+                    again = task._replace(sequence=0)
+                    self._waiting.take_in(again)
+                    given_back = Outcome(task.id, task.lease, Ending.GIVEN_BACK)
+                    back = Recorded(again, TaskState.WAITING, given_back, client, task.attempt)
+                    judged.append(back)
+                self._tally.move(task.group, TaskState.SENT, judged[-1].state)
+                self._changes.note_moved(task.id, judged[-1].state)
+            if not judged:
+                return []
+            self._memory.revisions += 1
+            commit = self._journal.recorded(judged, self._owes, (), late=True)
+        commit.wait()
+        if failed:
+            self._on_final([(each.task.id, TaskState.FAILED) for each in judged])
+        return judged
 
     def begin(self, client: str, begun: Sequence[Begun]) -> None:
         """These tasks began on a client: those that are out under this lease are RUNNING.
@@ -209,7 +261,7 @@ class TaskStore:
         All tasks that may go out next are in memory afterwards. Only the thread that leases calls
         this.
         """
-        self._waiting.fill(self._handed_out.tasks)
+        self._waiting.fill(self._memory)
         with self._lock:
             return [o for o in outcomes if self._given_up.ending_of(o) is not None]
 

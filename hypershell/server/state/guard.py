@@ -1,0 +1,175 @@
+"""Keeps a bad machine from failing the tasks of others: a client is on trial until a task of it
+succeeds.
+
+A client on trial, while another is connected, is handed at most TRIAL_TASKS tasks of which nothing
+is known: neither how they ended nor that they still run. Its failures are recorded, but where no
+retry is left the task stays *unconfirmed*: it waits, in memory and in the database, and nobody is
+told. Then the client is judged. As soon as it has a success its tasks have FAILED. It is set aside
+when TRIAL_TASKS of its tasks failed while others succeed elsewhere: these wait for another client,
+as though it had never had them, and it gets nothing more. They have FAILED, too, when it is the
+only client left, or when there was no success elsewhere for TRIAL_SECONDS: then it is the tasks.
+Where nothing else is left to do, MIN_FAILURES are enough to set it aside.
+
+A client that had a success is on trial again after TRIAL_TASKS failures in a row that each came
+within a second.
+
+Called by the receiver and the registry's loop, one after another under a lock of its own, which is
+taken before those of the store and the registry; `most_for` is called with the registry's lock.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from hypershell.core.ending import CountsAs
+from hypershell.core.outcome import Outcome
+from hypershell.runtime import clock, threads
+from hypershell.server.events import ClientSetAside, EventBus, OutcomesRecorded, TasksChanged
+from hypershell.server.state.client import Client
+from hypershell.server.state.finished_queue import Batch
+from hypershell.server.state.scheduled_queue import ANY_NUMBER, ScheduledQueue
+from hypershell.store.tasks.task_store import TaskStore
+
+log = logging.getLogger(__name__)
+
+TRIAL_TASKS = 10
+TRIAL_SECONDS = 10.0
+MIN_FAILURES = 3
+_FAST_SECONDS = 1.0
+
+
+class Guard:
+    """Judges clients. Publishes ClientSetAside, and OutcomesRecorded for tasks that it confirms."""
+
+    def __init__(
+        self,
+        clients: Mapping[str, Client],
+        store: TaskStore,
+        scheduled: ScheduledQueue,
+        bus: EventBus,
+        *,
+        is_on: bool = True,
+    ) -> None:
+        self._clients = clients
+        self._store = store
+        self._scheduled = scheduled
+        self._bus = bus
+        self._is_on = is_on
+        self._lock = threads.lock("guard")
+        self._last_success: dict[str, float] = {}
+        self.has_suspects = False
+        """Whether a client may have to be judged."""
+
+    def most_for(self, client: Client) -> int:
+        """How many tasks a client may be handed now. Takes no lock: the registry's is held."""
+        if client.is_proven or not self._is_on or not self._has_others(client):
+            return ANY_NUMBER
+        unknown = len(client.claims) - len(client.begun) + client.unconfirmed
+        return max(0, TRIAL_TASKS - unknown)
+
+    def note(self, batches: Iterable[Batch]) -> set[str]:
+        """These are about to be recorded: the clients whose failures are not final."""
+        if not self._is_on:
+            return set()
+        now = clock.monotonic()
+        with self._lock:
+            trial = set()
+            for batch in batches:
+                for outcome in batch.outcomes:
+                    self._note(batch.client, outcome, now)
+                client = batch.client
+                if not client.is_proven and (client.is_set_aside or self._has_others(client)):
+                    trial.add(client.id)
+            return trial
+
+    def _note(self, client: Client, outcome: Outcome, now: float) -> None:
+        if outcome.ok and outcome.ending.ran:
+            client.is_proven, client.failures_in_row = True, 0
+            self._last_success[client.id] = now
+        elif outcome.ending.counts_as is CountsAs.FAILURE:
+            if not client.failures_in_row:
+                client.failing_since = now
+            is_fast = outcome.seconds < _FAST_SECONDS
+            client.failures_in_row = client.failures_in_row + 1 if is_fast else 1
+            self.has_suspects = True
+            if client.failures_in_row >= TRIAL_TASKS:
+                client.is_proven = False
+
+    def judge(self) -> None:
+        """Say of each client with unconfirmed tasks what becomes of them, as far as that is clear.
+
+        To be called after outcomes were recorded, when a client has gone, and now and then.
+        """
+        if not self._is_on:
+            return
+        with self._lock:
+            by_client = self._store.unconfirmed()
+            for client in self._clients_now():
+                number = by_client.pop(client.id, 0)
+                if client.failures_in_row and not client.is_set_aside:
+                    self._judge(client, number)
+                elif number and client.is_set_aside:
+                    self._store.judge(client.id, failed=False)
+                elif number:
+                    self._confirm(client)
+                client.unconfirmed = self._store.unconfirmed().get(client.id, 0)
+            for client_id, number in by_client.items():  # it has gone
+                is_bad = number >= MIN_FAILURES and bool(self._last_success.keys() - {client_id})
+                self._publish(client_id, failed=not is_bad)
+            self.has_suspects = any(
+                client.failures_in_row and not (client.is_proven or client.is_set_aside)
+                for client in self._clients_now()
+            )
+
+    def _judge(self, client: Client, unconfirmed: int) -> None:
+        others_succeed = self._others_succeed(client)
+        is_alone = not self._has_others(client)
+        waited = clock.monotonic() - client.failing_since
+        if client.is_proven or is_alone:
+            self._confirm(client)
+        elif others_succeed and client.failures_in_row >= TRIAL_TASKS:
+            self._set_aside(client)
+        elif waited >= TRIAL_SECONDS or (unconfirmed and self._is_all_else_done()):
+            if others_succeed and client.failures_in_row >= MIN_FAILURES:
+                self._set_aside(client)
+            else:
+                client.is_proven = waited >= TRIAL_SECONDS  # it is the tasks, as far as one can see
+                self._confirm(client)
+
+    def _confirm(self, client: Client) -> None:
+        client.unconfirmed = 0
+        self._publish(client.id, failed=True)
+
+    def _set_aside(self, client: Client) -> None:
+        client.is_set_aside = client.is_held = True
+        self._bus.publish(ClientSetAside, client.id)
+        log.warning(
+            "client %s on %s failed %d tasks, while others succeed elsewhere: it is set aside and "
+            "its tasks run elsewhere (`hyper-shell resume --client %s` trusts it)",
+            *(client.id, client.host, client.failures_in_row, client.id),
+        )
+        self._publish(client.id, failed=False)
+
+    def _publish(self, client_id: str, *, failed: bool) -> None:
+        recorded = self._store.judge(client_id, failed=failed)
+        self._scheduled.wake_all()
+        if recorded and failed:
+            self._bus.publish(OutcomesRecorded, recorded)
+        elif recorded:
+            self._bus.publish(TasksChanged, len(recorded))
+
+    def _clients_now(self) -> list[Client]:
+        return self._scheduled.clients()
+
+    def _has_others(self, client: Client) -> bool:
+        return any(
+            other is not client and not other.is_held and other.want > 0
+            for other in list(self._clients.values())
+        )
+
+    def _others_succeed(self, client: Client) -> bool:
+        """Whether another client had a success since this one began to fail, or shortly before."""
+        since = client.failing_since - TRIAL_SECONDS
+        return any(at >= since for i, at in self._last_success.items() if i != client.id)
+
+    def _is_all_else_done(self) -> bool:
+        return self._store.unfinished() <= sum(self._store.unconfirmed().values())
