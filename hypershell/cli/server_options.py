@@ -41,12 +41,27 @@ def server_options_from(parsed: Parsed, mode: RunMode) -> ServerOptions:
         grace=grace,
         endless=mode is RunMode.FOREVER,
         resumes=mode is RunMode.RESUME,
+        updates=_updates(parsed, mode),
         joblog=parsed.text("--joblog"),
         halt=_halt_from(parsed),
         a_second=_rate_from(parsed),
         guards=not parsed.flag("--no-guard"),
         fails_unfit=parsed.choice("--unfit", ("wait", "fail"), "wait") == "fail",
     )
+
+
+def _updates(parsed: Parsed, mode: RunMode) -> bool:
+    """Whether only new records are run; UsageError where that cannot be told."""
+    if parsed.flag("--update") and parsed.flag("--repeat"):
+        raise parsed.error("--update and --repeat cannot be used together")
+    if not parsed.flag("--update"):
+        return False
+    for name in ("--no-db", "--restart", "--resume"):
+        if parsed.flag(name):
+            raise parsed.error(f"--update and {name} cannot be used together")
+    if mode is RunMode.FOREVER or input_from(parsed).file in (None, STDIN):
+        raise parsed.error("--update needs a FILE, which an earlier run read")
+    return True
 
 
 def _rate_from(parsed: Parsed) -> float:

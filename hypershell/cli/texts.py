@@ -104,6 +104,10 @@ Database options:
                              ones.
   --resume                   Continue an earlier run of FILE that died or was
                              stopped.
+  --update                   Run only those records of FILE that no earlier run of
+                             it had, with the same template, whatever became of
+                             them.
+  --repeat                   Run all records of FILE, as without --update.
   --run UID                  Which tasks --restart runs: those of the run with
                              this server_uid, of the `last` run, or of `all`.
                              The default is all runs and submissions that were

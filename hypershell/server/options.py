@@ -12,7 +12,8 @@ from hypershell.store.tasks.tally import Counts
 
 class ServerOptions(NamedTuple):
     """What a run is to do. Times are in seconds. One that is `endless` waits for more
-    tasks; one that `resumes` goes on with an input where an earlier one was. It ends early by the
+    tasks; one that `resumes` goes on with an input where an earlier one was, and one that
+    `updates` runs what none had. It ends early by the
     rule `halt`. No more than `a_second` tasks are handed out in a second. With `fails_unfit`, tasks
     fail that no client can run; if it `guards`, clients without a success are on trial. `spec` is
     what each task is given that says nothing itself.
@@ -26,6 +27,7 @@ class ServerOptions(NamedTuple):
     grace: float = 5.0
     endless: bool = False
     resumes: bool = False
+    updates: bool = False
     joblog: str | None = None
     halt: HaltRule | None = None
     fails_unfit: bool = False

@@ -6,6 +6,7 @@ order of `_close`. Parts hear of each other by events alone, and `_subscribe` sa
 
 import logging
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ from hypershell.server.events import (
 )
 from hypershell.server.input.capacity import InputCapacity
 from hypershell.server.input.intake import Intake
+from hypershell.server.input.known_records import KnownRecords
 from hypershell.server.input.reader import RecordReader
 from hypershell.server.loops.dead_clients import DeadClients, Traces
 from hypershell.server.loops.halting import Halting
@@ -262,7 +264,14 @@ class Server:
             self._bus,
             self._capacity.wait,
             None if self._run_session is None else self._run_session.digest,
+            self._known_records(reader.path),
         )
+
+    def _known_records(self, path: str) -> KnownRecords | None:
+        """Those of the input that are passed over; None if it is run as it is."""
+        if self._run_session is None or not self._options.updates:
+            return None
+        return KnownRecords(self._run_session.had_before(os.fsencode(os.path.abspath(path))))
 
     def _make_planes(
         self, planes: dict[str, tuple[socket, bytes]], facts: dict[str, Any]

@@ -27,7 +27,7 @@ DRAWERS = {
     "cli.options": 5,
     "cli.run_option": 6,
     "cli.common_options": 7, "cli.selection_options": 7, "cli.input_options": 7,
-    "cli.offer_options": 7, "cli.holding": 8,
+    "cli.offer_options": 7, "cli.holding": 8, "cli.sort_option": 7,
     "cli.dry_run": 8, "cli.changing": 8, "cli.server_options": 8,
     "cli.verbs": 9,
     "cli.main": 10,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import DATABASE_OPTIONS
+from hypershell.cli.sort_option import Sort, sort_from
 from hypershell.cli.texts import PLACE_OPTIONS
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ addresses and times. `retry --cause NUM` runs the tasks of one cause again.
 
 Failure options:
   --json             Print JSON.
+  --sort FIELD       Order by cause, count or text, from low to high; FIELD:desc
+                     is from high to low. The default is count:desc.
   --where CONDITION  Only tasks that meet a condition; see
                      `hyper-shell list --help`.
   --tag KEY:VALUE    Only tasks with this tag; KEY alone matches any value. May
@@ -49,6 +52,7 @@ class FailuresOptions:
     source: "TaskSource"
     selection: "Selection"
     json: bool
+    sort: Sort
 
 
 def options_from(parsed: Parsed) -> FailuresOptions:
@@ -57,7 +61,8 @@ def options_from(parsed: Parsed) -> FailuresOptions:
     from hypershell.cli.selection_options import selection_from
 
     selection = selection_from(parsed)
-    return FailuresOptions(source_from(parsed, selection), selection, parsed.flag("--json"))
+    source, sort = source_from(parsed, selection), sort_from(parsed, ("cause", "count", "text"))
+    return FailuresOptions(source, selection, parsed.flag("--json"), sort)
 
 
 def run(options: FailuresOptions) -> int:
@@ -67,7 +72,8 @@ def run(options: FailuresOptions) -> int:
     from hypershell.cli.output.task_view import failures_text
     from hypershell.core.run_name import ALL_RUNS
 
-    causes = open_task_api(options.source).failures(options.selection)
+    found = open_task_api(options.source).failures(options.selection)
+    causes = options.sort.rows(found, lambda cause: cause[options.sort.field])
     if options.json:
         write_json(causes)
     else:

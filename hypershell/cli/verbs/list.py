@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hypershell.cli.options import Parsed
 from hypershell.cli.selection_texts import CONDITION_TEXT, DATABASE_OPTIONS, SELECTION_OPTIONS
+from hypershell.cli.sort_option import BY_ID, Sort, sort_from
 from hypershell.cli.texts import PLACE_OPTIONS
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ _CLEAR, _HOME, _END_OF_LINE, _BELOW = b"\x1b[2J", b"\x1b[H", b"\x1b[K\n", b"\x1b
 class ListOptions:
     """Which tasks to list and how: `limit` None is all of them.
 
-    They are sorted by the field `sort`, or by id, from high to low if it `descends`.
+    They are sorted by `sort`, or by id.
     """
 
     source: "TaskSource"
@@ -75,8 +76,7 @@ class ListOptions:
     limit: int | None
     counts: bool
     watches: bool
-    sort: str = ""
-    descends: bool = False
+    sort: Sort = BY_ID
     explains: bool = False
 
 
@@ -92,10 +92,8 @@ def options_from(parsed: Parsed) -> ListOptions:
         raise parsed.error("--json and --format cannot be used together")
     if parsed.flag("--explain") and selection.run == ALL_RUNS:
         raise parsed.error("--explain is for the tasks of one run, not for those of `all`")
-    sort, _, direction = (parsed.text("--sort") or "").partition(":")
-    if direction not in ("", "asc", "desc"):
-        raise parsed.error(f"--sort takes FIELD, FIELD:asc or FIELD:desc, not {direction!r}")
-    if sort == "tags":
+    sort = sort_from(parsed)
+    if sort.field == "tags":
         raise parsed.error("tasks cannot be sorted by all of their tags", "sort by one, as tag.KEY")
     return ListOptions(
         source=source_from(parsed, selection),
@@ -105,8 +103,7 @@ def options_from(parsed: Parsed) -> ListOptions:
         limit=parsed.whole("--limit", default=0, lowest=1) or None,
         counts=parsed.flag("--count"),
         watches=parsed.flag("--watch"),
-        sort=_known(parsed, sort) if sort else "",
-        descends=direction == "desc",
+        sort=sort._replace(field=_known(parsed, sort.field)) if sort.field else sort,
         explains=parsed.flag("--explain"),
     )
 
@@ -209,7 +206,7 @@ def _show(api: "TaskApi", options: ListOptions, out: "Write") -> None:
         number = api.count(options.selection)
         out(f"{number if limit is None else min(number, limit)}\n")
         return
-    pages = _sorted(api, options) if options.sort else _pages(api, options)
+    pages = _sorted(api, options) if options.sort.field else _pages(api, options)
     fields = options.fields
     if options.explains:
         pages, fields = _explained(api, options), (*fields, "why")
@@ -219,19 +216,16 @@ def _show(api: "TaskApi", options: ListOptions, out: "Write") -> None:
 def _explained(api: "TaskApi", options: ListOptions) -> Iterator[list[list[Any]]]:
     """All rows, each with why its task is not running; nothing for one that does not wait."""
     with_ids = replace(options, fields=("id", "state", *options.fields))
-    for page in _sorted(api, with_ids) if options.sort else _pages(api, with_ids):
+    for page in _sorted(api, with_ids) if options.sort.field else _pages(api, with_ids):
         reasons = api.explain([row[0] for row in page if row[1] == "waiting"])
         yield [[*row[2:], "; ".join(reasons.get(row[0], []))] for row in page]
 
 
 def _sorted(api: "TaskApi", options: ListOptions) -> Iterator[list[list[Any]]]:
     """All rows in the order of a field, which is read with them."""
-    with_key = replace(options, fields=(*options.fields, options.sort), limit=None)
+    with_key = replace(options, fields=(*options.fields, options.sort.field), limit=None)
     rows = [row for page in _pages(api, with_key) for row in page]
-    # Both are stable: those with the same value stay in the order of their ids.
-    present = [row for row in rows if row[-1] is not None]
-    present.sort(key=lambda row: row[-1], reverse=options.descends)
-    found = present + [row for row in rows if row[-1] is None]
+    found = options.sort.rows(rows, lambda row: row[-1])
     for start in range(0, len(found[: options.limit]), _PAGE):
         yield [row[:-1] for row in found[: options.limit][start : start + _PAGE]]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypershell.cli.options import Parsed
+from hypershell.cli.sort_option import Sort, sort_from
 from hypershell.cli.texts import (
     ADDRESS_OPTIONS,
     INPUT_OPTIONS,
@@ -98,6 +99,8 @@ Show the server of a directory, its tasks and its clients.
 
 Info options:
   --json                  Print JSON.
+  --sort FIELD            Order clients by a field of the JSON, such as done,
+                          from low to high; FIELD:desc is from high to low.
 
 {PLACE_OPTIONS}\
 {RUN_PLACE_OPTION}
@@ -166,6 +169,12 @@ WORDS = {
 }
 """The usage texts of the commands that have a second word, by that word."""
 
+CLIENT_FIELDS = (
+    *("id", "host", "pid", "slots", "state", "holds", "running", "done", "failed"),
+    *("last_heard", "load", "memory_percent"),
+)
+"""What `server info` tells of each client."""
+
 _WAIT_SECONDS = 60.0
 
 _DECIDED_BY_FILE = {"--port", "--worker-port", "--client-port", "--auth", "--host"}
@@ -189,6 +198,7 @@ class InfoOptions:
 
     location: "ServerLocation"
     json: bool
+    sort: Sort
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +219,9 @@ def options_from(
         case "stop":
             return StopOptions(location_from(parsed), parsed.flag("--drain"))
         case "info":
-            return InfoOptions(location_from(parsed), parsed.flag("--json"))
+            return InfoOptions(
+                location_from(parsed), parsed.flag("--json"), sort_from(parsed, CLIENT_FIELDS)
+            )
         case "wait":
             seconds = parsed.seconds("--timeout", default=_WAIT_SECONDS)
             return WaitOptions(location_from(parsed), seconds)
@@ -324,6 +336,10 @@ def _show(options: InfoOptions) -> int:
     from hypershell.app.server_control import server_facts
 
     facts = server_facts(options.location)
+    if "clients" in facts:
+        facts["clients"] = options.sort.rows(
+            facts["clients"], lambda client: client.get(options.sort.field)
+        )
     if options.json:
         import json
 

@@ -7,8 +7,10 @@ from typing import Protocol
 
 from hypershell.core.bundle import Bundler
 from hypershell.core.task import Task
+from hypershell.core.units import counted
 from hypershell.runtime import clock
 from hypershell.server.events import EventBus, InputEnded, TasksAdded
+from hypershell.server.input.known_records import KnownRecords
 from hypershell.server.input.reader import RecordReader
 from hypershell.store.tasks.journal import Progress
 from hypershell.store.tasks.task_store import TaskStore
@@ -31,7 +33,8 @@ class Digest(Protocol):
 class Intake:
     """Moves lines from the input to the store, no faster than they are run.
 
-    `has_capacity` waits that many seconds at most until more may wait. Publishes TasksAdded, and
+    `has_capacity` waits that many seconds at most until more may wait. Records that are `known` are
+    passed over. Publishes TasksAdded, and
     InputEnded as its last event.
     """
 
@@ -43,6 +46,7 @@ class Intake:
         bus: EventBus,
         has_capacity: Callable[[float], bool],
         digest: Digest | None = None,
+        known: KnownRecords | None = None,
     ) -> None:
         self._reader = reader
         self._bundler = bundler
@@ -50,6 +54,7 @@ class Intake:
         self._bus = bus
         self._has_capacity = has_capacity
         self._digest = digest
+        self._known = known
         self._last_line = reader.lines_read  # by an earlier run, where this one resumes it
         self._passed: deque[tuple[int, bytes]] = deque()  # lines of which the digest is to come
 
@@ -65,6 +70,9 @@ class Intake:
             bundles += self._bundler.flush()
         self._store_bundles(bundles)
         if self._reader.ended:
+            if self._known is not None:
+                number = counted(self._known.passed, "record")
+                log.info("%s passed over that earlier runs of this input had", number)
             self._bus.publish(InputEnded, self._reader.error)
             return False
         return True
@@ -83,7 +91,7 @@ class Intake:
             except ValueError as error:
                 self._reader.refuse(number, str(error))
                 return tasks
-            if task is not None:
+            if task is not None and not (self._known and self._known.pass_over(task)):
                 tasks.append(task)
             if self._digest is not None:
                 self._passed.append((number, line))

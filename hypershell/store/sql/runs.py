@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -140,6 +141,15 @@ def owed_lines(database: Database, scope: int | None) -> list[tuple[int, bytes, 
     with database.reading() as connection:
         rows = connection.execute(query).all()
     return [(row.id, bytes(row.line), unpack_spec(row.spec or "")) for row in rows]
+
+
+def tasks_of_input(database: Database, path: bytes, run: int) -> Iterator[tuple[bytes, TaskSpec]]:
+    """The line and settings of each task of the runs before this one that read this input."""
+    same = select(RUNS.c.id).where(RUNS.c.path == path, RUNS.c.id != run)
+    query = select(TASKS.c.line, TASKS.c.spec).where(TASKS.c.run.in_(same), TASKS.c.number > 0)
+    with database.reading() as connection:
+        for row in connection.execute(query, execution_options={"yield_per": 1000}):
+            yield bytes(row.line), unpack_spec(row.spec or "")
 
 
 def sink_length(database: Database, path: bytes, device: int, inode: int) -> int | None:

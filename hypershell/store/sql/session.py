@@ -1,7 +1,7 @@
 """A run with a task database: what begins with it, and what ends with it."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from sqlalchemy import Connection, update
@@ -14,7 +14,7 @@ from hypershell.store.sql.engine import Database
 from hypershell.store.sql.errors import InputChanged
 from hypershell.store.sql.journal import SqlJournal
 from hypershell.store.sql.patient import PatientQueries
-from hypershell.store.sql.runs import Begun, owed_lines, set_sink, sink_length
+from hypershell.store.sql.runs import Begun, owed_lines, set_sink, sink_length, tasks_of_input
 from hypershell.store.sql.schema import RUNS
 from hypershell.store.sql.writer import Writer
 
@@ -52,6 +52,10 @@ class RunSession:
         whole = reader.skip(lines, lambda line: self.digest.update(line + b"\n"))
         if lines and (not whole or self.digest.digest() != self.begun.digest):
             raise reader.error or InputChanged(path=reader.path, lines=lines)
+
+    def had_before(self, path: bytes) -> Iterator[tuple[bytes, TaskSpec]]:
+        """The line and settings of each task that earlier runs read of this input."""
+        return tasks_of_input(self.database, path, self.begun.id)
 
     def begin_sink(self, path: bytes, device: int, inode: int, size: int) -> int:
         """How many bytes of a file of failed lines are to stay; the rest was never promised.
