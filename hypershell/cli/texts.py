@@ -56,7 +56,7 @@ Task options:
                              running tasks, or `soon`, which lets them finish;
                              WHY is fail=N, success=N, done=N, or one of them
                              with a percentage, fail=N%, of the finished tasks.
-  --no-guard                 Let clients fail tasks before one of their tasks has
+  --no-guard                 Let clients fail tasks before one of theirs has
                              succeeded, also while others succeed.
   --max-lost NUM             Count a task as failed when NUM clients have died
                              while running it [default: 3].
@@ -104,9 +104,9 @@ Database options:
                              ones.
   --resume                   Continue an earlier run of FILE that died or was
                              stopped.
-  --update                   Run only those records of FILE that no earlier run of
-                             it had, with the same template, whatever became of
-                             them.
+  --update                   Run only those records of FILE that no earlier run
+                             of it had, with the same template, whatever became
+                             of them.
   --repeat                   Run all records of FILE, as without --update.
   --run UID                  Which tasks --restart runs: those of the run with
                              this server_uid, of the `last` run, or of `all`.

@@ -64,7 +64,9 @@ _NUMBERS_OF = {ending.word: int(ending) for ending in Ending}
 _NUMBERS = [-1, 0, 1, 2, 3, 9, 2**40]
 
 
-def _values(kind: Kind, operator: str) -> st.SearchStrategy[Any]:
+def _values(kind: Kind, operator: str, name: str = "") -> st.SearchStrategy[Any]:
+    if name == "ending" and "~" not in operator:
+        return st.sampled_from(sorted(_NUMBERS_OF))
     match kind:
         case Kind.TEXT:
             return st.sampled_from(_PATTERNS if "~" in operator else _WORDS)
@@ -85,7 +87,7 @@ def comparisons(draw: st.DrawFn) -> Comparison:
     field = draw(st.sampled_from(sorted(FIELDS)))
     operator = draw(st.sampled_from(OPERATORS[FIELDS[field]]))
     values = st.lists(
-        _values(FIELDS[field], operator), min_size=1, max_size=3 if operator == "in" else 1
+        _values(FIELDS[field], operator, field), min_size=1, max_size=3 if operator == "in" else 1
     )
     key = draw(st.sampled_from(["k", "my-key"])) if field == "tag" else ""
     return Comparison(field, operator, tuple(draw(values)), key)

@@ -88,7 +88,9 @@ def test_an_outcome_moves_a_task_by_the_table(
     assert ok == (state is TaskState.SUCCEEDED)
     assert (failures + failed, losses + lost) == (after.failures, after.losses)
     assert (state is TaskState.FAILED) == (
-        (failed and after.failures > limit) or (lost and after.losses >= policy.max_lost)
+        (failed and after.failures > limit)
+        or (lost and after.losses >= policy.max_lost)
+        or ending is Ending.UNFIT
     )
     assert after.attempt - before.attempt == (state is TaskState.WAITING and ending.tried)
     assert before == after._replace(attempt=2, failures=failures, losses=losses)

@@ -24,7 +24,7 @@ def test_all_batches_that_are_there_are_recorded_at_once(monkeypatch):
     sizes = []
     record = parts.store.record
     monkeypatch.setattr(
-        parts.store, "record", lambda o, stopping: sizes.append(len(o)) or record(o, stopping)
+        parts.store, "record", lambda o, *how: sizes.append(len(o)) or record(o, *how)
     )
     calls = [
         Call(parts.exchange, client, [succeeded(claim)])
