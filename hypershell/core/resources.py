@@ -87,12 +87,14 @@ class Usage:
 
     def add(self, needs: Needs, sign: int = 1) -> None:
         """A task with needs is there, or with a `sign` of -1 is there no more."""
+        cores, memory, gpus, others = needs
         self.number += sign
-        self.cores += sign * needs.cores
-        self.memory += sign * needs.memory
-        self.gpus += sign * needs.gpus
-        for name, amount in needs.others:
-            self.others[name] = self.others.get(name, 0) + sign * amount
+        self.cores += sign * cores
+        self.memory += sign * memory
+        self.gpus += sign * gpus
+        if others:
+            for name, amount in others:
+                self.others[name] = self.others.get(name, 0) + sign * amount
 
     def copy(self) -> "Usage":
         """The same, to try things with."""

@@ -19,9 +19,9 @@ from hypershell.core.task import Task
 from hypershell.core.task_spec import DEFAULT_SPEC
 from hypershell.server.state.barriers import Barrier, Barriers
 from hypershell.server.state.client import Client
-from hypershell.server.state.lanes import Lanes
+from hypershell.server.state.lanes import Lane, Lanes
 from hypershell.server.state.last_chances import LastChances
-from hypershell.server.state.matching import Bundle, Capacity, Room, match
+from hypershell.server.state.matching import Bundle, Capacity, match
 from hypershell.store.tasks.queue import key_of
 
 MAX_BYTES = 16 * 2**20
@@ -171,49 +171,39 @@ class Bundles:
         tasks: list[Task] = []
         size = 0
         if (due := self._apart.due(client, now)) is not None:
-            if not room.fits(due.needs):
+            if not room.fits(due.barrier.needs):
                 self._apart.set_aside(client, due)
                 return []
             tasks, size = self._take_first(due, MAX_BYTES, now)
-            room.add(due.needs)
-        heads = self._apart.heads(client, room, now)
+            room.add(due.barrier.needs)
+        has_suspect = any(map(is_suspect, tasks))
         while size < MAX_BYTES and len(tasks) < most:
-            barrier: Barrier | None = None
             free = key_of(self._free[0][0]) if self._free and room.fits(None) else None
-            if heads and (free is None or heads[0][0] < free):
-                _, n, barrier = heapq.heappop(heads)
-                if not self._still_fits(room, barrier, tasks):
-                    continue
-            elif free is None:
+            lane = self._apart.next_for(client, room, now, free, has_suspect)
+            if lane is None and free is None:
                 break
-            taken, taken_size = self._take_first(barrier, MAX_BYTES - size, now)
+            taken, taken_size = self._take_first(lane, MAX_BYTES - size, now)
             size += taken_size
             tasks += taken
+            needs = None if lane is None else lane.barrier.needs
             for _ in taken:
-                room.add(None if barrier is None else barrier.needs)
-            if barrier is not None and (first := self._apart.first_behind(barrier)) is not None:
-                heapq.heappush(heads, (key_of(first), n, barrier))
+                room.add(needs)
+            has_suspect = has_suspect or (lane is not None and lane.barrier.suspect)
         return tasks
 
-    def _still_fits(self, room: Room, barrier: Barrier, taken: list[Task]) -> bool:
-        """Whether a client has room for the first behind a barrier, beside what it just got."""
-        if barrier.suspect and taken and any(map(is_suspect, taken)):
-            return False  # it has one now
-        return room.fits(barrier.needs)
-
-    def _take_first(
-        self, barrier: Barrier | None, most_bytes: int, now: float
-    ) -> tuple[list[Task], int]:
-        """Take the first bundle that is free, or behind a barrier, and so many of its bytes."""
-        bundles = self._free if barrier is None else self._apart.bundles_behind(barrier)
-        tasks, size, _, left = match((bundles[0],), Capacity(1), most_bytes)
-        bundles.popleft()
-        bundles.extendleft(left)
-        if barrier is None:
+    def _take_first(self, lane: Lane | None, most_bytes: int, now: float) -> tuple[list[Task], int]:
+        """Take the first bundle that is free, or of a lane, and so many of its bytes."""
+        bundles = self._free if lane is None else lane.bundles
+        tasks = bundles.popleft()
+        size = len(tasks[0].line)
+        if len(tasks) > 1:
+            tasks, size, _, left = match((tasks,), Capacity(1), most_bytes)
+            bundles.extendleft(left)
+        if lane is None:
             self._size -= len(tasks)
             self._bytes -= size
         else:
-            self._apart.note_taken(barrier, len(tasks), size, now)
+            self._apart.note_taken(lane, len(tasks), size, now)
         return tasks, size
 
     def remove(self, pairs: set[tuple[int, int]], now: float) -> list[Task]:

@@ -10,7 +10,6 @@ client of its size has finished what it runs; lanes that wait for the same clien
 The lock of the scheduled queue is held by whoever calls. Time is monotonic, in seconds.
 """
 
-import heapq
 from collections import deque
 from collections.abc import Iterator
 
@@ -25,12 +24,37 @@ PATIENCE_SECONDS = 10.0
 """For how long the tasks of a lane are passed over until a client is set aside for them."""
 
 
+_NOTHING = Needs(-(2**60), -(2**60), -(2**60))
+"""What a plain task takes of what is for others."""
+
+
+_LAST: Key = (2**62, 0, 0, 0)
+"""After all places."""
+
+
 class Lane:
-    """The bundles behind one barrier, in order, with since when the first of them waits."""
+    """The bundles behind one barrier, in order, with since when the first of them waits.
 
-    __slots__ = ("aside", "bundles", "since")
+    `key` is where that stands. A lane `is_open` to every client that has room for what it needs.
+    """
 
-    def __init__(self, now: float) -> None:
+    __slots__ = (
+        "aside",
+        "barrier",
+        "bundles",
+        "cores",
+        "gpus",
+        "is_open",
+        "key",
+        "memory",
+        "since",
+    )
+
+    def __init__(self, barrier: Barrier, now: float) -> None:
+        self.barrier = barrier
+        self.cores, self.memory, self.gpus, _ = barrier.needs or _NOTHING
+        self.is_open = barrier == Barrier(None, (), needs=barrier.needs)
+        self.key: Key = (0, 0, 0, 0)
         self.bundles: deque[Bundle] = deque()
         self.since = now
         self.aside: Client | None = None
@@ -43,6 +67,7 @@ class Lanes:
         self._barriers = barriers
         self._lanes: dict[Barrier, Lane] = {}
         self._former: dict[Barrier, Lane] = {}  # while all are put in again
+        self._overdue_at = 0.0  # nothing is before
         self.size = 0
         """How many tasks are here."""
         self.bytes = 0
@@ -62,13 +87,14 @@ class Lanes:
         """A bundle stands behind a barrier, after or with `first` before the others there."""
         lane = self._lanes.get(barrier)
         if lane is None:
-            lane = self._lanes[barrier] = self._former.get(barrier, Lane(now))
+            lane = self._lanes[barrier] = self._former.get(barrier, Lane(barrier, now))
         # Tasks with needs go one by one: each is a bundle of its own.
         parts = [bundle] if barrier.needs is None else [[task] for task in bundle]
         if first:
             lane.bundles.extendleft(reversed(parts))
         else:
             lane.bundles.extend(parts)
+        lane.key = key_of(lane.bundles[0][0])
         self.size += len(bundle)
         self.bytes += sum(len(task.line) for task in bundle)
 
@@ -100,63 +126,64 @@ class Lanes:
     def has_for(self, client: Client, now: float) -> bool:
         """Whether there is something that a client may have, and has room for."""
         if (lane := self._set_aside_for(client)) is not None:
-            return client.can_take(self._barrier_of(lane).needs)
-        return any(
-            client.can_take(barrier.needs) and self._barriers.lets(client, barrier, now)
-            for barrier in self._lanes
-        )
+            return client.can_take(lane.barrier.needs)
+        return self.next_for(client, client.room(), now, None, has_suspect=False) is not None
 
-    def due(self, client: Client, now: float) -> Barrier | None:
+    def due(self, client: Client, now: float) -> Lane | None:
         """The lane for which a client is set aside, or that has waited too long and is its next."""
-        if (lane := self._set_aside_for(client)) is not None:
-            return self._barrier_of(lane)
-        overdue = [
-            (lane.since, n, barrier)
-            for n, (barrier, lane) in enumerate(self._lanes.items())
-            if barrier.needs is not None and now - lane.since >= PATIENCE_SECONDS
-        ]
-        for _, _, barrier in sorted(overdue, key=lambda each: each[:2]):
-            is_free = not _is_set_aside(self._lanes[barrier])
-            if is_free and self._barriers.lets(client, barrier, now):
-                return barrier
+        if client.lane is not None and (lane := self._set_aside_for(client)) is not None:
+            return lane
+        if now < self._overdue_at:
+            return None
+        with_needs = [lane for lane in self._lanes.values() if lane.barrier.needs is not None]
+        first = min((lane.since for lane in with_needs), default=now)
+        self._overdue_at = first + PATIENCE_SECONDS  # those that come, come later
+        overdue = [lane for lane in with_needs if now - lane.since >= PATIENCE_SECONDS]
+        for lane in sorted(overdue, key=lambda each: each.since):
+            if not _is_set_aside(lane) and self._barriers.lets(client, lane.barrier, now):
+                return lane
         return None
 
-    def set_aside(self, client: Client, barrier: Barrier) -> None:
-        """Give a client nothing until it has room for the first behind this barrier."""
-        lane = self._lanes[barrier]
+    def set_aside(self, client: Client, lane: Lane) -> None:
+        """Give a client nothing until it has room for the first of this lane."""
         lane.aside, client.lane = client, lane
 
-    def heads(self, client: Client, room: Room, now: float) -> list[tuple[Key, int, Barrier]]:
-        """A heap of the lanes of which a client may have the first, by where that stands."""
-        lets = self._barriers.lets
-        found = [
-            (key_of(lane.bundles[0][0]), n, barrier)
-            for n, (barrier, lane) in enumerate(self._lanes.items())
-            if room.fits(barrier.needs) and lets(client, barrier, now)
-        ]
-        heapq.heapify(found)
+    def next_for(
+        self, client: Client, room: Room, now: float, before: Key | None, has_suspect: bool
+    ) -> Lane | None:
+        """The lane of which a client gets the first bundle next: the first in order that it may
+        have and has room for, if that stands before a place; None if there is none.
+
+        Many lanes are looked at for each task that is handed out, hence the plain numbers.
+        """
+        cores, memory, gpus = room.free()
+        found, best = None, _LAST if before is None else before
+        for lane in self._lanes.values():
+            if lane.cores > cores or lane.memory > memory or lane.gpus > gpus or lane.key >= best:
+                continue
+            barrier = lane.barrier
+            if barrier.needs is None or barrier.needs.others:
+                if not room.fits(barrier.needs):
+                    continue
+            elif cores <= 0:
+                continue
+            if not lane.is_open:
+                if has_suspect and barrier.suspect:
+                    continue  # it has one now
+                if not self._barriers.lets(client, barrier, now):
+                    continue
+            found, best = lane, lane.key
         return found
 
-    def bundles_behind(self, barrier: Barrier) -> deque[Bundle]:
-        """Those of one lane."""
-        return self._lanes[barrier].bundles
-
-    def first_behind(self, barrier: Barrier) -> Task | None:
-        """The first task of a lane, if there is one."""
-        lane = self._lanes.get(barrier)
-        return None if lane is None else lane.bundles[0][0]
-
-    def note_taken(self, barrier: Barrier, number: int, size: int, now: float) -> None:
+    def note_taken(self, lane: Lane, number: int, size: int, now: float) -> None:
         """Tasks of a lane, with so many bytes, were taken from its bundles."""
-        lane = self._lanes[barrier]
         self.size -= number
         self.bytes -= size
         lane.since, lane.aside = now, None
-        if not lane.bundles:
-            del self._lanes[barrier]
-
-    def _barrier_of(self, lane: Lane) -> Barrier:
-        return next(barrier for barrier, each in self._lanes.items() if each is lane)
+        if lane.bundles:
+            lane.key = key_of(lane.bundles[0][0])
+        else:
+            del self._lanes[lane.barrier]
 
     def _set_aside_for(self, client: Client) -> Lane | None:
         if client.lane is None:

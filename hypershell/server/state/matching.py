@@ -50,6 +50,15 @@ class Room:
             return self._plain < min(self._want, self._usage.plain_places())
         return self._plain < self._want
 
+    def free(self) -> tuple[int, int, int]:
+        """Cores, memory and GPUs for a task with needs; no core if it cannot have one at all."""
+        usage = self._usage
+        offer, plain = usage.offer, min(self._plain, usage.places)
+        cores = offer.cores - usage.cores - plain
+        if self._want <= 0 or (offer.limits_places and usage.number + plain >= usage.places):
+            cores = 0
+        return cores, offer.memory - usage.memory, offer.gpus - usage.gpus
+
     def add(self, needs: Needs | None) -> None:
         """Such a task was taken."""
         if needs is None:
