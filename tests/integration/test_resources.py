@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.helpers.farm import rarely
 from tests.helpers.waiting import until
 
 
@@ -23,7 +24,7 @@ def grows(farm):
     return f"{sys.executable} hog.py"
 
 
-@pytest.mark.parametrize("how", ["", "child"])
+@pytest.mark.parametrize("how", [rarely(""), "child"])
 def test_a_task_that_uses_too_much_memory_is_ended_soon(farm, grows, how):
     """With all that it started, and it says how much that was."""
     began = time.monotonic()
@@ -74,6 +75,7 @@ def test_a_run_that_goes_on_remembers_how_much_a_task_needed(farm, grows):
     assert "300000000" == farm.read("attempts")[1]
 
 
+@pytest.mark.campaign
 def test_a_large_task_starts_among_an_endless_stream_of_small_ones(farm):
     """4 cores; it waits for 10 s, and then for what runs."""
     fifo = farm.folder / "lines"
