@@ -75,12 +75,15 @@ class ReadyClaims:
         return needs is not None
 
     def give_back(self, keep: int) -> list[Claim]:
-        """Take out all plain ones after the first `keep`, and if that is 0 those with needs."""
-        surplus = [self._plain.pop() for _ in range(len(self._plain) - keep)][::-1]
-        if not keep:
-            surplus = [*self._with_needs, *surplus]
-            self._with_needs.clear()
-        return surplus
+        """Take out all plain ones after the first `keep`: of the others there are never too many."""
+        return [self._plain.pop() for _ in range(len(self._plain) - keep)][::-1]
+
+    def give_back_all(self) -> list[Claim]:
+        """Take out all."""
+        claims = self.all()
+        self._plain.clear()
+        self._with_needs.clear()
+        return claims
 
     def remove(self, is_meant: Callable[[Claim], bool]) -> list[Claim]:
         """Take out those that are meant."""

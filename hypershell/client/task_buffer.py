@@ -450,7 +450,7 @@ class TaskBuffer:
 
     def _give_back(self, keep: int) -> None:
         """Return the claims after the first `keep` to the server: others may wait for them."""
-        surplus = self._ready.give_back(keep)
+        surplus = self._ready.give_back_all() if self._draining else self._ready.give_back(keep)
         self._put_ended([Outcome(c.task_id, c.lease, Ending.GIVEN_BACK) for c in surplus])
 
     def _cancel_ready(self) -> None:

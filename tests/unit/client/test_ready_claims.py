@@ -1,7 +1,5 @@
 """Which of a client's ready claims may start."""
 
-import pytest
-
 from hypershell.client.ready_claims import ReadyClaims
 from hypershell.core.resources import Offer
 from hypershell.core.task import Claim
@@ -76,18 +74,16 @@ def test_a_claim_that_is_put_back_is_the_next():
     assert [1] == take_all(ready)
 
 
-@pytest.mark.parametrize(
-    ("keep", "given_back", "left"), [(1, [3, 4], [1, 2]), (0, [1, 2, 3, 4], [])]
-)
-def test_what_is_too_many_goes_back_and_at_the_end_all(keep, given_back, left):
+def test_plain_claims_that_are_too_many_go_back_and_at_the_end_all():
     """Those with needs are never too many: they all run at once."""
     ready = ReadyClaims(4, OFFER)
     ready.extend([claim(1, 1), claim(2), claim(3), claim(4)])
 
-    surplus = ready.give_back(keep)
+    surplus = ready.give_back(1)
+    rest = ready.give_back_all()
 
-    assert given_back == [each.task_id for each in surplus]
-    assert left == [each.task_id for each in ready.all()]
+    assert ([3, 4], [1, 2]) == ([c.task_id for c in surplus], [c.task_id for c in rest])
+    assert not ready
 
 
 def test_claims_can_be_taken_out():
