@@ -75,7 +75,7 @@ class ReadyClaims:
         return needs is not None
 
     def give_back(self, keep: int) -> list[Claim]:
-        """Take out all plain ones after the first `keep`: of the others there are never too many."""
+        """Take out all plain ones after the first `keep`; of others there are never too many."""
         return [self._plain.pop() for _ in range(len(self._plain) - keep)][::-1]
 
     def give_back_all(self) -> list[Claim]:

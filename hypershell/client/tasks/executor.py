@@ -101,8 +101,8 @@ class Executor:
             return True
         if self._time_limits:
             self._end_overdue(clock.monotonic())
-        if self._children:
-            self._end_too_large(clock.monotonic())
+        if self._children and (now := clock.monotonic()) >= self._memory.look_at:
+            self._end_too_large(now)
         if self._stopper:
             self._end_stopped()
         return True
@@ -168,9 +168,10 @@ class Executor:
                 self._stopper.leader_ended(child)
                 continue
             outcome = self._processes.reap(child)
-            if outcome.code and self._memory.was_killed_for_memory(outcome):
+            by_signal = outcome.code and _by_signal(outcome)
+            if by_signal and self._memory.was_killed_for_memory(outcome):
                 outcome = _out_of_memory(child, outcome)
-            if outcome.code and _by_signal(outcome) and self._processes.outlived(child):
+            if by_signal and self._processes.outlived(child):
                 self._end_rest(child, outcome)
             else:
                 outcomes.append(self._collect(child, outcome))
@@ -191,14 +192,14 @@ class Executor:
             return None
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
-        if not (self._children or self._stopper or self._output.is_failing):
-            return None
+        until_memory = self._memory.patience(clock.monotonic()) if self._children else None
+        if not (self._stopper or self._time_limits or self._output.is_failing):
+            return until_memory
         now = clock.monotonic()
-        until_look_at_memory = self._memory.patience(now) if self._children else None
         until_look = self._stopper.patience(now)
         until_limit = self._time_limits.patience(now) if self._time_limits else None
         until_retry = self._check_output()
-        pauses = (until_look, until_limit, until_retry, until_look_at_memory)
+        pauses = (until_look, until_limit, until_retry, until_memory)
         return min((s for s in pauses if s is not None), default=None)
 
     def _fill_slots(self) -> None:

@@ -24,20 +24,17 @@ class MemoryWatch:
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
-        self._look_at = -math.inf
+        self.look_at = -math.inf
+        """When the next look is due."""
         self._oom_kills = processes.oom_kills()
 
     def patience(self, now: float) -> float:
         """Seconds until the next look, at least 0."""
-        if self._look_at - now > LOOK_SECONDS or self._look_at == -math.inf:
-            self._look_at = now + LOOK_SECONDS
-        return max(0.0, self._look_at - now)
+        return max(0.0, self.look_at - now)
 
     def look(self, children: Collection[Child], now: float) -> list[Child]:
-        """Once a look is due: note the peaks of these, and return those that use too much."""
-        if now < self._look_at:
-            return []
-        self._look_at = now + LOOK_SECONDS
+        """Note the peaks of these, and return those that use too much."""
+        self.look_at = now + LOOK_SECONDS
         return [child for child in children if self._uses_too_much(child)]
 
     def _uses_too_much(self, child: Child) -> bool:
