@@ -93,18 +93,27 @@ class UsageText:
         """Each separator that is accepted, and the name of the words after it."""
         return dict(_SEPARATED.findall(parse_docstring_sections(self.text).usage_body))
 
-    @cached_property
-    def for_docopt(self) -> str:
-        """The text in which a separator stands alone, without the words after it.
+    def for_docopt(self, given: Iterable[str]) -> str:
+        """The text that docopt gets: how the verb is used, with the options that are given.
 
-        What may be left out is not in it.
+        A separator stands alone there, without the words after it, and is not there at all if it
+        may be left out. docopt compares every option of a text with every other, which would take
+        longer than all else that a command line needs.
         """
-        return _SEPARATED.sub(
+        usage = self.text.partition("\n\n")[0]
+        usage = _SEPARATED.sub(
             lambda found: (
                 "" if found[0].startswith("[") else found[0].replace(f" {found[2]}...", "")
             ),
-            self.text,
+            usage,
         )
+        options = {option.name: option for option in self.options.values()}
+        lines = [
+            f"  {', '.join(options[name].names)}{' VALUE' * options[name].takes_value}\n"
+            for name in dict.fromkeys(given)
+            if name in options
+        ]
+        return f"{usage}\n\nOptions:\n{''.join(lines)}"
 
     @cached_property
     def optional_separators(self) -> frozenset[str]:

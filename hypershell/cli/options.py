@@ -35,10 +35,10 @@ class Parsed:
     ) -> None:
         self.verb = verb
         self.word = verb.partition(" ")[2]
-        self._values = values
         self._arguments = arguments
         self._separators = {name: separator for separator, name in usage.separators.items()}
         self._defaults = {option.name: option.default for option in usage.options.values()}
+        self._values = {**self._defaults, **values}
 
     def given(self) -> set[str]:
         """The long names (or only names) of options whose value is not the default."""
@@ -212,7 +212,9 @@ def parse(
     check(found, text, verb, _owners(found, text, verb) | elsewhere)
     try:
         words_for_docopt = found.for_docopt(text.optional_separators)
-        values = docopt(text.for_docopt, [*verb.split()[:1], *words_for_docopt], default_help=False)
+        given = [each.option.name for each in found.options if each.option is not None]
+        described = text.for_docopt(given)
+        values = docopt(described, [*verb.split()[:1], *words_for_docopt], default_help=False)
     except DocoptExit as error:
         from hypershell.cli.complaint import complaint
 

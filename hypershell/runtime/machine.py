@@ -9,7 +9,6 @@ SLURM_CPUS_ON_NODE, SLURM_MEM_PER_NODE and SLURM_MEM_PER_CPU (sbatch(1) of Slurm
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from hypershell.runtime.cores import usable_cores
@@ -18,7 +17,7 @@ CUDA = "CUDA_VISIBLE_DEVICES"
 ROCM = "HIP_VISIBLE_DEVICES"
 
 _NO_LIMIT = 2**60
-_ROOT = Path("/")
+_ROOT = "/"
 
 
 class Gpus(NamedTuple):
@@ -44,7 +43,7 @@ def allocated_cores(environ: Mapping[str, str]) -> int:
     return min(found)
 
 
-def allocated_memory(environ: Mapping[str, str], cores: int, root: Path = _ROOT) -> int:
+def allocated_memory(environ: Mapping[str, str], cores: int, root: str = _ROOT) -> int:
     """Bytes of memory that this process and what it starts may use together."""
     found = [_physical()]
     if limit := _cgroup_limit(root):
@@ -57,17 +56,17 @@ def allocated_memory(environ: Mapping[str, str], cores: int, root: Path = _ROOT)
     return min(found)
 
 
-def visible_gpus(environ: Mapping[str, str], root: Path = _ROOT) -> Gpus:
+def visible_gpus(environ: Mapping[str, str], root: str = _ROOT) -> Gpus:
     """The GPUs that this process may use: those that its allocation names, or else all."""
     for name in (CUDA, ROCM, "ROCR_VISIBLE_DEVICES"):
         if (named := environ.get(name)) is not None:
             ids = tuple(each.strip() for each in named.split(",") if each.strip())
             variables = (CUDA,) if name == CUDA else (ROCM,)
             return Gpus(() if ids[:1] in (("-1",), ("NoDevFiles",)) else ids, variables)
-    if number := len(_names(root / "dev", r"nvidia\d+")):
+    if number := len(_names(os.path.join(root, "dev"), r"nvidia\d+")):
         return Gpus(tuple(map(str, range(number))), (CUDA,))
-    nodes = root / "sys/class/kfd/kfd/topology/nodes"
-    if number := sum(_is_gpu(nodes / name) for name in _names(nodes, r"\d+")):
+    nodes = os.path.join(root, "sys/class/kfd/kfd/topology/nodes")
+    if number := sum(_is_gpu(f"{nodes}/{name}") for name in _names(nodes, r"\d+")):
         return Gpus(tuple(map(str, range(number))), (ROCM,))
     return Gpus()
 
@@ -79,56 +78,53 @@ def _physical() -> int:
         return _NO_LIMIT
 
 
-def _cgroup_limit(root: Path) -> int | None:
+def _cgroup_limit(root: str) -> int | None:
     """Bytes that the cgroup of this process may use, and all groups above it; None if any amount.
 
     By cgroups(7): memory.max of version 2, memory.limit_in_bytes of version 1.
     """
-    found = []
-    for folder, name in cgroup_folders(root):
-        try:
-            text = (folder / name).read_text().strip()
-        except OSError:
-            continue
-        if text.isdigit() and int(text) < _NO_LIMIT:
-            found.append(int(text))
-    return min(found, default=None)
+    texts = [_text(f"{folder}/{name}") for folder, name in cgroup_folders(root)]
+    found = [int(text) for text in texts if text.isdigit()]
+    return min((limit for limit in found if limit < _NO_LIMIT), default=None)
 
 
-def cgroup_folders(root: Path = _ROOT) -> list[tuple[Path, str]]:
+def cgroup_folders(root: str = _ROOT) -> list[tuple[str, str]]:
     """The folders of this process's memory cgroup and of those above it, each with the file that
     has its limit; the innermost first."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
+    lines = _text(os.path.join(root, "proc/self/cgroup")).splitlines()
     for line in lines:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if "memory" in controllers.split(","):
-            return [(each, "memory.limit_in_bytes") for each in _above(root, "memory", path)]
+            return [(each, "memory.limit_in_bytes") for each in _above(root, "/memory", path)]
     for line in lines:
         if line.startswith("0::"):
             return [(each, "memory.max") for each in _above(root, "", line[3:])]
     return []
 
 
-def _above(root: Path, controller: str, path: str) -> list[Path]:
-    top = root / "sys/fs/cgroup" / controller
-    folder = top / path.lstrip("/")
-    return [folder, *(each for each in folder.parents if each == top or top in each.parents)]
+def _above(root: str, controller: str, path: str) -> list[str]:
+    top = os.path.join(root, f"sys/fs/cgroup{controller}")
+    parts = [part for part in path.split("/") if part]
+    return ["/".join([top, *parts[:n]]) for n in range(len(parts), -1, -1)]
 
 
-def _names(folder: Path, pattern: str) -> list[str]:
+def _text(path: str) -> str:
+    """What a file says; nothing if it cannot be read."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _names(folder: str, pattern: str) -> list[str]:
     try:
         return [name for name in os.listdir(folder) if re.fullmatch(pattern, name, re.ASCII)]
     except OSError:
         return []
 
 
-def _is_gpu(node: Path) -> bool:
+def _is_gpu(node: str) -> bool:
     """Whether a node of the kernel's list of ROCm is a GPU: a processor has the number 0."""
-    try:
-        return (node / "gpu_id").read_text().strip() not in ("", "0")
-    except OSError:
-        return False
+    return _text(f"{node}/gpu_id") not in ("", "0")

@@ -6,7 +6,6 @@ in each of them, so whoever would act on a size asks for the exact one.
 """
 
 import os
-from pathlib import Path
 
 from hypershell.runtime.limits import opening
 from hypershell.runtime.machine import cgroup_folders
@@ -43,7 +42,7 @@ def oom_kills() -> int | None:
     """How many processes of this cgroup the kernel killed for want of memory; None if unknown."""
     for folder, _ in cgroup_folders()[:1]:
         for name in ("memory.events", "memory.oom_control"):
-            for line in _read(os.fspath(Path(folder) / name)).splitlines():
+            for line in _read(f"{folder}/{name}").splitlines():
                 if line.startswith(b"oom_kill "):
                     return int(line.split()[1])
     return None

@@ -1,6 +1,9 @@
 """Runs that end early by --halt, and what is left of them."""
 
+import os
+import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -67,3 +70,34 @@ def test_a_signal_comes_before_a_rule(farm):
     cluster.signal(signal.SIGTERM)
 
     assert 143 == cluster.wait(30)
+
+
+HALTS = [
+    # Of the manual of GNU parallel 20221122, slowed down so that each task ends by itself.
+    ("now,fail=1", "sleep 0.$(( 4 * {#} )); echo {#}; exit {}", "0 0 1 0 0"),
+    ("soon,fail=1", "sleep 0.$(( 4 * {#} )); echo {#}; exit {}", "0 1 0 0 0"),
+    ("now,success=1", "sleep 0.5; echo {#}; exit {}", "1 1 0 0"),
+    ("soon,done=2", "sleep 0.5; echo {#}; exit {}", "0 1 0 0"),
+    ("now,fail=50%", "sleep 0.4; echo {#}; exit {}", "0 1 1 0 1 0 0"),
+]
+
+
+@pytest.mark.skipif(shutil.which("parallel") is None, reason="GNU parallel is not installed")
+@pytest.mark.parametrize(("rule", "command", "statuses"), HALTS, ids=[h[0] for h in HALTS])
+def test_a_rule_ends_a_run_where_gnu_parallel_ends_one(farm, rule, command, statuses):
+    """With one task at a time: the same tasks have run. Its exit status says more than ours."""
+    (farm.folder / ".parallel").mkdir()
+    (farm.folder / ".parallel" / "will-cite").touch()
+    theirs = subprocess.run(
+        ["parallel", "-j1", "--halt", rule, command, ":::", *statuses.split()],
+        cwd=farm.folder, env={**os.environ, "HOME": str(farm.folder)}, capture_output=True,
+        check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    ours = farm.run(
+        *("cluster", "-q", "--no-db", "-N1", "--halt", rule, "--", command),
+        *(":::", *statuses.split()),
+    )
+
+    assert theirs.stdout.splitlines() == ours.out.splitlines()
+    assert bool(theirs.returncode) == bool(ours.wait())

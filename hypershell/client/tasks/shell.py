@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 from typing import NamedTuple
 
 from hypershell.core.errors import PrologueUnusable, ShellUnusable
@@ -50,6 +49,8 @@ def shell_of(text: str, prologue: str | None = None) -> TaskShell:
     except ValueError as error:
         raise ShellUnusable(path=text or '""', reason="it cannot be read as words") from error
     if "/" not in program:
+        import shutil
+
         found = shutil.which(program)
         if found is None:
             raise ShellUnusable(path=program, reason="it is not in PATH")

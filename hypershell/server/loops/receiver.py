@@ -1,11 +1,13 @@
 """Takes from the finished queue and records in the store."""
 
 from hypershell.core.ending import CountsAs, Ending
+from hypershell.core.outcome import Outcome
 from hypershell.core.retry import Policy
 from hypershell.core.state import TaskState
 from hypershell.server.events import EventBus, OutcomesRecorded
 from hypershell.server.loops.scheduler import Scheduler
-from hypershell.server.state.finished_queue import Batch, FinishedQueue
+from hypershell.server.state.client import Client
+from hypershell.server.state.finished_queue import FinishedQueue
 from hypershell.server.state.guard import Guard
 from hypershell.server.state.registry import ClientRegistry
 from hypershell.server.state.scheduled_queue import ScheduledQueue
@@ -46,9 +48,14 @@ class Receiver:
             return False
         stopping = self._scheduled.phase >= Phase.STOPPING
         given = [(batch.client.id, batch.outcomes) for batch in batches]
-        for batch in batches:
-            self._raise_barriers(batch)
-        on_trial = self._guard.note(batches)
+        bad = [[outcome for outcome in batch.outcomes if not outcome.ok] for batch in batches]
+        for batch, its_bad in zip(batches, bad, strict=True):
+            if its_bad:
+                self._raise_barriers(batch.client, its_bad)
+        on_trial = self._guard.note(
+            (batch.client, len(batch.outcomes), its_bad)
+            for batch, its_bad in zip(batches, bad, strict=True)
+        )
         recorded = self._store.record(given, stopping, on_trial)
         for batch in batches:
             self._registry.release(batch.client, batch.outcomes)
@@ -64,16 +71,13 @@ class Receiver:
             self._guard.judge()
         return True
 
-    def _raise_barriers(self, batch: Batch) -> None:
+    def _raise_barriers(self, client: Client, bad: list[Outcome]) -> None:
         """Keep from a client what it could not do, before that can be given to it again."""
-        bad = [outcome for outcome in batch.outcomes if not outcome.ok]
-        if not bad:
-            return
         failed = [each.task_id for each in bad if each.ending.counts_as is CountsAs.FAILURE]
         if failed:
-            self._scheduled.note_failed(batch.client, failed)
+            self._scheduled.note_failed(client, failed)
             delays = {t.id: self._policy.delay(t) for t in self._store.handed_out(failed)}
             self._scheduled.delay({task_id: delay for task_id, delay in delays.items() if delay})
         refused = {e.task_id: e.reason for e in bad if e.ending is Ending.NO_DIRECTORY}
         if refused and (tasks := self._store.handed_out(refused)):
-            self._scheduled.note_refused(batch.client, tasks, next(iter(refused.values())))
+            self._scheduled.note_refused(client, tasks, next(iter(refused.values())))

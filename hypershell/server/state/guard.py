@@ -25,7 +25,6 @@ from hypershell.core.outcome import Outcome
 from hypershell.runtime import clock, threads
 from hypershell.server.events import ClientSetAside, EventBus, OutcomesRecorded, TasksChanged
 from hypershell.server.state.client import Client
-from hypershell.server.state.finished_queue import Batch
 from hypershell.server.state.scheduled_queue import ANY_NUMBER, ScheduledQueue
 from hypershell.store.tasks.task_store import TaskStore
 
@@ -66,26 +65,29 @@ class Guard:
         unknown = len(client.claims) - len(client.begun) + client.unconfirmed
         return max(0, TRIAL_TASKS - unknown)
 
-    def note(self, batches: Iterable[Batch]) -> set[str]:
-        """These are about to be recorded: the clients whose failures are not final."""
+    def note(self, given: Iterable[tuple[Client, int, list[Outcome]]]) -> set[str]:
+        """Clients gave so many outcomes each, of which these are bad, and none is recorded yet:
+        those whose failures are not final.
+        """
+        trial: set[str] = set()
         if not self._is_on:
-            return set()
+            return trial
         now = clock.monotonic()
         with self._lock:
-            trial = set()
-            for batch in batches:
-                for outcome in batch.outcomes:
-                    self._note(batch.client, outcome, now)
-                client = batch.client
+            for client, number, bad in given:
+                if number > len(bad):
+                    client.is_proven, client.failures_in_row = True, 0
+                    self._last_success[client.id] = now
+                if bad:
+                    self._note_bad(client, bad, now)
                 if not client.is_proven and (client.is_set_aside or self._has_others(client)):
                     trial.add(client.id)
-            return trial
+        return trial
 
-    def _note(self, client: Client, outcome: Outcome, now: float) -> None:
-        if outcome.ok and outcome.ending.ran:
-            client.is_proven, client.failures_in_row = True, 0
-            self._last_success[client.id] = now
-        elif outcome.ending.counts_as is CountsAs.FAILURE:
+    def _note_bad(self, client: Client, bad: list[Outcome], now: float) -> None:
+        for outcome in bad:
+            if outcome.ending.counts_as is not CountsAs.FAILURE:
+                continue
             if not client.failures_in_row:
                 client.failing_since = now
             is_fast = outcome.seconds < _FAST_SECONDS

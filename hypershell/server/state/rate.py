@@ -14,12 +14,9 @@ class Rate:
 
     def __init__(self, a_second: float = math.inf) -> None:
         self._a_second = a_second
-        self._next_at = -math.inf  # when the next one is free
-
-    @property
-    def is_limited(self) -> bool:
+        self.is_limited = a_second != math.inf
         """Whether there is a limit at all."""
-        return self._a_second != math.inf
+        self._next_at = -math.inf  # when the next one is free
 
     def number(self, now: float) -> int:
         """How many are free now."""

@@ -32,7 +32,7 @@ def test_an_allocation_of_fewer_cores_counts(name):
 )
 def test_an_allocation_of_memory_counts(variables, memory, tmp_path):
     """In MiB for a node, or for each of its cores."""
-    assert memory == allocated_memory(variables, 4, tmp_path)
+    assert memory == allocated_memory(variables, 4, str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_limit_of_a_cgroup_counts(cgroup, files, memory, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n")
 
-    assert memory == allocated_memory({}, 1, tmp_path)
+    assert memory == allocated_memory({}, 1, str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_the_limit_of_a_cgroup_counts(cgroup, files, memory, tmp_path):
 )
 def test_the_gpus_of_an_allocation_are_all_that_there_are(variables, gpus, tmp_path):
     """As its variables name them."""
-    assert gpus == visible_gpus(variables, tmp_path)
+    assert gpus == visible_gpus(variables, str(tmp_path))
 
 
 def test_gpus_are_found_by_their_devices(tmp_path):
@@ -83,7 +83,7 @@ def test_gpus_are_found_by_their_devices(tmp_path):
     for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"):
         (tmp_path / "dev" / name).touch()
 
-    assert Gpus(("0", "1"), (CUDA,)) == visible_gpus({}, tmp_path)
+    assert Gpus(("0", "1"), (CUDA,)) == visible_gpus({}, str(tmp_path))
 
 
 def test_gpus_of_amd_are_found_by_the_nodes_of_the_kernel(tmp_path):
@@ -93,7 +93,7 @@ def test_gpus_of_amd_are_found_by_the_nodes_of_the_kernel(tmp_path):
         folder.mkdir(parents=True)
         (folder / "gpu_id").write_text(number + "\n")
 
-    assert Gpus(("0", "1"), (ROCM,)) == visible_gpus({}, tmp_path)
+    assert Gpus(("0", "1"), (ROCM,)) == visible_gpus({}, str(tmp_path))
 
 
 @pytest.mark.parametrize(
