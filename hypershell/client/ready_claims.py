@@ -10,7 +10,7 @@ It has no lock: that of the task buffer is held by whoever calls.
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from hypershell.core.resources import Offer, Usage, needs_of
+from hypershell.core.resources import Offer, Usage, packed_needs
 from hypershell.core.task import Claim
 
 
@@ -29,6 +29,11 @@ class ReadyClaims:
     def __bool__(self) -> bool:
         return bool(self._plain or self._with_needs)
 
+    @property
+    def has_needs(self) -> bool:
+        """Whether anything runs that has needs."""
+        return self._usage.number > 0
+
     def all(self) -> list[Claim]:
         """Those with needs, and the plain ones."""
         return [*self._with_needs, *self._plain]
@@ -40,7 +45,7 @@ class ReadyClaims:
     def extend(self, claims: Iterable[Claim]) -> None:
         """These have come."""
         for claim in claims:
-            has_needs = claim.packed_spec and needs_of(claim.spec) is not None
+            has_needs = packed_needs(claim.packed_spec) is not None
             (self._with_needs if has_needs else self._plain).append(claim)
 
     def take(self, running: int) -> Claim | None:
@@ -55,7 +60,7 @@ class ReadyClaims:
 
     def _take_with_needs(self, plain: int) -> Claim | None:
         for claim in self._with_needs:
-            needs = needs_of(claim.spec)
+            needs = packed_needs(claim.packed_spec)
             if needs is not None and self._usage.fits(needs, plain):
                 self._with_needs.remove(claim)
                 self._usage.add(needs)
@@ -69,7 +74,7 @@ class ReadyClaims:
 
     def ended(self, claim: Claim) -> bool:
         """It does not run any more; whether it had needs."""
-        needs = needs_of(claim.spec) if claim.packed_spec else None
+        needs = packed_needs(claim.packed_spec)
         if needs is not None:
             self._usage.add(needs, -1)
         return needs is not None

@@ -69,7 +69,7 @@ class TaskBuffer:
         self._drained = drained
         self._changed = threads.condition("task buffer")
         self._ready = ReadyClaims(slots, offer)
-        self._ends_at = ends_at
+        self._ends_at, self._has_end = ends_at, ends_at != math.inf
         self._left, self._used_up = used_up
         self._running: dict[Pair, Claim] = {}
         self._begun = begun or BegunTable(slots + SPARE_ENTRIES)
@@ -97,7 +97,7 @@ class TaskBuffer:
         with self._changed:
             may_start = self._left != 0 and self._may_start()
             claim = self._ready.take(len(self._running)) if may_start else None
-            while claim is not None and claim.packed_spec and self._takes_too_long(claim):
+            while self._has_end and claim is not None and self._takes_too_long(claim):
                 self._ready.ended(claim)
                 self._put_ended([Outcome(claim.task_id, claim.lease, Ending.GIVEN_BACK)])
                 self._changed.notify_all()
@@ -115,8 +115,6 @@ class TaskBuffer:
 
     def _takes_too_long(self, claim: Claim) -> bool:
         """Whether a task would not be over when this client must end."""
-        if self._ends_at == math.inf:
-            return False
         seconds = expected_seconds(claim.spec)
         left = self._ends_at - clock.boottime()
         return seconds is not None and seconds > left + _END_SLACK
@@ -163,7 +161,13 @@ class TaskBuffer:
         now = clock.monotonic()
         with self._changed:
             # What ended for a server that is gone is nobody's outcome.
-            outcomes = [o for o in outcomes if self._was_running(o)]
+            ran = self._running
+            ended = [(o, ran.pop((o.task_id, o.lease), None)) for o in outcomes]
+            outcomes = [outcome for outcome, claim in ended if claim is not None]
+            if self._ready.has_needs:
+                for _, claim in ended:
+                    if claim is not None:
+                        self._ready.ended(claim)
             has_failures = False
             for outcome in outcomes:
                 if outcome.ending.ran:
@@ -181,15 +185,6 @@ class TaskBuffer:
             self._report_if_drained()
             if first or len(self._ready) <= self._low:
                 self._changed.notify_all()
-
-    def _was_running(self, outcome: Outcome) -> bool:
-        """Whether this is of a claim of ours, which does not run any more."""
-        claim = self._running.pop((outcome.task_id, outcome.lease), None)
-        if claim is None:
-            return False
-        if claim.packed_spec:
-            self._ready.ended(claim)
-        return True
 
     # The side of the fetcher and the returner.
 

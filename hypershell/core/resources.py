@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec, layered
+from hypershell.core.task_spec import DEFAULT_SPEC, TaskSpec, layered, unpack_spec
 
 Amounts = tuple[tuple[str, int], ...]
 """Names of resources with how much of each, sorted by name."""
@@ -169,6 +169,12 @@ def needs_of(spec: TaskSpec) -> Needs | None:
     if spec.cores is None and memory is None and spec.gpus is None and not spec.resources:
         return None
     return Needs(spec.cores or 1, memory or 0, spec.gpus or 0, spec.resources)
+
+
+@lru_cache(maxsize=1024)
+def packed_needs(packed: str) -> Needs | None:
+    """The same of a packed spec: few are different, and each is asked about for many tasks."""
+    return needs_of(unpack_spec(packed))
 
 
 def expected_seconds(spec: TaskSpec) -> float | None:

@@ -32,7 +32,7 @@ from hypershell.client.tasks.watch import Watch
 from hypershell.core.ending import Ending
 from hypershell.core.errors import TasksUnstartable, system_reason
 from hypershell.core.outcome import Outcome
-from hypershell.core.resources import needs_of
+from hypershell.core.resources import packed_needs
 from hypershell.core.task import Claim
 from hypershell.runtime import clock
 
@@ -244,13 +244,10 @@ class Executor:
         self._buffer.put_outcomes([refusal])
 
     def _start(self, claim: Claim, slot: int) -> Child:
-        if not claim.packed_spec:
-            return self._watched(self._processes.spawn(claim, slot, *self._output.ends(slot)))
-        spec = claim.spec
-        needs = needs_of(spec)
+        needs = packed_needs(claim.packed_spec)
         grant = None if needs is None else self._grants.take(needs)
         try:
-            if spec.capture:
+            if claim.spec.capture:
                 return self._watched(self._spawn_captured(claim, slot, grant))
             ends = self._output.ends(slot)
             return self._watched(self._processes.spawn(claim, slot, *ends, grant))

@@ -23,11 +23,10 @@ class TaskShell(NamedTuple):
         """Whether a command without any syntax is the same to it as to the system."""
         return self == DEFAULT_SHELL
 
-    def words(self, command: bytes) -> list[bytes]:
-        """The arguments with which it is started for a command, its own name first."""
-        dashes = [b"--"] if command[:1] in (b"-", b"+") else []
-        first = [os.fsencode(word) for word in (os.path.basename(self.path), *self.arguments)]
-        return [*first, b"-c", *dashes, command]
+    def words(self) -> list[bytes]:
+        """The arguments with which it is started, its own name first, before the command."""
+        first = os.path.basename(self.path), *self.arguments, "-c"
+        return [os.fsencode(word) for word in first]
 
     def script(self, command: bytes) -> bytes:
         """What it is to run for a command: if the prologue fails, that is how the task ends."""

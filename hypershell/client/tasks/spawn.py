@@ -26,6 +26,7 @@ from hypershell.core.environment import is_withheld
 from hypershell.core.errors import NiceRefused
 from hypershell.core.outcome import Outcome
 from hypershell.core.task import Claim
+from hypershell.core.task_spec import TaskSpec
 from hypershell.runtime import clock
 from hypershell.runtime.initial_environment import added_by_python
 from hypershell.runtime.limits import DescriptorLimit, descriptor_limit, opening
@@ -97,6 +98,7 @@ class Spawner:
     ) -> None:
         self._shell = shell
         self._shell_path = os.fsencode(shell.path)
+        self._shell_words = shell.words()
         self._nice = nice
         self._directory = TaskDirectory()
         self._limit = limit
@@ -134,12 +136,12 @@ class Spawner:
         path = self._directory.enter(spec.cwd, started)
         variables = self._variables(claim, slot, path, spec.env)
         if grant is None:
-            pid = self._start(claim, variables, files)
+            pid = self._start(claim, spec, variables, files)
         else:
             given = {os.fsencode(name) for name, _ in spec.env}
             variables |= {n: value for n, value in grant.variables.items() if n not in given}
             with _running_on(grant.cpus):
-                pid = self._start(claim, variables, files)
+                pid = self._start(claim, spec, variables, files)
         if self._nice:
             _be_nice(pid, self._nice)
         return Child(claim, pid, slot, started, started_at, grant)
@@ -165,11 +167,15 @@ class Spawner:
             variables[b"TASK_ARGS"] = claim.command
         return variables
 
-    def _start(self, claim: Claim, variables: dict[bytes, bytes], files: Files) -> int:
-        command = self._shell.script(claim.command)
+    def _start(
+        self, claim: Claim, spec: TaskSpec, variables: dict[bytes, bytes], files: Files
+    ) -> int:
+        command = claim.command
+        if self._shell.prologue:
+            command = self._shell.script(command)
         if (
             self._direct is not False
-            and not claim.spec.env  # which may change what a shell would find, or do
+            and not spec.env  # which may change what a shell would find, or do
             and (words := plain_words(command))
             and self._is_direct(variables)
         ):
@@ -199,7 +205,9 @@ class Spawner:
         return bool(self._direct) and b"PWD" in variables  # a shell would find a name for it
 
     def _start_shell(self, command: bytes, variables: dict[bytes, bytes], files: Files) -> int:
-        return self._spawn((self._shell_path, self._shell.words(command), variables), files)
+        dashes = [b"--"] if command[:1] in (b"-", b"+") else []
+        words = [*self._shell_words, *dashes, command]
+        return self._spawn((self._shell_path, words, variables), files)
 
     def _start_long(self, command: bytes, variables: dict[bytes, bytes], files: Files) -> int:
         """Start a command that is too long for an argument: the shell reads it from a file."""
