@@ -192,10 +192,13 @@ class Executor:
             return None
         if self._short_since is not None:
             return _LOOK_AGAIN_SECONDS
-        until_memory = self._memory.patience(clock.monotonic()) if self._children else None
+        now = clock.monotonic()
+        until_memory = None
+        if self._children:
+            until_memory = self._memory.look_at - now
+            until_memory = until_memory if until_memory > 0 else 0.0
         if not (self._stopper or self._time_limits or self._output.is_failing):
             return until_memory
-        now = clock.monotonic()
         until_look = self._stopper.patience(now)
         until_limit = self._time_limits.patience(now) if self._time_limits else None
         until_retry = self._check_output()
@@ -225,7 +228,7 @@ class Executor:
                 continue
             self._children[child] = None
             self._buffer.note_started(child)
-            if claim.packed_spec and isinstance(limit := claim.spec.timeout, int | float):
+            if (limit := claim.spec.timeout) is not None and not isinstance(limit, str):
                 self._time_limits.add(child, limit)
             self._short_since = None
             started += 1
@@ -248,20 +251,18 @@ class Executor:
         grant = None if needs is None else self._grants.take(needs)
         try:
             if claim.spec.capture:
-                return self._watched(self._spawn_captured(claim, slot, grant))
-            ends = self._output.ends(slot)
-            return self._watched(self._processes.spawn(claim, slot, *ends, grant))
+                child = self._spawn_captured(claim, slot, grant)
+            else:
+                child = self._processes.spawn(claim, slot, *self._output.ends(slot), grant)
+            try:
+                self._watch.add(child)
+            except OSError:
+                self._processes.kill([child])  # what cannot be watched must not run
+                self._processes.reap(child)
+                raise
         except OSError:
             if grant is not None:
                 self._grants.release(grant)
-            raise
-
-    def _watched(self, child: Child) -> Child:
-        try:
-            self._watch.add(child)
-        except OSError:
-            self._processes.kill([child])  # what cannot be watched must not run
-            self._processes.reap(child)
             raise
         return child
 

@@ -28,10 +28,6 @@ class MemoryWatch:
         """When the next look is due."""
         self._oom_kills = processes.oom_kills()
 
-    def patience(self, now: float) -> float:
-        """Seconds until the next look, at least 0."""
-        return max(0.0, self.look_at - now)
-
     def look(self, children: Collection[Child], now: float) -> list[Child]:
         """Note the peaks of these, and return those that use too much."""
         self.look_at = now + LOOK_SECONDS
