@@ -77,8 +77,8 @@ HALTS = [
     ("now,fail=1", "sleep 0.$(( 4 * {#} )); echo {#}; exit {}", "0 0 1 0 0"),
     ("soon,fail=1", "sleep 0.$(( 4 * {#} )); echo {#}; exit {}", "0 1 0 0 0"),
     ("now,success=1", "sleep 0.5; echo {#}; exit {}", "1 1 0 0"),
-    ("soon,done=2", "sleep 0.5; echo {#}; exit {}", "0 1 0 0"),
-    ("now,fail=50%", "sleep 0.4; echo {#}; exit {}", "0 1 1 0 1 0 0"),
+    ("soon,success=2", "sleep 0.3; echo {#}; exit {}", "0 1 0 0"),
+    ("never", "echo {#}; exit {}", "0 1 0 1 1"),
 ]
 
 
