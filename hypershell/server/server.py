@@ -326,7 +326,9 @@ class Server:
         subscribe(self._typical_times.learn, OutcomesRecorded)
         subscribe(self._completion.note_final, TasksFinal)
         if self._options.halt is not None:
-            subscribe(Halting(self._options.halt, self._bus).note_final, TasksFinal)
+            subscribe(
+                Halting(self._options.halt, self._scheduled, self._bus).note_final, TasksFinal
+            )
         if session is not None:
             # Durable before the client is welcomed: its attempts name it.
             subscribe(

@@ -6,6 +6,7 @@ from hypershell.core.halt import HaltRule
 from hypershell.core.state import TaskState
 from hypershell.runtime import threads
 from hypershell.server.events import EventBus, HaltMet, TasksFinal
+from hypershell.server.state.scheduled_queue import ScheduledQueue
 
 log = logging.getLogger(__name__)
 
@@ -15,8 +16,9 @@ _FINISHED = (TaskState.SUCCEEDED, TaskState.FAILED)
 class Halting:
     """Counts the tasks that become final. Publishes HaltMet."""
 
-    def __init__(self, rule: HaltRule, bus: EventBus) -> None:
+    def __init__(self, rule: HaltRule, scheduled: ScheduledQueue, bus: EventBus) -> None:
         self._rule = rule
+        self._scheduled = scheduled
         self._bus = bus
         self._lock = threads.lock("halting")
         self._counted = self._finished = 0
@@ -42,4 +44,6 @@ class Halting:
             "ending the run by --halt %s: %d%s %s, the last of them task %d",
             *(rule.text, counted, share, rule.verb, last),
         )
+        # Before the client that gave this outcome is answered: it would get another task.
+        self._scheduled.hand_out_nothing_more()
         self._bus.publish(HaltMet, rule, last)

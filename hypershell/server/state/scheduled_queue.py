@@ -82,7 +82,7 @@ class ScheduledQueue:
         self._sought: dict[tuple[int, int], float] = {}  # cancelled, client unknown
         self._coming = 0  # calls that were woken for a bundle and do not run yet
         self._notified = threads.condition_on(lock)
-        self._paused = False
+        self._paused = self._is_ending = False
         self._rate = Rate(a_second)
         self.most_for: Callable[[Client], int] = lambda client: ANY_NUMBER
         """How many tasks a client may be handed, whatever it has room for. To be set at first."""
@@ -206,6 +206,11 @@ class ScheduledQueue:
         with self._lock:
             self._paused = False
             self.wake_all()
+
+    def hand_out_nothing_more(self) -> None:
+        """The run is about to end: what is here stays, whatever its phase is yet."""
+        with self._lock:
+            self._is_ending = True
 
     def hold(self, client: Client | None, *, held: bool) -> None:
         """Hand out nothing more, to one client or to all, or hand out again."""
@@ -370,7 +375,7 @@ class ScheduledQueue:
 
     def _hands_out(self) -> bool:
         """Whether there is anything for anybody at present."""
-        return self.phase is Phase.RUNNING and not (self._paused or self.is_held)
+        return self.phase is Phase.RUNNING and not (self._paused or self.is_held or self._is_ending)
 
     def _wake_hungry(self, most: int) -> None:
         """Wake those of at most `most` clients that have been parked longest for want of tasks."""
