@@ -117,6 +117,8 @@ class ClientService:
         waiting, held = self._store.look_up(ids)
         reasons = self._scheduled.explain(waiting)
         holders = {i: c for c in self._registry.clients() for i in list(c.claims)}
+        for client_id, task_id in self._store.unconfirmed_of(ids):
+            reasons[task_id] = [f"it failed on client {client_id}, which is on trial"]
         for task in held:
             if (client := holders.get(task.id)) is not None:
                 reasons[task.id] = [f"client {client.id} on {client.host} holds it"]

@@ -34,6 +34,7 @@ TRIAL_TASKS = 10
 TRIAL_SECONDS = 10.0
 MIN_FAILURES = 3
 _FAST_SECONDS = 1.0
+_MAX_REMEMBERED = 10_000
 
 
 class Guard:
@@ -117,6 +118,9 @@ class Guard:
             for client_id, number in by_client.items():  # it has gone
                 is_bad = number >= MIN_FAILURES and bool(self._last_success.keys() - {client_id})
                 self._publish(client_id, failed=not is_bad)
+            if len(self._last_success) > _MAX_REMEMBERED:
+                latest = sorted(self._last_success.items(), key=lambda pair: pair[1])
+                self._last_success = dict(latest[-_MAX_REMEMBERED // 2 :])
             self.has_suspects = any(
                 client.failures_in_row and not (client.is_proven or client.is_set_aside)
                 for client in self._clients_now()

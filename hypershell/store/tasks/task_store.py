@@ -210,6 +210,12 @@ class TaskStore:
         with self._lock:
             return dict(Counter(each.client for each in self._memory.unconfirmed.values()))
 
+    def unconfirmed_of(self, task_ids: Iterable[int]) -> list[tuple[str, int]]:
+        """Those of these tasks whose failure is not confirmed, each after its client."""
+        with self._lock:
+            found = self._memory.unconfirmed
+            return [(found[i].client, i) for i in task_ids if i in found]
+
     def judge(self, client: str, *, failed: bool) -> list[Recorded]:
         """The unconfirmed tasks of a client have FAILED, or wait as though it never had them."""
         judged: list[Recorded] = []
