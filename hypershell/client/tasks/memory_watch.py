@@ -16,6 +16,9 @@ from hypershell.core.task import Claim
 
 LOOK_SECONDS = 1.0
 
+_MIN_AGE = LOOK_SECONDS / 2
+"""Seconds for which a task must have run: when it has just begun, it shows nothing yet."""
+
 _KILL = 9
 
 
@@ -29,9 +32,10 @@ class MemoryWatch:
         self._oom_kills = processes.oom_kills()
 
     def look(self, children: Collection[Child], now: float) -> list[Child]:
-        """Note the peaks of these, and return those that use too much."""
+        """Note the peaks of these, but for the youngest; those that use too much."""
         self.look_at = now + LOOK_SECONDS
-        return [child for child in children if self._uses_too_much(child)]
+        due = [child for child in children if now - child.started >= _MIN_AGE]
+        return [child for child in due if self._uses_too_much(child)]
 
     def _uses_too_much(self, child: Child) -> bool:
         kib = self._processes.memory_kib(child)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from hypershell.cli.main import main
+
 CLUSTER = [
     (["-c", "0"], "--cores must be a whole number from 1"),
     (["-c", "x"], "--cores must be a whole number"),
@@ -65,28 +67,25 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("words", "said"), CLUSTER, ids=[" ".join(words) for words, _ in CLUSTER])
-def test_a_wrong_setting_is_named(farm, words, said):
-    """In one line and a hint, with 2, before anything is run."""
-    path = farm.write_lines(["touch ran"])
-
-    process = farm.run("cluster", path, *words)
-
-    assert 2 == process.wait(), process.out
-    assert said in process.err
-    assert 2 >= len(process.err.splitlines())
-    assert not (farm.folder / "ran").exists()
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
-    [*((["client", *words], said) for words, said in CLIENT), *OTHERS],
+    [
+        *((["cluster", "FILE", *words], said) for words, said in CLUSTER),
+        *((["client", *words], said) for words, said in CLIENT),
+        *OTHERS,
+    ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
 )
-def test_a_wrong_use_of_other_verbs_is_named(farm, words, said):
-    """In the same way."""
-    process = farm.run(*words)
+def test_a_wrong_setting_is_named(tmp_path, monkeypatch, capsys, words, said):
+    """In one line and a hint, with 2, before anything is run."""
+    monkeypatch.setenv("HYPERSHELL_SERVER_DIR", str(tmp_path / "directory"))
+    path = tmp_path / "tasks"
+    path.write_text("touch ran\n")
 
-    assert 2 == process.wait(), process.out
-    assert said in process.err
-    assert 2 >= len(process.err.splitlines())
+    status = main([str(path) if word == "FILE" else word for word in words])
+    shown = capsys.readouterr()
+
+    assert (2, "") == (status, shown.out)
+    assert said in shown.err
+    assert 2 >= len(shown.err.splitlines())
+    assert not (tmp_path / "directory").exists()
