@@ -107,7 +107,7 @@ class Guard:
         with self._lock:
             by_client = self._store.unconfirmed()
             for client in self._clients_now():
-                number = by_client.pop(client.id, 0)
+                number = client.unconfirmed = by_client.pop(client.id, 0)
                 if client.failures_in_row and not client.is_set_aside:
                     self._judge(client, number)
                 elif number and client.is_set_aside:
@@ -142,8 +142,11 @@ class Guard:
                 self._confirm(client)
 
     def _confirm(self, client: Client) -> None:
-        client.unconfirmed = 0
-        self._publish(client.id, failed=True)
+        """What it failed has FAILED, and it may be handed more."""
+        if client.unconfirmed:
+            client.unconfirmed = 0
+            self._publish(client.id, failed=True)
+            self._scheduled.wake_all()
 
     def _set_aside(self, client: Client) -> None:
         client.is_set_aside = client.is_held = True
@@ -154,10 +157,10 @@ class Guard:
             *(client.id, client.host, client.failures_in_row, client.id),
         )
         self._publish(client.id, failed=False)
+        self._scheduled.wake_all()
 
     def _publish(self, client_id: str, *, failed: bool) -> None:
         recorded = self._store.judge(client_id, failed=failed)
-        self._scheduled.wake_all()
         if recorded and failed:
             self._bus.publish(OutcomesRecorded, recorded)
         elif recorded:
