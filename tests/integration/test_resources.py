@@ -42,6 +42,7 @@ def test_a_task_that_uses_too_much_memory_is_ended_soon(farm, grows, how):
     farm.wait_until_gone()
 
 
+@pytest.mark.campaign
 def test_the_next_attempt_may_have_more(farm, grows):
     """100, 200, 400 and 800 MB: the fourth succeeds, also when the server is killed in between."""
     line = f'echo "$TASK_ATTEMPT $TASK_MEMORY" >> attempts; {grows} short'
@@ -54,6 +55,7 @@ def test_the_next_attempt_may_have_more(farm, grows):
     assert [f"{n} {10**8 * 2 ** (n - 1)}" for n in range(1, 5)] == farm.read("attempts")
 
 
+@pytest.mark.campaign
 def test_a_run_that_goes_on_remembers_how_much_a_task_needed(farm, grows):
     """It is in the task database."""
     line = f'echo "$TASK_MEMORY" >> attempts; {grows} short; test -e enough'

@@ -4,8 +4,6 @@ import time
 
 import pytest
 
-from tests.helpers.farm import rarely
-
 
 def test_a_client_takes_no_task_that_it_cannot_finish(farm):
     """Of two rounds of 2 s, with 3 s to go, it takes one; the rest runs elsewhere."""
@@ -42,7 +40,8 @@ def test_a_task_of_no_known_length_runs_to_the_end_of_its_client_and_again_elsew
     assert "1 succeeded, 0 failed" in server.err
 
 
-@pytest.mark.parametrize("how", ["slurm", rarely("torque")])
+@pytest.mark.campaign
+@pytest.mark.parametrize("how", ["slurm", "torque"])
 def test_the_end_of_a_job_is_read_of_its_variables(farm, how):
     """The client leaves before it, and takes what fits."""
     server = farm.start_server(
