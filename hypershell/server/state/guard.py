@@ -8,7 +8,8 @@ told. Then the client is judged. As soon as it has a success its tasks have FAIL
 when TRIAL_TASKS of its tasks failed while others succeed elsewhere: these wait for another client,
 as though it had never had them, and it gets nothing more. They have FAILED, too, when it is the
 only client left, or when there was no success elsewhere for TRIAL_SECONDS: then it is the tasks.
-Where nothing else is left to do, MIN_FAILURES are enough to set it aside.
+Where nothing else is left to do, MIN_FAILURES are enough to set it aside, if nobody else failed
+anything. A client that a server before this knew has been of use there.
 
 A client that had a success is on trial again after TRIAL_TASKS failures in a row that each came
 within a second.
@@ -56,6 +57,7 @@ class Guard:
         self._is_on = is_on
         self._lock = threads.lock("guard")
         self._last_success: dict[str, float] = {}
+        self._failing: set[str] = set()  # clients that failed anything
         self.has_suspects = False
         """Whether a client may have to be judged."""
 
@@ -94,6 +96,8 @@ class Guard:
             is_fast = outcome.seconds < _FAST_SECONDS
             client.failures_in_row = client.failures_in_row + 1 if is_fast else 1
             self.has_suspects = True
+            if len(self._failing) < 2:  # more are the same to us
+                self._failing.add(client.id)
             if client.failures_in_row >= TRIAL_TASKS:
                 client.is_proven = False
 
@@ -116,7 +120,8 @@ class Guard:
                     self._confirm(client)
                 client.unconfirmed = self._store.unconfirmed().get(client.id, 0)
             for client_id, number in by_client.items():  # it has gone
-                is_bad = number >= MIN_FAILURES and bool(self._last_success.keys() - {client_id})
+                is_bad = number >= MIN_FAILURES and self._failing <= {client_id}
+                is_bad = is_bad and bool(self._last_success.keys() - {client_id})
                 self._publish(client_id, failed=not is_bad)
             if len(self._last_success) > _MAX_REMEMBERED:
                 latest = sorted(self._last_success.items(), key=lambda pair: pair[1])
@@ -135,11 +140,14 @@ class Guard:
         elif others_succeed and client.failures_in_row >= TRIAL_TASKS:
             self._set_aside(client)
         elif waited >= TRIAL_SECONDS or (unconfirmed and self._is_all_else_done()):
-            if others_succeed and client.failures_in_row >= MIN_FAILURES:
+            if others_succeed and self._is_the_only_one_that_fails(client):
                 self._set_aside(client)
             else:
                 client.is_proven = waited >= TRIAL_SECONDS  # it is the tasks, as far as one can see
                 self._confirm(client)
+
+    def _is_the_only_one_that_fails(self, client: Client) -> bool:
+        return client.failures_in_row >= MIN_FAILURES and self._failing <= {client.id}
 
     def _confirm(self, client: Client) -> None:
         """What it failed has FAILED, and it may be handed more."""

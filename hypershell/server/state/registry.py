@@ -129,6 +129,7 @@ class ClientRegistry:
         now = clock.monotonic()
         client = Client(client_id, hello.host, hello.pid, hello.slots, now)
         client.offers(hello.offer, now)
+        client.is_proven = claims is not None
         client.claim(claims or (), self._needs)
         client.calls = 1  # this one
         self._clients[client.id] = client
