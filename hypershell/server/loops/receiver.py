@@ -53,7 +53,7 @@ class Receiver:
             if its_bad:
                 self._raise_barriers(batch.client, its_bad)
         on_trial = self._guard.note(
-            (batch.client, len(batch.outcomes), its_bad)
+            (batch.client, batch.outcomes, its_bad)
             for batch, its_bad in zip(batches, bad, strict=True)
         )
         recorded = self._store.record(given, stopping, on_trial)

@@ -68,38 +68,45 @@ class Guard:
         unknown = len(client.claims) - len(client.begun) + client.unconfirmed
         return max(0, TRIAL_TASKS - unknown)
 
-    def note(self, given: Iterable[tuple[Client, int, list[Outcome]]]) -> set[str]:
-        """Clients gave so many outcomes each, of which these are bad, and none is recorded yet:
-        those whose failures are not final.
+    def note(self, given: Iterable[tuple[Client, list[Outcome], list[Outcome]]]) -> set[str]:
+        """Clients gave outcomes, of which some are bad, and none is recorded yet: those whose
+        failures are not final.
         """
         trial: set[str] = set()
         if not self._is_on:
             return trial
         now = clock.monotonic()
         with self._lock:
-            for client, number, bad in given:
-                if number > len(bad):
+            for client, outcomes, bad in given:
+                if len(outcomes) > len(bad):
                     client.is_proven, client.failures_in_row = True, 0
                     self._last_success[client.id] = now
                 if bad:
-                    self._note_bad(client, bad, now)
-                if not client.is_proven and (client.is_set_aside or self._has_others(client)):
+                    self._note_bad(client, outcomes, now)
+                if self._clients.get(client.id) is not client or client.is_proven:
+                    continue
+                if client.is_set_aside or self._has_others(client):
                     trial.add(client.id)
         return trial
 
-    def _note_bad(self, client: Client, bad: list[Outcome], now: float) -> None:
-        for outcome in bad:
-            if outcome.ending.counts_as is not CountsAs.FAILURE:
-                continue
-            if not client.failures_in_row:
-                client.failing_since = now
-            is_fast = outcome.seconds < _FAST_SECONDS
-            client.failures_in_row = client.failures_in_row + 1 if is_fast else 1
-            self.has_suspects = True
-            if len(self._failing) < 2:  # more are the same to us
-                self._failing.add(client.id)
-            if client.failures_in_row >= TRIAL_TASKS:
-                client.is_proven = False
+    def _note_bad(self, client: Client, outcomes: list[Outcome], now: float) -> None:
+        """Count the failures since its last success, which is among these or was before."""
+        for outcome in outcomes:
+            if outcome.ok:
+                client.failures_in_row = 0
+            elif outcome.ending.counts_as is CountsAs.FAILURE:
+                self._note_failure(client, outcome, now)
+
+    def _note_failure(self, client: Client, outcome: Outcome, now: float) -> None:
+        if not client.failures_in_row:
+            client.failing_since = now
+        is_fast = outcome.seconds < _FAST_SECONDS
+        client.failures_in_row = client.failures_in_row + 1 if is_fast else 1
+        self.has_suspects = True
+        if len(self._failing) < 2:  # more are the same to us
+            self._failing.add(client.id)
+        if client.failures_in_row >= TRIAL_TASKS:
+            client.is_proven = False
 
     def judge(self) -> None:
         """Say of each client with unconfirmed tasks what becomes of them, as far as that is clear.

@@ -206,3 +206,20 @@ def test_a_client_that_was_set_aside_can_be_trusted_again():
 
     assert not bad.is_set_aside
     assert farm.parts.exchange(farm.bad).claims
+
+
+def test_failures_between_successes_are_none_in_a_row():
+    """However many there are in what a client gives at once, as when it comes back."""
+    farm = Farm(200)
+    claim = farm.bad_claims.pop(0)
+    farm.bad_claims += farm.parts.give(farm.bad, succeeded(claim)).claims
+    farm.succeed()
+    claims = farm.bad_claims[:90]
+    mixed = [failed(c) if n % 5 else succeeded(c) for n, c in enumerate(claims)]
+
+    farm.parts.give(farm.bad, *mixed)
+    (bad,) = [client for client in farm.parts.registry.clients() if client.host == "bad"]
+
+    assert len(claims) == 90
+    assert not bad.is_set_aside
+    assert 72 == farm.failed
