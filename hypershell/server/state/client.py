@@ -69,6 +69,7 @@ class Client:
     is_proven: bool = False
     failures_in_row: int = 0
     failing_since: float = 0.0
+    stood_at: tuple[int, int] = (0, 0)
     unconfirmed: int = 0
     new_slots: int = 0
     lane: "Lane | None" = None

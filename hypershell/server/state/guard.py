@@ -5,7 +5,8 @@ A client on trial, while another is connected, is handed at most TRIAL_TASKS tas
 is known: neither how they ended nor that they still run. Its failures are recorded, but where no
 retry is left the task stays *unconfirmed*: it waits, in memory and in the database, and nobody is
 told. Then the client is judged. As soon as it has a success its tasks have FAILED. It is set aside
-when TRIAL_TASKS of its tasks failed while others succeed elsewhere: these wait for another client,
+when TRIAL_TASKS of its tasks failed in a row, and what ended elsewhere meanwhile went so well that
+such a row can hardly be chance: these wait for another client,
 as though it had never had them, and it gets nothing more. They have FAILED, too, when it is the
 only client left, or when there was no success elsewhere for TRIAL_SECONDS: then it is the tasks.
 Where nothing else is left to do, MIN_FAILURES are enough to set it aside, if nobody else failed
@@ -35,7 +36,7 @@ TRIAL_TASKS = 10
 TRIAL_SECONDS = 10.0
 MIN_FAILURES = 3
 _FAST_SECONDS = 1.0
-_MAX_REMEMBERED = 10_000
+_CHANCE = 1e-6
 
 
 class Guard:
@@ -56,7 +57,7 @@ class Guard:
         self._bus = bus
         self._is_on = is_on
         self._lock = threads.lock("guard")
-        self._last_success: dict[str, float] = {}
+        self._succeeded = self._failed = 0
         self._failing: set[str] = set()  # clients that failed anything
         self.has_suspects = False
         """Whether a client may have to be judged."""
@@ -80,7 +81,7 @@ class Guard:
             for client, outcomes, bad in given:
                 if len(outcomes) > len(bad):
                     client.is_proven, client.failures_in_row = True, 0
-                    self._last_success[client.id] = now
+                    self._succeeded += len(outcomes) - len(bad)
                 if bad:
                     self._note_bad(client, outcomes, now)
                 if self._clients.get(client.id) is not client or client.is_proven:
@@ -100,6 +101,8 @@ class Guard:
     def _note_failure(self, client: Client, outcome: Outcome, now: float) -> None:
         if not client.failures_in_row:
             client.failing_since = now
+            client.stood_at = self._succeeded, self._failed
+        self._failed += 1
         is_fast = outcome.seconds < _FAST_SECONDS
         client.failures_in_row = client.failures_in_row + 1 if is_fast else 1
         self.has_suspects = True
@@ -128,26 +131,23 @@ class Guard:
                 client.unconfirmed = self._store.unconfirmed().get(client.id, 0)
             for client_id, number in by_client.items():  # it has gone
                 is_bad = number >= MIN_FAILURES and self._failing <= {client_id}
-                is_bad = is_bad and bool(self._last_success.keys() - {client_id})
+                is_bad = is_bad and self._succeeded > 0
                 self._publish(client_id, failed=not is_bad)
-            if len(self._last_success) > _MAX_REMEMBERED:
-                latest = sorted(self._last_success.items(), key=lambda pair: pair[1])
-                self._last_success = dict(latest[-_MAX_REMEMBERED // 2 :])
             self.has_suspects = any(
                 client.failures_in_row and not (client.is_proven or client.is_set_aside)
                 for client in self._clients_now()
             )
 
     def _judge(self, client: Client, unconfirmed: int) -> None:
-        others_succeed = self._others_succeed(client)
+        succeeded, failed = self._elsewhere(client)
         is_alone = not self._has_others(client)
         waited = clock.monotonic() - client.failing_since
         if client.is_proven or is_alone:
             self._confirm(client)
-        elif others_succeed and client.failures_in_row >= TRIAL_TASKS:
+        elif client.failures_in_row >= TRIAL_TASKS and _stands_out(client, succeeded, failed):
             self._set_aside(client)
         elif waited >= TRIAL_SECONDS or (unconfirmed and self._is_all_else_done()):
-            if others_succeed and self._is_the_only_one_that_fails(client):
+            if succeeded and self._is_the_only_one_that_fails(client):
                 self._set_aside(client)
             else:
                 client.is_proven = waited >= TRIAL_SECONDS  # it is the tasks, as far as one can see
@@ -190,10 +190,16 @@ class Guard:
             for other in list(self._clients.values())
         )
 
-    def _others_succeed(self, client: Client) -> bool:
-        """Whether another client had a success since this one began to fail, or shortly before."""
-        since = client.failing_since - TRIAL_SECONDS
-        return any(at >= since for i, at in self._last_success.items() if i != client.id)
+    def _elsewhere(self, client: Client) -> tuple[int, int]:
+        """How many tasks of others succeeded, and failed, since this one began to fail."""
+        succeeded, failed = client.stood_at
+        return self._succeeded - succeeded, self._failed - failed - client.failures_in_row
 
     def _is_all_else_done(self) -> bool:
         return self._store.unfinished() <= sum(self._store.unconfirmed().values())
+
+
+def _stands_out(client: Client, succeeded: int, failed: int) -> bool:
+    """Whether so long a row of failures is no chance, as others fared meanwhile."""
+    share = (failed + 1) / (failed + succeeded + 2)
+    return succeeded > 0 and share**client.failures_in_row <= _CHANCE
