@@ -184,7 +184,7 @@ def test_an_unconfirmed_task_can_be_cancelled():
 
 def test_a_proven_client_is_judged_again_after_ten_fast_failures():
     """A machine that breaks later."""
-    farm = Farm(100)
+    farm = Farm(400)
     claim = farm.bad_claims.pop(0)
     farm.bad_claims += farm.parts.give(farm.bad, succeeded(claim)).claims
     farm.succeed()
