@@ -1,8 +1,9 @@
 """How much memory a process and all below it use, and whether the kernel killed one for want of it.
 
 Read of /proc and not by psutil, which looks at every process of the machine to find the children of
-one: 32 trees of two processes took 210 ms in place of 5 (psutil 7.2.2). Resident pages that are shared are counted once in a tree. Pages of a parent that its forks have not changed count
-in each of them, so whoever would act on a size asks for the exact one.
+one: 32 trees of two processes took 210 ms in place of 5 (psutil 7.2.2). Resident pages that are
+shared are counted once in a tree. Pages of a parent that its forks have not changed count in each
+of them, so whoever would act on a size asks for the exact one.
 """
 
 import os
