@@ -181,7 +181,7 @@ class Client:
         return is_over and self._leaving is None
 
     def _leave_in_time(self) -> None:
-        """Stop what runs, which others run anew, and leave in order."""
+        """Stop the running tasks, which run again elsewhere, and leave in order."""
         if running := self._buffer.number_running():
             log.warning("the wall time is nearly over: stopping %s", counted(running, "task"))
         self._buffer.tell_to_end()

@@ -4,7 +4,7 @@ Claims with needs go first: the server gave each because it fits. One that does 
 for plain tasks that were begun before it came, and no more of these are begun meanwhile: else it
 might wait for ever.
 
-It has no lock: that of the task buffer is held by whoever calls.
+It has no lock: callers hold that of the task buffer.
 """
 
 from collections import deque

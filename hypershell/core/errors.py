@@ -95,7 +95,7 @@ class SelectionUnknown(CommandError):
 
 
 class ClientUnknown(CommandError):
-    """There is no client of this id, or not any more."""
+    """No client with this id is connected."""
 
     says = "no client {client} is connected"
     hint = "`hyper-shell server info` shows the clients"

@@ -73,7 +73,7 @@ NOTHING = Offer()
 class Usage:
     """What tasks take of an offer. `places` are those for plain tasks.
 
-    Plain tasks are counted by whoever asks: `plain` is how many are there at present. `number` is
+    Callers count plain tasks: `plain` is how many there are at present. `number` is
     that of the tasks with needs.
     """
 

@@ -3,7 +3,7 @@
 Read of /proc and not by psutil, which looks at every process of the machine to find the children of
 one: 32 trees of two processes took 210 ms in place of 5 (psutil 7.2.2). Resident pages that are
 shared are counted once in a tree. Pages of a parent that its forks have not changed count in each
-of them, so whoever would act on a size asks for the exact one.
+of them: act on the exact size only.
 """
 
 import os

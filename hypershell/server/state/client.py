@@ -1,6 +1,6 @@
 """One client as the server knows it: what it holds, what it has begun of it, what it can take.
 
-The lock of the registry and the scheduled queue is held by whoever calls.
+Callers hold the lock of the registry and the scheduled queue.
 """
 
 import math

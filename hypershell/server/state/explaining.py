@@ -1,6 +1,6 @@
 """Why a task that waits is not running: what keeps it from each client, in words.
 
-The lock of the scheduled queue is held by whoever calls. Time is monotonic, in seconds.
+Callers hold the lock of the scheduled queue. Time is monotonic, in seconds.
 """
 
 from collections.abc import Iterable

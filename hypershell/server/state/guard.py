@@ -6,11 +6,11 @@ is known: neither how they ended nor that they still run. Its failures are recor
 retry is left the task stays *unconfirmed*: it waits, in memory and in the database, and nobody is
 told. Then the client is judged. As soon as it has a success its tasks have FAILED. It is set aside
 when TRIAL_TASKS of its tasks failed in a row, and what ended elsewhere meanwhile went so well that
-such a row can hardly be chance: these wait for another client,
-as though it had never had them, and it gets nothing more. They have FAILED, too, when it is the
-only client left, or when there was no success elsewhere for TRIAL_SECONDS: then it is the tasks.
-Where nothing else is left to do, MIN_FAILURES are enough to set it aside, if nobody else failed
-anything. A client that a server before this knew has been of use there.
+such a row can hardly be chance: these wait for another client, as though it had never had them, and
+it gets nothing more. They have FAILED, too, when it is the only client left, or when it was not set
+aside within TRIAL_SECONDS: then it is the tasks, as far as one can see. Where nothing else is left
+to do, MIN_FAILURES are enough to set it aside, if nobody else failed anything. A client that came
+back to a server that was started again is not on trial.
 
 A client that had a success is on trial again after TRIAL_TASKS failures in a row that each came
 within a second.
@@ -125,7 +125,7 @@ class Guard:
                 if client.failures_in_row and not client.is_set_aside:
                     self._judge(client, number)
                 elif number and client.is_set_aside:
-                    self._store.judge(client.id, failed=False)
+                    self._publish(client.id, failed=False)
                 elif number:
                     self._confirm(client)
                 client.unconfirmed = self._store.unconfirmed().get(client.id, 0)

@@ -7,7 +7,7 @@ it runs has ended. A lane has one client set aside at most, and a client is for 
 has waited longest. So the first task of a lane starts at the latest when, after PATIENCE_SECONDS, a
 client of its size has finished what it runs; lanes that wait for the same client take turns.
 
-The lock of the scheduled queue is held by whoever calls. Time is monotonic, in seconds.
+Callers hold the lock of the scheduled queue. Time is monotonic, in seconds.
 """
 
 from collections import deque
@@ -162,10 +162,8 @@ class Lanes:
             if lane.cores > cores or lane.memory > memory or lane.gpus > gpus or lane.key >= best:
                 continue
             barrier = lane.barrier
-            if barrier.needs is None or barrier.needs.others:
-                if not room.fits(barrier.needs):
-                    continue
-            elif cores <= 0:
+            needs = barrier.needs
+            if (needs is None or needs.others) and not room.fits(needs):
                 continue
             if not lane.is_open:
                 if has_suspect and barrier.suspect:

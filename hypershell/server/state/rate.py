@@ -1,6 +1,6 @@
 """How many tasks may be handed out at present, in a run that hands out so many a second at most.
 
-The lock of the scheduled queue is held by whoever calls. Time is monotonic, in seconds.
+Callers hold the lock of the scheduled queue. Time is monotonic, in seconds.
 """
 
 import math

@@ -7,7 +7,7 @@ import pytest
 from hypershell.core.retry import Policy
 from hypershell.core.state import TaskState
 from hypershell.runtime import clock
-from hypershell.server.events import OutcomesRecorded
+from hypershell.server.events import OutcomesRecorded, TasksChanged
 from hypershell.server.state.guard import TRIAL_SECONDS, TRIAL_TASKS
 from tests.helpers.fakes import ServerParts, failed, succeeded
 
@@ -242,3 +242,20 @@ def test_failures_that_others_have_as_well_are_no_ground():
     (bad,) = [client for client in farm.parts.registry.clients() if client.host == "bad"]
 
     assert not bad.is_set_aside
+
+
+def test_what_fails_on_a_client_that_is_set_aside_goes_to_another_at_once():
+    """It held more when it was; the scheduler hears that there is something to do."""
+    farm = Farm()
+    (last, *_) = farm.bad_claims[-1:]
+    farm.fail(TRIAL_TASKS - 1)
+    (bad,) = [client for client in farm.parts.registry.clients() if client.host == "bad"]
+    bad.is_set_aside = bad.is_held = True
+    changed = farm.parts.heard(TasksChanged)
+
+    farm.parts.give(farm.bad, failed(last))
+    farm.judge()
+
+    assert changed
+    assert {} == farm.parts.store.unconfirmed()
+    assert 0 == farm.failed
